@@ -98,7 +98,7 @@ def stored_bytes(value: Any) -> int:
     return len(text.encode("utf-8", "replace")) + 5 * escaped
 
 
-def shortened(text: str, characters: int) -> str:
+def shortened_text(text: str, characters: int) -> str:
     """Return the text, without its middle where it is longer: beginning and end of a path say most."""
     if len(text) <= characters:
         return text
@@ -106,7 +106,7 @@ def shortened(text: str, characters: int) -> str:
     return f"{text[:half]}...{text[-half:]}"
 
 
-def fitting(lines: Sequence[Any], count: int, size: int) -> list[Any]:
+def fitting_lines(lines: Sequence[Any], count: int, size: int) -> list[Any]:
     """Return the first lines: at most ``count``, and together at most ``size`` bytes as they are stored."""
     kept: list[Any] = []
     for line in lines[:count]:

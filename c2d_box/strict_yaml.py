@@ -30,7 +30,7 @@ def parse_yaml(text: str | bytes, limits: JsonLimits = YAML_LIMITS) -> Any:
     except JsonRefused:
         raise
     except (yaml.YAMLError, ValueError, TypeError, OverflowError, RecursionError) as error:
-        raise JsonRefused(MALFORMED, f"It is not valid YAML: {_place(error)}.") from None
+        raise JsonRefused(MALFORMED, f"It is not valid YAML: {_mark_text(error)}.") from None
 
 
 def _check_events(events: Iterator[Any], limits: JsonLimits) -> None:
@@ -62,7 +62,7 @@ def _check_events(events: Iterator[Any], limits: JsonLimits) -> None:
             raise JsonRefused(TOO_MANY_VALUES, f"It has more than {limits.values} values.")
 
 
-def _place(error: Exception) -> str:
+def _mark_text(error: Exception) -> str:
     """Return the parser's description of a problem, with line and column, on one line."""
     mark = getattr(error, "problem_mark", None)
     problem = str(getattr(error, "problem", None) or type(error).__name__)[:200]

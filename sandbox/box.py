@@ -16,12 +16,19 @@ from typing import TYPE_CHECKING
 
 from c2d_box.errors import StateProblem
 from c2d_box.files import replace_file
-from sandbox.home import Home
-from sandbox.settings import DEFAULT_NAME, NODE_PORTS, ChainChoice, Existing, Ports, Settings
+from sandbox.home import BoxHome
+from sandbox.settings import (
+    DEFAULT_NAME,
+    NODE_PORTS,
+    BoxPorts,
+    BoxSettings,
+    ChainChoice,
+    ExistingClusterSettings,
+)
 
 if TYPE_CHECKING:
     from c2d_box.kubernetes.sync_client import KubeApi
-    from sandbox.clusters.port import Cluster
+    from sandbox.clusters.port import ClusterDriver
 
 PROGRAM = "c2d-box"
 
@@ -30,15 +37,15 @@ PROGRAM = "c2d-box"
 class Box:
     """A box that may be up, down or not there yet."""
 
-    home: Home
-    settings: Settings
+    home: BoxHome
+    settings: BoxSettings
 
     @property
     def name(self) -> str:
         return self.settings.name
 
     @property
-    def ports(self) -> Ports:
+    def ports(self) -> BoxPorts:
         return self.settings.ports
 
     @property
@@ -47,14 +54,16 @@ class Box:
         return self.home.box_file.exists()
 
     @cached_property
-    def cluster(self) -> Cluster:
+    def cluster(self) -> ClusterDriver:
         """Return the cluster that carries this box."""
         from sandbox.clusters.driver_registry import ClusterRequest, driver_of
 
-        return driver_of(self.settings.cluster).make(ClusterRequest(self.home, self.settings, self.published))
+        return driver_of(self.settings.cluster).make(
+            ClusterRequest(self.home, self.settings, self.published_ports)
+        )
 
     @property
-    def published(self) -> dict[int, int]:
+    def published_ports(self) -> dict[int, int]:
         """Return port of 127.0.0.1 → NodePort, of every service this box runs."""
         ports = self.ports.as_dict()
         if self.settings.chain.rpc_url is not None:
@@ -62,7 +71,7 @@ class Box:
         return {port: NODE_PORTS[name] for name, port in ports.items()}
 
     @property
-    def urls(self) -> dict[str, str]:
+    def service_urls(self) -> dict[str, str]:
         """Return the URL of each service on this machine."""
         ports = self.ports.as_dict()
         if self.settings.chain.rpc_url:
@@ -72,28 +81,28 @@ class Box:
             urls["chain"] = self.settings.chain.rpc_url
         return urls
 
-    def kube(self) -> KubeApi:
+    def kube_api(self) -> KubeApi:
         """Return the box's Kubernetes API; raise ``C2D-BOX-DOWN`` where there is none."""
         from c2d_box.kubernetes.sync_client import KubeApi
 
         return KubeApi.of(self.home.kubeconfig)
 
-    def command(self, arguments: str) -> str:
+    def command_line(self, arguments: str) -> str:
         """Return a command line for this very box, as the user would have to type it."""
-        words = [program()]
+        words = [program_name()]
         if self.name != DEFAULT_NAME:
             words.append(f"--name {self.name}")
         if self.home != default_home(self.name):
             words.append(f"--home {shlex.quote(str(self.home.path))}")
         return " ".join([*words, arguments])
 
-    def remember(self, settings: Settings) -> Box:
+    def save_settings(self, settings: BoxSettings) -> Box:
         """Write ``box.json``; returns the box with these settings."""
         replace_file(self.home.box_file, json.dumps(asdict(settings), indent=2) + "\n")
         return replace(self, settings=settings)
 
 
-def program() -> str:
+def program_name() -> str:
     """Return what to type for this program: its name where the shell finds it, else the path it was called
     by.
     """
@@ -104,18 +113,18 @@ def program() -> str:
     return shlex.quote(str(called.relative_to(here) if called.is_relative_to(here) else called))
 
 
-def default_home(name: str) -> Home:
+def default_home(name: str) -> BoxHome:
     """Return the home of the box called ``name``: boxes with another name stand beside the default one."""
-    home = Home.default()
-    return home if name == DEFAULT_NAME else Home(home.path.with_name(f"{home.path.name}-{name}"))
+    home = BoxHome.default_home()
+    return home if name == DEFAULT_NAME else BoxHome(home.path.with_name(f"{home.path.name}-{name}"))
 
 
 def open_box(home: Path | None = None, name: str | None = None) -> Box:
     """Return the box at ``home`` (or of that ``name``), with what its ``box.json`` stores."""
-    place = Home(home.expanduser().absolute()) if home else default_home(name or DEFAULT_NAME)
+    place = BoxHome(home.expanduser().absolute()) if home else default_home(name or DEFAULT_NAME)
     if not place.box_file.exists():
-        return Box(place, Settings(name=name or DEFAULT_NAME))
-    settings = _read(place.box_file)
+        return Box(place, BoxSettings(name=name or DEFAULT_NAME))
+    settings = _read_settings(place.box_file)
     if name and name != settings.name:
         raise StateProblem(
             "C2D-BOX-OTHER-NAME",
@@ -125,15 +134,15 @@ def open_box(home: Path | None = None, name: str | None = None) -> Box:
     return Box(place, settings)
 
 
-def _read(file: Path) -> Settings:
+def _read_settings(file: Path) -> BoxSettings:
     try:
         document = json.loads(file.read_text())
-        known = {item.name for item in fields(Settings)}
+        known = {item.name for item in fields(BoxSettings)}
         values = {key: value for key, value in document.items() if key in known}
-        values["ports"] = Ports(**values.get("ports", {}))
+        values["ports"] = BoxPorts(**values.get("ports", {}))
         values["chain"] = ChainChoice(**values.get("chain", {}))
-        values["existing"] = Existing(**values.get("existing", {}))
-        return Settings(**values)
+        values["existing"] = ExistingClusterSettings(**values.get("existing", {}))
+        return BoxSettings(**values)
     except (ValueError, TypeError, AttributeError) as cause:
         raise StateProblem(
             "C2D-BOX-FILE-BROKEN", f"{file} cannot be read", "c2d-box reset --all forgets this box"

@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from c2d_box.errors import StateProblem
-from sandbox.home import Home
+from sandbox.home import BoxHome
 
 
 @contextmanager
-def changing(home: Home, verb: str) -> Iterator[None]:
+def hold_box_lock(home: BoxHome, verb: str) -> Iterator[None]:
     """Hold the box's lock while ``verb`` changes it; a second one gets an error that names the holder
     (``C2D-BOX-BUSY``).
     """

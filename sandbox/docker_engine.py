@@ -29,13 +29,13 @@ TIMEOUT = 120
 SHARES = 8 * 1024
 
 
-def connect(timeout: int = TIMEOUT) -> DockerClient:
+def connect_engine(timeout: int = TIMEOUT) -> DockerClient:
     """Return a client of the engine that answers; coded errors say what is missing."""
-    address = _address()
+    address = _engine_address()
     _require_listener(address)
     import docker
 
-    with coded():
+    with coded_errors():
         client = docker.DockerClient(base_url=address, timeout=timeout)
         client.ping()
     return client
@@ -50,10 +50,10 @@ def _require_listener(address: str) -> None:
         try:
             probe.connect(path)
         except OSError as problem:
-            raise _unreachable(problem) from problem
+            raise _unreachable_error(problem) from problem
 
 
-def _address() -> str:
+def _engine_address() -> str:
     if chosen := os.environ.get("DOCKER_HOST"):
         return chosen
     if not (Path.home() / ".docker" / "config.json").exists():
@@ -65,7 +65,7 @@ def _address() -> str:
 
 
 @contextmanager
-def coded() -> Iterator[None]:
+def coded_errors() -> Iterator[None]:
     """Turn the SDK's exceptions into errors with a code and a next step."""
     import docker.errors
     import requests
@@ -79,10 +79,10 @@ def coded() -> Iterator[None]:
             "c2d-box doctor",
         ) from problem
     except (docker.errors.DockerException, requests.RequestException, OSError) as problem:
-        raise _unreachable(problem) from problem
+        raise _unreachable_error(problem) from problem
 
 
-def _unreachable(problem: BaseException) -> C2DError:
+def _unreachable_error(problem: BaseException) -> C2DError:
     text = str(problem)
     where = os.environ.get("DOCKER_HOST", "its usual socket")
     if isinstance(problem, PermissionError) or "Permission denied" in text:
@@ -98,15 +98,15 @@ def _unreachable(problem: BaseException) -> C2DError:
     )
 
 
-def version(client: DockerClient) -> tuple[int, ...]:
+def engine_version(client: DockerClient) -> tuple[int, ...]:
     """Return the first two numbers of the engine's version."""
-    with coded():
+    with coded_errors():
         text = str(client.version()["Version"])
     return tuple(int(part) for part in text.split("+")[0].split("-")[0].split(".")[:2] if part.isdigit())
 
 
 def require_new_enough(client: DockerClient) -> None:
-    found = version(client)
+    found = engine_version(client)
     if found < OLDEST:
         raise EnvironmentProblem(
             "C2D-DOCKER-OLD",
@@ -115,10 +115,10 @@ def require_new_enough(client: DockerClient) -> None:
         )
 
 
-def container(client: DockerClient, name: str) -> Container | None:
+def find_container(client: DockerClient, name: str) -> Container | None:
     import docker.errors
 
-    with coded():
+    with coded_errors():
         try:
             return client.containers.get(name)
         except docker.errors.NotFound:
@@ -127,25 +127,28 @@ def container(client: DockerClient, name: str) -> Container | None:
 
 def ensure_network(client: DockerClient, name: str, home: str) -> None:
     """Make the box's own network; labelled, so that one whose home is gone can be recognised."""
-    with coded():
+    with coded_errors():
         if not client.networks.list(names=[f"^{name}$"]):
             client.networks.create(
-                name, driver="bridge", check_duplicate=True, labels={HOME_LABEL: home, OWNER_LABEL: _owner()}
+                name,
+                driver="bridge",
+                check_duplicate=True,
+                labels={HOME_LABEL: home, OWNER_LABEL: _owner_name()},
             )
 
 
-def cgroups(client: DockerClient) -> Literal[1, 2]:
+def cgroup_version(client: DockerClient) -> Literal[1, 2]:
     """Return the version of the control groups on the engine's machine."""
-    with coded():
+    with coded_errors():
         return 1 if client.info().get("CgroupVersion") == "1" else 2
 
 
-def sweep(client: DockerClient, labels: Iterable[str], network: str) -> list[str]:
+def remove_labelled(client: DockerClient, labels: Iterable[str], network: str) -> list[str]:
     """Remove every container and volume with one of the ``labels``, and the network. Returns their names."""
     import docker.errors
 
     gone, kept = [], [{"label": label} for label in labels]
-    with coded():
+    with coded_errors():
         listed = [client.containers.list(all=True, filters=label) for label in kept]
         for found in (container for some in listed for container in some):
             gone.append(str(found.name))
@@ -162,27 +165,27 @@ def sweep(client: DockerClient, labels: Iterable[str], network: str) -> list[str
     return gone
 
 
-def _owner() -> str:
+def _owner_name() -> str:
     """Return an id of this user of this machine: an engine may serve several of both."""
     return f"{os.uname().nodename}:{os.getuid()}"
 
 
 def remove_box(client: DockerClient, cluster: str) -> list[str]:
     """Remove everything of one box from the engine; also of half a one. Returns the names of what is gone."""
-    return sweep(client, [f"{label}={cluster}" for label in CLUSTER_LABELS], cluster)
+    return remove_labelled(client, [f"{label}={cluster}" for label in CLUSTER_LABELS], cluster)
 
 
-def homeless(client: DockerClient) -> list[str]:
+def homeless_clusters(client: DockerClient) -> list[str]:
     """Return the clusters of boxes whose home is gone from this machine, by the label on their network."""
-    with coded():
-        networks = client.networks.list(filters={"label": f"{OWNER_LABEL}={_owner()}"})
+    with coded_errors():
+        networks = client.networks.list(filters={"label": f"{OWNER_LABEL}={_owner_name()}"})
     labels = {str(net.name): str(net.attrs["Labels"][HOME_LABEL]) for net in networks}
     return sorted(name for name, home in labels.items() if not Path(home, "cluster").exists())
 
 
-def execute(found: Container, *command: str, text: str | None = None) -> str:
+def run_in_container(found: Container, *command: str, text: str | None = None) -> str:
     """Run a program in the container; raise with its output where it fails."""
-    with coded():
+    with coded_errors():
         status, output = found.exec_run(list(command))
     said = (output or b"").decode("utf-8", "replace")
     if status != 0:
@@ -194,17 +197,17 @@ def execute(found: Container, *command: str, text: str | None = None) -> str:
     return said
 
 
-def weigh(found: Container) -> None:
+def set_cpu_weight(found: Container) -> None:
     """Give a node the CPU weight of several processes, as the native one has: with the default it starves
     beside a compiler.
     """
-    with coded():
+    with coded_errors():
         found.update(cpu_shares=SHARES)
 
 
-def memory(client: DockerClient, found: Container) -> int:
+def memory_bytes(client: DockerClient, found: Container) -> int:
     """Return the bytes of memory that the container's processes hold, its page cache not counted."""
-    with coded():
+    with coded_errors():
         stats: dict[str, Any] = client.api.stats(found.id, stream=False, one_shot=True)
     used = stats.get("memory_stats", {})
     cache = used.get("stats", {}).get("total_inactive_file") or used.get("stats", {}).get("inactive_file", 0)

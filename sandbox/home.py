@@ -12,13 +12,13 @@ from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
-class Home:
+class BoxHome:
     """The folder layout of one box. Nothing is created by asking for a path."""
 
     path: Path
 
     @classmethod
-    def default(cls) -> Home:
+    def default_home(cls) -> BoxHome:
         """Return ``C2D_BOX_HOME``, else ``$XDG_DATA_HOME/c2d-box``, else ``~/.local/share/c2d-box``."""
         if chosen := os.environ.get("C2D_BOX_HOME"):
             return cls(Path(chosen).expanduser().absolute())
@@ -31,17 +31,17 @@ class Home:
         return self.path / "box.json"
 
     @property
-    def keys(self) -> Path:
+    def keys_folder(self) -> Path:
         """Folder of generated keys, 0700; files in it 0600."""
         return self.path / "keys"
 
     @property
-    def cluster(self) -> Path:
+    def cluster_folder(self) -> Path:
         """The cluster driver's own folder: certificates, etcd, containerd, kubelet, logs, its record."""
         return self.path / "cluster"
 
     @property
-    def volumes(self) -> Path:
+    def volumes_folder(self) -> Path:
         """Root of the volumes that the box's provisioner makes; mounts below it reach pods."""
         return self.path / "volumes"
 

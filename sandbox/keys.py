@@ -30,7 +30,7 @@ def _signing_key() -> str:
             return f"0x{candidate:064x}"
 
 
-def _token() -> str:
+def _random_token() -> str:
     return secrets.token_urlsafe(32)
 
 
@@ -43,19 +43,19 @@ RECIPES: Mapping[str, Callable[[], str]] = {
     "cache-key": _signing_key,
     "environment-key-ocean-compute": _signing_key,
     "register-key": _signing_key,
-    "token-secret": _token,
-    "result-secret": _token,
-    "admin-password": _token,
-    "postgres-password": _token,
-    "postgres-engine-password": _token,
-    "postgres-service-password": _token,
+    "token-secret": _random_token,
+    "result-secret": _random_token,
+    "admin-password": _random_token,
+    "postgres-password": _random_token,
+    "postgres-engine-password": _random_token,
+    "postgres-service-password": _random_token,
     "s3-access-key": _access_key,
-    "s3-secret-key": _token,
+    "s3-secret-key": _random_token,
     **{f"s3-{user}-access-key": _access_key for user in ("engine", "service", "provider")},
-    **{f"s3-{user}-secret-key": _token for user in ("engine", "service", "provider")},
-    "ipfs-admin-token": _token,
-    "upload-token": _token,
-    "expiry-token": _token,
+    **{f"s3-{user}-secret-key": _random_token for user in ("engine", "service", "provider")},
+    "ipfs-admin-token": _random_token,
+    "upload-token": _random_token,
+    "expiry-token": _random_token,
     "swarm-key": lambda: secrets.token_hex(32),
 }
 
@@ -73,7 +73,7 @@ class BoxKeys:
     def __repr__(self) -> str:
         return f"BoxKeys({self.folder}, {sorted(self.values)})"
 
-    def address(self, name: str) -> str:
+    def key_address(self, name: str) -> str:
         """Return the checksummed address of a signing key."""
         return address_of(self.values[name])
 

@@ -17,7 +17,7 @@ import httpx
 
 from c2d_box.errors import Failed, StateProblem
 from c2d_box.storage.s3_client import S3Client, S3Endpoint, S3Refused, S3Unreachable
-from c2d_box.storage.sigv4 import Credentials
+from c2d_box.storage.sigv4 import S3Credentials
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class ObjectStore:
 
     @property
     def client(self) -> S3Client:
-        credentials = Credentials(self.access_key, self.secret_key, self.region)
+        credentials = S3Credentials(self.access_key, self.secret_key, self.region)
         return S3Client(S3Endpoint(self.endpoint, credentials), self.timeout)
 
     def ensure_bucket(self, bucket: str) -> None:
@@ -58,7 +58,7 @@ class ObjectStore:
         seed = hmac.new(self.secret_key.encode(), f"reader of {bucket}".encode(), hashlib.sha512).hexdigest()
         key = ReadingKey(f"READ{seed[:20].upper()}", seed[20:84])
         with _coded(f"make the reading key of {bucket}"):
-            self.client.create_account(Credentials(key.access_key, key.secret_key, self.region))
+            self.client.create_account(S3Credentials(key.access_key, key.secret_key, self.region))
         with _coded(f"let the reading key read {bucket}"):
             self.client.put_policy(bucket, {key.access_key: ["s3:GetObject"]})
         return key
@@ -68,27 +68,27 @@ class ObjectStore:
         with _coded(f"store {path.name} as {bucket}/{key}"):
             self.client.put_file(bucket, key, path)
 
-    def content(self, bucket: str, key: str) -> bytes:
+    def read_object(self, bucket: str, key: str) -> bytes:
         """Return the bytes of ``bucket/key``."""
         with _coded(f"give {bucket}/{key}"):
             return self.client.read(bucket, key)
 
-    def exists(self, bucket: str, key: str) -> bool:
+    def has_object(self, bucket: str, key: str) -> bool:
         """Return whether ``bucket/key`` is there."""
         with _coded(f"show {bucket}/{key}"):
             return self.client.exists(bucket, key)
 
-    def buckets(self) -> list[str]:
+    def list_buckets(self) -> list[str]:
         """Return the buckets this key may see."""
         with _coded("answer GET /"):
             return self.client.buckets()
 
-    def keys(self, bucket: str) -> list[str]:
+    def list_keys(self, bucket: str) -> list[str]:
         """Return every key of ``bucket``, however many pages that takes."""
         with _coded(f"answer GET /{bucket}"):
             return self.client.keys(bucket)
 
-    def delete(self, bucket: str, key: str) -> None:
+    def delete_object(self, bucket: str, key: str) -> None:
         """Delete ``bucket/key``; succeed also where it was not there."""
         with _coded(f"answer DELETE /{bucket}/{key}"):
             self.client.delete(bucket, key)
@@ -101,7 +101,7 @@ def _coded(what: str) -> Iterator[None]:
         yield
     except S3Unreachable as problem:
         cause = problem.__cause__ or problem
-        reason, next_step = _told(cause)
+        reason, next_step = _explain_failure(cause)
         raise StateProblem("C2D-S3-UNREACHABLE", f"{problem}: {reason}", next_step) from cause
     except S3Refused as problem:
         raise Failed(
@@ -112,7 +112,7 @@ def _coded(what: str) -> Iterator[None]:
         ) from None
 
 
-def _told(problem: BaseException) -> tuple[str, str]:
+def _explain_failure(problem: BaseException) -> tuple[str, str]:
     """Return what happened, from the network error below httpx's, and the step that fits."""
     causes = [problem]
     while below := causes[-1].__cause__ or causes[-1].__context__:

@@ -12,29 +12,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sandbox.progress import Event, Progress
+from sandbox.progress import Progress, ProgressEvent
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class _Finished:
+class _VerbResult:
     index: int
     result: Any = None
     error: BaseException | None = None
 
 
-def together(verbs: Sequence[Progress[T]]) -> Progress[list[T]]:
+def run_together(verbs: Sequence[Progress[T]]) -> Progress[list[T]]:
     """Run ``verbs`` in parallel; returns their results in order."""
-    mailbox: queue.SimpleQueue[Event | _Finished] = queue.SimpleQueue()
+    mailbox: queue.SimpleQueue[ProgressEvent | _VerbResult] = queue.SimpleQueue()
     stopping = threading.Event()
     for index, verb in enumerate(verbs):
-        threading.Thread(target=_drive, args=(index, verb, mailbox, stopping), daemon=True).start()
-    finished: dict[int, _Finished] = {}
+        threading.Thread(target=_drive_verb, args=(index, verb, mailbox, stopping), daemon=True).start()
+    finished: dict[int, _VerbResult] = {}
     try:
         while len(finished) < len(verbs):
             item = mailbox.get()
-            if isinstance(item, Event):
+            if isinstance(item, ProgressEvent):
                 yield item
                 continue
             finished[item.index] = item
@@ -48,20 +48,20 @@ def together(verbs: Sequence[Progress[T]]) -> Progress[list[T]]:
     return [finished[index].result for index in range(len(verbs))]
 
 
-def _drive(
+def _drive_verb(
     index: int,
     verb: Progress[Any],
-    mailbox: queue.SimpleQueue[Event | _Finished],
+    mailbox: queue.SimpleQueue[ProgressEvent | _VerbResult],
     stopping: threading.Event,
 ) -> None:
     try:
         while True:
             if stopping.is_set():
                 verb.close()
-                mailbox.put(_Finished(index, error=GeneratorExit()))
+                mailbox.put(_VerbResult(index, error=GeneratorExit()))
                 return
             mailbox.put(next(verb))
     except StopIteration as stop:
-        mailbox.put(_Finished(index, result=stop.value))
+        mailbox.put(_VerbResult(index, result=stop.value))
     except BaseException as error:
-        mailbox.put(_Finished(index, error=error))
+        mailbox.put(_VerbResult(index, error=error))

@@ -11,13 +11,13 @@ DISK_PRESSURE = "node.kubernetes.io/disk-pressure"
 
 def why_not_ready(pod: Object) -> str:
     """Return the first cause that is known, from the most decisive to the least; empty for a ready pod."""
-    return next(_causes(pod), "")
+    return next(_pod_causes(pod), "")
 
 
-def _causes(pod: Object) -> Iterator[str]:
+def _pod_causes(pod: Object) -> Iterator[str]:
     status = pod.get("status") or {}
     if status.get("phase") == "Failed" and status.get("reason"):  # Evicted
-        yield _joined(status)
+        yield _reason_text(status)
     conditions = {entry["type"]: entry for entry in status.get("conditions") or ()}
     scheduled = conditions.get("PodScheduled") or {}
     if scheduled.get("status") == "False":
@@ -26,31 +26,31 @@ def _causes(pod: Object) -> Iterator[str]:
         yield f"not scheduled: {full}{message}"
     containers = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
     for container in containers:
-        yield from _causes_of(container)
+        yield from _container_causes(container)
     if status.get("phase") == "Running" and (conditions.get("Ready") or {}).get("status") == "False":
         yield "it runs, and its readiness check fails"
     if status.get("phase") == "Pending" and not containers:
         yield "its containers are not created yet"
 
 
-def _causes_of(container: Object) -> Iterator[str]:
+def _container_causes(container: Object) -> Iterator[str]:
     state, last = container.get("state") or {}, container.get("lastState") or {}
     ended = last.get("terminated") or {}
     if waiting := state.get("waiting"):
-        before = f"; it ended before with {_ending(ended)}" if ended else ""
-        yield _joined(waiting) + before
+        before = f"; it ended before with {_ending_text(ended)}" if ended else ""
+        yield _reason_text(waiting) + before
     terminated = state.get("terminated") or {}
     if terminated and terminated.get("exitCode"):
-        yield f"{container.get('name')} ended with {_ending(terminated)}"
+        yield f"{container.get('name')} ended with {_ending_text(terminated)}"
     if "running" in state and ended.get("reason") == "OOMKilled" and not container.get("ready"):
-        yield f"{container.get('name')} was ended before: {_ending(ended)}"
+        yield f"{container.get('name')} was ended before: {_ending_text(ended)}"
 
 
-def _ending(terminated: Object) -> str:
+def _ending_text(terminated: Object) -> str:
     reason = str(terminated.get("reason") or "Error")
     text = "OOMKilled (it needed more memory than it has)" if reason == "OOMKilled" else reason
     return f"{text}, exit status {terminated.get('exitCode')}"
 
 
-def _joined(part: Object) -> str:
+def _reason_text(part: Object) -> str:
     return f"{part.get('reason', '')}: {part.get('message', '')}".strip(": ")

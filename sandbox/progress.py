@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class ProgressEvent:
     """One thing that happened. ``step`` is a stable dotted name such as ``bundle.kubernetes``."""
 
     step: str
@@ -29,11 +29,11 @@ class Event:
     """Unix seconds (UTC)."""
 
 
-Progress = Generator[Event, None, T]
+Progress = Generator[ProgressEvent, None, T]
 """The type that a verb returns: a generator of events whose return value is the verb's result."""
 
 
-def run(verb: Progress[T], sink: Callable[[Event], None]) -> T:
+def run_verb(verb: Progress[T], sink: Callable[[ProgressEvent], None]) -> T:
     """Drive ``verb`` to its end, give each event to ``sink``, return the verb's result."""
     while True:
         try:
@@ -44,14 +44,14 @@ def run(verb: Progress[T], sink: Callable[[Event], None]) -> T:
         sink(event)
 
 
-def step(name: str, text: str, work: Callable[[], T]) -> Progress[T]:
+def run_step(name: str, text: str, work: Callable[[], T]) -> Progress[T]:
     """Run ``work`` as a step without inner progress: started, then done or failed, with elapsed seconds."""
     began = time.monotonic()
-    yield Event(name, "started", text)
+    yield ProgressEvent(name, "started", text)
     try:
         result = work()
     except BaseException:
-        yield Event(name, "failed", text, seconds=time.monotonic() - began)
+        yield ProgressEvent(name, "failed", text, seconds=time.monotonic() - began)
         raise
-    yield Event(name, "done", text, seconds=time.monotonic() - began)
+    yield ProgressEvent(name, "done", text, seconds=time.monotonic() - began)
     return result

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from c2d_box.files import replace_file
-from sandbox.home import Home
+from sandbox.home import BoxHome
 
 LONGEST_DIFF = 60
 LARGEST_SCRIPT = 1 << 20
@@ -38,7 +38,7 @@ class Known:
     mark: str = ""
 
 
-class Memory:
+class LoopMemory:
     """The stored assets: a folder in the box's home."""
 
     def __init__(self, folder: Path) -> None:
@@ -47,7 +47,7 @@ class Memory:
 
     def get(self, path: Path, who: str) -> Known | None:
         """Return the asset that ``who`` published from ``path``."""
-        entry = self._all().get(_key(path, who))
+        entry = self._read_all().get(_entry_key(path, who))
         try:
             return Known(**entry) if entry else None
         except TypeError:
@@ -55,7 +55,7 @@ class Memory:
 
     def put(self, path: Path, who: str, known: Known) -> None:
         """Store the asset that ``who`` published from ``path``."""
-        entries = {**self._all(), _key(path, who): asdict(known)}
+        entries = {**self._read_all(), _entry_key(path, who): asdict(known)}
         replace_file(self._file, json.dumps(entries, indent=2) + "\n")
 
     def put_script(self, path: Path, who: str, known: Known) -> None:
@@ -63,34 +63,34 @@ class Memory:
         leak.
         """
         self.put(path, who, known)
-        copy = self._copy(known.did)
+        copy = self._copy_path(known.did)
         if path.stat().st_size <= LARGEST_SCRIPT:
             replace_file(copy, path.read_bytes())
         else:
             copy.unlink(missing_ok=True)
 
-    def forget(self) -> None:
+    def forget_all(self) -> None:
         """Delete everything stored: the chain on which it was published is gone or was taken back."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
-    def changes(self, path: Path, known: Known | None) -> list[str]:
+    def diff_script(self, path: Path, known: Known | None) -> list[str]:
         """Return the difference from the version published last, as a unified diff; empty where no version is
         stored.
         """
-        if known is None or not self._copy(known.did).exists():
+        if known is None or not self._copy_path(known.did).exists():
             return []
         if path.stat().st_size > LARGEST_SCRIPT:
             return []
-        before = self._copy(known.did).read_text(errors="replace").splitlines()
+        before = self._copy_path(known.did).read_text(errors="replace").splitlines()
         now = path.read_text(errors="replace").splitlines()
         lines = list(difflib.unified_diff(before, now, "permitted before", path.name, lineterm="", n=1))
         rest = len(lines) - LONGEST_DIFF
         return [*lines[:LONGEST_DIFF], f"… and {rest} lines more"] if rest > 0 else lines
 
-    def _copy(self, did: str) -> Path:
+    def _copy_path(self, did: str) -> Path:
         return self._folder / f"{did.rpartition(':')[2][:32]}.last"
 
-    def _all(self) -> dict[str, dict[str, str]]:
+    def _read_all(self) -> dict[str, dict[str, str]]:
         try:
             found = json.loads(self._file.read_text())
         except (OSError, ValueError):
@@ -98,12 +98,12 @@ class Memory:
         return found if isinstance(found, dict) else {}
 
 
-def loop_memory(home: Home) -> Memory:
+def loop_memory(home: BoxHome) -> LoopMemory:
     """Return the memory of ``run`` of the box at ``home``."""
-    return Memory(home.path / "loop")
+    return LoopMemory(home.path / "loop")
 
 
-def _key(path: Path, who: str) -> str:
+def _entry_key(path: Path, who: str) -> str:
     return f"{who} {path.absolute()}"
 
 

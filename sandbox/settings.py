@@ -37,7 +37,7 @@ BEHIND = {
 
 
 @dataclass(frozen=True, slots=True)
-class Ports:
+class BoxPorts:
     """Ports on 127.0.0.1, by service. The defaults are those Ocean users know."""
 
     chain: int = 8545
@@ -57,11 +57,11 @@ class Ports:
                     f"choose ports (or an offset) that end between 1 and {HIGHEST_PORT}",
                 )
 
-    def shifted(self, offset: int) -> Ports:
+    def with_offset(self, offset: int) -> BoxPorts:
         """Return the ports, each moved by ``offset``: for a second box beside the first."""
-        return Ports(**{name: port + offset for name, port in asdict(self).items()})
+        return BoxPorts(**{name: port + offset for name, port in asdict(self).items()})
 
-    def changed(self, name: str, port: int) -> Ports:
+    def with_port(self, name: str, port: int) -> BoxPorts:
         """Return the ports with one replaced; ``name`` as users write it (``operator-service``)."""
         attribute = name.replace("-", "_")
         if attribute not in asdict(self):
@@ -87,7 +87,7 @@ class ChainChoice:
 
 
 @dataclass(frozen=True, slots=True)
-class Existing:
+class ExistingClusterSettings:
     """A cluster that somebody else made, and how the box may use it."""
 
     kubeconfig: str = ""
@@ -103,11 +103,11 @@ class Existing:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class BoxSettings:
     """The settings of a box, as ``box.json`` holds them."""
 
     name: str = DEFAULT_NAME
-    ports: Ports = field(default_factory=Ports)
+    ports: BoxPorts = field(default_factory=BoxPorts)
     chain: ChainChoice = field(default_factory=ChainChoice)
     barge_keys: bool = False
     trust_empty_lists: str = "none"
@@ -115,6 +115,6 @@ class Settings:
     """Driver that carries the box, chosen at its first ``up``; empty: not chosen yet, or native."""
     result_store: str = "ipfs"
     """Store of results: ``ipfs`` (whoever knows the CID reads) or ``s3`` (private)."""
-    existing: Existing = field(default_factory=Existing)
+    existing: ExistingClusterSettings = field(default_factory=ExistingClusterSettings)
     unproven_jobs: bool = False
     """Let jobs run also where their isolation is not proven: the operator of somebody's cluster said so."""

@@ -88,7 +88,7 @@ def seed() -> str:
     return os.environ.get("C2D_TEST_SEED", "0")
 
 
-def sample(cells: Sequence[T], count: int, seed: str, full: bool) -> list[T]:
+def sample_cells(cells: Sequence[T], count: int, seed: str, full: bool) -> list[T]:
     """``count`` of ``cells`` by ``seed``, or all of them with ``--full``."""
     if full or len(cells) <= count:
         return list(cells)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from tui.actions.action import Action
-from tui.actions.run import Advanced, Asked, Run, RunFollower
+from tui.actions.action import UserAction
+from tui.actions.run import ActionRun, QuestionAsked, RunAdvanced, RunFollower
 from tui.dialogs.action import ActionDialog, Question
 from tui.dialogs.running import RunDialog
 from tui.runtime.app_port import port_of
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from textual.app import App
     from textual.screen import Screen
 
-Then = Callable[[Run], None]
+Then = Callable[[ActionRun], None]
 
 
 class ActionRunner:
     """Owns the runs of an application; ``runs`` are those under way, in the order in which they began."""
 
     def __init__(self, app: App[None]) -> None:
-        self.runs: list[Run] = []
+        self.runs: list[ActionRun] = []
         self._app, self._port = app, port_of(app)
 
-    def perform(self, action: Action, then: Then | None) -> None:
+    def perform(self, action: UserAction, then: Then | None) -> None:
         """Ask for confirmation, then run. ``then`` is called with the started run, instead of opening the
         usual dialog.
         """
@@ -45,18 +45,18 @@ class ActionRunner:
 
         self._app.push_screen(ActionDialog(action, read_only=self._port.read_only), decided)
 
-    def fill(self, form: Screen[Action | None], then: Then | None) -> None:
+    def fill(self, form: Screen[UserAction | None], then: Then | None) -> None:
         """Show a form, then confirm and run the action that its values make."""
         self._app.push_screen(form, lambda action: self.perform(action, then) if action is not None else None)
 
-    def begin(self, action: Action) -> Run:
+    def begin(self, action: UserAction) -> ActionRun:
         """Run an action that the user has confirmed."""
-        run = Run(action, self._app)
+        run = ActionRun(action, self._app)
         self.runs.append(run)
-        run.start()
+        run.start_thread()
         return run
 
-    def forward(self, run: Run) -> None:
+    def forward(self, run: ActionRun) -> None:
         """Forward a run's progress to the screens that show it; at its end, refresh feeds and notify the
         user.
         """
@@ -66,23 +66,23 @@ class ActionRunner:
             if isinstance(screen, RunFollower) and screen.follows(run)
         ]
         for screen in followers:
-            screen.post_message(Advanced(run))
+            screen.post_message(RunAdvanced(run))
         if run.over and run in self.runs:
             self.runs.remove(run)
             if run.problem is None:
                 run.action.done(run.result)
-            self._port.feeds.poke(*run.action.pokes)
+            self._port.feeds.refresh_feeds(*run.action.pokes)
             if not followers:
                 self._tell_end(run)
 
-    def _tell_end(self, run: Run) -> None:
+    def _tell_end(self, run: ActionRun) -> None:
         if run.problem is None:
             self._app.notify(f"✓ {run.action.title}", markup=False)
         else:
             problem = f"{run.problem.code}: {run.problem.message}"
             self._app.notify(f"✗ {problem}", severity="error", markup=False)
 
-    def put_question(self, asked: Asked) -> None:
+    def put_question(self, asked: QuestionAsked) -> None:
         """Show a running verb's question; its thread blocks until it is answered."""
         said = asked.run.board.notes[-60:]
         self._app.push_screen(Question(asked.question, said), lambda yes: asked.answer.set_result(bool(yes)))

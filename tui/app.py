@@ -14,15 +14,15 @@ from textual.command import Provider
 from textual.events import Event, Key
 from textual.screen import Screen
 
-from tui.backend.port import Ddo, Source
-from tui.live.change_watcher import Watcher
+from tui.backend.port import BackendPort, Ddo
+from tui.live.change_watcher import ChangeWatcher
 from tui.live.feed import Clock
-from tui.live.feed_registry import Questions
-from tui.runtime.gc_policy import Collecting
+from tui.live.feed_registry import FeedRegistry
+from tui.runtime.gc_policy import GcPolicy
 from tui.runtime.screen_table import SCREENS
 from tui.runtime.terminal_guard import leave_when_asked
 from tui.runtime.themes import DARK, THEMES
-from tui.runtime.ui_state import Memory
+from tui.runtime.ui_state import UiState
 from tui.widgets.base_screen import BoxScreen
 from tui.widgets.header import TopLine
 from tui.widgets.tour import LESSONS, TourBar
@@ -30,11 +30,11 @@ from tui.widgets.tour import LESSONS, TourBar
 if TYPE_CHECKING:
     from c2d_box.client import JobDetails
     from tui.action_runner import ActionRunner
-    from tui.actions.action import Action
-    from tui.actions.run import Advanced, Asked, Run
+    from tui.actions.action import UserAction
+    from tui.actions.run import ActionRun, QuestionAsked, RunAdvanced
 
 
-def _commands() -> type[Provider]:
+def _load_commands() -> type[Provider]:
     from tui.command_palette import BoxCommands
 
     return BoxCommands
@@ -46,7 +46,7 @@ class BoxApp(App[None]):
     TITLE = "c2d-box"
     CSS_PATH = "app.tcss"
     MODES = {entry.name: entry.open for entry in SCREENS.values()}  # noqa: RUF012
-    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_commands}
+    COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_load_commands}
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
             Binding(
@@ -69,7 +69,7 @@ class BoxApp(App[None]):
 
     def __init__(
         self,
-        source: Source,
+        source: BackendPort,
         *,
         who: str | None = None,
         read_only: bool = False,
@@ -79,16 +79,16 @@ class BoxApp(App[None]):
         memory_file: Path | None = None,
         screen: str = "",
     ) -> None:
-        self.memory_file, self.memory = memory_file, Memory.load(memory_file)
+        self.memory_file, self.memory = memory_file, UiState.load_state(memory_file)
         first = screen or self.memory.screen
         # Textual's own default mode would style an empty screen, then leave it, before the first paint.
         vars(self)["DEFAULT_MODE"] = first if first in SCREENS else "dashboard"
         super().__init__()
         self.source, self.read_only, self.clock = source, read_only, clock
         self.chosen_account = who
-        self.feeds = Questions(source, lambda: self.consumer, clock, pace)
-        self.watcher = Watcher(source, self.feeds)
-        self.collecting = Collecting()
+        self.feeds = FeedRegistry(source, lambda: self.consumer, clock, pace)
+        self.watcher = ChangeWatcher(source, self.feeds)
+        self.collecting = GcPolicy()
         self._named: tuple[list[Ddo] | None, dict[str, str]] = (None, {})
         self.started = ""
         """The job started last, until the table of jobs has pointed at it."""
@@ -113,23 +113,23 @@ class BoxApp(App[None]):
 
     def on_ready(self) -> None:
         """Let the feeds begin to ask: the first frame is on the screen."""
-        self.collecting.begin(self)
+        self.collecting.start_policy(self)
         self.feeds.gate.set()
-        self.watcher.start()
+        self.watcher.start_watches()
 
     async def on_event(self, event: Event) -> None:
         if isinstance(event, Key):
-            self.collecting.heard(event)
+            self.collecting.note_key(event)
         await super().on_event(event)
 
-    def go(self, name: str) -> None:
+    def open_screen(self, name: str) -> None:
         """Show a screen; each screen keeps the detail screens that were opened on it."""
         if self.current_mode != name:
             self.memory.screen = name
             self.switch_mode(name)
 
     def action_go(self, name: str) -> None:
-        self.go(name)
+        self.open_screen(name)
 
     def action_tour(self, by: int) -> None:
         """Move by that many lessons; 0 begins, leaves or resumes the tour."""
@@ -144,7 +144,7 @@ class BoxApp(App[None]):
         self.memory.tour = min(step, len(LESSONS) - 1)
         for screen in self.screen_stack:
             for bar in screen.query(TourBar):
-                bar.redraw()
+                bar.redraw_lesson()
 
     def key_of(self, screen: str) -> str:
         """Return the key that opens a screen, also where the user has bound another one."""
@@ -153,9 +153,9 @@ class BoxApp(App[None]):
     def act_as(self, who: str | None) -> None:
         """Act as another account from now on; None means the usual roles, publisher and consumer."""
         self.chosen_account = who
-        self.feeds.poke("jobs")
+        self.feeds.refresh_feeds("jobs")
         for line in self.screen.query(TopLine):
-            line.redraw()
+            line.redraw_line()
         self.notify(f"acting as {who or 'publisher and consumer'}", timeout=2, markup=False)
 
     def note_started(self, job: JobDetails | None) -> None:
@@ -163,24 +163,24 @@ class BoxApp(App[None]):
         self.started = job.id if job is not None else ""
 
     @property
-    def names(self) -> dict[str, str]:
+    def asset_names(self) -> dict[str, str]:
         """The names of assets by DID, as far as they are known."""
         known = self.feeds.assets.reading.value or []
         if known is not self._named[0]:
             self._named = known, {str(ddo["id"]): str(ddo["metadata"].get("name")) for ddo in known}
         return self._named[1]
 
-    def choose(self, theme: str) -> None:
+    def choose_theme(self, theme: str) -> None:
         """Use a theme, now and in later runs."""
         self.theme = self.memory.theme = theme
 
-    def command(self, arguments: str) -> str:
+    def command_line(self, arguments: str) -> str:
         """Return the command line for this box and the chosen account."""
-        return self.source.command(arguments, self.chosen_account or "")
+        return self.source.command_line(arguments, self.chosen_account or "")
 
     def copy_command(self, arguments: str) -> None:
         """Show and copy the command line that does what a screen or action does."""
-        self.copy_text(self.command(arguments))
+        self.copy_text(self.command_line(arguments))
 
     def copy_text(self, text: str) -> None:
         """Copy a command line, and show it."""
@@ -194,24 +194,26 @@ class BoxApp(App[None]):
 
         return ActionRunner(self)
 
-    def perform(self, action: Action, *, then: Callable[[Run], None] | None = None) -> None:
+    def perform_action(self, action: UserAction, *, then: Callable[[ActionRun], None] | None = None) -> None:
         """Confirm, run and show an action."""
         self.runner.perform(action, then)
 
-    def fill(self, form: Screen[Action | None], *, then: Callable[[Run], None] | None = None) -> None:
+    def fill_form(
+        self, form: Screen[UserAction | None], *, then: Callable[[ActionRun], None] | None = None
+    ) -> None:
         """Show a form, then confirm and run the action that its values make."""
         self.runner.fill(form, then)
 
-    def on_advanced(self, event: Advanced) -> None:
+    def on_run_advanced(self, event: RunAdvanced) -> None:
         self.runner.forward(event.run)
 
-    def on_asked(self, event: Asked) -> None:
+    def on_question_asked(self, event: QuestionAsked) -> None:
         self.runner.put_question(event)
 
     async def action_quit(self) -> None:
-        self.leave()
+        self.leave_app()
 
-    def leave(self) -> None:
+    def leave_app(self) -> None:
         """Leave the TUI; the box goes on. Confirms first while a verb is running."""
         self.runner.leave()
 
@@ -233,9 +235,9 @@ class BoxApp(App[None]):
         self.push_screen(HelpDialog(name, [(key, text) for text, key in keys.items()]))
 
     def on_unmount(self) -> None:
-        self.watcher.stop()
+        self.watcher.stop_watches()
         self.feeds.gate.set()
-        self.memory.save(self.memory_file)
+        self.memory.save_state(self.memory_file)
 
 
 if TYPE_CHECKING:

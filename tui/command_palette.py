@@ -21,7 +21,7 @@ from tui.runtime.themes import THEMES
 
 
 @dataclass(frozen=True)
-class Saying:
+class PaletteCommand:
     """One command of the palette: its words, its description and what it does."""
 
     words: str
@@ -29,31 +29,35 @@ class Saying:
     do: Callable[[], object]
 
 
-def sayings(app: AppPort) -> Iterator[Saying]:
+def palette_commands(app: AppPort) -> Iterator[PaletteCommand]:
     """Yield every command that is available now."""
     for name in SCREENS:
-        yield Saying(name, f"go to {name}", lambda name=name: app.go(name))  # type: ignore[misc]
-    yield Saying("up", "boot or resume the box", lambda: app.perform(box_lifecycle.up(app.source)))
-    yield Saying("down", "stop the box, keep its state", lambda: app.perform(box_lifecycle.down(app.source)))
+        yield PaletteCommand(name, f"go to {name}", lambda name=name: app.go(name))  # type: ignore[misc]
+    yield PaletteCommand(
+        "up", "boot or resume the box", lambda: app.perform(box_lifecycle.boot_action(app.source))
+    )
+    yield PaletteCommand(
+        "down", "stop the box, keep its state", lambda: app.perform(box_lifecycle.stop_action(app.source))
+    )
     for role in ROLES:
-        yield Saying(f"as {role}", f"act as {role}", lambda role=role: app.act_as(role))  # type: ignore[misc]
+        yield PaletteCommand(f"as {role}", f"act as {role}", lambda role=role: app.act_as(role))  # type: ignore[misc]
     for name in THEMES:
         word = name.removeprefix("c2d-")
-        yield Saying(f"theme {word}", f"use the {word} theme", lambda name=name: app.choose(name))  # type: ignore[misc]
-    yield Saying("help", "the keys of this screen", app.action_help)
-    yield Saying("quit", "leave; the box goes on", app.leave)
+        yield PaletteCommand(f"theme {word}", f"use the {word} theme", lambda name=name: app.choose(name))  # type: ignore[misc]
+    yield PaletteCommand("help", "the keys of this screen", app.action_help)
+    yield PaletteCommand("quit", "leave; the box goes on", app.leave)
 
 
 class BoxCommands(Provider):
     """The palette's view of :func:`sayings`."""
 
     async def discover(self) -> Hits:
-        for saying in sayings(port_of(self.screen)):
+        for saying in palette_commands(port_of(self.screen)):
             yield DiscoveryHit(saying.words, saying.do, help=saying.text)
 
     async def search(self, query: str) -> Hits:
         matcher = self.matcher(query)
-        for saying in sayings(port_of(self.screen)):
+        for saying in palette_commands(port_of(self.screen)):
             score = matcher.match(f"{saying.words} {saying.text}")
             if score > 0:
                 yield Hit(score, matcher.highlight(saying.words), saying.do, help=saying.text)
@@ -69,13 +73,15 @@ class CommandLine(ModalScreen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "app.pop_screen", "Close", id="command.close")]
 
     def compose(self) -> ComposeResult:
-        words = [saying.words for saying in sayings(port_of(self))]
+        words = [saying.words for saying in palette_commands(port_of(self))]
         yield Input(placeholder=": jobs, up, as consumer2, theme light …", suggester=SuggestFromList(words))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         app = port_of(self)
         said = " ".join(event.value.split()).lower()
-        known = {saying.words: saying for saying in sayings(app)} | {"q": Saying("q", "", app.leave)}
+        known = {saying.words: saying for saying in palette_commands(app)} | {
+            "q": PaletteCommand("q", "", app.leave)
+        }
         found = known.get(said) or next((s for w, s in known.items() if said and w.startswith(said)), None)
         self.app.pop_screen()
         if found is None:

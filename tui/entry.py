@@ -17,29 +17,29 @@ def main(box: Box, who: str | None, *, read_only: bool, theme: str | None, no_co
     """Show the screens of ``box`` until the user leaves. The box goes on as it was."""
     if no_color:
         os.environ["NO_COLOR"] = "1"
-    from tui.runtime.terminal_guard import guarded
+    from tui.runtime.terminal_guard import run_guarded
 
-    prepare()
+    prepare_textual()
     chosen = f"c2d-{theme}" if theme else "c2d-no-colour" if no_color else None
 
     def show() -> int:
         from tui.app import BoxApp
-        from tui.backend.box_backend import Verbs
+        from tui.backend.box_backend import BoxBackend
         from tui.runtime.ui_state import default_file
 
-        app = BoxApp(Verbs(box), who=who, read_only=read_only, theme=chosen, memory_file=default_file())
+        app = BoxApp(BoxBackend(box), who=who, read_only=read_only, theme=chosen, memory_file=default_file())
         app.run()
         return int(app.return_code or 0)
 
-    status = guarded(show)
+    status = run_guarded(show)
     if status:
         sys.exit(status)
 
 
-def prepare() -> None:
+def prepare_textual() -> None:
     """Set the environment and put off garbage collection; call it before anything of Textual is imported."""
-    from tui.runtime.gc_policy import put_off
+    from tui.runtime.gc_policy import postpone_collection
 
     for name, value in PACE.items():
         os.environ.setdefault(name, value)
-    put_off()
+    postpone_collection()

@@ -22,19 +22,19 @@ def is_address(value: object) -> bool:
     return isinstance(value, str) and _ADDRESS.match(value) is not None
 
 
-def checksum(address: str) -> str:
+def checksum_address(address: str) -> str:
     """The EIP-55 spelling of ``address``; ValueError when it is no address."""
     if not is_address(address):
         raise ValueError(f"not an Ethereum address: {address[:80]!r}")
-    return _spelling(address[2:].lower())
+    return _checksum_spelling(address[2:].lower())
 
 
 @lru_cache(4096)  # nearly every request names the same few addresses again, and hashing one takes 20 µs
-def _spelling(bare: str) -> str:
+def _checksum_spelling(bare: str) -> str:
     digest = keccak256(bare.encode()).hex()
     return "0x" + "".join(c.upper() if int(d, 16) > 7 else c for c, d in zip(bare, digest, strict=False))
 
 
-def same(left: object, right: object) -> bool:
+def same_hex(left: object, right: object) -> bool:
     """Return whether both are text naming the same address, in whatever case."""
     return isinstance(left, str) and isinstance(right, str) and left.lower() == right.lower()

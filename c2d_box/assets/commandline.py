@@ -48,22 +48,22 @@ _OPEN_QUOTE = "the entrypoint has an open quote"
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 
 
-def words(line: str) -> tuple[str, ...]:
+def split_words(line: str) -> tuple[str, ...]:
     """Split ``line`` into words; raise ``C2D-ENTRYPOINT-NEEDS-SHELL`` where splitting does not do."""
     if "\0" in line:
-        raise _refused(_SHELL)
+        raise _needs_shell(_SHELL)
     found: list[str] = []
     at = _past_blanks(line, 0)
     while at < len(line):
         if len(found) == WORDS:
-            raise _refused("the entrypoint has too many words")
+            raise _needs_shell("the entrypoint has too many words")
         if line[at] in "#~" or (not found and _shells_own(line[at:])):
-            raise _refused(_SHELL)
-        word, at = _word(line, at)
+            raise _needs_shell(_SHELL)
+        word, at = _read_word(line, at)
         found.append(word)
         at = _past_blanks(line, at)
     if not found:
-        raise _refused("the entrypoint is empty")
+        raise _needs_shell("the entrypoint is empty")
     return tuple(found)
 
 
@@ -79,38 +79,38 @@ def _shells_own(rest: str) -> bool:
     return first in RESERVED or _ASSIGNMENT.match(first) is not None
 
 
-def _word(line: str, at: int) -> tuple[str, int]:
+def _read_word(line: str, at: int) -> tuple[str, int]:
     text = ""
     while at < len(line) and line[at] not in _BLANK:
         char = line[at]
         if char == "'":
             end = line.find("'", at + 1)
             if end < 0:
-                raise _refused(_OPEN_QUOTE)
+                raise _needs_shell(_OPEN_QUOTE)
             text, at = text + line[at + 1 : end], end + 1
         elif char == '"':
-            quoted, at = _double(line, at + 1)
+            quoted, at = _read_double_quoted(line, at + 1)
             text += quoted
         elif char == "\\":
-            text, at = text + _escaped(line, at), at + 2
+            text, at = text + _escaped_character(line, at), at + 2
         elif char in _OPERATORS or char in _EXPANSIONS or char in _PATTERNS:
-            raise _refused(_SHELL)
+            raise _needs_shell(_SHELL)
         else:
             text, at = text + char, at + 1
     return text, at
 
 
-def _escaped(line: str, at: int) -> str:
+def _escaped_character(line: str, at: int) -> str:
     """Return the character after a backslash. A line's end there joins two lines, which we leave
     to shells."""
     if at + 1 == len(line):
-        raise _refused(_OPEN_QUOTE)
+        raise _needs_shell(_OPEN_QUOTE)
     if line[at + 1] == "\n":
-        raise _refused(_SHELL)
+        raise _needs_shell(_SHELL)
     return line[at + 1]
 
 
-def _double(line: str, at: int) -> tuple[str, int]:
+def _read_double_quoted(line: str, at: int) -> tuple[str, int]:
     """Read a part in double quotes, where a backslash escapes four characters only; ``at``: after the opening
     quote."""
     text = ""
@@ -121,13 +121,13 @@ def _double(line: str, at: int) -> tuple[str, int]:
         if char == "\\" and after and after in '\\"$`':
             text, at = text + after, at + 2
         elif char in _EXPANSIONS or (char == "\\" and after == "\n"):
-            raise _refused(_SHELL)
+            raise _needs_shell(_SHELL)
         else:
             text, at = text + char, at + 1
-    raise _refused(_OPEN_QUOTE)
+    raise _needs_shell(_OPEN_QUOTE)
 
 
-def _refused(why: str) -> Refused:
+def _needs_shell(why: str) -> Refused:
     return Refused(
         "C2D-ENTRYPOINT-NEEDS-SHELL",
         why,

@@ -19,18 +19,18 @@ USABLE_STATES = frozenset({0, 5})  # active, unlisted
 _NOBODY: dict[str, Any] = {"allow": [{"type": "address", "values": ["nobody"]}]}
 
 
-def check(ddo: DDO, consumer: str, environments: Collection[str] = ()) -> str | None:
+def check_credentials(ddo: DDO, consumer: str, environments: Collection[str] = ()) -> str | None:
     """Return None, or the code that refuses ``consumer``. ``environments``: addresses of compute environments
     that pass, which is only for quotes (and for the original's pods, where a setting lets them in)."""
     if consumer.lower() in {address.lower() for address in environments}:
         return None
-    allow, deny = _addresses(ddo, "allow"), _addresses(ddo, "deny")
+    allow, deny = _listed_addresses(ddo, "allow"), _listed_addresses(ddo, "deny")
     if allow:
         return None if consumer.lower() in allow else NOT_IN_ALLOW_LIST
     return IN_DENY_LIST if consumer.lower() in deny else None
 
 
-def refusal(
+def access_refusal(
     ddo: DDO, consumer: str, chain_state: int | None, environments: Collection[str] = ()
 ) -> str | None:
     """Return None, or the text refusing ``consumer`` the asset; ``chain_state`` is the NFT's state on the
@@ -48,14 +48,14 @@ def refusal(
     if type(told) is not int or told not in USABLE_STATES or not ddo.metadata.raw:
         code = ASSET_DISABLED
     else:
-        code = check(ddo, consumer, environments)
+        code = check_credentials(ddo, consumer, environments)
     if code is None:
         return None
     return f"Error: Access to asset {ddo.id} was denied with code: ConsumableCodes.{code}."
 
 
-def _addresses(ddo: DDO, which: str) -> set[str]:
-    entries = _lists(ddo.credentials).get(which)
+def _listed_addresses(ddo: DDO, which: str) -> set[str]:
+    entries = _credential_lists(ddo.credentials).get(which)
     if not isinstance(entries, list):
         return set()
     entry = next((e for e in entries if isinstance(e, dict) and e.get("type") == "address"), None)
@@ -63,7 +63,7 @@ def _addresses(ddo: DDO, which: str) -> set[str]:
     return {v.lower() for v in values if isinstance(v, str)} if isinstance(values, list) else set()
 
 
-def _lists(credentials: Any) -> dict[str, Any]:
+def _credential_lists(credentials: Any) -> dict[str, Any]:
     """Return the lists of a DDO. Old records carry them as JSON text; lists that cannot be read let nobody
     in."""
     if not credentials:

@@ -19,7 +19,7 @@ ACCESS = "access"
 COMPUTE = "compute"
 
 
-class _Node(BaseModel):
+class _DdoNode(BaseModel):
     """A part of a DDO. Unknown keys are kept and absent ones stay absent, so that :meth:`raw` gives back what
     was published."""
 
@@ -33,7 +33,7 @@ class _Node(BaseModel):
         return self.model_dump(by_alias=True, exclude_unset=True)
 
 
-class Container(_Node):
+class DdoContainer(_DdoNode):
     """Image and command of an algorithm; ``$ALGO`` in the entrypoint is the algorithm file's path."""
 
     entrypoint: str = ""
@@ -42,17 +42,17 @@ class Container(_Node):
     checksum: str = ""
 
 
-class AlgorithmSection(_Node):
+class DdoAlgorithm(_DdoNode):
     """The ``algorithm`` section of an algorithm's metadata."""
 
-    container: Container | None = None
+    container: DdoContainer | None = None
     rawcode: str | None = None
     language: str | None = None
     version: str | None = None
     consumer_parameters: list[Any] | None = None
 
 
-class Metadata(_Node):
+class DdoMetadata(_DdoNode):
     """The ``metadata`` section of a DDO."""
 
     name: str = ""
@@ -60,10 +60,10 @@ class Metadata(_Node):
     type: str = ""
     author: str = ""
     license: str = ""
-    algorithm: AlgorithmSection | None = None
+    algorithm: DdoAlgorithm | None = None
 
 
-class ComputeRules(_Node):
+class ComputeRules(_DdoNode):
     """The rules of a compute service on whom it trusts, uninterpreted: see
     :mod:`c2d_box.assets.permissions`."""
 
@@ -73,7 +73,7 @@ class ComputeRules(_Node):
     publisher_trusted_algorithm_publishers: Any = None
 
 
-class Service(_Node):
+class DdoService(_DdoNode):
     """One entry of a DDO's ``services``, of type ``access`` or ``compute``."""
 
     id: str = ""
@@ -89,14 +89,14 @@ class Service(_Node):
     additional_information: Any = None
 
     @property
-    def trust(self) -> dict[str, Any]:
+    def trust_settings(self) -> dict[str, Any]:
         """``additionalInformation.c2d``: the trust settings for which the DDO has no field of its own."""
         extra = self.additional_information
         section = extra.get("c2d") if isinstance(extra, dict) else None
         return section if isinstance(section, dict) else {}
 
 
-class DDO(_Node):
+class DDO(_DdoNode):
     """A whole DDO, as published or as a metadata cache hands it out; :meth:`parse` reads one."""
 
     context: Any = Field(default=None, alias="@context")
@@ -104,8 +104,8 @@ class DDO(_Node):
     version: str = ""
     chain_id: int = 0
     nft_address: str = ""
-    metadata: Metadata = Metadata()
-    services: Sequence[Service] = ()
+    metadata: DdoMetadata = DdoMetadata()
+    services: Sequence[DdoService] = ()
     credentials: Any = None
     nft: dict[str, Any] | None = None
 
@@ -115,7 +115,7 @@ class DDO(_Node):
         value = parse_json(document) if isinstance(document, str | bytes) else document
         return cls.model_validate(value)
 
-    def service(self, service_id: str) -> Service | None:
+    def find_service(self, service_id: str) -> DdoService | None:
         """The service with this id (clients send ``0`` and ``"0"`` alike)."""
         return next((s for s in self.services if s.id == str(service_id)), None)
 
@@ -123,7 +123,7 @@ class DDO(_Node):
         """The service's position: the ``serviceIndex`` of its orders on the chain."""
         return next((i for i, s in enumerate(self.services) if s.id == str(service_id)), None)
 
-    def first(self, kind: str) -> Service | None:
+    def first_service(self, kind: str) -> DdoService | None:
         """The first service of type ``access`` or ``compute``."""
         return next((s for s in self.services if s.type == kind), None)
 
@@ -132,5 +132,5 @@ class DDO(_Node):
         return self.metadata.type == "algorithm"
 
     @property
-    def container(self) -> Container | None:
+    def container(self) -> DdoContainer | None:
         return self.metadata.algorithm.container if self.metadata.algorithm else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 
-from c2d_box.assets.addresses import checksum
+from c2d_box.assets.addresses import checksum_address
 
 PREFIX = "did:op:"
 _DID = re.compile(r"did:op:[0-9a-f]{64}\Z")
@@ -13,13 +13,13 @@ _DID = re.compile(r"did:op:[0-9a-f]{64}\Z")
 
 def did_for(nft: str, chain_id: int) -> str:
     """``did:op:`` + sha256 of the checksummed NFT address followed by the decimal chain id."""
-    return PREFIX + hashlib.sha256(f"{checksum(nft)}{chain_id}".encode()).hexdigest()
+    return PREFIX + hashlib.sha256(f"{checksum_address(nft)}{chain_id}".encode()).hexdigest()
 
 
 def is_did(value: object) -> bool:
     return isinstance(value, str) and _DID.match(value) is not None
 
 
-def bare(did: str) -> str:
+def bare_did(did: str) -> str:
     """The DID without its prefix: the folder name an algorithm sees below ``/data/inputs``."""
     return did.removeprefix(PREFIX)

@@ -38,7 +38,7 @@ class InvalidRules(Exception):
     """The section is no set of rules."""
 
 
-class Rules(BaseModel):
+class DisclosureRules(BaseModel):
     """One publisher's set. None means no such limit, but for names and the log, which never leave unlimited.
 
     ``names``: patterns (``*``, ``?``, ``[…]``) of which each output's path has to match one; without any,
@@ -71,12 +71,12 @@ class Rules(BaseModel):
         return self.model_dump(by_alias=True, exclude_none=True)
 
     @property
-    def counted(self) -> frozenset[str]:
+    def counted_columns(self) -> frozenset[str]:
         """The columns that hold numbers of individuals, in lower case."""
         return frozenset(name.strip().lower() for name in self.count_columns or COUNT_COLUMNS)
 
     @property
-    def columns(self) -> int | None:
+    def column_limit(self) -> int | None:
         """The most columns of a table; None where the rules say nothing of tables."""
         return self.max_columns or (MAX_COLUMNS if self.max_rows else None)
 
@@ -105,44 +105,44 @@ class Rules(BaseModel):
         return self.log_bytes if self.log_lines != 0 else 0, self.log_lines
 
 
-def parse(section: object) -> Rules | None:
+def parse_set(section: object) -> DisclosureRules | None:
     """One set of rules; None where there is no section. Raises InvalidRules."""
     if section is None:
         return None
     try:
-        return Rules.model_validate(section)
+        return DisclosureRules.model_validate(section)
     except ValidationError as problem:
         where = ".".join(str(part) for part in problem.errors()[0]["loc"])
         raise InvalidRules(f"the disclosure rule {where or 'section'} cannot be understood") from None
 
 
-def parse_sets(section: object) -> tuple[Rules, ...]:
+def parse_sets(section: object) -> tuple[DisclosureRules, ...]:
     """Parse the rules in a job's output section: one set, or a list of them. Raises InvalidRules."""
-    found = [parse(entry) for entry in (section if isinstance(section, list) else [section])]
+    found = [parse_set(entry) for entry in (section if isinstance(section, list) else [section])]
     return tuple(entry for entry in found if entry is not None)
 
 
-def unchecked_types(rules: Rules) -> list[str]:
+def unchecked_types(rules: DisclosureRules) -> list[str]:
     """Return the types that the rules allow and nothing can check: such a file would never leave."""
     return sorted(set(rules.types or ()) - set(CHECKABLE))
 
 
-def strictest(rules: Iterable[Rules | None]) -> tuple[Rules, ...]:
+def distinct_sets(rules: Iterable[DisclosureRules | None]) -> tuple[DisclosureRules, ...]:
     """Return all sets that have to hold, each once; empty where nobody has any."""
-    found: list[Rules] = []
+    found: list[DisclosureRules] = []
     for entry in rules:
         if entry is not None and entry not in found:
             found.append(entry)
     return tuple(found)
 
 
-def as_section(rules: Sequence[Rules]) -> dict[str, Any] | list[dict[str, Any]] | None:
+def as_section(rules: Sequence[DisclosureRules]) -> dict[str, Any] | list[dict[str, Any]] | None:
     """Return the sets as they stand in a job; :func:`parse_sets` reads them again."""
     sets = [entry.as_dict() for entry in rules]
     return None if not sets else sets[0] if len(sets) == 1 else sets
 
 
-def log_budget(rules: Iterable[Rules]) -> tuple[int, int | None]:
+def log_budget(rules: Iterable[DisclosureRules]) -> tuple[int, int | None]:
     """Return the smallest allowance of all sets: bytes and lines of the algorithm's log."""
     budgets = [entry.log_allowance for entry in rules]
     lines = [count for _, count in budgets if count is not None]

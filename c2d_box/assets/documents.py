@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from c2d_box.assets.did import did_for
-from c2d_box.assets.validation import validate
+from c2d_box.assets.validation import validate_ddo
 from c2d_box.errors import Refused
 
 VERSION = "4.1.0"
@@ -72,7 +72,7 @@ def service_section(
     return {**section, **(extra or {})}
 
 
-def ddo(
+def build_ddo(
     nft: str,
     chain_id: int,
     metadata: Mapping[str, Any],
@@ -91,13 +91,13 @@ def ddo(
     }
 
 
-def published(record: Mapping[str, Any]) -> dict[str, Any]:
+def strip_decorations(record: Mapping[str, Any]) -> dict[str, Any]:
     """Return a cache's record without what the cache added: the part that its publisher may edit and publish
     again."""
     return {key: value for key, value in record.items() if key not in DECORATIONS}
 
 
-def compact(document: Mapping[str, Any]) -> bytes:
+def compact_json(document: Mapping[str, Any]) -> bytes:
     """Return the JSON text as it is hashed, encrypted and published."""
     return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
 
@@ -105,7 +105,7 @@ def compact(document: Mapping[str, Any]) -> bytes:
 def demand_valid(document: dict[str, Any]) -> None:
     """Raise Refused C2D-DDO-INVALID for an invalid document, before anything is paid or written on
     the chain."""
-    errors = validate(document)
+    errors = validate_ddo(document)
     if errors:
         text = "; ".join(f"{path}: {message}" for path, message in errors.items())
         raise Refused(

@@ -33,8 +33,8 @@ def encrypt(key: bytes | str, plaintext: bytes) -> bytes:
     ephemeral = PrivateKey()
     nonce = os.urandom(16)
     sender = ephemeral.public_key.format(compressed=False)
-    shared = _public(key).multiply(ephemeral.secret).format(compressed=False)
-    sealed = AESGCM(_derive(sender + shared)).encrypt(nonce, plaintext, None)
+    shared = _parse_public_key(key).multiply(ephemeral.secret).format(compressed=False)
+    sealed = AESGCM(_derive_key(sender + shared)).encrypt(nonce, plaintext, None)
     return sender + nonce + sealed[-16:] + sealed[:-16]
 
 
@@ -45,12 +45,12 @@ def decrypt(key: bytes | str, ciphertext: bytes) -> bytes:
     sender, nonce, tag = ciphertext[:65], ciphertext[65:81], ciphertext[81:97]
     try:
         shared = PublicKey(sender).multiply(private_key(key).secret).format(compressed=False)
-        return AESGCM(_derive(sender + shared)).decrypt(nonce, ciphertext[97:] + tag, None)
+        return AESGCM(_derive_key(sender + shared)).decrypt(nonce, ciphertext[97:] + tag, None)
     except (InvalidTag, ValueError) as error:
         raise DecryptionError("not encrypted for this key, or altered") from error
 
 
-class Sealer:
+class EciesSealer:
     """Encrypts a message too long for memory in two runs of :meth:`encryptor`. The message is ``head``, the
     tag of the first run, then what the second run gives. ``secret`` (of this one message) takes the place of
     chance, so both runs are the same."""
@@ -59,7 +59,9 @@ class Sealer:
         ephemeral = PrivateKey(hmac.digest(secret, b"ephemeral key", hashlib.sha256))
         self._nonce = hmac.digest(secret, b"nonce", hashlib.sha256)[:16]
         sender = ephemeral.public_key.format(compressed=False)
-        self._key = _derive(sender + _public(key).multiply(ephemeral.secret).format(compressed=False))
+        self._key = _derive_key(
+            sender + _parse_public_key(key).multiply(ephemeral.secret).format(compressed=False)
+        )
         self.head = sender + self._nonce
 
     def encryptor(self) -> AEADEncryptionContext:
@@ -75,7 +77,7 @@ def decrypt_stream(key: bytes | str, source: BinaryIO, target: BinaryIO) -> None
     sender, nonce, tag = head[:65], head[65:81], head[81:]
     try:
         shared = PublicKey(sender).multiply(private_key(key).secret).format(compressed=False)
-        opening = Cipher(AES(_derive(sender + shared)), GCM(nonce, tag)).decryptor()
+        opening = Cipher(AES(_derive_key(sender + shared)), GCM(nonce, tag)).decryptor()
         while piece := source.read(_PIECE):
             target.write(opening.update(piece))
         target.write(opening.finalize())
@@ -88,7 +90,7 @@ def public_key(text: str) -> str:
     raw = bytes.fromhex(text.removeprefix("0x"))
     if len(raw) not in (33, 64, 65):
         raise ValueError("a public key has 33, 64 or 65 bytes")
-    return "0x" + _public(raw).format(compressed=False).hex()
+    return "0x" + _parse_public_key(raw).format(compressed=False).hex()
 
 
 def public_key_of(private: bytes | str) -> str:
@@ -96,14 +98,14 @@ def public_key_of(private: bytes | str) -> str:
     return "0x" + private_key(private).public_key.format(compressed=False).hex()
 
 
-def _public(key: bytes | str) -> PublicKey:
+def _parse_public_key(key: bytes | str) -> PublicKey:
     raw = bytes.fromhex(key.removeprefix("0x")) if isinstance(key, str) else bytes(key)
     if len(raw) == 32:
         return private_key(raw).public_key
     return PublicKey(b"\x04" + raw if len(raw) == 64 else raw)
 
 
-def _derive(material: bytes) -> bytes:
+def _derive_key(material: bytes) -> bytes:
     """HKDF-SHA256, empty salt and info, 32 bytes: one expand block."""
     extracted = hmac.digest(b"\0" * 32, material, hashlib.sha256)
     return hmac.digest(extracted, b"\x01", hashlib.sha256)

@@ -14,19 +14,19 @@ _PORTS = {"http": 80, "https": 443}
 
 def same_endpoint(one: str, other: str) -> bool:
     """Return whether two URLs name the same service; texts that are no URLs are compared as they are."""
-    return _canonical(one) == _canonical(other)
+    return _canonical_parts(one) == _canonical_parts(other)
 
 
-def spellings(url: str) -> tuple[str, ...]:
+def origin_spellings(url: str) -> tuple[str, ...]:
     """Return the URL's origin in every way in which it is written: four for an address of this machine."""
     parts = urlsplit(url)
     if (parts.hostname or "").lower() not in _THIS_MACHINE:
         return (url,)
     port = parts.port or _PORTS[parts.scheme]
-    return tuple(f"{parts.scheme}://{_bracketed(host)}:{port}" for host in _THIS_MACHINE)
+    return tuple(f"{parts.scheme}://{_bracketed_host(host)}:{port}" for host in _THIS_MACHINE)
 
 
-def _canonical(url: str) -> tuple[str, ...]:
+def _canonical_parts(url: str) -> tuple[str, ...]:
     text = url.strip()
     try:
         parts = urlsplit(text)
@@ -40,5 +40,5 @@ def _canonical(url: str) -> tuple[str, ...]:
     return scheme, place, str(port or _PORTS[scheme]), parts.path.rstrip("/"), parts.query
 
 
-def _bracketed(host: str) -> str:
+def _bracketed_host(host: str) -> str:
     return f"[{host}]" if ":" in host else host

@@ -19,9 +19,9 @@ _PLAIN = re.compile(r"filename\s*=\s*(?:\"((?:[^\"\\]|\\.)*)\"|([^;]+))", re.IGN
 _LONGEST = 200
 
 
-def disposition(name: str, content_type: str = "") -> str:
+def content_disposition(name: str, content_type: str = "") -> str:
     """Return the header's value for a file that is to be saved as ``name``."""
-    shown = _shown(name, content_type)
+    shown = _display_name(name, content_type)
     extended = "" if shown.isascii() else f";filename*=UTF-8''{quote(shown, safe='')}"
     return f"attachment;filename={ascii_name(name, content_type)}{extended}"
 
@@ -29,10 +29,10 @@ def disposition(name: str, content_type: str = "") -> str:
 def ascii_name(name: str, content_type: str = "") -> str:
     """Return the name in ASCII, without quotes, separators or control characters; made up where there is
     none."""
-    shown = _shown(name, content_type)
+    shown = _display_name(name, content_type)
     plain = _UNSAFE.sub("_", shown).strip(" .").replace(" ", "_")
     if shown.isascii():
-        return plain or "file" + _extension(content_type)
+        return plain or "file" + _guess_extension(content_type)
     stem, dot, extension = plain.rpartition(".")
     mark = sha256(shown.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return f"{stem}-{mark}.{extension}" if dot and stem else f"{plain}-{mark}"
@@ -51,16 +51,16 @@ def name_in(header: str) -> str:
         name = re.sub(r"\\(.)", r"\1", found[1]) if found[1] is not None else found[2].strip()
         name = _as_utf8(name)
     last = _CONTROL.sub("", re.split(r"[/\\]", name)[-1]).strip()
-    return "" if last in (".", "..") else _cut(last)
+    return "" if last in (".", "..") else _cut_name(last)
 
 
-def _shown(name: str, content_type: str) -> str:
+def _display_name(name: str, content_type: str) -> str:
     """Return the name with an extension by type where it has none, and without what no name should hold."""
-    clean = _cut(_CONTROL.sub("_", name).encode("utf-8", "replace").decode())
-    return clean + _extension(content_type) if clean and "." not in clean else clean
+    clean = _cut_name(_CONTROL.sub("_", name).encode("utf-8", "replace").decode())
+    return clean + _guess_extension(content_type) if clean and "." not in clean else clean
 
 
-def _cut(name: str) -> str:
+def _cut_name(name: str) -> str:
     """Cut the name to ``_LONGEST`` characters, at the end of the stem."""
     if len(name) <= _LONGEST:
         return name
@@ -70,7 +70,7 @@ def _cut(name: str) -> str:
     return f"{stem[: _LONGEST - len(extension) - 1]}.{extension}"
 
 
-def _extension(content_type: str) -> str:
+def _guess_extension(content_type: str) -> str:
     """Return the extension of a content type; an empty text for the type that says nothing."""
     if content_type == "application/octet-stream":
         return ""

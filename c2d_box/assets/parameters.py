@@ -14,33 +14,33 @@ from c2d_box.strict_json import JsonRefused, parse_json
 _SHOWN = 64
 
 
-def problems(described: Any, given: Mapping[str, Any] | None) -> list[str]:
+def parameter_problems(described: Any, given: Mapping[str, Any] | None) -> list[str]:
     """Return what in ``given`` does not fit the ``consumerParameters`` of a service or an algorithm; without
     such a list there is no rule."""
     if not isinstance(described, list):
         return []
     named = {str(each["name"]): each for each in described if isinstance(each, dict) and each.get("name")}
     values = given or {}
-    return [*_unknown(named, values), *_unfit(named, values)]
+    return [*_unknown_names(named, values), *_unfit_values(named, values)]
 
 
-def _unknown(named: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[str]:
+def _unknown_names(named: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[str]:
     for name in values:
         if name not in named:
             yield f"{name[:_SHOWN]} is not described"
 
 
-def _unfit(named: Mapping[str, Mapping[str, Any]], values: Mapping[str, Any]) -> Iterator[str]:
+def _unfit_values(named: Mapping[str, Mapping[str, Any]], values: Mapping[str, Any]) -> Iterator[str]:
     for name, parameter in named.items():
         value = values.get(name)
         if value is None or value == "":
             if parameter.get("required") is True:
                 yield f"{name[:_SHOWN]} is required"
-        elif (wanted := _wanted(parameter, value)) is not None:
+        elif (wanted := _wanted_type(parameter, value)) is not None:
             yield f"{name[:_SHOWN]} has to be {wanted}"
 
 
-def _wanted(parameter: Mapping[str, Any], value: Any) -> str | None:
+def _wanted_type(parameter: Mapping[str, Any], value: Any) -> str | None:
     """Return what was expected instead; None where the value is of the parameter's type."""
     match parameter.get("type"):
         case "text":
@@ -50,7 +50,7 @@ def _wanted(parameter: Mapping[str, Any], value: Any) -> str | None:
         case "boolean":
             return None if isinstance(value, bool) or value in ("true", "false") else "true or false"
         case "select":
-            options = _options(parameter.get("options"))
+            options = _select_options(parameter.get("options"))
             fits = isinstance(value, str) and (not options or value in options)
             return None if fits else f"one of {', '.join(options) or 'its options'}"[:256]
     return None
@@ -65,7 +65,7 @@ def _is_number(value: Any) -> bool:
         return False
 
 
-def _options(given: Any) -> list[str]:
+def _select_options(given: Any) -> list[str]:
     """Return the values of a select: ``[{"value": "label"}]`` as documented, texts, or either as JSON text
     (the only form that the schema takes)."""
     if isinstance(given, str):

@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from c2d_box.assets.addresses import is_address, same
-from c2d_box.assets.ddo import COMPUTE, ComputeRules, Service
+from c2d_box.assets.addresses import is_address, same_hex
+from c2d_box.assets.ddo import COMPUTE, ComputeRules, DdoService
 
 EmptyLists = Literal["none", "all"]
 ANY = "*"
@@ -55,7 +55,7 @@ class PermissionRequest:
     ``network_operator`` are two of the three yeses to network access; the third is the service's own."""
 
     dataset: str
-    service: Service
+    service: DdoService
     algorithm: Algorithm
     empty_lists: EmptyLists = "none"
     main: bool = True
@@ -65,39 +65,39 @@ class PermissionRequest:
 
 
 @dataclass(frozen=True)
-class Reason:
+class PermissionReason:
     """The answer of one rule, in words; ``because`` are the rules it rests on."""
 
     rule: str
     allowed: bool
     text: str
-    because: tuple[Reason, ...] = ()
+    because: tuple[PermissionReason, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         value: dict[str, Any] = {"rule": self.rule, "allowed": self.allowed, "text": self.text}
         return {**value, "because": [r.as_dict() for r in self.because]} if self.because else value
 
-    def lines(self, depth: int = 0) -> Iterator[str]:
+    def text_lines(self, depth: int = 0) -> Iterator[str]:
         """The tree as indented text, one line per rule."""
         yield f"{'  ' * depth}{'yes' if self.allowed else 'no '} {self.text}"
         for reason in self.because:
-            yield from reason.lines(depth + 1)
+            yield from reason.text_lines(depth + 1)
 
 
 @dataclass(frozen=True)
-class Verdict:
+class PermissionVerdict:
     """``code`` is empty when allowed. On the wire a refusal stands under ``about``: the dataset's own key
     plus ``suffix``, or ``algorithm``. ``network``: the job gets network access."""
 
     allowed: bool
     code: str
-    reasons: Reason
+    reasons: PermissionReason
     suffix: str = ""
     about: Literal["dataset", "algorithm"] = "dataset"
     network: bool = False
 
     @property
-    def deciding(self) -> Reason:
+    def deciding_reason(self) -> PermissionReason:
         """The innermost rule that refused, or the whole tree when nothing did."""
         reason = self.reasons
         while denied := next((r for r in reason.because if not r.allowed), None):
@@ -106,10 +106,10 @@ class Verdict:
 
 
 @dataclass(frozen=True)
-class _Answer:
+class _RuleAnswer:
     """The answer of one rule with its wire code."""
 
-    reason: Reason
+    reason: PermissionReason
     code: str = ""
     suffix: str = ""
     about: Literal["dataset", "algorithm"] = "dataset"
@@ -119,20 +119,20 @@ class _Answer:
         return self.reason.allowed
 
 
-def decide(request: PermissionRequest) -> Verdict:
+def decide_permission(request: PermissionRequest) -> PermissionVerdict:
     """Decide whether the algorithm may run on the service; the first refusal, in wire order, gives
     the code."""
-    answers = [_service(request), _trust(request), _network(request)]
+    answers = [_check_service(request), _check_trust(request), _check_network(request)]
     first = next((a for a in answers if not a.allowed), None)
-    name = _name(request.algorithm)
+    name = _algorithm_name(request.algorithm)
     text = f"{name} may {'' if first is None else 'not '}run on {request.dataset}"
-    tree = Reason("permission", first is None, text, tuple(a.reason for a in answers))
+    tree = PermissionReason("permission", first is None, text, tuple(a.reason for a in answers))
     if first:
-        return Verdict(False, first.code, tree, first.suffix, first.about)
-    return Verdict(True, "", tree, network=request.network_wanted)
+        return PermissionVerdict(False, first.code, tree, first.suffix, first.about)
+    return PermissionVerdict(True, "", tree, network=request.network_wanted)
 
 
-def _service(request: PermissionRequest) -> _Answer:
+def _check_service(request: PermissionRequest) -> _RuleAnswer:
     """Judge the service itself: its type, and that the files it needs are held by this very Provider."""
     service, algorithm = request.service, request.algorithm
     if service.type not in ("access", COMPUTE):
@@ -147,49 +147,51 @@ def _service(request: PermissionRequest) -> _Answer:
     private = isinstance(algorithm, PublishedAlgorithm) and algorithm.service_type == COMPUTE
     if private and isinstance(algorithm, PublishedAlgorithm) and not algorithm.files_readable:
         text = "the algorithm is offered for compute only, and another Provider holds its files"
-        return _Answer(
-            Reason("service", False, text), "compute_services_not_in_same_provider", about="algorithm"
+        return _RuleAnswer(
+            PermissionReason("service", False, text),
+            "compute_services_not_in_same_provider",
+            about="algorithm",
         )
     return _yes("service", f"service {service.id} can be computed on here")
 
 
-def _trust(request: PermissionRequest) -> _Answer:
+def _check_trust(request: PermissionRequest) -> _RuleAnswer:
     rules = request.service.compute or ComputeRules()
     if isinstance(request.algorithm, RawAlgorithm):
-        return _raw(rules)
-    answers = list(_lists(request, rules, request.algorithm))
+        return _check_raw(rules)
+    answers = list(_check_lists(request, rules, request.algorithm))
     denied = next((a for a in answers if not a.allowed), None)
     text = "the publisher trusts this algorithm" if denied is None else "the publisher does not trust it"
-    reason = Reason("trust", denied is None, text, tuple(a.reason for a in answers))
-    return _Answer(reason, denied.code if denied else "")
+    reason = PermissionReason("trust", denied is None, text, tuple(a.reason for a in answers))
+    return _RuleAnswer(reason, denied.code if denied else "")
 
 
-def _raw(rules: ComputeRules) -> _Answer:
+def _check_raw(rules: ComputeRules) -> _RuleAnswer:
     if rules.allow_raw_algorithm is True:
         return _yes("raw", "the publisher allows raw algorithms (allowRawAlgorithm is true)")
     stands = "absent" if rules.allow_raw_algorithm is None else "not the literal true"
     return _no("raw", "no_raw_algo_allowed", f"raw algorithms are refused: allowRawAlgorithm is {stands}")
 
 
-def _lists(
+def _check_lists(
     request: PermissionRequest, rules: ComputeRules, algorithm: PublishedAlgorithm
-) -> Iterator[_Answer]:
+) -> Iterator[_RuleAnswer]:
     """Yield one answer per filled list; where none is filled, that of the one rule for empty lists."""
-    extension = request.service.trust
+    extension = request.service.trust_settings
     publishers, algorithms = rules.publisher_trusted_algorithm_publishers, rules.publisher_trusted_algorithms
     markets = extension.get("trustedMarkets")
     if not (publishers or algorithms or markets):
         yield _nothing_listed(request, extension.get("trustAllPublished"))
         return
     if publishers:
-        yield _publishers(publishers, algorithm)
+        yield _check_publishers(publishers, algorithm)
     if algorithms:
-        yield _algorithms(algorithms, algorithm)
+        yield _check_algorithms(algorithms, algorithm)
     if markets:
-        yield _markets(markets, algorithm)
+        yield _check_markets(markets, algorithm)
 
 
-def _nothing_listed(request: PermissionRequest, trust_all: object) -> _Answer:
+def _nothing_listed(request: PermissionRequest, trust_all: object) -> _RuleAnswer:
     if trust_all is True:
         return _yes("all published", "the publisher trusts every published algorithm (trustAllPublished)")
     if request.empty_lists == "all":
@@ -199,29 +201,29 @@ def _nothing_listed(request: PermissionRequest, trust_all: object) -> _Answer:
     )
 
 
-def _publishers(listed: object, algorithm: PublishedAlgorithm) -> _Answer:
+def _check_publishers(listed: object, algorithm: PublishedAlgorithm) -> _RuleAnswer:
     rule, code = "publishers", "not_trusted_algo_publisher"
     if not isinstance(listed, list):
         return _no(rule, code, "publisherTrustedAlgorithmPublishers is not a list")
     if ANY in listed:
         return _yes(rule, "every publisher is trusted (*)")
-    if is_address(algorithm.owner) and any(same(algorithm.owner, entry) for entry in listed):
+    if is_address(algorithm.owner) and any(same_hex(algorithm.owner, entry) for entry in listed):
         return _yes(rule, f"its owner {algorithm.owner} is one of {len(listed)} trusted publishers")
     return _no(rule, code, f"its owner {algorithm.owner or '(unknown)'} is not among the trusted publishers")
 
 
-def _markets(listed: object, algorithm: PublishedAlgorithm) -> _Answer:
+def _check_markets(listed: object, algorithm: PublishedAlgorithm) -> _RuleAnswer:
     rule, code = "markets", "not_trusted_algo"
     if not isinstance(listed, list):
         return _no(rule, code, "trustedMarkets is not a list")
     if ANY in listed:
         return _yes(rule, "every marketplace is trusted (*)")
-    if is_address(algorithm.market) and any(same(algorithm.market, entry) for entry in listed):
+    if is_address(algorithm.market) and any(same_hex(algorithm.market, entry) for entry in listed):
         return _yes(rule, f"it was published on the trusted marketplace {algorithm.market}")
     return _no(rule, code, f"its marketplace {algorithm.market or '(none)'} is not among the trusted ones")
 
 
-def _algorithms(listed: object, algorithm: PublishedAlgorithm) -> _Answer:
+def _check_algorithms(listed: object, algorithm: PublishedAlgorithm) -> _RuleAnswer:
     rule = "algorithms"
     if not isinstance(listed, list):
         return _no(rule, "no_publisherTrustedAlgorithms", "publisherTrustedAlgorithms is not a list")
@@ -233,27 +235,27 @@ def _algorithms(listed: object, algorithm: PublishedAlgorithm) -> _Answer:
     entries = [e for e in listed if e["did"] == algorithm.did]
     if not entries:
         return _no(rule, "not_trusted_algo", f"{algorithm.did} is not among {len(listed)} trusted algorithms")
-    answers = [_checksums(entry, algorithm) for entry in entries]
+    answers = [_check_checksums(entry, algorithm) for entry in entries]
     return next((a for a in answers if a.allowed), answers[-1])
 
 
-def _checksums(entry: dict[str, Any], algorithm: PublishedAlgorithm) -> _Answer:
+def _check_checksums(entry: dict[str, Any], algorithm: PublishedAlgorithm) -> _RuleAnswer:
     """Compare checksums: the permission was given to particular bytes, which must still be those that would
     run."""
     rule = "algorithms"
     files, container = entry.get("filesChecksum"), entry.get("containerSectionChecksum")
     if files and str(files).lower() != algorithm.files_checksum.lower():
-        change = f"{_short(files)} then, {_short(algorithm.files_checksum)} now"
+        change = f"{_short_checksum(files)} then, {_short_checksum(algorithm.files_checksum)} now"
         text = f"its files changed since they were permitted: {change}"
         return _no(rule, "algorithm_file_checksum_mismatch", text)
     if container and container != algorithm.container_checksum:
-        change = f"{_short(container)} then, {_short(algorithm.container_checksum)} now"
+        change = f"{_short_checksum(container)} then, {_short_checksum(algorithm.container_checksum)} now"
         text = f"its container changed since it was permitted: {change}"
         return _no(rule, "algorithm_container_checksum_mismatch", text)
-    return _yes(rule, f"{algorithm.did} is listed, with {_compared(files, container)}")
+    return _yes(rule, f"{algorithm.did} is listed, with {_compared_text(files, container)}")
 
 
-def _network(request: PermissionRequest) -> _Answer:
+def _check_network(request: PermissionRequest) -> _RuleAnswer:
     """Judge network access, which needs three yeses: of the job, of the environment's operator and of every
     input."""
     if not request.network_wanted:
@@ -268,23 +270,23 @@ def _network(request: PermissionRequest) -> _Answer:
     return _yes("network", "job, operator and publisher all say yes to network access")
 
 
-def _yes(rule: str, text: str) -> _Answer:
-    return _Answer(Reason(rule, True, text))
+def _yes(rule: str, text: str) -> _RuleAnswer:
+    return _RuleAnswer(PermissionReason(rule, True, text))
 
 
-def _no(rule: str, code: str, text: str, suffix: str = "") -> _Answer:
-    return _Answer(Reason(rule, False, text), code, suffix)
+def _no(rule: str, code: str, text: str, suffix: str = "") -> _RuleAnswer:
+    return _RuleAnswer(PermissionReason(rule, False, text), code, suffix)
 
 
-def _name(algorithm: Algorithm) -> str:
+def _algorithm_name(algorithm: Algorithm) -> str:
     return "a raw algorithm" if isinstance(algorithm, RawAlgorithm) else algorithm.did
 
 
-def _short(checksum: object) -> str:
+def _short_checksum(checksum: object) -> str:
     text = str(checksum)
     return f"{text[:12]}…" if len(text) > 12 else text or "(none)"
 
 
-def _compared(files: object, container: object) -> str:
+def _compared_text(files: object, container: object) -> str:
     compared = [name for name, given in (("files", files), ("container", container)) if given]
     return f"{' and '.join(compared)} unchanged" if compared else "no checksum to compare"

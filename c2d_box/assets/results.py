@@ -19,7 +19,7 @@ from c2d_box.assets.files import ResultFile
 _CID = re.compile(r"(Qm[1-9A-HJ-NP-Za-km-z]{44}|b[a-z2-7]{50,100})\Z")
 
 
-def proof(secret: str, *, nft: str, datatoken: str, job: str, place: str) -> str:
+def result_proof(secret: str, *, nft: str, datatoken: str, job: str, place: str) -> str:
     """Return the proof as hex; addresses count in any case."""
     said = json.dumps(["c2d result v1", nft.lower(), datatoken.lower(), job, place]).encode()
     return hmac.new(secret.encode(), said, hashlib.sha256).hexdigest()
@@ -27,7 +27,7 @@ def proof(secret: str, *, nft: str, datatoken: str, job: str, place: str) -> str
 
 def is_proven(secret: str, file: ResultFile) -> bool:
     """Return whether the engine made the file's proof, and for this very asset."""
-    right = proof(secret, nft=file.nft, datatoken=file.datatoken, job=file.job, place=file.place)
+    right = result_proof(secret, nft=file.nft, datatoken=file.datatoken, job=file.job, place=file.place)
     return hmac.compare_digest(right.encode(), file.proof.encode())
 
 

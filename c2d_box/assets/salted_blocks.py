@@ -24,7 +24,7 @@ _LARGEST_NUMBER = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Link:
+class DagLink:
     """One node seen from its parent: ``content`` is the bytes of the file below it, ``size`` all blocks."""
 
     cid: bytes
@@ -34,31 +34,31 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class DagBlock:
     """A node's bytes under their name."""
 
-    link: Link
+    link: DagLink
     data: bytes
 
 
-def leaf(content: bytes, salt: bytes) -> Block:
+def leaf_block(content: bytes, salt: bytes) -> DagBlock:
     """A piece of a file, or a whole small one."""
-    return _node((), _data(_FILE, salt, content), len(content))
+    return _encode_node((), _encode_data(_FILE, salt, content), len(content))
 
 
-def branch(links: Iterable[Link], salt: bytes) -> Block:
+def branch_block(links: Iterable[DagLink], salt: bytes) -> DagBlock:
     """A file, or a stretch of one, made of the nodes below it in this order."""
     children = tuple(links)
-    return _node(children, _data(_FILE, salt, None, [child.content for child in children]))
+    return _encode_node(children, _encode_data(_FILE, salt, None, [child.content for child in children]))
 
 
-def directory(links: Iterable[Link], salt: bytes) -> Block:
+def directory_block(links: Iterable[DagLink], salt: bytes) -> DagBlock:
     """A folder; its links are sorted by name, as readers expect them."""
     children = tuple(sorted(links, key=lambda link: link.name.encode()))
-    return _node(children, _data(_DIRECTORY, salt, None))
+    return _encode_node(children, _encode_data(_DIRECTORY, salt, None))
 
 
-def text(cid: bytes) -> str:
+def cid_text(cid: bytes) -> str:
     """A CID as people and gateways write it: version 1, base32."""
     return "b" + base64.b32encode(cid).decode().lower().rstrip("=")
 
@@ -67,14 +67,14 @@ def is_result(block: bytes) -> bool:
     """Return whether a raw block carries the mark; False for what is no UnixFS node at all."""
     return any(
         value.startswith(MARK)
-        for number, data in _fields(block)
+        for number, data in _read_fields(block)
         if number == 1
-        for inner, value in _fields(data)
+        for inner, value in _read_fields(data)
         if inner == _FIELD
     )
 
 
-def varint(number: int) -> bytes:
+def encode_varint(number: int) -> bytes:
     """An unsigned number as protobuf and CAR files write it."""
     found = bytearray()
     while number > 0x7F:
@@ -84,53 +84,53 @@ def varint(number: int) -> bytes:
     return bytes(found)
 
 
-def _node(children: tuple[Link, ...], data: bytes, content: int = 0) -> Block:
-    encoded = b"".join(_bytes(2, _link(child)) for child in children) + _bytes(1, data)
+def _encode_node(children: tuple[DagLink, ...], data: bytes, content: int = 0) -> DagBlock:
+    encoded = b"".join(_bytes_field(2, _encode_link(child)) for child in children) + _bytes_field(1, data)
     cid = b"\x01\x70\x12\x20" + hashlib.sha256(encoded).digest()
     below = sum(child.size for child in children)
     length = content or sum(child.content for child in children)
-    return Block(Link(cid, len(encoded) + below, length), encoded)
+    return DagBlock(DagLink(cid, len(encoded) + below, length), encoded)
 
 
-def _link(link: Link) -> bytes:
-    return _bytes(1, link.cid) + _bytes(2, link.name.encode()) + _number(3, link.size)
+def _encode_link(link: DagLink) -> bytes:
+    return _bytes_field(1, link.cid) + _bytes_field(2, link.name.encode()) + _number_field(3, link.size)
 
 
-def _data(kind: int, salt: bytes, content: bytes | None, sizes: Iterable[int] = ()) -> bytes:
-    parts = [_number(1, kind)]
+def _encode_data(kind: int, salt: bytes, content: bytes | None, sizes: Iterable[int] = ()) -> bytes:
+    parts = [_number_field(1, kind)]
     lengths = list(sizes)
     if content is not None:
-        parts.append(_bytes(2, content))
+        parts.append(_bytes_field(2, content))
     if kind == _FILE:
-        parts.append(_number(3, len(content) if content is not None else sum(lengths)))
-        parts += [_number(4, length) for length in lengths]
-    return b"".join([*parts, _bytes(_FIELD, MARK + salt)])
+        parts.append(_number_field(3, len(content) if content is not None else sum(lengths)))
+        parts += [_number_field(4, length) for length in lengths]
+    return b"".join([*parts, _bytes_field(_FIELD, MARK + salt)])
 
 
-def _bytes(number: int, value: bytes) -> bytes:
-    return varint(number << 3 | 2) + varint(len(value)) + value
+def _bytes_field(number: int, value: bytes) -> bytes:
+    return encode_varint(number << 3 | 2) + encode_varint(len(value)) + value
 
 
-def _number(number: int, value: int) -> bytes:
-    return varint(number << 3) + varint(value)
+def _number_field(number: int, value: int) -> bytes:
+    return encode_varint(number << 3) + encode_varint(value)
 
 
-def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
+def _read_fields(message: bytes) -> Iterator[tuple[int, bytes]]:
     """Yield the byte fields of a protobuf message by number; end where the bytes are none."""
     at = 0
     while at < len(message):
-        tag, at = _read(message, at)
+        tag, at = _read_varint(message, at)
         kind = tag & 7
         if tag < 0:
             return
         if kind == 0:
-            value, at = _read(message, at)
+            value, at = _read_varint(message, at)
             if value < 0:
                 return
         elif kind in (1, 5):
             at += 8 if kind == 1 else 4
         elif kind == 2:
-            length, at = _read(message, at)
+            length, at = _read_varint(message, at)
             if length < 0 or at + length > len(message):
                 return
             yield tag >> 3, message[at : at + length]
@@ -139,7 +139,7 @@ def _fields(message: bytes) -> Iterator[tuple[int, bytes]]:
             return
 
 
-def _read(message: bytes, at: int) -> tuple[int, int]:
+def _read_varint(message: bytes, at: int) -> tuple[int, int]:
     """Read a varint; return it, or -1 where there is none, and the position behind it."""
     number = 0
     for shift, byte in enumerate(message[at : at + _LARGEST_NUMBER]):

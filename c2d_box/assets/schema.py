@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from c2d_box.assets.validation import RULES, Rule, bounds, is_required
+from c2d_box.assets.validation import RULES, PropertyRule, is_required, length_bounds
 
 Schema = dict[str, Any]
 
@@ -17,21 +17,21 @@ _TYPES = {"text": "string", "integer": "integer", "bool": "boolean", "object": "
 
 
 @dataclass
-class _Node:
+class _SchemaNode:
     """The rules of one key: its own rule, the rule of its items, and the keys inside it (or its items)."""
 
-    rule: Rule | None = None
-    item: Rule | None = None
-    inside: dict[str, _Node] = field(default_factory=dict)
+    rule: PropertyRule | None = None
+    item: PropertyRule | None = None
+    inside: dict[str, _SchemaNode] = field(default_factory=dict)
 
 
-def schema(version: str) -> Schema:
+def ddo_schema(version: str) -> Schema:
     """JSON Schema (2020-12) of a DDO of this ``version``."""
-    root = _Node()
+    root = _SchemaNode()
     for rule in RULES:
         node = root
         for part in rule.path.split("."):
-            node = node.inside.setdefault(part.removesuffix("[]"), _Node())
+            node = node.inside.setdefault(part.removesuffix("[]"), _SchemaNode())
         if rule.path.endswith("[]"):
             node.item = rule
         else:
@@ -39,54 +39,54 @@ def schema(version: str) -> Schema:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": f"DDO {version}",
-        **_object(root, version),
+        **_object_schema(root, version),
     }
 
 
-def _object(node: _Node, version: str) -> Schema:
-    required = [name for name, entry in node.inside.items() if _required(entry, version)]
-    properties = {name: _value(entry, version) for name, entry in node.inside.items()}
+def _object_schema(node: _SchemaNode, version: str) -> Schema:
+    required = [name for name, entry in node.inside.items() if _is_required(entry, version)]
+    properties = {name: _value_schema(entry, version) for name, entry in node.inside.items()}
     return {"type": "object", "properties": properties, "required": required}
 
 
-def _value(node: _Node, version: str) -> Schema:
+def _value_schema(node: _SchemaNode, version: str) -> Schema:
     """Return a value's schema: one text or object stands for the list that holds only it, null for what is
     absent."""
     rule = node.rule
     assert rule is not None, "every key has a rule of its own"
-    least, most = bounds(rule, version)
+    least, most = length_bounds(rule, version)
     match rule.kind:
         case "text":
-            found: Schema = {"type": "string", **_limits("Length", least, most)}
+            found: Schema = {"type": "string", **_size_limits("Length", least, most)}
             if rule.pattern:
                 found["pattern"] = f"^{rule.pattern}"
         case "object":
-            found = _object(node, version)
+            found = _object_schema(node, version)
         case "objects" | "texts":
-            found = _several(node, version, max(least, int(_required(node, version))), most)
+            found = _list_schema(node, version, max(least, int(_is_required(node, version))), most)
         case kind:
             found = {"type": _TYPES[kind]}
-    return found if _required(node, version) else {"anyOf": [found, {"type": "null"}]}
+    return found if _is_required(node, version) else {"anyOf": [found, {"type": "null"}]}
 
 
-def _several(node: _Node, version: str, least: int, most: int | None) -> Schema:
+def _list_schema(node: _SchemaNode, version: str, least: int, most: int | None) -> Schema:
     assert node.rule is not None
     if node.rule.kind == "objects":
-        item = _object(node, version)
+        item = _object_schema(node, version)
         single = {**item, "minProperties": 1} if least else item
     else:
-        shortest, longest = bounds(node.item, version) if node.item else (0, None)
-        item = {"type": "string", **_limits("Length", shortest, longest)}
-        single = {"type": "string", **_limits("Length", min(least, 1), None)}
-    return {"anyOf": [single, {"type": "array", "items": item, **_limits("Items", least, most)}]}
+        shortest, longest = length_bounds(node.item, version) if node.item else (0, None)
+        item = {"type": "string", **_size_limits("Length", shortest, longest)}
+        single = {"type": "string", **_size_limits("Length", min(least, 1), None)}
+    return {"anyOf": [single, {"type": "array", "items": item, **_size_limits("Items", least, most)}]}
 
 
-def _limits(what: str, least: int, most: int | None) -> Schema:
+def _size_limits(what: str, least: int, most: int | None) -> Schema:
     return {
         **({f"min{what}": least} if least else {}),
         **({f"max{what}": most} if most is not None else {}),
     }
 
 
-def _required(node: _Node, version: str) -> bool:
+def _is_required(node: _SchemaNode, version: str) -> bool:
     return node.rule is not None and is_required(node.rule, version)

@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 from coincurve import PrivateKey, PublicKey
 
-from c2d_box.assets.addresses import checksum, keccak256
+from c2d_box.assets.addresses import checksum_address, keccak256
 
 _PREFIX = b"\x19Ethereum Signed Message:\n32"
 
 
-class Vrs(NamedTuple):
+class VrsSignature(NamedTuple):
     """A signature in the form contracts take: v is 27 or 28, r and s are ``0x`` + 64 hex digits."""
 
     v: int
@@ -23,12 +23,12 @@ class Vrs(NamedTuple):
     s: str
 
 
-def digest(text: str) -> bytes:
+def text_digest(text: str) -> bytes:
     """Return what is signed for ``text``: the prefixed keccak of its keccak."""
-    return prefixed(keccak256(text.encode()))
+    return prefixed_hash(keccak256(text.encode()))
 
 
-def prefixed(hash32: bytes) -> bytes:
+def prefixed_hash(hash32: bytes) -> bytes:
     """EIP-191 over a 32-byte hash."""
     return keccak256(_PREFIX + hash32)
 
@@ -39,21 +39,21 @@ def private_key(key: bytes | str) -> PrivateKey:
 
 def address_of(key: bytes | str) -> str:
     """The checksummed address of a private key."""
-    return _address(private_key(key).public_key)
+    return _public_key_address(private_key(key).public_key)
 
 
-def sign(key: bytes | str, text: str) -> str:
+def sign_text(key: bytes | str, text: str) -> str:
     """``0x`` + r, s, v of ``text``: 65 bytes."""
     return as_hex(sign_hash(key, keccak256(text.encode())))
 
 
-def sign_hash(key: bytes | str, hash32: bytes) -> Vrs:
+def sign_hash(key: bytes | str, hash32: bytes) -> VrsSignature:
     """A signature over an already hashed message; the EIP-191 prefix is applied here."""
-    signature = private_key(key).sign_recoverable(prefixed(hash32), hasher=None)
-    return Vrs(signature[64] + 27, "0x" + signature[:32].hex(), "0x" + signature[32:64].hex())
+    signature = private_key(key).sign_recoverable(prefixed_hash(hash32), hasher=None)
+    return VrsSignature(signature[64] + 27, "0x" + signature[:32].hex(), "0x" + signature[32:64].hex())
 
 
-def recover(text: str, signature: str | bytes) -> str | None:
+def recover_signer(text: str, signature: str | bytes) -> str | None:
     """The checksummed address that signed ``text``, or None when the signature is malformed."""
     return recover_hash(keccak256(text.encode()), signature)
 
@@ -65,12 +65,14 @@ def recover_hash(hash32: bytes, signature: str | bytes) -> str | None:
         if len(raw) != 65 or raw[64] not in (0, 1, 27, 28):
             return None
         compact = raw[:64] + bytes([raw[64] % 27])
-        return _address(PublicKey.from_signature_and_message(compact, prefixed(hash32), hasher=None))
+        return _public_key_address(
+            PublicKey.from_signature_and_message(compact, prefixed_hash(hash32), hasher=None)
+        )
     except Exception:  # libsecp256k1's wrapper raises plain Exception for an r or s off the curve
         return None
 
 
-def as_hex(signature: Vrs) -> str:
+def as_hex(signature: VrsSignature) -> str:
     return "0x" + signature.r[2:] + signature.s[2:] + f"{signature.v:02x}"
 
 
@@ -79,5 +81,5 @@ def from_vrs(v: int, r: bytes, s: bytes) -> bytes:
     return r.rjust(32, b"\0") + s.rjust(32, b"\0") + bytes([v & 0xFF])
 
 
-def _address(key: PublicKey) -> str:
-    return checksum("0x" + keccak256(key.format(compressed=False)[1:])[-20:].hex())
+def _public_key_address(key: PublicKey) -> str:
+    return checksum_address("0x" + keccak256(key.format(compressed=False)[1:])[-20:].hex())

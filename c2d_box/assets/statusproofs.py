@@ -9,15 +9,15 @@ an address: none can be taken for another.
 from __future__ import annotations
 
 from c2d_box.assets import signatures
-from c2d_box.assets.addresses import same
+from c2d_box.assets.addresses import same_hex
 
 WINDOW_SECONDS = 300.0
 
 
-def proof(key: bytes, owner: str, job: str | None, now: float) -> dict[str, str]:
+def status_proof(key: bytes, owner: str, job: str | None, now: float) -> dict[str, str]:
     """Return ``nonce`` (milliseconds) and ``signature``, for the query of a status request."""
     nonce = str(int(now * 1000))
-    return {"nonce": nonce, "signature": signatures.sign(key, _text(owner, job, nonce))}
+    return {"nonce": nonce, "signature": signatures.sign_text(key, _signed_text(owner, job, nonce))}
 
 
 def is_owner(owner: str, job: str | None, nonce: object, signature: object, now: float) -> bool:
@@ -27,8 +27,8 @@ def is_owner(owner: str, job: str | None, nonce: object, signature: object, now:
         return False
     if abs(now - int(text) / 1000) > WINDOW_SECONDS:
         return False
-    return same(signatures.recover(_text(owner, job, text), signature), owner)
+    return same_hex(signatures.recover_signer(_signed_text(owner, job, text), signature), owner)
 
 
-def _text(owner: str, job: str | None, nonce: str) -> str:
+def _signed_text(owner: str, job: str | None, nonce: str) -> str:
     return f"computeStatus\n{owner.lower()}\n{job or ''}\n{nonce}"

@@ -21,7 +21,7 @@ _LIMITED = frozenset({"4.3.0", "4.5.0"})
 
 
 @dataclass(frozen=True)
-class Rule:
+class PropertyRule:
     """One property. ``path`` uses ``[]`` for every item of a list; lengths count characters or items.
 
     ``longest`` holds from 4.3.0 on; ``shortest`` too, ``shortest_45`` only in 4.5.0.
@@ -36,25 +36,25 @@ class Rule:
     pattern: str = ""
 
 
-def _parameters(at: str) -> tuple[Rule, ...]:
+def _parameter_rules(at: str) -> tuple[PropertyRule, ...]:
     item = f"{at}.consumerParameters[]"
     return (
-        Rule(f"{at}.consumerParameters", "objects", longest=64),
-        Rule(f"{item}.name", required=True, longest=256),
-        Rule(f"{item}.type", required=True, longest=256),
-        Rule(f"{item}.label", required=True, longest=256),
-        Rule(f"{item}.required", "bool", required=True),
-        Rule(f"{item}.description", required=True, longest=7000),
-        Rule(f"{item}.default", required=True, longest=256),
-        Rule(f"{item}.options", "texts"),
+        PropertyRule(f"{at}.consumerParameters", "objects", longest=64),
+        PropertyRule(f"{item}.name", required=True, longest=256),
+        PropertyRule(f"{item}.type", required=True, longest=256),
+        PropertyRule(f"{item}.label", required=True, longest=256),
+        PropertyRule(f"{item}.required", "bool", required=True),
+        PropertyRule(f"{item}.description", required=True, longest=7000),
+        PropertyRule(f"{item}.default", required=True, longest=256),
+        PropertyRule(f"{item}.options", "texts"),
     )
 
 
-def _credentials(which: str) -> tuple[Rule, ...]:
+def _credential_rules(which: str) -> tuple[PropertyRule, ...]:
     return (
-        Rule(f"credentials.{which}", "objects"),
-        Rule(f"credentials.{which}[].type", required=True, longest=256),
-        Rule(f"credentials.{which}[].values", "texts", required=True, longest=1024),
+        PropertyRule(f"credentials.{which}", "objects"),
+        PropertyRule(f"credentials.{which}[].type", required=True, longest=256),
+        PropertyRule(f"credentials.{which}[].values", "texts", required=True, longest=1024),
     )
 
 
@@ -62,53 +62,53 @@ _ALGORITHM = "metadata.algorithm"
 _CONTAINER = f"{_ALGORITHM}.container"
 _TRUSTED = "services[].compute.publisherTrustedAlgorithms"
 
-RULES: tuple[Rule, ...] = (
-    Rule("id", required=True, longest=71, pattern=r"did:op:"),
-    Rule("version", required=True, longest=16),
-    Rule("chainId", "integer", required=True),
-    Rule("nftAddress", required=True, longest=42),
-    Rule("metadata", "object", required=True),
-    Rule("metadata.description", required=True, longest=7000, shortest_45=10),
-    Rule("metadata.name", required=True, longest=512, shortest_45=4),
-    Rule("metadata.type", required=True, longest=256),
-    Rule("metadata.author", required=True, longest=256),
-    Rule("metadata.license", required=True, longest=256),
-    Rule("metadata.copyrightHolder", longest=512),
-    Rule("metadata.contentLanguage", longest=256),
-    Rule("metadata.links", "texts", longest=64),
-    Rule("metadata.links[]", longest=512),
-    Rule("metadata.tags", "texts", longest=64),
-    Rule("metadata.tags[]", longest=256),
-    Rule("metadata.categories", "texts", longest=64),
-    Rule("metadata.categories[]", longest=256),
-    Rule(_ALGORITHM, "object"),
-    Rule(_CONTAINER, "object", required=True),
-    Rule(f"{_CONTAINER}.entrypoint", required=True, longest=256, shortest_45=3),
-    Rule(f"{_CONTAINER}.image", required=True, longest=256, shortest_45=1),
-    Rule(f"{_CONTAINER}.tag", required=True, longest=256, shortest_45=1),
-    Rule(f"{_CONTAINER}.checksum", required=True, longest=512, shortest=7),
-    *_parameters(_ALGORITHM),
-    Rule("services", "objects", required=True, longest=64),
-    Rule("services[].id", required=True, longest=256),
-    Rule("services[].type", required=True, longest=256),
-    Rule("services[].name", longest=256, shortest=4),
-    Rule("services[].description", longest=7000, shortest=10),
-    Rule("services[].datatokenAddress", required=True, longest=42),
-    Rule("services[].serviceEndpoint", required=True, longest=2048, shortest=10),
-    Rule("services[].files", required=True, longest=8192),
-    Rule("services[].timeout", "integer", required=True),
-    *_parameters("services[]"),
-    Rule("services[].compute", "object"),
-    Rule("services[].compute.allowRawAlgorithm", "bool", required=True),
-    Rule("services[].compute.allowNetworkAccess", "bool", required=True),
-    Rule("services[].compute.publisherTrustedAlgorithmPublishers", "texts"),
-    Rule(_TRUSTED, "objects"),
-    Rule(f"{_TRUSTED}[].did", required=True, longest=256),
-    Rule(f"{_TRUSTED}[].filesChecksum", required=True, longest=1024),
-    Rule(f"{_TRUSTED}[].containerSectionChecksum", required=True, longest=1024),
-    Rule("credentials", "object"),
-    *_credentials("allow"),
-    *_credentials("deny"),
+RULES: tuple[PropertyRule, ...] = (
+    PropertyRule("id", required=True, longest=71, pattern=r"did:op:"),
+    PropertyRule("version", required=True, longest=16),
+    PropertyRule("chainId", "integer", required=True),
+    PropertyRule("nftAddress", required=True, longest=42),
+    PropertyRule("metadata", "object", required=True),
+    PropertyRule("metadata.description", required=True, longest=7000, shortest_45=10),
+    PropertyRule("metadata.name", required=True, longest=512, shortest_45=4),
+    PropertyRule("metadata.type", required=True, longest=256),
+    PropertyRule("metadata.author", required=True, longest=256),
+    PropertyRule("metadata.license", required=True, longest=256),
+    PropertyRule("metadata.copyrightHolder", longest=512),
+    PropertyRule("metadata.contentLanguage", longest=256),
+    PropertyRule("metadata.links", "texts", longest=64),
+    PropertyRule("metadata.links[]", longest=512),
+    PropertyRule("metadata.tags", "texts", longest=64),
+    PropertyRule("metadata.tags[]", longest=256),
+    PropertyRule("metadata.categories", "texts", longest=64),
+    PropertyRule("metadata.categories[]", longest=256),
+    PropertyRule(_ALGORITHM, "object"),
+    PropertyRule(_CONTAINER, "object", required=True),
+    PropertyRule(f"{_CONTAINER}.entrypoint", required=True, longest=256, shortest_45=3),
+    PropertyRule(f"{_CONTAINER}.image", required=True, longest=256, shortest_45=1),
+    PropertyRule(f"{_CONTAINER}.tag", required=True, longest=256, shortest_45=1),
+    PropertyRule(f"{_CONTAINER}.checksum", required=True, longest=512, shortest=7),
+    *_parameter_rules(_ALGORITHM),
+    PropertyRule("services", "objects", required=True, longest=64),
+    PropertyRule("services[].id", required=True, longest=256),
+    PropertyRule("services[].type", required=True, longest=256),
+    PropertyRule("services[].name", longest=256, shortest=4),
+    PropertyRule("services[].description", longest=7000, shortest=10),
+    PropertyRule("services[].datatokenAddress", required=True, longest=42),
+    PropertyRule("services[].serviceEndpoint", required=True, longest=2048, shortest=10),
+    PropertyRule("services[].files", required=True, longest=8192),
+    PropertyRule("services[].timeout", "integer", required=True),
+    *_parameter_rules("services[]"),
+    PropertyRule("services[].compute", "object"),
+    PropertyRule("services[].compute.allowRawAlgorithm", "bool", required=True),
+    PropertyRule("services[].compute.allowNetworkAccess", "bool", required=True),
+    PropertyRule("services[].compute.publisherTrustedAlgorithmPublishers", "texts"),
+    PropertyRule(_TRUSTED, "objects"),
+    PropertyRule(f"{_TRUSTED}[].did", required=True, longest=256),
+    PropertyRule(f"{_TRUSTED}[].filesChecksum", required=True, longest=1024),
+    PropertyRule(f"{_TRUSTED}[].containerSectionChecksum", required=True, longest=1024),
+    PropertyRule("credentials", "object"),
+    *_credential_rules("allow"),
+    *_credential_rules("deny"),
 )
 
 _EXPECTED = {
@@ -121,7 +121,7 @@ _EXPECTED = {
 }
 
 
-def validate(document: dict[str, Any]) -> dict[str, str]:
+def validate_ddo(document: dict[str, Any]) -> dict[str, str]:
     """Return path → message for everything that keeps ``document`` from being published; empty when nothing
     does."""
     version = document.get("version")
@@ -129,31 +129,31 @@ def validate(document: dict[str, Any]) -> dict[str, str]:
         return {"version": "no version provided for DDO."}
     if version not in VERSIONS:
         return {"version": f"Version {version} is not supported; use one of {', '.join(VERSIONS)}."}
-    errors = dict(_identity(document))
-    for path, message in breaches(document, str(version)):
+    errors = dict(_identity_breaches(document))
+    for path, message in rule_breaches(document, str(version)):
         errors.setdefault(path, message)
     return errors
 
 
-def breaches(document: dict[str, Any], version: str) -> Iterator[tuple[str, str]]:
+def rule_breaches(document: dict[str, Any], version: str) -> Iterator[tuple[str, str]]:
     """Yield (path, message) of every rule of the table that does not hold."""
     for rule in RULES:
-        yield from _check(rule, document, version)
+        yield from _check_rule(rule, document, version)
 
 
-def is_required(rule: Rule, version: str) -> bool:
+def is_required(rule: PropertyRule, version: str) -> bool:
     """Return whether the key must be there: 4.5.0 does without services."""
     return rule.required and not (rule.path == "services" and version == "4.5.0")
 
 
-def bounds(rule: Rule, version: str) -> tuple[int, int | None]:
+def length_bounds(rule: PropertyRule, version: str) -> tuple[int, int | None]:
     """Return shortest and longest in ``version``: characters of a text, items of a list."""
     if version not in _LIMITED:
         return 0, None
     return max(rule.shortest, rule.shortest_45 if version == "4.5.0" else 0), rule.longest
 
 
-def _identity(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _identity_breaches(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Check what no schema says: context, dates, and that the id is the one derived from NFT and chain."""
     if not document.get("@context") or not isinstance(document["@context"], list | dict):
         yield "@context", "Context is missing or invalid."
@@ -173,19 +173,19 @@ def _identity(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "id", "did is not valid for chain Id and nft address"
 
 
-def _check(rule: Rule, document: dict[str, Any], version: str) -> Iterator[tuple[str, str]]:
+def _check_rule(rule: PropertyRule, document: dict[str, Any], version: str) -> Iterator[tuple[str, str]]:
     required = is_required(rule, version)
-    for path, value in _values(document, rule.path):
+    for path, value in _values_at(document, rule.path):
         if value is None:
             if required:
-                yield path, f"{_leaf(path)} is required: {_EXPECTED[rule.kind]}."
+                yield path, f"{_leaf_key(path)} is required: {_EXPECTED[rule.kind]}."
         elif not _has_kind(value, rule.kind):
-            yield path, f"{_leaf(path)} has to be {_EXPECTED[rule.kind]}."
+            yield path, f"{_leaf_key(path)} has to be {_EXPECTED[rule.kind]}."
         elif message := _out_of_bounds(rule, value, required, version):
-            yield path, f"{_leaf(path)} {message}."
+            yield path, f"{_leaf_key(path)} {message}."
 
 
-def _out_of_bounds(rule: Rule, value: Any, required: bool, version: str) -> str:
+def _out_of_bounds(rule: PropertyRule, value: Any, required: bool, version: str) -> str:
     if rule.pattern and not re.match(rule.pattern, value):
         return f"has to start with {rule.pattern}"
     if required and rule.kind in ("objects", "texts") and not value:
@@ -193,7 +193,7 @@ def _out_of_bounds(rule: Rule, value: Any, required: bool, version: str) -> str:
     if rule.kind not in ("text", "objects", "texts"):
         return ""
     unit = "characters" if rule.kind == "text" else "items"
-    shortest, longest = bounds(rule, version)
+    shortest, longest = length_bounds(rule, version)
     length = 1 if rule.kind == "texts" and isinstance(value, str) else len(value)
     if length < shortest:
         return f"is too short: {length} {unit}, at least {shortest}"
@@ -225,7 +225,7 @@ def _has_kind(value: Any, kind: str) -> bool:
             )
 
 
-def _values(document: dict[str, Any], path: str) -> Iterator[tuple[str, Any]]:
+def _values_at(document: dict[str, Any], path: str) -> Iterator[tuple[str, Any]]:
     """Yield every (concrete path, value) that ``path`` names; a missing leaf of an existing parent yields
     None."""
     nodes: list[tuple[str, Any]] = [("", document)]
@@ -244,7 +244,7 @@ def _values(document: dict[str, Any], path: str) -> Iterator[tuple[str, Any]]:
     yield from nodes
 
 
-def _leaf(path: str) -> str:
+def _leaf_key(path: str) -> str:
     return path.rsplit(".", 1)[-1]
 
 

@@ -18,7 +18,7 @@ POOL = "BPool"
 
 
 @cache
-def abi(contract: str) -> list[dict[str, Any]]:
+def contract_abi(contract: str) -> list[dict[str, Any]]:
     """The ABI of ``contract`` (its Solidity name); read once per process."""
     text = resources.files("artifacts").joinpath(f"{contract}.json").read_text()
     entries: list[dict[str, Any]] = json.loads(text)["abi"]
@@ -26,6 +26,6 @@ def abi(contract: str) -> list[dict[str, Any]]:
 
 
 @cache
-def event(contract: str, name: str) -> dict[str, Any]:
+def event_abi(contract: str, name: str) -> dict[str, Any]:
     """The ABI entry of one event."""
-    return next(e for e in abi(contract) if e["type"] == "event" and e["name"] == name)
+    return next(e for e in contract_abi(contract) if e["type"] == "event" and e["name"] == name)

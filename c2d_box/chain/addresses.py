@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from c2d_box.assets.addresses import checksum, is_address
+from c2d_box.assets.addresses import checksum_address, is_address
 from c2d_box.errors import StateProblem
 from c2d_box.proxies import may_use_proxy
 from c2d_box.strict_json import parse_json
@@ -20,7 +20,7 @@ stays with the old address, where nobody answers; the next one does not."""
 
 
 @dataclass(frozen=True)
-class Pools:
+class PoolContracts:
     """The contract set that still has pools: release 1.1.14, with a factory and templates of its own."""
 
     factory: str
@@ -30,7 +30,7 @@ class Pools:
 
 
 @dataclass(frozen=True)
-class Addresses:
+class ContractAddresses:
     """Addresses are checksummed. ``network`` is the entry's name in the file (``development`` here)."""
 
     network: str
@@ -41,20 +41,20 @@ class Addresses:
     fixed_price: str
     dispenser: str
     start_block: int = 0
-    pools: Pools | None = None
+    pools: PoolContracts | None = None
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
 
-def load(path_or_url: str | Path, chain_id: int) -> Addresses:
+def load_addresses(path_or_url: str | Path, chain_id: int) -> ContractAddresses:
     """The entry for ``chain_id``; StateProblem while the file is missing or incomplete."""
-    return parse(_read(str(path_or_url)), chain_id)
+    return parse_addresses(_read(str(path_or_url)), chain_id)
 
 
-def parse(document: Mapping[str, Any], chain_id: int) -> Addresses:
+def parse_addresses(document: Mapping[str, Any], chain_id: int) -> ContractAddresses:
     """The entry for ``chain_id`` of an already read address file."""
     for network, entry in document.items():
         if isinstance(entry, dict) and entry.get("chainId") == chain_id:
-            return _entry(network, entry, chain_id, document.get(f"{network}-pools"))
+            return _parse_entry(network, entry, chain_id, document.get(f"{network}-pools"))
     raise StateProblem(
         "C2D-ADDRESSES-CHAIN",
         f"the address file has no entry for chain {chain_id}",
@@ -62,11 +62,11 @@ def parse(document: Mapping[str, Any], chain_id: int) -> Addresses:
     )
 
 
-def _entry(network: str, entry: dict[str, Any], chain_id: int, pools: object) -> Addresses:
+def _parse_entry(network: str, entry: dict[str, Any], chain_id: int, pools: object) -> ContractAddresses:
     def required(key: str) -> str:
-        return _required(network, entry, key)
+        return _required_address(network, entry, key)
 
-    return Addresses(
+    return ContractAddresses(
         network=network,
         chain_id=chain_id,
         ocean=required("Ocean"),
@@ -75,24 +75,24 @@ def _entry(network: str, entry: dict[str, Any], chain_id: int, pools: object) ->
         fixed_price=required("FixedPrice"),
         dispenser=required("Dispenser"),
         start_block=int(entry.get("startBlock") or 0),
-        pools=_pools(f"{network}-pools", pools) if isinstance(pools, dict) else None,
+        pools=_pool_contracts(f"{network}-pools", pools) if isinstance(pools, dict) else None,
         raw=entry,
     )
 
 
-def _pools(section: str, entry: dict[str, Any]) -> Pools:
+def _pool_contracts(section: str, entry: dict[str, Any]) -> PoolContracts:
     names = ("ERC721Factory", "Router", "Staking", "poolTemplate")
-    return Pools(*(_required(section, entry, name) for name in names))
+    return PoolContracts(*(_required_address(section, entry, name) for name in names))
 
 
-def _required(section: str, entry: dict[str, Any], key: str) -> str:
+def _required_address(section: str, entry: dict[str, Any], key: str) -> str:
     if not is_address(entry.get(key)):
         raise StateProblem(
             "C2D-ADDRESSES-INCOMPLETE",
             f"the address file's entry {section} names no {key}",
             "deploy the contracts again, or repair the file",
         )
-    return checksum(entry[key])
+    return checksum_address(entry[key])
 
 
 def _read(source: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal, InvalidOperation, localcontext
 from typing import TYPE_CHECKING
 
-from c2d_box.assets.addresses import checksum, is_address, same
+from c2d_box.assets.addresses import checksum_address, is_address, same_hex
 from c2d_box.errors import C2DError
 
 if TYPE_CHECKING:
@@ -20,10 +20,10 @@ twice by 10**18, which has to fit into 256 bits."""
 def token_name(chain: Chain, token: str) -> str:
     """Return OCEAN, the name that the address file has for a token, or its address. What a token says of
     itself does not count: every token can call itself OCEAN."""
-    if same(token, chain.addresses.ocean):
+    if same_hex(token, chain.addresses.ocean):
         return OCEAN
     for name, address in chain.addresses.raw.items():
-        if isinstance(address, str) and is_address(address) and same(address, token):
+        if isinstance(address, str) and is_address(address) and same_hex(address, token):
             return str(name)
     return token
 
@@ -31,12 +31,12 @@ def token_name(chain: Chain, token: str) -> str:
 def token_called(chain: Chain, name: str) -> str | None:
     """The address of a token by its name in :func:`token_name`, or by address; None where there is none."""
     if is_address(name):
-        return checksum(name)
+        return checksum_address(name)
     if name.upper() == OCEAN:
         return chain.addresses.ocean
     known = {str(key).lower(): value for key, value in chain.addresses.raw.items()}
     found = known.get(name.lower())
-    return checksum(found) if isinstance(found, str) and is_address(found) else None
+    return checksum_address(found) if isinstance(found, str) and is_address(found) else None
 
 
 def amount_text(chain: Chain, amount: int, token: str) -> str:
@@ -45,10 +45,10 @@ def amount_text(chain: Chain, amount: int, token: str) -> str:
         decimals = chain.decimals(token)
     except C2DError:
         return f"{amount} base units of {token}"
-    return f"{whole(amount, decimals)} {token_name(chain, token)}"
+    return f"{whole_tokens(amount, decimals)} {token_name(chain, token)}"
 
 
-def whole(amount: int, decimals: int) -> str:
+def whole_tokens(amount: int, decimals: int) -> str:
     """Return base units as text in whole tokens: exact, without trailing zeros."""
     with localcontext() as context:
         context.prec = 100

@@ -20,7 +20,7 @@ T = TypeVar("T")
 _KEPT = 4096
 
 
-class AtBlock(Chain):
+class BlockPinnedChain(Chain):
     """A copy of ``chain`` that caches answers. Only answers are kept: what is not there, or failed, is asked
     for again."""
 
@@ -28,17 +28,19 @@ class AtBlock(Chain):
         vars(self).update(vars(chain))  # the same connection, contracts and checks
         self._answers: dict[Hashable, Any] = {}
 
-    def read(self, name: str, address: str, function: str, *arguments: Any) -> Any:
+    def read_view(self, name: str, address: str, function: str, *arguments: Any) -> Any:
         key = ("read", name, address, function, arguments)
-        return self._once(key, lambda: super(AtBlock, self).read(name, address, function, *arguments))
+        return self._ask_once(
+            key, lambda: super(BlockPinnedChain, self).read_view(name, address, function, *arguments)
+        )
 
-    def receipt(self, tx: str) -> TxReceipt | None:
-        return self._once(("receipt", tx), lambda: super(AtBlock, self).receipt(tx))
+    def find_receipt(self, tx: str) -> TxReceipt | None:
+        return self._ask_once(("receipt", tx), lambda: super(BlockPinnedChain, self).find_receipt(tx))
 
-    def block(self, number: int | str) -> Mapping[str, Any]:
-        return self._once(("block", number), lambda: super(AtBlock, self).block(number))
+    def block_header(self, number: int | str) -> Mapping[str, Any]:
+        return self._ask_once(("block", number), lambda: super(BlockPinnedChain, self).block_header(number))
 
-    def _once(self, key: Hashable, ask: Callable[[], T]) -> T:
+    def _ask_once(self, key: Hashable, ask: Callable[[], T]) -> T:
         try:
             found: T | None = self._answers.get(key)  # one look: another thread may forget all at any time
         except TypeError:  # an argument that cannot be a key

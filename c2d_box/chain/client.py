@@ -22,7 +22,7 @@ with kept_recursion_limit():
     from web3.providers import BaseProvider
     from web3.types import TxReceipt
 
-Answer = Mapping[str, Any]
+RpcAnswer = Mapping[str, Any]
 
 
 def connected(rpc_url: str | BaseProvider, timeout: float, headers: Mapping[str, str]) -> Web3:
@@ -40,7 +40,7 @@ def connected(rpc_url: str | BaseProvider, timeout: float, headers: Mapping[str,
     return web3
 
 
-def called(web3: Web3, parameters: Sequence[list[Any]]) -> Sequence[Answer]:
+def call_many(web3: Web3, parameters: Sequence[list[Any]]) -> Sequence[RpcAnswer]:
     """Send one ``eth_call`` per entry of ``parameters`` and return the node's bare answers; a provider inside
     this process goes through web3's formatting."""
     provider = web3.provider
@@ -48,28 +48,28 @@ def called(web3: Web3, parameters: Sequence[list[Any]]) -> Sequence[Answer]:
     if not isinstance(provider, HTTPProvider):
         return [{"result": web3.eth.call(cast(Any, params[0])).to_0x_hex()} for _, params in requests]
     if len(requests) == 1:
-        return [cast(Answer, provider.make_request(*requests[0]))]
+        return [cast(RpcAnswer, provider.make_request(*requests[0]))]
     found: Any = provider.make_batch_request(requests) if requests else []
     if not isinstance(found, list):
         raise Web3RPCError(str(found), rpc_response=found)
     return found
 
 
-def result(answer: Answer) -> str:
+def unwrap_result(answer: RpcAnswer) -> str:
     """Return what the node answered; raise Web3RPCError where it refused."""
     if "error" in answer:
         raise Web3RPCError(str(answer["error"]), rpc_response=cast(Any, answer))
     return str(answer.get("result", "0x"))
 
 
-def receipt(web3: Web3, tx: str) -> TxReceipt | None:
+def find_receipt(web3: Web3, tx: str) -> TxReceipt | None:
     try:
         return web3.eth.get_transaction_receipt(cast(Any, tx))
     except TransactionNotFound:
         return None
 
 
-def knows(web3: Web3, tx: str) -> bool:
+def has_transaction(web3: Web3, tx: str) -> bool:
     try:
         return bool(web3.eth.get_transaction(cast(Any, tx)))
     except TransactionNotFound:

@@ -24,7 +24,7 @@ MOST_BYTES = 8 << 20
 """The most bytes of one answer."""
 
 
-def encode(types: Sequence[str], values: Sequence[Any]) -> bytes:
+def encode_values(types: Sequence[str], values: Sequence[Any]) -> bytes:
     """Encode ``values`` as ``types``; raise ValueError where a value does not fit its type."""
     from eth_abi.abi import encode as encoded
     from eth_abi.exceptions import EncodingError
@@ -35,12 +35,12 @@ def encode(types: Sequence[str], values: Sequence[Any]) -> bytes:
         raise ValueError("the values do not fit their types") from error
 
 
-def decode(types: Sequence[str], data: bytes) -> tuple[Any, ...]:
+def decode_values(types: Sequence[str], data: bytes) -> tuple[Any, ...]:
     """Decode ``data`` as ``types``; raise ValueError for bytes that are no such values."""
     from eth_abi.exceptions import DecodingError
 
     try:
-        return _codec().decode(types, data)
+        return _default_codec().decode(types, data)
     except (DecodingError, OverflowError) as error:
         raise ValueError("the bytes are no values of these types") from error
 
@@ -51,7 +51,7 @@ def bounded_codec(codec: ABICodec) -> ABICodec:
 
 
 @cache
-def _codec() -> ABICodec:
+def _default_codec() -> ABICodec:
     from eth_abi.abi import default_codec
 
     return bounded_codec(default_codec)

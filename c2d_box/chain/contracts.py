@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from c2d_box.assets.addresses import checksum
-from c2d_box.chain.failures import reverted, wrapped
+from c2d_box.assets.addresses import checksum_address
+from c2d_box.chain.failures import revert_error, wrapped
 from c2d_box.chain.node import Chain
 from c2d_box.recursion import kept_recursion_limit
 
 
-def call(chain: Chain, address: str, function: Mapping[str, Any], arguments: Sequence[Any] = ()) -> Any:
+def call_function(
+    chain: Chain, address: str, function: Mapping[str, Any], arguments: Sequence[Any] = ()
+) -> Any:
     """Call the view or pure ``function`` (its ABI entry) and return its result: bytes as 0x hex, tuples as
     lists.
 
@@ -25,14 +27,14 @@ def call(chain: Chain, address: str, function: Mapping[str, Any], arguments: Seq
     with wrapped(f"calling {name}"):
         try:
             contract = web3.eth.contract(
-                address=cast(Any, checksum(address)), abi=[cast(Any, dict(function))]
+                address=cast(Any, checksum_address(address)), abi=[cast(Any, dict(function))]
             )
-            return _plain(contract.functions[name](*arguments).call())
+            return _plain_value(contract.functions[name](*arguments).call())
         except (Web3Exception, ValueError, TypeError) as error:
-            raise reverted(f"calling {name}", str(error)) from error
+            raise revert_error(f"calling {name}", str(error)) from error
 
 
-def _plain(value: Any) -> Any:
+def _plain_value(value: Any) -> Any:
     if isinstance(value, bytes):
         return "0x" + value.hex()
-    return [_plain(v) for v in value] if isinstance(value, list | tuple) else value
+    return [_plain_value(v) for v in value] if isinstance(value, list | tuple) else value

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from c2d_box.assets.addresses import checksum, keccak256, same
+from c2d_box.assets.addresses import checksum_address, keccak256, same_hex
 from c2d_box.chain import abis
-from c2d_box.chain.coding import decode
+from c2d_box.chain.coding import decode_values
 from c2d_box.chain.node import Chain
 
 METADATA = ("MetadataCreated", "MetadataUpdated", "MetadataState", "MetadataValidated", "TokenURIUpdate")
@@ -33,7 +33,7 @@ _HOME = {
 
 
 @dataclass(frozen=True)
-class Event:
+class ContractEvent:
     """One decoded log. Addresses are checksummed, hashes 0x lower-case hex, bytes stay bytes."""
 
     name: str
@@ -49,26 +49,26 @@ class Event:
 
 
 @cache
-def topic(name: str) -> str:
+def event_topic(name: str) -> str:
     """The first topic of an event: the keccak of its signature."""
-    entry = _entry(name)
-    types = ",".join(_type(i) for i in entry["inputs"])
+    entry = _event_abi(name)
+    types = ",".join(_abi_type(i) for i in entry["inputs"])
     return "0x" + keccak256(f"{entry['name']}({types})".encode()).hex()
 
 
-def decoded(logs: Iterable[Mapping[str, Any]], names: Sequence[str]) -> Iterator[Event]:
+def decode_logs(logs: Iterable[Mapping[str, Any]], names: Sequence[str]) -> Iterator[ContractEvent]:
     """The logs that are events called one of ``names``, in their order; all others are passed over."""
-    wanted = {topic(name): name for name in names}
+    wanted = {event_topic(name): name for name in names}
     for log in logs:
-        topics = [_hex(t) for t in log["topics"]]
+        topics = [_as_hex(t) for t in log["topics"]]
         name = wanted.get(topics[0]) if topics else None
-        event = _decode(name, topics, log) if name else None
+        event = _decode_log(name, topics, log) if name else None
         if event:
             yield event
 
 
 @dataclass(frozen=True)
-class Unreadable:
+class UnreadableLog:
     """A log with an event's first topic whose values cannot be decoded."""
 
     name: str
@@ -78,93 +78,93 @@ class Unreadable:
     index: int
 
 
-def unreadable(logs: Iterable[Mapping[str, Any]], names: Sequence[str]) -> Iterator[Unreadable]:
+def unreadable_logs(logs: Iterable[Mapping[str, Any]], names: Sequence[str]) -> Iterator[UnreadableLog]:
     """The logs that :func:`decoded` passes over although they claim to be one of ``names``."""
-    wanted = {topic(name): name for name in names}
+    wanted = {event_topic(name): name for name in names}
     for log in logs:
-        topics = [_hex(t) for t in log["topics"]]
+        topics = [_as_hex(t) for t in log["topics"]]
         name = wanted.get(topics[0]) if topics else None
-        if name is not None and _decode(name, topics, log) is None:
-            yield Unreadable(
+        if name is not None and _decode_log(name, topics, log) is None:
+            yield UnreadableLog(
                 name,
-                checksum(str(log["address"])),
+                checksum_address(str(log["address"])),
                 int(log["blockNumber"]),
-                _hex(log["transactionHash"]),
+                _as_hex(log["transactionHash"]),
                 int(log["logIndex"]),
             )
 
 
-def metadata_logs(chain: Chain, from_block: int, to_block: int | str = "latest") -> list[Event]:
+def metadata_logs(chain: Chain, from_block: int, to_block: int | str = "latest") -> list[ContractEvent]:
     """Return all metadata events of these blocks, in chain order.
 
     The emitter may be any contract: the caller has to ask whether it is one of the factory's NFTs
     (:func:`c2d_box.chain.nfts.is_deployed_nft`).
     """
-    logs = chain.logs([topic(name) for name in METADATA], from_block, to_block)
-    return sorted(decoded(logs, METADATA), key=lambda e: (e.block, e.index))
+    logs = chain.get_logs([event_topic(name) for name in METADATA], from_block, to_block)
+    return sorted(decode_logs(logs, METADATA), key=lambda e: (e.block, e.index))
 
 
-def metadata_of(chain: Chain, tx: str, nft: str) -> Event | None:
+def metadata_of(chain: Chain, tx: str, nft: str) -> ContractEvent | None:
     """Return the first event by which a transaction wrote ``nft``'s metadata (created or updated),
     or None."""
-    receipt = chain.receipt(tx)
-    written = decoded(receipt["logs"], METADATA[:2]) if receipt else ()
-    return next((e for e in written if same(e.address, nft)), None)
+    receipt = chain.find_receipt(tx)
+    written = decode_logs(receipt["logs"], METADATA[:2]) if receipt else ()
+    return next((e for e in written if same_hex(e.address, nft)), None)
 
 
 def order_logs(
     chain: Chain, from_block: int, to_block: int | str = "latest", datatoken: str | None = None
-) -> list[Event]:
+) -> list[ContractEvent]:
     """OrderStarted and OrderReused in these blocks, in chain order, of one datatoken or of every contract."""
     names = ("OrderStarted", "OrderReused")
-    logs = chain.logs([topic(name) for name in names], from_block, to_block, datatoken)
-    return sorted(decoded(logs, names), key=lambda e: (e.block, e.index))
+    logs = chain.get_logs([event_topic(name) for name in names], from_block, to_block, datatoken)
+    return sorted(decode_logs(logs, names), key=lambda e: (e.block, e.index))
 
 
-def _decode(name: str, topics: list[str], log: Mapping[str, Any]) -> Event | None:
+def _decode_log(name: str, topics: list[str], log: Mapping[str, Any]) -> ContractEvent | None:
     """Decode one log; None for one with the right first topic and anything else wrong: shapes can
     be forged."""
-    inputs = _entry(name)["inputs"]
+    inputs = _event_abi(name)["inputs"]
     indexed = [i for i in inputs if i["indexed"]]
     plain = [i for i in inputs if not i["indexed"]]
     if len(topics) != len(indexed) + 1:
         return None
     try:
-        values = decode([_type(i) for i in plain], _bytes(log["data"]))
-        arguments = {i["name"]: _value(i["type"], v) for i, v in zip(plain, values, strict=True)}
+        values = decode_values([_abi_type(i) for i in plain], _as_bytes(log["data"]))
+        arguments = {i["name"]: _plain_value(i["type"], v) for i, v in zip(plain, values, strict=True)}
         for entry, word in zip(indexed, topics[1:], strict=True):
-            (value,) = decode([_type(entry)], bytes.fromhex(word[2:]))
-            arguments[entry["name"]] = _value(entry["type"], value)
+            (value,) = decode_values([_abi_type(entry)], bytes.fromhex(word[2:]))
+            arguments[entry["name"]] = _plain_value(entry["type"], value)
     except ValueError:
         return None
-    return Event(
+    return ContractEvent(
         name,
-        checksum(str(log["address"])),
+        checksum_address(str(log["address"])),
         arguments,
         int(log["blockNumber"]),
-        _hex(log["blockHash"]),
-        _hex(log["transactionHash"]),
+        _as_hex(log["blockHash"]),
+        _as_hex(log["transactionHash"]),
         int(log["logIndex"]),
     )
 
 
-def _entry(name: str) -> dict[str, Any]:
-    return abis.event(_HOME[name], "Transfer" if name == "Transfer721" else name)
+def _event_abi(name: str) -> dict[str, Any]:
+    return abis.event_abi(_HOME[name], "Transfer" if name == "Transfer721" else name)
 
 
-def _type(entry: Mapping[str, Any]) -> str:
+def _abi_type(entry: Mapping[str, Any]) -> str:
     return str(entry["type"])
 
 
-def _value(kind: str, value: Any) -> Any:
+def _plain_value(kind: str, value: Any) -> Any:
     if kind == "address":
-        return checksum(value)
+        return checksum_address(value)
     return "0x" + value.hex() if kind == "bytes32" else value
 
 
-def _hex(value: Any) -> str:
+def _as_hex(value: Any) -> str:
     return value.lower() if isinstance(value, str) else "0x" + bytes(value).hex()
 
 
-def _bytes(value: Any) -> bytes:
+def _as_bytes(value: Any) -> bytes:
     return bytes.fromhex(value.removeprefix("0x")) if isinstance(value, str) else bytes(value)

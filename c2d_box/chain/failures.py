@@ -28,13 +28,13 @@ def wrapped(doing: str) -> Iterator[None]:
     except C2DError:
         raise
     except Exception as error:
-        coded = _coded(doing, error)
+        coded = _coded_error(doing, error)
         if coded is None:
             raise
         raise coded from error
 
 
-def _coded(doing: str, error: Exception) -> C2DError | None:
+def _coded_error(doing: str, error: Exception) -> C2DError | None:
     """Return the coded error; None for an exception that neither a node nor web3 raises."""
     import requests
 
@@ -43,7 +43,7 @@ def _coded(doing: str, error: Exception) -> C2DError | None:
 
     match error:
         case exceptions.ContractLogicError():
-            return reverted(doing, _reason(error))
+            return revert_error(doing, _revert_reason(error))
         case requests.RequestException() | ConnectionError():
             return Failed(
                 UNREACHABLE,
@@ -53,13 +53,13 @@ def _coded(doing: str, error: Exception) -> C2DError | None:
         case exceptions.TimeExhausted():
             return Failed(NOT_MINED, f"no block took the transaction in time while {doing}", "try again")
         case exceptions.Web3RPCError() | exceptions.TransactionNotFound():
-            return _node(doing, error)
+            return _node_error(doing, error)
         case exceptions.Web3Exception() | ValueError() | TypeError():
-            return Failed(REFUSED_BY_NODE, f"{_text(error)} (while {doing})", "see the node's log")
+            return Failed(REFUSED_BY_NODE, f"{_error_text(error)} (while {doing})", "see the node's log")
     return None
 
 
-def reverted(doing: str, reason: str) -> Refused:
+def revert_error(doing: str, reason: str) -> Refused:
     """Return the error for a contract's refusal; the contract's own words are the reason."""
     return Refused(
         REVERTED,
@@ -82,20 +82,20 @@ def is_nonce_conflict(error: C2DError) -> bool:
     return error.code == REFUSED_BY_NODE and any(sign in text for sign in signs)
 
 
-def _node(doing: str, error: Exception) -> C2DError:
-    text = _text(error)
+def _node_error(doing: str, error: Exception) -> C2DError:
+    text = _error_text(error)
     if any(sign in text.lower() for sign in ("insufficient funds", "insufficient balance", "cannot afford")):
         return Refused(UNFUNDED, f"the account cannot pay for {doing}", "fund it (faucet) and try again")
     if "revert" in text.lower():
-        return reverted(doing, _reason(error))
+        return revert_error(doing, _revert_reason(error))
     return Failed(REFUSED_BY_NODE, f"the node refused {doing}: {text}", "see the node's log")
 
 
-def _reason(error: Exception) -> str:
-    return _REASON.sub("", _text(error)).strip(" :'\"")
+def _revert_reason(error: Exception) -> str:
+    return _REASON.sub("", _error_text(error)).strip(" :'\"")
 
 
-def _text(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     response = getattr(error, "rpc_response", None)
     if isinstance(response, dict) and isinstance(response.get("error"), dict):
         return str(response["error"].get("message", error))

@@ -7,11 +7,11 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from c2d_box.assets.addresses import ZERO, checksum
+from c2d_box.assets.addresses import ZERO, checksum_address
 from c2d_box.chain import abis
-from c2d_box.chain.addresses import Addresses
+from c2d_box.chain.addresses import ContractAddresses
 from c2d_box.chain.failures import wrapped
-from c2d_box.chain.views import View, answers
+from c2d_box.chain.views import ViewCall, decode_answers
 from c2d_box.errors import StateProblem
 from c2d_box.retry import Backoff
 from c2d_box.units import LOCAL_CHAIN_ID
@@ -32,7 +32,7 @@ class Chain:
     def __init__(
         self,
         rpc_url: str | BaseProvider,
-        addresses: Addresses,
+        addresses: ContractAddresses,
         timeout: float = 20,
         headers: Mapping[str, str] | None = None,
     ) -> None:
@@ -71,45 +71,47 @@ class Chain:
             self._checked = True
         return self._web3
 
-    def contract(self, name: str, address: str) -> Contract:
+    def contract_at(self, name: str, address: str) -> Contract:
         """The contract ``name`` (Solidity name) at ``address``."""
-        key = (name, checksum(address))
+        key = (name, checksum_address(address))
         with self._lock:
             if key not in self._contracts:
                 if len(self._contracts) > 2048:
                     self._contracts.clear()
-                self._contracts[key] = self._web3.eth.contract(address=cast(Any, key[1]), abi=abis.abi(name))
+                self._contracts[key] = self._web3.eth.contract(
+                    address=cast(Any, key[1]), abi=abis.contract_abi(name)
+                )
             return self._contracts[key]
 
-    def read(self, name: str, address: str, function: str, *arguments: Any) -> Any:
+    def read_view(self, name: str, address: str, function: str, *arguments: Any) -> Any:
         """Call a view function and return what it answers now."""
-        view = View(name, address, function, arguments)
+        view = ViewCall(name, address, function, arguments)
         with wrapped(f"reading {function}"):
-            answer = self._client.called(self.web3, [view.parameters()])[0]
-            return view.value(self._client.result(answer))
+            answer = self._client.call_many(self.web3, [view.call_parameters()])[0]
+            return view.decode_result(self._client.unwrap_result(answer))
 
-    def read_many(self, views: Sequence[View]) -> list[Any]:
+    def read_many(self, views: Sequence[ViewCall]) -> list[Any]:
         """Call all the view functions in one request and return what each answers; None where there is no
         such contract."""
         with wrapped("reading contracts"):
-            asked = [view.parameters() for view in views]
-            return answers(views, self._client.called(self.web3, asked))
+            asked = [view.call_parameters() for view in views]
+            return decode_answers(views, self._client.call_many(self.web3, asked))
 
     def latest_block(self) -> int:
         with wrapped("asking for the latest block"):
             return int(self.web3.eth.block_number)
 
-    def block(self, number: int | str) -> Mapping[str, Any]:
+    def block_header(self, number: int | str) -> Mapping[str, Any]:
         """A block's header (``number``, ``hash``, ``parentHash``, ``timestamp``, …)."""
         with wrapped("reading a block"):
             return cast(Mapping[str, Any], self.web3.eth.get_block(cast(Any, number)))
 
-    def receipt(self, tx: str) -> TxReceipt | None:
+    def find_receipt(self, tx: str) -> TxReceipt | None:
         """The receipt of a mined transaction, or None."""
         with wrapped("reading a receipt"):
-            return self._client.receipt(self.web3, tx)
+            return self._client.find_receipt(self.web3, tx)
 
-    def wait(self, tx: str, timeout: float = 120, unknown: float = 5) -> TxReceipt | None:
+    def wait_for_receipt(self, tx: str, timeout: float = 120, unknown: float = 5) -> TxReceipt | None:
         """Return the receipt of ``tx``, waiting up to ``timeout`` seconds for its block; None when it does
         not come.
 
@@ -118,11 +120,11 @@ class Chain:
         """
         start, backoff = time.monotonic(), Backoff(0.01, 1.0, 1.5)
         while True:
-            found = self.receipt(tx)
+            found = self.find_receipt(tx)
             waited = time.monotonic() - start
             if found is not None or waited >= timeout:
                 return found
-            if waited >= unknown and not self.knows(tx):
+            if waited >= unknown and not self.has_transaction(tx):
                 return None
             time.sleep(min(backoff.next_pause(), timeout - waited))
 
@@ -131,17 +133,17 @@ class Chain:
         if token == ZERO:
             return 18
         if token not in self._decimals:
-            self._decimals[token] = int(self.read(abis.DATATOKEN, token, "decimals"))
+            self._decimals[token] = int(self.read_view(abis.DATATOKEN, token, "decimals"))
         return self._decimals[token]
 
-    def balance(self, address: str, token: str | None = None) -> int:
+    def balance_of(self, address: str, token: str | None = None) -> int:
         """Return the balance in base units of ``token``, or of the chain's own coin."""
         if token is not None:
-            return int(self.read(abis.DATATOKEN, token, "balanceOf", checksum(address)))
+            return int(self.read_view(abis.DATATOKEN, token, "balanceOf", checksum_address(address)))
         with wrapped("reading a balance"):
-            return int(self.web3.eth.get_balance(cast(Any, checksum(address))))
+            return int(self.web3.eth.get_balance(cast(Any, checksum_address(address))))
 
-    def logs(
+    def get_logs(
         self,
         topics: Sequence[str],
         from_block: int,
@@ -157,7 +159,7 @@ class Chain:
         with wrapped("reading logs"):
             return cast(list[Mapping[str, Any]], self.web3.eth.get_logs(cast(Any, query)))
 
-    def knows(self, tx: str) -> bool:
+    def has_transaction(self, tx: str) -> bool:
         """Return whether the node knows a transaction, mined or not."""
         with wrapped("looking a transaction up"):
-            return self._client.knows(self.web3, tx)
+            return self._client.has_transaction(self.web3, tx)

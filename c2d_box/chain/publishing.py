@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from c2d_box.assets.addresses import ZERO, checksum
+from c2d_box.assets.addresses import ZERO, checksum_address
 from c2d_box.chain import abis, events
 from c2d_box.chain.accounts import Signer
 from c2d_box.chain.node import Chain
-from c2d_box.chain.transactions import Call, allow, hash_of, send, spending
+from c2d_box.chain.transactions import UnsignedTransaction, ensure_allowance, hash_of, send, spending_lock
 from c2d_box.errors import Refused, UsageError
 from c2d_box.units import ETHER
 
@@ -19,7 +19,7 @@ PLAIN, COMPRESSED, ENCRYPTED = 0, 1, 2
 
 
 @dataclass(frozen=True)
-class Free:
+class DispenserTerms:
     """A dispenser hands one datatoken to whoever asks."""
 
     max_tokens: int = ETHER
@@ -27,7 +27,7 @@ class Free:
 
 
 @dataclass(frozen=True)
-class Fixed:
+class FixedRateTerms:
     """One datatoken costs ``amount`` base units of ``token`` (default: the chain's Ocean token)."""
 
     amount: int
@@ -35,7 +35,7 @@ class Fixed:
 
 
 @dataclass(frozen=True)
-class Pool:
+class PoolTerms:
     """One datatoken costs ``amount`` base units of ``token`` at first; from then on every purchase raises it.
 
     The signer puts ``liquidity`` base units in (default: the price of a hundred datatokens) and owns the
@@ -48,11 +48,11 @@ class Pool:
     fee: float = 0.001
 
 
-Price = Free | Fixed | Pool
+SaleTerms = DispenserTerms | FixedRateTerms | PoolTerms
 
 
 @dataclass(frozen=True)
-class Created:
+class CreatedAsset:
     """The contracts that one transaction made. ``exchange_id`` is there for a fixed price, ``pool`` for a
     pool."""
 
@@ -68,56 +68,58 @@ def create_asset(
     signer: Signer,
     name: str,
     symbol: str,
-    price: Price | None,
+    price: SaleTerms | None,
     *,
     market: str = ZERO,
     template: int = 1,
     token_uri: str = "",
-) -> Created:
+) -> CreatedAsset:
     """A data NFT owned by ``signer``, its datatoken, and a dispenser, a fixed-rate exchange or a pool for it.
 
     ``market`` is the publishing market's address, ``template`` the datatoken's (1 basic, 2 enterprise).
     Raises Refused (C2D-POOLS-NONE) for a pool on a chain without the contracts that have them.
     Without a ``price`` there are only the datatokens that its owner mints.
     """
-    if isinstance(price, Pool):
-        nft, datatoken = _templates(signer, name, symbol, market, template, token_uri)
+    if isinstance(price, PoolTerms):
+        nft, datatoken = _template_arguments(signer, name, symbol, market, template, token_uri)
         return _with_pool(chain, signer, price, nft, datatoken)
-    call = creation(chain, signer, name, symbol, price, market=market, template=template, token_uri=token_uri)
-    return created(send(chain, signer, call.contract, call.address, call.function, *call.arguments))
+    call = creation_transaction(
+        chain, signer, name, symbol, price, market=market, template=template, token_uri=token_uri
+    )
+    return read_creation(send(chain, signer, call.contract, call.address, call.function, *call.arguments))
 
 
-def creation(
+def creation_transaction(
     chain: Chain,
     signer: Signer,
     name: str,
     symbol: str,
-    price: Free | Fixed | None,
+    price: DispenserTerms | FixedRateTerms | None,
     *,
     market: str = ZERO,
     template: int = 1,
     token_uri: str = "",
-) -> Call:
+) -> UnsignedTransaction:
     """The one transaction of :func:`create_asset`, for prices that need no liquidity."""
-    nft, datatoken = _templates(signer, name, symbol, market, template, token_uri)
+    nft, datatoken = _template_arguments(signer, name, symbol, market, template, token_uri)
     factory = chain.addresses.factory
     if price is None:
-        return Call(abis.FACTORY, factory, "createNftWithErc20", (nft, datatoken))
-    if isinstance(price, Free):
+        return UnsignedTransaction(abis.FACTORY, factory, "createNftWithErc20", (nft, datatoken))
+    if isinstance(price, DispenserTerms):
         function = "createNftWithErc20WithDispenser"
         terms: Any = (chain.addresses.dispenser, price.max_tokens, price.max_balance, True, ZERO)
     else:
         function = "createNftWithErc20WithFixedRate"
         terms = _fixed_rate(chain, signer, price)
-    return Call(abis.FACTORY, factory, function, (nft, datatoken, terms))
+    return UnsignedTransaction(abis.FACTORY, factory, function, (nft, datatoken, terms))
 
 
-def _templates(
+def _template_arguments(
     signer: Signer, name: str, symbol: str, market: str, template: int, token_uri: str
 ) -> tuple[Any, Any]:
     """The factory's arguments for NFT and datatoken."""
     nft = (name, symbol, 1, token_uri, True, signer.address)
-    minters = [signer.address, ZERO, checksum(market), ZERO]
+    minters = [signer.address, ZERO, checksum_address(market), ZERO]
     return nft, (template, [name, symbol], minters, [_CAP, 0], [])
 
 
@@ -134,11 +136,11 @@ def set_metadata(
     decryptor_address: str = "",
 ) -> str:
     """Write the (encrypted) DDO; the transaction's hash."""
-    call = description(nft, state, decryptor_url, flags, data, hash, proofs, decryptor_address)
+    call = metadata_transaction(nft, state, decryptor_url, flags, data, hash, proofs, decryptor_address)
     return hash_of(send(chain, signer, call.contract, call.address, call.function, *call.arguments))
 
 
-def description(
+def metadata_transaction(
     nft: str,
     state: int,
     decryptor_url: str,
@@ -147,7 +149,7 @@ def description(
     hash: str,
     proofs: Sequence[Mapping[str, Any]] = (),
     decryptor_address: str = "",
-) -> Call:
+) -> UnsignedTransaction:
     """The transaction of :func:`set_metadata`.
 
     ``hash`` is the sha256 of the plain JSON. A proof is what the cache's validate route answers:
@@ -160,9 +162,9 @@ def description(
         bytes([flags]),
         data,
         _bytes32(hash),
-        [_proof(proof) for proof in proofs],
+        [_proof_tuple(proof) for proof in proofs],
     )
-    return Call(abis.NFT, nft, "setMetaData", arguments)
+    return UnsignedTransaction(abis.NFT, nft, "setMetaData", arguments)
 
 
 def set_state(chain: Chain, signer: Signer, nft: str, state: int) -> str:
@@ -170,49 +172,49 @@ def set_state(chain: Chain, signer: Signer, nft: str, state: int) -> str:
     return hash_of(send(chain, signer, abis.NFT, nft, "setMetaDataState", int(state)))
 
 
-def mint(chain: Chain, signer: Signer, datatoken: str, to: str, amount: int = ETHER) -> str:
-    call = minting(datatoken, to, amount)
+def mint_tokens(chain: Chain, signer: Signer, datatoken: str, to: str, amount: int = ETHER) -> str:
+    call = mint_transaction(datatoken, to, amount)
     return hash_of(send(chain, signer, call.contract, call.address, call.function, *call.arguments))
 
 
-def minting(datatoken: str, to: str, amount: int) -> Call:
-    return Call(abis.DATATOKEN, datatoken, "mint", (checksum(to), amount))
+def mint_transaction(datatoken: str, to: str, amount: int) -> UnsignedTransaction:
+    return UnsignedTransaction(abis.DATATOKEN, datatoken, "mint", (checksum_address(to), amount))
 
 
 def set_price(chain: Chain, signer: Signer, exchange_id: str, amount: int) -> str:
     """Change a fixed rate to ``amount`` base units of its token."""
     address, exchange = chain.addresses.fixed_price, _bytes32(exchange_id)
-    decimals = int(chain.read(abis.EXCHANGE, address, "getExchange", exchange)[4])
+    decimals = int(chain.read_view(abis.EXCHANGE, address, "getExchange", exchange)[4])
     rate = amount * 10 ** (18 - decimals)
     return hash_of(send(chain, signer, abis.EXCHANGE, address, "setRate", exchange, rate))
 
 
 def transfer_nft(chain: Chain, signer: Signer, nft: str, to: str) -> str:
-    call = transfer(signer, nft, to)
+    call = transfer_transaction(signer, nft, to)
     return hash_of(send(chain, signer, call.contract, call.address, call.function, *call.arguments))
 
 
-def transfer(signer: Signer, nft: str, to: str) -> Call:
+def transfer_transaction(signer: Signer, nft: str, to: str) -> UnsignedTransaction:
     """Return the transaction that hands the NFT over; the contract takes every role on it and its datatokens
     away with it."""
-    return Call(abis.NFT, nft, "transferFrom", (signer.address, checksum(to), 1))
+    return UnsignedTransaction(abis.NFT, nft, "transferFrom", (signer.address, checksum_address(to), 1))
 
 
-def _fixed_rate(chain: Chain, signer: Signer, price: Fixed) -> tuple[Any, ...]:
-    token = checksum(price.token or chain.addresses.ocean)
+def _fixed_rate(chain: Chain, signer: Signer, price: FixedRateTerms) -> tuple[Any, ...]:
+    token = checksum_address(price.token or chain.addresses.ocean)
     rate = price.amount * 10 ** (18 - chain.decimals(token))
     addresses = [token, signer.address, signer.address, ZERO]
     return (chain.addresses.fixed_price, addresses, [chain.decimals(token), 18, rate, 0, 1])
 
 
-def _with_pool(chain: Chain, signer: Signer, price: Pool, nft: Any, datatoken: Any) -> Created:
+def _with_pool(chain: Chain, signer: Signer, price: PoolTerms, nft: Any, datatoken: Any) -> CreatedAsset:
     """The factory takes the liquidity, and the staking contract mints the datatokens beside it."""
     pools = chain.addresses.pools
     if pools is None:
         raise Refused(
             "C2D-POOLS-NONE", "this chain has no contracts with pools", "sell at a fixed price instead"
         )
-    token = checksum(price.token or chain.addresses.ocean)
+    token = checksum_address(price.token or chain.addresses.ocean)
     decimals, market = chain.decimals(token), datatoken[2][2]
     liquidity = 100 * price.amount if price.liquidity is None else price.liquidity
     if liquidity < 4 * price.amount:
@@ -223,24 +225,26 @@ def _with_pool(chain: Chain, signer: Signer, price: Pool, nft: Any, datatoken: A
             "put more in",
         )
     rate = ETHER * 10**decimals // price.amount
-    vesting = (0, int(chain.read(abis.ROUTER, pools.router, "getMinVestingPeriod")) + 1)
+    vesting = (0, int(chain.read_view(abis.ROUTER, pools.router, "getMinVestingPeriod")) + 1)
     terms = (
         [rate, decimals, *vesting, liquidity],
         [int(price.fee * ETHER), 0],
         [pools.staking, token, pools.factory, signer.address, market, pools.template],
     )
-    with spending(chain, signer):
-        allow(chain, signer, token, pools.factory, liquidity)
+    with spending_lock(chain, signer):
+        ensure_allowance(chain, signer, token, pools.factory, liquidity)
         function = "createNftWithErc20WithPool"
-        return created(send(chain, signer, abis.FACTORY, pools.factory, function, nft, datatoken, terms))
+        return read_creation(
+            send(chain, signer, abis.FACTORY, pools.factory, function, nft, datatoken, terms)
+        )
 
 
-def created(receipt: Any) -> Created:
+def read_creation(receipt: Any) -> CreatedAsset:
     """Return the contracts that the transaction of :func:`creation` made."""
     names = ("NFTCreated", "TokenCreated", "NewFixedRate", "ExchangeCreated", "NewPool")
-    found = {event.name: event for event in events.decoded(receipt["logs"], names)}
+    found = {event.name: event for event in events.decode_logs(receipt["logs"], names)}
     exchange, pool = found.get("ExchangeCreated"), found.get("NewPool")
-    return Created(
+    return CreatedAsset(
         nft=found["NFTCreated"]["newTokenAddress"],
         datatoken=found["TokenCreated"]["newTokenAddress"],
         exchange_id=exchange["exchangeId"] if exchange else None,
@@ -249,9 +253,9 @@ def created(receipt: Any) -> Created:
     )
 
 
-def _proof(proof: Mapping[str, Any]) -> tuple[str, int, bytes, bytes]:
+def _proof_tuple(proof: Mapping[str, Any]) -> tuple[str, int, bytes, bytes]:
     r, s = (value[0] if isinstance(value, list | tuple) else value for value in (proof["r"], proof["s"]))
-    return checksum(proof["publicKey"]), int(proof["v"]), _bytes32(r), _bytes32(s)
+    return checksum_address(proof["publicKey"]), int(proof["v"]), _bytes32(r), _bytes32(s)
 
 
 def _bytes32(value: str) -> bytes:

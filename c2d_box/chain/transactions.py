@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from c2d_box.assets.addresses import checksum, keccak256
+from c2d_box.assets.addresses import checksum_address, keccak256
 from c2d_box.chain import abis, failures
 from c2d_box.chain.accounts import Signer
 from c2d_box.chain.failures import wrapped
@@ -30,7 +30,7 @@ _spending: _Locks = defaultdict(threading.RLock)
 _guard = threading.Lock()
 
 
-def spending(chain: Chain, signer: Signer) -> threading.RLock:
+def spending_lock(chain: Chain, signer: Signer) -> threading.RLock:
     """Return the lock to hold from reading an account's balances and allowances until the transaction that
     uses them up.
 
@@ -49,17 +49,17 @@ def send(
     Raises Refused (C2D-CHAIN-REVERTED) with the contract's words, Refused (C2D-CHAIN-FUNDS), or Failed.
     """
     chain.web3  # noqa: B018 - the first use checks the chain id
-    call = chain.contract(contract, address).functions[function](*arguments)
+    call = chain.contract_at(contract, address).functions[function](*arguments)
     for attempt in range(_ATTEMPTS):
         try:
-            with _turn(chain, signer):
+            with _nonce_lock(chain, signer):
                 tx = _submit(chain, signer, call, function)
             break
         except C2DError as error:
             if not failures.is_nonce_conflict(error) or attempt == _ATTEMPTS - 1:
                 raise
     try:
-        receipt = chain.wait(tx, unknown=120)
+        receipt = chain.wait_for_receipt(tx, unknown=120)
     except C2DError as error:
         error.details.setdefault("tx", tx)  # sent all the same: a block may take it
         raise
@@ -71,22 +71,24 @@ def send(
             tx=tx,
         )
     if receipt["status"] != 1:
-        raise failures.reverted(function, _replay(call, signer, receipt))
+        raise failures.revert_error(function, _replay_reason(call, signer, receipt))
     return receipt
 
 
-def allow(
+def ensure_allowance(
     chain: Chain, signer: Signer, token: str, spender: str, amount: int, *, exactly: bool = False
 ) -> None:
     """Let ``spender`` take ``amount`` base units, where it may not yet; with ``exactly``, no more
     than that."""
-    allowed = int(chain.read(abis.DATATOKEN, token, "allowance", signer.address, checksum(spender)))
+    allowed = int(
+        chain.read_view(abis.DATATOKEN, token, "allowance", signer.address, checksum_address(spender))
+    )
     if allowed < amount or (exactly and allowed > amount):
-        send(chain, signer, abis.DATATOKEN, token, "approve", checksum(spender), amount)
+        send(chain, signer, abis.DATATOKEN, token, "approve", checksum_address(spender), amount)
 
 
 @dataclass(frozen=True)
-class Call:
+class UnsignedTransaction:
     """A transaction before it is signed."""
 
     contract: str
@@ -95,11 +97,13 @@ class Call:
     arguments: tuple[Any, ...] = ()
 
 
-Record = Callable[[str, str | None], None]
+RecordTransaction = Callable[[str, str | None], None]
 """Callback that records a signed transaction in the place of another (None: of none) before it is sent."""
 
 
-def once(chain: Chain, signer: Signer, call: Call, known: str | None, record: Record) -> TxReceipt:
+def send_idempotent(
+    chain: Chain, signer: Signer, call: UnsignedTransaction, known: str | None, record: RecordTransaction
+) -> TxReceipt:
     """Like :func:`send`, for a sender that may die at any moment and be started again: never sent twice.
 
     What is signed goes on record first, and ``known`` is what was found there. Another transaction is signed
@@ -112,33 +116,35 @@ def once(chain: Chain, signer: Signer, call: Call, known: str | None, record: Re
             known = _on_record(chain, signer, call, None, record)
         number, _, raw = known.partition(":")
         tx = "0x" + keccak256(bytes.fromhex(raw.removeprefix("0x"))).hex()
-        receipt = chain.receipt(tx)
-        if receipt is None and not _overtaken(chain, signer, int(number)):
-            _offer(chain, raw)
-            receipt = chain.wait(tx, unknown=5)
-        if receipt is None and _overtaken(chain, signer, int(number)):
-            receipt = chain.receipt(tx)
+        receipt = chain.find_receipt(tx)
+        if receipt is None and not _is_overtaken(chain, signer, int(number)):
+            _broadcast_raw(chain, raw)
+            receipt = chain.wait_for_receipt(tx, unknown=5)
+        if receipt is None and _is_overtaken(chain, signer, int(number)):
+            receipt = chain.find_receipt(tx)
             if receipt is None:
                 known = _on_record(chain, signer, call, known, record)
                 continue
         if receipt is None:
             continue
         if receipt["status"] != 1:
-            bound = chain.contract(call.contract, call.address).functions[call.function](*call.arguments)
-            raise failures.reverted(call.function, _replay(bound, signer, receipt))
+            bound = chain.contract_at(call.contract, call.address).functions[call.function](*call.arguments)
+            raise failures.revert_error(call.function, _replay_reason(bound, signer, receipt))
         return receipt
     raise Failed(failures.NOT_MINED, f"no block takes {call.function}", "see whether the chain makes blocks")
 
 
-def _on_record(chain: Chain, signer: Signer, call: Call, replaces: str | None, record: Record) -> str:
-    bound = chain.contract(call.contract, call.address).functions[call.function](*call.arguments)
+def _on_record(
+    chain: Chain, signer: Signer, call: UnsignedTransaction, replaces: str | None, record: RecordTransaction
+) -> str:
+    bound = chain.contract_at(call.contract, call.address).functions[call.function](*call.arguments)
     with wrapped(call.function):
-        fresh = "{}:{}".format(*_sign(chain, signer, bound))
+        fresh = "{}:{}".format(*_sign_call(chain, signer, bound))
     record(fresh, replaces)
     return fresh
 
 
-def _offer(chain: Chain, raw: str) -> None:
+def _broadcast_raw(chain: Chain, raw: str) -> None:
     """Send a signed transaction. A nonce conflict is no error here: that the node knows the transaction
     already, or takes another one first, shows in what follows."""
     try:
@@ -149,7 +155,7 @@ def _offer(chain: Chain, raw: str) -> None:
             raise
 
 
-def _overtaken(chain: Chain, signer: Signer, number: int) -> bool:
+def _is_overtaken(chain: Chain, signer: Signer, number: int) -> bool:
     with wrapped("asking for the account's number"):
         return int(chain.web3.eth.get_transaction_count(cast(Any, signer.address), "latest")) > number
 
@@ -161,11 +167,11 @@ def hash_of(receipt: TxReceipt) -> str:
 
 def _submit(chain: Chain, signer: Signer, call: Any, function: str) -> str:
     with wrapped(function):
-        _, raw = _sign(chain, signer, call)
+        _, raw = _sign_call(chain, signer, call)
         return "0x" + bytes(chain.web3.eth.send_raw_transaction(cast(Any, raw))).hex()
 
 
-def _sign(chain: Chain, signer: Signer, call: Any) -> tuple[int, str]:
+def _sign_call(chain: Chain, signer: Signer, call: Any) -> tuple[int, str]:
     """Return the nonce of the transaction, and the signed transaction as hex."""
     web3 = chain.web3
     nonce = int(web3.eth.get_transaction_count(cast(Any, signer.address), "pending"))
@@ -175,13 +181,13 @@ def _sign(chain: Chain, signer: Signer, call: Any) -> tuple[int, str]:
         "nonce": nonce,
         "gas": int(gas * _GAS_MARGIN),
         "chainId": chain.chain_id,
-        **_price(chain),
+        **_gas_price(chain),
     }
     signed = web3.eth.account.sign_transaction(call.build_transaction(fields), signer.key)
     return nonce, "0x" + bytes(signed.raw_transaction).hex()
 
 
-def _price(chain: Chain) -> Mapping[str, int]:
+def _gas_price(chain: Chain) -> Mapping[str, int]:
     """Return EIP-1559 fields where blocks have a base fee (room for six full blocks), a gas price
     elsewhere."""
     web3 = chain.web3
@@ -196,11 +202,11 @@ def highest_price(chain: Chain) -> int:
     """Return the most per unit of gas that a transaction sent now would offer, in the coin's
     smallest unit."""
     with wrapped("asking for the price of gas"):
-        price = _price(chain)
+        price = _gas_price(chain)
     return int(price.get("maxFeePerGas", price.get("gasPrice", 0)))
 
 
-def _replay(call: Any, signer: Signer, receipt: TxReceipt) -> str:
+def _replay_reason(call: Any, signer: Signer, receipt: TxReceipt) -> str:
     """Return the contract's words for a transaction that failed only in its block."""
     try:
         with wrapped("asking why"):
@@ -210,6 +216,6 @@ def _replay(call: Any, signer: Signer, receipt: TxReceipt) -> str:
     return ""
 
 
-def _turn(chain: Chain, signer: Signer) -> threading.RLock:
+def _nonce_lock(chain: Chain, signer: Signer) -> threading.RLock:
     with _guard:
         return _sending[(chain.chain_id, signer.address)]

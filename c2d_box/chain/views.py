@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from c2d_box.assets.addresses import checksum, keccak256
+from c2d_box.assets.addresses import checksum_address, keccak256
 from c2d_box.chain import abis
-from c2d_box.chain.coding import decode, encode
+from c2d_box.chain.coding import decode_values, encode_values
 
 
 @dataclass(frozen=True)
-class View:
+class ViewCall:
     """One call of a view function: ``function`` of the contract ``name`` (Solidity name) at ``address``."""
 
     name: str
@@ -26,67 +26,67 @@ class View:
     function: str
     arguments: tuple[Any, ...] = ()
 
-    def parameters(self) -> list[Any]:
+    def call_parameters(self) -> list[Any]:
         """Return the parameters of ``eth_call``; raise ValueError when the arguments do not fit."""
-        entry = _entry(self.name, self.function, len(self.arguments))
+        entry = _function_abi(self.name, self.function, len(self.arguments))
         try:
-            encoded = encode([_type(item) for item in entry["inputs"]], self.arguments)
+            encoded = encode_values([_abi_type(item) for item in entry["inputs"]], self.arguments)
         except ValueError as error:
             raise ValueError(f"the arguments of {self.function} do not fit") from error
-        data = _selector(self.name, self.function, len(self.arguments)) + encoded
-        return [{"to": checksum(self.address), "data": "0x" + data.hex()}, "latest"]
+        data = _function_selector(self.name, self.function, len(self.arguments)) + encoded
+        return [{"to": checksum_address(self.address), "data": "0x" + data.hex()}, "latest"]
 
-    def value(self, result: str) -> Any:
+    def decode_result(self, result: str) -> Any:
         """Decode the answer: addresses checksummed, one output plain, several as a list."""
-        outputs = _entry(self.name, self.function, len(self.arguments))["outputs"]
+        outputs = _function_abi(self.name, self.function, len(self.arguments))["outputs"]
         raw = bytes.fromhex(result.removeprefix("0x"))
         try:
-            values = decode([_type(item) for item in outputs], raw)
+            values = decode_values([_abi_type(item) for item in outputs], raw)
         except ValueError as error:
             raise ValueError(f"{self.address} is no {self.name}") from error
-        plain = [_plain(item, value) for item, value in zip(outputs, values, strict=True)]
+        plain = [_plain_value(item, value) for item, value in zip(outputs, values, strict=True)]
         return plain[0] if len(plain) == 1 else plain
 
 
 @cache
-def _entry(name: str, function: str, count: int) -> Mapping[str, Any]:
+def _function_abi(name: str, function: str, count: int) -> Mapping[str, Any]:
     return next(
         entry
-        for entry in abis.abi(name)
+        for entry in abis.contract_abi(name)
         if entry["type"] == "function" and entry["name"] == function and len(entry["inputs"]) == count
     )
 
 
 @cache
-def _selector(name: str, function: str, count: int) -> bytes:
-    types = ",".join(_type(item) for item in _entry(name, function, count)["inputs"])
+def _function_selector(name: str, function: str, count: int) -> bytes:
+    types = ",".join(_abi_type(item) for item in _function_abi(name, function, count)["inputs"])
     return keccak256(f"{function}({types})".encode())[:4]
 
 
-def _type(item: Mapping[str, Any]) -> str:
+def _abi_type(item: Mapping[str, Any]) -> str:
     kind = str(item["type"])
     if not kind.startswith("tuple"):
         return kind
-    return f"({','.join(_type(part) for part in item['components'])}){kind[5:]}"
+    return f"({','.join(_abi_type(part) for part in item['components'])}){kind[5:]}"
 
 
-def _plain(item: Mapping[str, Any], value: Any) -> Any:
+def _plain_value(item: Mapping[str, Any], value: Any) -> Any:
     kind = str(item["type"])
     if kind.endswith("]"):
         inner = {**item, "type": kind[: kind.rindex("[")]}
-        return [_plain(inner, entry) for entry in value]
+        return [_plain_value(inner, entry) for entry in value]
     if kind == "tuple":
-        return tuple(_plain(part, entry) for part, entry in zip(item["components"], value, strict=True))
-    return checksum(value) if kind == "address" else value
+        return tuple(_plain_value(part, entry) for part, entry in zip(item["components"], value, strict=True))
+    return checksum_address(value) if kind == "address" else value
 
 
-def answers(views: Sequence[View], responses: Sequence[Mapping[str, Any]]) -> list[Any]:
+def decode_answers(views: Sequence[ViewCall], responses: Sequence[Mapping[str, Any]]) -> list[Any]:
     """Return each view's value, or None where the contract reverted or is no such contract."""
     found: list[Any] = []
     for view, response in zip(views, responses, strict=True):
         result = response.get("result")
         try:
-            found.append(view.value(result) if isinstance(result, str) else None)
+            found.append(view.decode_result(result) if isinstance(result, str) else None)
         except ValueError:
             found.append(None)
     return found

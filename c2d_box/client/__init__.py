@@ -9,27 +9,27 @@ Every refusal is a :class:`c2d_box.errors.Refused` carrying the Provider's own c
 
 from c2d_box.client.connection import Connection
 from c2d_box.client.consumer import Consumer
-from c2d_box.client.explanations import explain
+from c2d_box.client.explanations import explain_permission
 from c2d_box.client.job_owner import JobOwner
 from c2d_box.client.job_request import JobRequest
 from c2d_box.client.jobs import Job, JobDetails
-from c2d_box.client.ordering import Cost, Quote
-from c2d_box.client.prices import Pooled
-from c2d_box.client.publisher import Asset, Publisher
-from c2d_box.client.spending import Spending
+from c2d_box.client.ordering import ItemCost, OrderQuote
+from c2d_box.client.prices import PoolPrice
+from c2d_box.client.publisher import PublishedAsset, Publisher
+from c2d_box.client.spending import SpendingLimits
 
 __all__ = [
-    "Asset",
     "Connection",
     "Consumer",
-    "Cost",
+    "ItemCost",
     "Job",
     "JobDetails",
     "JobOwner",
     "JobRequest",
-    "Pooled",
+    "OrderQuote",
+    "PoolPrice",
+    "PublishedAsset",
     "Publisher",
-    "Quote",
-    "Spending",
-    "explain",
+    "SpendingLimits",
+    "explain_permission",
 ]

@@ -78,7 +78,7 @@ def client_for(
 
 
 @contextmanager
-def reaching(service: str, url: str) -> Iterator[None]:
+def reaching_service(service: str, url: str) -> Iterator[None]:
     """Turn a connection that fails or hangs into a coded error."""
     try:
         yield
@@ -92,29 +92,29 @@ def reaching(service: str, url: str) -> Iterator[None]:
         ) from error
 
 
-def demand(response: httpx.Response, service: str, doing: str) -> httpx.Response:
+def demand_success(response: httpx.Response, service: str, doing: str) -> httpx.Response:
     """Return the response itself when it is a success; raise the fitting error else."""
     if response.is_success:
         return response
-    raise refusal(response, service, doing)
+    raise response_error(response, service, doing)
 
 
-def refusal(response: httpx.Response, service: str, doing: str) -> C2DError:
+def response_error(response: httpx.Response, service: str, doing: str) -> C2DError:
     """Return what the service said as an error: a rule's code, a text, or a fault of its own."""
     body = json_of(response)
     error = body.get("error") if isinstance(body, dict) else None
     errors = body.get("errors") if isinstance(body, dict) else None
     if response.status_code == 503 and isinstance(body, dict) and isinstance(body.get("away"), str):
-        return _outage(body["away"], service, doing)
+        return _outage_error(body["away"], service, doing)
     if response.status_code >= 500:
         text = error if isinstance(error, str) else f"status {response.status_code}"
         return Failed("C2D-SERVICE-FAILED", f"the {service} failed while {doing}: {text}", "see its log")
     if isinstance(error, dict) and error:
-        return _rule(body, error, doing)
+        return _rule_refusal(body, error, doing)
     if errors:
-        text = "; ".join(_fields(errors))
+        text = "; ".join(_field_texts(errors))
         return Refused("C2D-REQUEST-INVALID", f"the {service} refused {doing}: {text}", errors=errors)
-    text = str(error or body or f"status {response.status_code}")[:2000] + _because(body)
+    text = str(error or body or f"status {response.status_code}")[:2000] + _problem_suffix(body)
     return Refused(
         "C2D-SERVICE-REFUSED", f"the {service} refused {doing}: {text}", status=response.status_code
     )
@@ -143,7 +143,7 @@ def is_outage(error: C2DError) -> bool:
     return error.code in (*AWAY.values(), "C2D-SERVICE-AWAY")
 
 
-def _outage(away: str, service: str, doing: str) -> Failed:
+def _outage_error(away: str, service: str, doing: str) -> Failed:
     name = away if away == "PostgreSQL" else f"the {away}"
     return Failed(
         AWAY.get(away, "C2D-SERVICE-AWAY"),
@@ -161,23 +161,23 @@ def json_of(response: httpx.Response) -> Any:
         return {}
 
 
-def deciding(reasons: Any) -> str:
+def deciding_text(reasons: Any) -> str:
     """Return the text of the innermost rule that refused, out of the Provider's reason tree."""
     if not isinstance(reasons, dict):
         return ""
     inner = next(
         (r for r in reasons.get("because", []) if isinstance(r, dict) and not r.get("allowed")), None
     )
-    return deciding(inner) if inner else str(reasons.get("text", ""))
+    return deciding_text(inner) if inner else str(reasons.get("text", ""))
 
 
-def _rule(body: Mapping[str, Any], error: Mapping[str, Any], doing: str) -> Refused:
+def _rule_refusal(body: Mapping[str, Any], error: Mapping[str, Any], doing: str) -> Refused:
     """Return the error for ``{"error": {resource: code}}``; its code is made of that one, so that scripts can
     match on it."""
     resource, code = next(iter(error.items()))
     sentence, next_step = SENTENCES.get(str(code), (f"{resource}: {code}", ""))
     reasons = body.get("reasons")
-    why = deciding(reasons) or _problem(reasons)
+    why = deciding_text(reasons) or _file_problem(reasons)
     stable = str(code).upper().replace("_", "-") if str(code).replace("_", "").isalnum() else "ASSET-REFUSED"
     return Refused(
         f"C2D-{stable}",
@@ -189,17 +189,17 @@ def _rule(body: Mapping[str, Any], error: Mapping[str, Any], doing: str) -> Refu
     )
 
 
-def _problem(reasons: Any) -> str:
+def _file_problem(reasons: Any) -> str:
     """Return why a file cannot be read, as the Provider found it."""
     return str(reasons.get("problem") or "") if isinstance(reasons, dict) else ""
 
 
-def _because(body: Any) -> str:
-    why = _problem(body.get("reasons")) if isinstance(body, dict) else ""
+def _problem_suffix(body: Any) -> str:
+    why = _file_problem(body.get("reasons")) if isinstance(body, dict) else ""
     return f" ({why})" if why else ""
 
 
-def _fields(errors: Any) -> Iterator[str]:
+def _field_texts(errors: Any) -> Iterator[str]:
     if not isinstance(errors, dict):
         yield str(errors)
         return

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import httpx
 
 from c2d_box.assets.ddo import DDO
-from c2d_box.client.answers import answer_of, client_for, demand, json_of, reaching
+from c2d_box.client.answers import answer_of, client_for, demand_success, json_of, reaching_service
 from c2d_box.errors import Failed, Refused
 from c2d_box.retry import Backoff
 
@@ -17,7 +17,7 @@ _OCTETS = {"Content-Type": "application/octet-stream"}
 _ROOT = "/api/aquarius/assets"
 
 
-class Cache:
+class MetadataCache:
     """A metadata cache over HTTP: DDOs by DID, all of them, and whether one may be published."""
 
     def __init__(self, url: str, transport: httpx.BaseTransport | None = None) -> None:
@@ -27,13 +27,13 @@ class Cache:
     def close(self) -> None:
         self._http.close()
 
-    def ddo(self, did: str) -> DDO:
+    def read_ddo(self, did: str) -> DDO:
         """The asset's DDO with what the cache adds to it; Refused C2D-ASSET-UNKNOWN when there is none."""
-        return DDO.parse(self.record(did))
+        return DDO.parse(self.read_record(did))
 
-    def record(self, did: str) -> dict[str, Any]:
+    def read_record(self, did: str) -> dict[str, Any]:
         """Like :meth:`ddo`, as the plain object."""
-        found = self._find(did)
+        found = self._find_record(did)
         if found is None:
             raise Refused(
                 "C2D-ASSET-UNKNOWN",
@@ -42,12 +42,12 @@ class Cache:
             )
         return found
 
-    def assets(self, size: int = 1000) -> list[dict[str, Any]]:
+    def list_assets(self, size: int = 1000) -> list[dict[str, Any]]:
         """Every DDO the cache knows, newest first, at most ``size``."""
         query = {"from": 0, "size": size, "query": {"match_all": {}}, "sort": {"event.block": "desc"}}
-        with reaching("metadata cache", self.url):
+        with reaching_service("metadata cache", self.url):
             response = self._http.post(f"{_ROOT}/query", json=query)
-        demand(response, "metadata cache", "listing assets")
+        demand_success(response, "metadata cache", "listing assets")
         found = answer_of(response, "metadata cache", dict)
         try:
             return [hit["_source"] for hit in found["hits"]["hits"]]
@@ -56,25 +56,25 @@ class Cache:
                 "C2D-ANSWER-INVALID", "the metadata cache gave no list of assets", "see its log"
             ) from None
 
-    def validate(self, document: bytes) -> dict[str, Any]:
+    def validate_ddo(self, document: bytes) -> dict[str, Any]:
         """The validator's proof for the exact bytes of a DDO: ``hash, publicKey, v, r, s``.
 
         Refused C2D-DDO-INVALID names every field that keeps it from being published.
         """
-        with reaching("metadata cache", self.url):
+        with reaching_service("metadata cache", self.url):
             response = self._http.post(f"{_ROOT}/ddo/validate", content=document, headers=_OCTETS)
         body = json_of(response)
         if response.status_code == 400 and isinstance(body, dict) and "errors" in body:
             text = "; ".join(f"{path}: {message}" for path, message in body["errors"].items())
             raise Refused("C2D-DDO-INVALID", f"the DDO is not valid: {text}", "correct it and publish again")
-        demand(response, "metadata cache", "validating the DDO")
+        demand_success(response, "metadata cache", "validating the DDO")
         return answer_of(response, "metadata cache", dict)
 
     def demand_decryptor(self, provider_url: str) -> None:
         """Raise Refused C2D-PROVIDER-NOT-FOR-CACHE where the cache could never read what that Provider
         encrypts; asked before the NFT is made. A cache that does not know the route is believed to be able
         to."""
-        with reaching("metadata cache", self.url):
+        with reaching_service("metadata cache", self.url):
             response = self._http.get("/api/c2d/decryptor", params={"url": provider_url})
         body = json_of(response) if response.status_code == 200 else None
         if isinstance(body, dict) and body.get("usable") is False:
@@ -88,26 +88,26 @@ class Cache:
         """The record once the cache has indexed transaction ``tx``."""
         deadline, backoff = time.monotonic() + timeout, Backoff(0.03, 1.0, 1.5)
         while True:
-            found = self._find(did)
+            found = self._find_record(did)
             if found is not None and (found.get("event") or {}).get("tx", "").lower() == tx.lower():
                 return found
             if time.monotonic() > deadline:
                 raise Failed(
                     "C2D-ASSET-NOT-INDEXED",
-                    f"the metadata cache has not indexed {did} for {timeout:.0f} s: {self._problem(tx)}",
+                    f"the metadata cache has not indexed {did} for {timeout:.0f} s: {self._indexing_problem(tx)}",
                     f"look at {self.url}/api/aquarius/state/ddo?txId={tx}",
                 )
             time.sleep(backoff.next_pause())
 
-    def _find(self, did: str) -> dict[str, Any] | None:
-        with reaching("metadata cache", self.url):
+    def _find_record(self, did: str) -> dict[str, Any] | None:
+        with reaching_service("metadata cache", self.url):
             response = self._http.get(f"{_ROOT}/ddo/{quote(did, safe=':')}")
         if response.status_code == 404:
             return None
-        demand(response, "metadata cache", "looking an asset up")
+        demand_success(response, "metadata cache", "looking an asset up")
         return answer_of(response, "metadata cache", dict)
 
-    def _problem(self, tx: str) -> str:
+    def _indexing_problem(self, tx: str) -> str:
         """Return what the cache itself says about a transaction it did not index."""
         try:
             body = json_of(self._http.get("/api/aquarius/state/ddo", params={"txId": tx}))

@@ -11,9 +11,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from c2d_box.assets.addresses import same
+from c2d_box.assets.addresses import same_hex
 from c2d_box.client.jobs import JobDetails
-from c2d_box.client.ordering import Item, Quote, paid_until
+from c2d_box.client.ordering import OrderItem, OrderQuote, paid_until
 
 if TYPE_CHECKING:
     from c2d_box.chain import Chain
@@ -25,7 +25,7 @@ differ by, not more: a limit for half of the time is refused."""
 
 def end_of_time(
     chain: Chain,
-    items: Sequence[Item],
+    items: Sequence[OrderItem],
     environment: str,
     seconds: int,
     jobs: Sequence[JobDetails],
@@ -47,17 +47,17 @@ def orders_of(jobs: Sequence[JobDetails]) -> set[str]:
     return {order for job in jobs for order in (*job.orders, job.agreement)}
 
 
-def end_within(quote: Quote, limits: Mapping[str, int] | None) -> int | None:
+def end_within(quote: OrderQuote, limits: Mapping[str, int] | None) -> int | None:
     """Return an end a few seconds earlier, for which the Provider's fee keeps to ``limits``; None where the
     quote keeps to them already, or a few seconds do not help."""
     if limits is None:
         return None
     left, less = quote.valid_until - time.time(), 0
     for token, due in quote.totals.items():
-        above = due - next((most for named, most in limits.items() if same(named, token)), 0)
+        above = due - next((most for named, most in limits.items() if same_hex(named, token)), 0)
         if above <= 0:
             continue
-        fee = sum(cost.fee for cost in quote.costs if same(cost.fee_token, token))
+        fee = sum(cost.fee for cost in quote.costs if same_hex(cost.fee_token, token))
         if above >= fee:
             return None
         less = max(less, math.ceil(left * above / fee) + 1)

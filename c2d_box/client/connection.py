@@ -7,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from c2d_box.client.cache import Cache
+from c2d_box.client.cache import MetadataCache
 from c2d_box.client.provider import Provider
 from c2d_box.units import LOCAL_CHAIN_ID
 
@@ -39,8 +39,8 @@ class Connection:
         return Provider(self.provider_url, self.chain_id)
 
     @cached_property
-    def cache(self) -> Cache:
-        return Cache(self.cache_url)
+    def cache(self) -> MetadataCache:
+        return MetadataCache(self.cache_url)
 
     @property
     def chain(self) -> Chain:
@@ -48,7 +48,7 @@ class Connection:
             if self._chain is None:
                 from c2d_box.chain import Chain, addresses
 
-                self._chain = Chain(self.rpc_url, addresses.load(self.address_file, self.chain_id))
+                self._chain = Chain(self.rpc_url, addresses.load_addresses(self.address_file, self.chain_id))
             return self._chain
 
     def close(self) -> None:

@@ -12,11 +12,11 @@ from typing import Any
 
 from c2d_box.assets import checksums
 from c2d_box.assets.ddo import DDO
-from c2d_box.client.rulebook import names, trusted
+from c2d_box.client.rulebook import is_entry_of, trusted_entries
 
 
 @dataclass(frozen=True)
-class Consent:
+class ConsentCheck:
     """One permission, compared. ``ok`` is None where the permission as it stands now does not say which
     version it is for."""
 
@@ -26,7 +26,7 @@ class Consent:
 
 
 @dataclass(frozen=True)
-class Executed:
+class ExecutedAlgorithm:
     """The algorithm of a job by its record: the digests of its files in order, and its container."""
 
     did: str
@@ -36,7 +36,9 @@ class Executed:
     """The image's digest."""
 
     @classmethod
-    def of(cls, did: str, run: Mapping[str, Any], staged: Sequence[Mapping[str, Any]]) -> Executed:
+    def from_record(
+        cls, did: str, run: Mapping[str, Any], staged: Sequence[Mapping[str, Any]]
+    ) -> ExecutedAlgorithm:
         """Make an :class:`Executed` from the facts of a record's entries ``run`` and ``staged``."""
         mine = sorted(
             (file for file in staged if file.get("did") == did and file.get("index") is not None),
@@ -47,14 +49,16 @@ class Executed:
         return cls(did, digests, str(run.get("entrypoint") or ""), image)
 
 
-def consent(record: Mapping[str, Any], service_id: str, ran: Executed, admitted: bool) -> Iterator[Consent]:
+def check_consent(
+    record: Mapping[str, Any], service_id: str, ran: ExecutedAlgorithm, admitted: bool
+) -> Iterator[ConsentCheck]:
     """Compare one dataset's permission. ``record`` is the cache's, ``admitted`` whether it is the description
     that admitted the job. Nothing is yielded where the dataset does not name the algorithm: it was permitted
     by its publisher, its market or as any, in whatever version."""
     did = str(record.get("id"))
-    service = DDO.parse(dict(record)).service(service_id)
+    service = DDO.parse(dict(record)).find_service(service_id)
     rules = (service.raw.get("compute") if service else None) or {}
-    entries = [entry for entry in trusted(rules) if names(entry, ran.did)]
+    entries = [entry for entry in trusted_entries(rules) if is_entry_of(entry, ran.did)]
     if not entries:
         return
     files = str(entries[0].get("filesChecksum") or "").lower()
@@ -63,14 +67,16 @@ def consent(record: Mapping[str, Any], service_id: str, ran: Executed, admitted:
         missing = " and ".join(
             name for name, value in (("files", files), ("container", container)) if not value
         )
-        yield Consent(did, None, f"it pins no checksum of {missing}: whatever has the DID may run")
+        yield ConsentCheck(did, None, f"it pins no checksum of {missing}: whatever has the DID may run")
         return
     if not ran.files:
-        yield Consent(did, None, "the record does not list the algorithm's files")
+        yield ConsentCheck(did, None, "the record does not list the algorithm's files")
         return
-    same = (checksums.files(ran.files), checksums.container_section(ran.entrypoint, ran.image))
+    same = (checksums.files_checksum(ran.files), checksums.container_checksum(ran.entrypoint, ran.image))
     if same == (files, container):
-        yield Consent(did, True, "it is for the files and the container that ran")
+        yield ConsentCheck(did, True, "it is for the files and the container that ran")
         return
     text = "it is for another version than the one that ran"
-    yield Consent(did, False if admitted else None, text if admitted else f"{text}; it was given anew since")
+    yield ConsentCheck(
+        did, False if admitted else None, text if admitted else f"{text}; it was given anew since"
+    )

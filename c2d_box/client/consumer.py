@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from c2d_box.assets import ecies
-from c2d_box.assets.ddo import ACCESS, COMPUTE, DDO, Service
+from c2d_box.assets.ddo import ACCESS, COMPUTE, DDO, DdoService
 from c2d_box.client import downloads, verification
 from c2d_box.client.answers import is_outage
 from c2d_box.client.computing_time import end_of_time, end_within, orders_of
 from c2d_box.client.job_owner import JobOwner
 from c2d_box.client.job_request import Algorithm, JobRequest
 from c2d_box.client.jobs import Job, JobDetails, id_of
-from c2d_box.client.ordering import Item, Quote, earlier_order, quoted
-from c2d_box.client.paying import Payment, pay, telling
-from c2d_box.client.spending import Spending
-from c2d_box.client.verification import Verification
+from c2d_box.client.ordering import OrderItem, OrderQuote, build_quote, earlier_order
+from c2d_box.client.paying import PaymentTransaction, pay_quote, reporting_payments
+from c2d_box.client.spending import SpendingLimits
+from c2d_box.client.verification import JobVerification
 from c2d_box.errors import Failed, Refused
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Consumer(JobOwner):
         algocustomdata: Mapping[str, Any] | None = None,
         reuse: bool = True,
         market: ConsumeMarketFee | None = None,
-    ) -> Quote:
+    ) -> OrderQuote:
         """Return what the job would cost, or raise the refusal it would meet. Pays nothing.
 
         One order carries one job at a time: orders of jobs that still run are not offered for reuse. Where
@@ -65,17 +65,17 @@ class Consumer(JobOwner):
             )
         )
 
-    def quote_job(self, wanted: JobRequest) -> Quote:
+    def quote_job(self, wanted: JobRequest) -> OrderQuote:
         """Return what :meth:`quote` returns, for a :class:`JobRequest`."""
-        chosen = self._environment(wanted.environment)
+        chosen = self._choose_environment(wanted.environment)
         longest = int(chosen.get("maxJobDuration") or 3600)
         seconds = min(3600, longest) if wanted.seconds is None else wanted.seconds
         jobs = self._jobs_unless_away() if wanted.reuse else None
         busy = None if jobs is None else orders_of([job for job in jobs if not job.has_ended])
         data = wanted.userdata or {}
-        items = [self._item(each, COMPUTE, data, busy) for each in wanted.datasets]
+        items = [self._order_item(each, COMPUTE, data, busy) for each in wanted.datasets]
         if isinstance(wanted.algorithm, str):
-            items.append(self._item(wanted.algorithm, None, data, busy, wanted.parameters))
+            items.append(self._order_item(wanted.algorithm, None, data, busy, wanted.parameters))
         end = end_of_time(self.connection.chain, items, str(chosen["id"]), seconds, jobs or [])
         return self._quoted_until(end, items, wanted, chosen)
 
@@ -117,7 +117,7 @@ class Consumer(JobOwner):
                 userdata=userdata,
                 parameters=algocustomdata,
                 output=output,
-                spending=Spending(slippage=slippage, limits=limits),
+                spending=SpendingLimits(slippage=slippage, limits=limits),
                 reuse=reuse,
                 market=market,
             )
@@ -126,16 +126,16 @@ class Consumer(JobOwner):
     def start_job(self, wanted: JobRequest) -> Job:
         """Start what :meth:`start` starts, from a :class:`JobRequest`; the started job."""
         chain = self.connection.chain
-        limits = wanted.spending.on(chain)
+        limits = wanted.spending.limits_for(chain)
         output = self._demand_output(wanted)
         before = self.jobs()
         quote = self.quote_job(wanted)
         if (end := end_within(quote, limits)) is not None:
             quote = self._quoted_until(end, quote.items, wanted, quote.environment or {})
         assert quote.environment is not None
-        consumer, payments = str(quote.environment["consumerAddress"]), list[Payment]()
-        proofs = pay(chain, self.signer, quote, consumer, limits, wanted.spending.slippage, payments)
-        paid = [item.request(tx) for item, tx in zip(quote.items, proofs, strict=True)]
+        consumer, payments = str(quote.environment["consumerAddress"]), list[PaymentTransaction]()
+        proofs = pay_quote(chain, self.signer, quote, consumer, limits, wanted.spending.slippage, payments)
+        paid = [item.as_request(tx) for item, tx in zip(quote.items, proofs, strict=True)]
         count = len(wanted.datasets)
         request: dict[str, Any] = {
             "consumerAddress": self.signer.address,
@@ -148,13 +148,13 @@ class Consumer(JobOwner):
             request["additionalDatasets"] = paid[1:count]
         if output is not None:
             request["output"] = output
-        with telling(payments):
-            details = self._post(request, before)
+        with reporting_payments(payments):
+            details = self._post_start(request, before)
         return Job(details.id, quote.costs, details)
 
-    def verify(self, job: Job | str) -> Verification:
+    def verify(self, job: Job | str) -> JobVerification:
         """Compare the job's evidence with chain, descriptions, files, image and results."""
-        return verification.verify(self, id_of(job))
+        return verification.verify_job(self, id_of(job))
 
     def quote_download(
         self,
@@ -162,11 +162,11 @@ class Consumer(JobOwner):
         *,
         userdata: Mapping[str, Any] | None = None,
         market: ConsumeMarketFee | None = None,
-    ) -> Quote:
+    ) -> OrderQuote:
         """Return what downloading ``did`` would cost now, or raise the refusal it would meet. Pays
         nothing."""
-        ddo = self.connection.cache.ddo(did)
-        service = ddo.first(ACCESS)
+        ddo = self.connection.cache.read_ddo(did)
+        service = ddo.first_service(ACCESS)
         if service is None:
             raise Refused(
                 "C2D-DOWNLOAD-COMPUTE-ONLY", f"{did} can be computed on, not downloaded", "start a job on it"
@@ -174,10 +174,12 @@ class Consumer(JobOwner):
         previous = earlier_order(
             self.connection.chain, self.signer.address, service, ddo.index_of(service.id) or 0, set()
         )
-        item = Item(ddo, service, previous, userdata)
-        answer = self.connection.provider.initialize(downloads.query(item, self.signer.address))
+        item = OrderItem(ddo, service, previous, userdata)
+        answer = self.connection.provider.initialize(downloads.download_query(item, self.signer.address))
         provider = self.connection.provider.address
-        return quoted(self.connection.chain, self.signer.address, [item], [answer], provider, market=market)
+        return build_quote(
+            self.connection.chain, self.signer.address, [item], [answer], provider, market=market
+        )
 
     def download(
         self,
@@ -190,22 +192,25 @@ class Consumer(JobOwner):
         market: ConsumeMarketFee | None = None,
     ) -> list[Path]:
         """Order an access service where no earlier order is good, and fetch its files into ``folder``."""
-        quote, payments = self.quote_download(did, userdata=userdata, market=market), list[Payment]()
+        quote, payments = (
+            self.quote_download(did, userdata=userdata, market=market),
+            list[PaymentTransaction](),
+        )
         chain, who = self.connection.chain, self.signer
-        (order,) = pay(chain, who, quote, who.address, limits, slippage, payments)
-        with telling(payments):
+        (order,) = pay_quote(chain, who, quote, who.address, limits, slippage, payments)
+        with reporting_payments(payments):
             return downloads.fetch_all(self.connection.provider, who, quote.items[0], order, Path(folder))
 
     def _quoted_until(
         self,
         valid_until: int,
-        items: Sequence[Item],
+        items: Sequence[OrderItem],
         wanted: JobRequest,
         environment: Mapping[str, Any],
-    ) -> Quote:
+    ) -> OrderQuote:
         """Return the Provider's quote for ``items``, the published algorithm last, with the
         chain's prices."""
-        asked, count = [item.request() for item in items], len(wanted.datasets)
+        asked, count = [item.as_request() for item in items], len(wanted.datasets)
         request: dict[str, Any] = {
             "datasets": asked[:count],
             "compute": {"env": environment["id"], "validUntil": valid_until},
@@ -216,13 +221,13 @@ class Consumer(JobOwner):
         answers = [*answer.get("datasets", []), *([answer["algorithm"]] if answer.get("algorithm") else [])]
         chain, provider = self.connection.chain, self.connection.provider.address
         who, market = self.signer.address, wanted.market
-        return quoted(chain, who, items, answers, provider, environment, valid_until, market)
+        return build_quote(chain, who, items, answers, provider, environment, valid_until, market)
 
-    def _post(self, request: dict[str, Any], before: Sequence[JobDetails]) -> JobDetails:
+    def _post_start(self, request: dict[str, Any], before: Sequence[JobDetails]) -> JobDetails:
         """Start the job; where it stays uncertain whether it started, the job that appeared for these orders
         is the one."""
         try:
-            return JobDetails.parse(self.connection.provider.start(self.signer, request))
+            return JobDetails.parse(self.connection.provider.start_job(self.signer, request))
         except Failed as error:
             if error.code != "C2D-START-UNCERTAIN":
                 raise
@@ -264,16 +269,16 @@ class Consumer(JobOwner):
 
     def _demand_publishable(self, dids: Sequence[str]) -> None:
         for did in dids:
-            service = _service(self.connection.cache.ddo(did), COMPUTE)
-            if service.trust.get("allowPublishedResults") is not True:
+            service = _choose_service(self.connection.cache.read_ddo(did), COMPUTE)
+            if service.trust_settings.get("allowPublishedResults") is not True:
                 raise Refused(
                     "C2D-RESULTS-NOT-PUBLISHABLE",
                     f"the publisher of {did} does not allow results to become assets",
                     "start the job without publishing, or ask the publisher",
                 )
 
-    def _environment(self, wanted: str | None) -> dict[str, Any]:
-        found = self.connection.provider.environments()
+    def _choose_environment(self, wanted: str | None) -> dict[str, Any]:
+        found = self.connection.provider.list_environments()
         if wanted is not None:
             found = [environment for environment in found if environment.get("id") == wanted]
         if not found:
@@ -284,22 +289,22 @@ class Consumer(JobOwner):
             )
         return min(found, key=lambda environment: float(environment.get("priceMin") or 0))
 
-    def _item(
+    def _order_item(
         self,
         did: str,
         preferred: str | None,
         userdata: Mapping[str, Mapping[str, Any]],
         busy: set[str] | None,
         algocustomdata: Mapping[str, Any] | None = None,
-    ) -> Item:
+    ) -> OrderItem:
         """Return ``did`` with the service to order: of the ``preferred`` type, else its first."""
-        ddo = self.connection.cache.ddo(did)
-        service = _service(ddo, preferred)
+        ddo = self.connection.cache.read_ddo(did)
+        service = _choose_service(ddo, preferred)
         index = ddo.index_of(service.id) or 0
         previous = None
         if busy is not None:
             previous = earlier_order(self.connection.chain, self.signer.address, service, index, busy)
-        return Item(ddo, service, previous, userdata.get(did), algocustomdata)
+        return OrderItem(ddo, service, previous, userdata.get(did), algocustomdata)
 
 
 def _published_or_raw(wanted: JobRequest, published: list[dict[str, Any]]) -> dict[str, Any]:
@@ -307,8 +312,8 @@ def _published_or_raw(wanted: JobRequest, published: list[dict[str, Any]]) -> di
     return {"meta": dict(wanted.algorithm)} if not isinstance(wanted.algorithm, str) else published[0]
 
 
-def _service(ddo: DDO, preferred: str | None) -> Service:
-    service = ddo.first(preferred) if preferred else None
+def _choose_service(ddo: DDO, preferred: str | None) -> DdoService:
+    service = ddo.first_service(preferred) if preferred else None
     if service is None:
         service = next(iter(ddo.services), None)
     if service is None:

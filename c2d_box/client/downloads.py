@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import httpx
 
 from c2d_box.assets.filenames import name_in
-from c2d_box.client.ordering import Item
-from c2d_box.client.provider import Provider, save
+from c2d_box.client.ordering import OrderItem
+from c2d_box.client.provider import Provider, save_response
 
 if TYPE_CHECKING:
     from c2d_box.chain import Signer
@@ -21,7 +21,7 @@ _NAME_BYTES = 240
 """The bytes of a name that file systems take, less what is added to it while the file is being written."""
 
 
-def query(item: Item, consumer: str, order: str | None = None) -> dict[str, str]:
+def download_query(item: OrderItem, consumer: str, order: str | None = None) -> dict[str, str]:
     """The item as the query of ``initialize`` and ``download``."""
     request = {"documentId": item.ddo.id, "serviceId": item.service.id, "consumerAddress": consumer}
     transfer = order or item.previous
@@ -32,43 +32,43 @@ def query(item: Item, consumer: str, order: str | None = None) -> dict[str, str]
     return request
 
 
-def fetch_all(provider: Provider, signer: Signer, item: Item, order: str, folder: Path) -> list[Path]:
+def fetch_all(provider: Provider, signer: Signer, item: OrderItem, order: str, folder: Path) -> list[Path]:
     """Every file of the service, in its order."""
     folder.mkdir(parents=True, exist_ok=True)
     count = len(provider.file_info({"did": item.ddo.id, "serviceId": item.service.id}))
     fetched: list[Path] = []
     for index in range(count):
-        request = {**query(item, signer.address, order), "fileIndex": str(index)}
-        with provider.download(signer, request) as response:
+        request = {**download_query(item, signer.address, order), "fileIndex": str(index)}
+        with provider.stream_file(signer, request) as response:
             name = name_of(response, f"file-{index}")
             path = folder / unused_name(name, {path.name for path in fetched})
-            fetched.append(save(response, path))
+            fetched.append(save_response(response, path))
     return fetched
 
 
 def name_of(response: httpx.Response, otherwise: str) -> str:
     """The name the Provider gives the file, reduced to its last part and to what a file system takes."""
     name = name_in(response.headers.get("content-disposition", "")) or otherwise
-    return name if len(name.encode()) <= _NAME_BYTES else _cut(name)
+    return name if len(name.encode()) <= _NAME_BYTES else _cut_name(name)
 
 
 def unused_name(name: str, used: Collection[str]) -> str:
     """Return ``name``, or the same with a number before its extension where a file of this call has it
     already. Names that some file systems take for one count as one."""
-    taken = {_folded(each) for each in used}
+    taken = {_folded_name(each) for each in used}
     stem, dot, extension = name.rpartition(".") if "." in name[1:] else (name, "", "")
     number, candidate = 1, name
-    while _folded(candidate) in taken:
+    while _folded_name(candidate) in taken:
         number += 1
         candidate = f"{stem}-{number}{dot}{extension}"
     return candidate
 
 
-def _folded(name: str) -> str:
+def _folded_name(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
 
 
-def _cut(name: str) -> str:
+def _cut_name(name: str) -> str:
     """Cut whole characters off the end of the stem; the extension stays."""
     stem, dot, extension = name.rpartition(".")
     if not dot or len(extension.encode()) > 40:

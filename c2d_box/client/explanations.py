@@ -14,10 +14,10 @@ from c2d_box.assets.ddo import COMPUTE
 from c2d_box.assets.permissions import (
     EmptyLists,
     PermissionRequest,
+    PermissionVerdict,
     PublishedAlgorithm,
     RawAlgorithm,
-    Verdict,
-    decide,
+    decide_permission,
 )
 from c2d_box.client.connection import Connection
 from c2d_box.errors import Refused
@@ -27,36 +27,36 @@ RAW = "raw"
 
 
 @dataclass(frozen=True)
-class Version:
+class AlgorithmVersion:
     """One version of an algorithm, as a permission pins it: the checksums of its files and container."""
 
     files_checksum: str
     container_checksum: str
 
     @classmethod
-    def of(cls, digests: Iterable[str], entrypoint: str, image: str) -> Version:
+    def from_digests(cls, digests: Iterable[str], entrypoint: str, image: str) -> AlgorithmVersion:
         """Make the version of files given by SHA-256, started by ``entrypoint`` in the image with the digest
         ``image``."""
-        return cls(checksums.files(digests), checksums.container_section(entrypoint, image))
+        return cls(checksums.files_checksum(digests), checksums.container_checksum(entrypoint, image))
 
-    def is_of(self, facts: PublishedAlgorithm) -> bool:
+    def is_version_of(self, facts: PublishedAlgorithm) -> bool:
         """Return whether a published algorithm is this very version. One whose files cannot be
         read is not."""
         files, container = facts.files_checksum.lower(), facts.container_checksum.lower()
         return (files, container) == (self.files_checksum.lower(), self.container_checksum.lower())
 
 
-def explain(
+def explain_permission(
     connection: Connection, dataset: str, algorithm: str, empty_lists: EmptyLists = "none"
-) -> Verdict:
+) -> PermissionVerdict:
     """Return the verdict on ``algorithm`` as it is now (or on :data:`RAW`), with the reason of every rule."""
-    ddo = connection.cache.ddo(dataset)
-    service = ddo.first(COMPUTE) or next(iter(ddo.services), None)
+    ddo = connection.cache.read_ddo(dataset)
+    service = ddo.first_service(COMPUTE) or next(iter(ddo.services), None)
     if service is None:
         raise Refused("C2D-ASSET-NO-SERVICE", f"{dataset} offers no service", "ask its publisher")
     facts = RawAlgorithm() if algorithm == RAW else algorithm_facts(connection, algorithm)
     main = service.type == COMPUTE
-    return decide(PermissionRequest(dataset, service, facts, empty_lists=empty_lists, main=main))
+    return decide_permission(PermissionRequest(dataset, service, facts, empty_lists=empty_lists, main=main))
 
 
 def algorithm_facts(connection: Connection, did: str) -> PublishedAlgorithm:
@@ -64,7 +64,7 @@ def algorithm_facts(connection: Connection, did: str) -> PublishedAlgorithm:
     cannot be read."""
     from c2d_box.chain import nfts
 
-    algorithm = connection.cache.ddo(did)
+    algorithm = connection.cache.read_ddo(did)
     if not algorithm.is_algorithm or algorithm.container is None or not algorithm.services:
         raise Refused("C2D-PERMIT-NOT-ALGORITHM", f"{did} is not an algorithm", "name an algorithm's DID")
     service, container = algorithm.services[0], algorithm.container
@@ -72,9 +72,9 @@ def algorithm_facts(connection: Connection, did: str) -> PublishedAlgorithm:
     digests = [str(info.get("checksum") or "") for info in infos]
     return PublishedAlgorithm(
         did=did,
-        owner=nfts.owner(connection.chain, algorithm.nft_address),
-        market=nfts.market(connection.chain, service.datatoken_address),
-        files_checksum=checksums.files(digests) if all(digests) else "",
-        container_checksum=checksums.container_section(container.entrypoint, container.checksum),
+        owner=nfts.nft_owner(connection.chain, algorithm.nft_address),
+        market=nfts.publishing_market(connection.chain, service.datatoken_address),
+        files_checksum=checksums.files_checksum(digests) if all(digests) else "",
+        container_checksum=checksums.container_checksum(container.entrypoint, container.checksum),
         service_type=service.type,
     )

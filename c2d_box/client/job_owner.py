@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from c2d_box.client import downloads, outcomes, unsealing
 from c2d_box.client.connection import Connection
 from c2d_box.client.jobs import Job, JobDetails, id_of
-from c2d_box.client.provider import save
+from c2d_box.client.provider import save_response
 from c2d_box.errors import Failed, Refused
 from c2d_box.retry import Backoff
 from c2d_box.workflow.manifests import SEALED
@@ -33,7 +33,7 @@ class JobOwner:
     def get_job_details(self, job: Job | str) -> JobDetails:
         """Return the job as the Provider reports it; Refused C2D-JOB-UNKNOWN if this account has
         no such job."""
-        found = self.connection.provider.jobs(self.signer.address, id_of(job), self.signer)
+        found = self.connection.provider.list_jobs(self.signer.address, id_of(job), self.signer)
         match = next((each for each in map(JobDetails.parse, found) if each.id == id_of(job)), None)
         if match is None:
             raise Refused(
@@ -45,16 +45,16 @@ class JobOwner:
 
     def jobs(self) -> list[JobDetails]:
         """All jobs of this account."""
-        found = self.connection.provider.jobs(self.signer.address, signer=self.signer)
+        found = self.connection.provider.list_jobs(self.signer.address, signer=self.signer)
         return [JobDetails.parse(job) for job in found]
 
     def explain(self, job: Job | str) -> str:
         """Return two sentences: how the job ended and what to do about it."""
-        return outcomes.explain(self.get_job_details(job))
+        return outcomes.explain_outcome(self.get_job_details(job))
 
     def stop(self, job: Job | str) -> JobDetails:
         """Ask the job to stop; what it wrote until then is published."""
-        return JobDetails.parse(self.connection.provider.stop(self.signer, id_of(job)))
+        return JobDetails.parse(self.connection.provider.stop_job(self.signer, id_of(job)))
 
     def wait(self, job: Job | str, timeout: float = 3600) -> JobDetails:
         """Return the job's details once it has ended; Failed C2D-JOB-SLOW after ``timeout`` seconds."""
@@ -78,15 +78,15 @@ class JobOwner:
         it was encrypted for this account. One that was encrypted for another reader stays beside it as it
         came."""
         sealed = self._is_sealed(job, index)
-        with self.connection.provider.result(self.signer, id_of(job), index) as response:
+        with self.connection.provider.stream_result(self.signer, id_of(job), index) as response:
             path = Path(to)
             if path.is_dir():
                 name = downloads.name_of(response, f"result-{index}")
                 path = path / (name.removesuffix(SEALED) if sealed else name)
             if not sealed:
-                return save(response, path)
-            received = save(response, path.with_name(path.name + SEALED))
-        unsealing.open_file(self.signer.key, received, path)
+                return save_response(response, path)
+            received = save_response(response, path.with_name(path.name + SEALED))
+        unsealing.decrypt_file(self.signer.key, received, path)
         received.unlink()
         return path
 
@@ -99,7 +99,7 @@ class JobOwner:
         Refused C2D-RESULT-LARGE beyond ``most`` bytes: :meth:`download_result` takes results of any size.
         """
         content = bytearray()
-        with self.connection.provider.result(self.signer, id_of(job), index) as response:
+        with self.connection.provider.stream_result(self.signer, id_of(job), index) as response:
             for chunk in response.iter_bytes():
                 content += chunk
                 if len(content) > most:
@@ -109,7 +109,7 @@ class JobOwner:
                         "fetch it into a file: c2d-box results JOB INDEX --to FOLDER",
                     )
         if self._is_sealed(job, index):
-            return unsealing.opened(self.signer.key, bytes(content))
+            return unsealing.decrypt_result(self.signer.key, bytes(content))
         return bytes(content)
 
     def result_sha256(self, job: Job | str, index: int) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from c2d_box.client.spending import NO_LIMITS, Spending
+from c2d_box.client.spending import NO_LIMITS, SpendingLimits
 from c2d_box.strict_json import JsonRefused, parse_json
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class JobRequest:
     userdata: Mapping[str, Mapping[str, Any]] | None = None
     parameters: Mapping[str, Any] | None = None
     output: Mapping[str, Any] | None = None
-    spending: Spending = NO_LIMITS
+    spending: SpendingLimits = NO_LIMITS
     reuse: bool = True
     market: ConsumeMarketFee | None = None
 

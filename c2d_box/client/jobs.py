@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from c2d_box.client.ordering import Cost
+from c2d_box.client.ordering import ItemCost
 from c2d_box.errors import Failed
 from c2d_box.workflow.states import State
 
@@ -98,7 +98,7 @@ class Job:
     """A started job. ``details`` are those at the time of starting; ask the consumer for newer ones."""
 
     id: str
-    costs: tuple[Cost, ...] = ()
+    costs: tuple[ItemCost, ...] = ()
     details: JobDetails = field(default_factory=lambda: JobDetails.parse({}), compare=False, repr=False)
 
     def __str__(self) -> str:

@@ -46,9 +46,9 @@ _STEPS: Mapping[int, tuple[str, str]] = {
 }
 
 
-def explain(details: JobDetails) -> str:
+def explain_outcome(details: JobDetails) -> str:
     """Explain a job in two sentences, for the person who started it."""
-    job, reason = details.id, _sentence(details.reason)
+    job, reason = details.id, _one_sentence(details.reason)
     if not details.has_ended:
         return f"The job has not ended: {details.text or 'unknown'}. Follow it with: c2d-box job {job}."
     if details.has_succeeded:
@@ -59,7 +59,7 @@ def explain(details: JobDetails) -> str:
     return f"{what}{f': {reason}' if reason else '.'} {step.format(job=job)}"
 
 
-def _sentence(reason: str) -> str:
+def _one_sentence(reason: str) -> str:
     """Return the reason as one sentence: line breaks and inner ends of sentences would make it several."""
     text = " ".join(reason.split()).rstrip(".")
     return text.replace(". ", "; ") + "." if text else ""

@@ -12,8 +12,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from c2d_box.assets.addresses import checksum, is_address
-from c2d_box.client.ordering import Cost, Quote
+from c2d_box.assets.addresses import checksum_address, is_address
+from c2d_box.client.ordering import ItemCost, OrderQuote
 from c2d_box.errors import C2DError, Refused, UsageError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ GOES_ON = "what is paid is not lost: the same command uses it and pays only what
 
 
 @dataclass(frozen=True)
-class Payment:
+class PaymentTransaction:
     """A transaction that paid for ``did``: for its ``datatoken``, its ``order``, or an ``extension``."""
 
     did: str
@@ -31,18 +31,18 @@ class Payment:
     tx: str
 
 
-Limits = Mapping[str, int]
+SpendingLimits = Mapping[str, int]
 """The most to pay per token, in base units. A token that is not named may not be paid at all."""
 
 
-def pay(
+def pay_quote(
     chain: Chain,
     signer: Signer,
-    quote: Quote,
+    quote: OrderQuote,
     consumer: str,
-    limits: Limits | None = None,
+    limits: SpendingLimits | None = None,
     slippage: float = 0.0,
-    payments: list[Payment] | None = None,
+    payments: list[PaymentTransaction] | None = None,
 ) -> list[str]:
     """Order, extend or reuse each item; return the transaction per item that proves it, in the order of the
     items.
@@ -52,21 +52,21 @@ def pay(
     """
     from c2d_box.chain import orders
 
-    room = _room(chain, signer, quote, limits)
+    room = _room_below_limits(chain, signer, quote, limits)
     orders.demand_gas(chain, signer, gas_of(quote))
-    made: list[Payment] = [] if payments is None else payments
+    made: list[PaymentTransaction] = [] if payments is None else payments
     proofs = []
-    with telling(made):
+    with reporting_payments(made):
         for position, cost in enumerate(quote.costs):
             extra = int(cost.price * slippage)
             if cost.token in room:
                 extra = min(extra, room[cost.token])
                 room[cost.token] -= extra
-            proofs.append(_paid(chain, signer, quote, position, consumer, extra, made))
+            proofs.append(_pay_item(chain, signer, quote, position, consumer, extra, made))
     return proofs
 
 
-def gas_of(quote: Quote) -> int:
+def gas_of(quote: OrderQuote) -> int:
     """Return the units of gas that paying takes at most: each token that is due has to be approved once per
     item, that of the price apart from those of the fees."""
     from c2d_box.chain import orders
@@ -75,7 +75,7 @@ def gas_of(quote: Quote) -> int:
 
 
 @contextmanager
-def telling(payments: list[Payment]) -> Iterator[None]:
+def reporting_payments(payments: list[PaymentTransaction]) -> Iterator[None]:
     """Add to an error from within what had been paid by then, and that it is not lost."""
     try:
         yield
@@ -90,26 +90,26 @@ def telling(payments: list[Payment]) -> Iterator[None]:
         raise
 
 
-def _paid(
+def _pay_item(
     chain: Chain,
     signer: Signer,
-    quote: Quote,
+    quote: OrderQuote,
     position: int,
     consumer: str,
     extra: int,
-    payments: list[Payment],
+    payments: list[PaymentTransaction],
 ) -> str:
     """Pay for one item and return the transaction that proves it; ``extra`` is how much its price may have
     risen."""
     from c2d_box.chain import orders
 
     item, answer, cost = quote.items[position], quote.answers[position], quote.costs[position]
-    token, fee = item.service.datatoken_address, _fee(answer)
+    token, fee = item.service.datatoken_address, _provider_fee(answer)
     if cost.action == "none":
         return str(answer["validOrder"])
     if cost.action == "extend":
-        tx = orders.reuse(chain, signer, token, str(answer["validOrder"]), fee)
-        payments.append(Payment(cost.did, "extension", tx))
+        tx = orders.reuse_order(chain, signer, token, str(answer["validOrder"]), fee)
+        payments.append(PaymentTransaction(cost.did, "extension", tx))
         return tx
     tx = orders.buy_and_start(
         chain,
@@ -120,34 +120,36 @@ def _paid(
         fee,
         quote.market or orders.NO_MARKET,
         max_price=cost.price + extra,
-        slippage=_share(extra, cost),
+        slippage=_slippage_share(extra, cost),
         most_fees=cost.order_fees,
-        record=lambda what, paid: payments.append(Payment(cost.did, what, paid)),
+        record=lambda what, paid: payments.append(PaymentTransaction(cost.did, what, paid)),
     )
-    payments.append(Payment(cost.did, "order", tx))
+    payments.append(PaymentTransaction(cost.did, "order", tx))
     return tx
 
 
-def _share(extra: int, cost: Cost) -> float:
+def _slippage_share(extra: int, cost: ItemCost) -> float:
     """Return ``extra`` as the slippage that it is; ``max_price`` bounds what rounding adds."""
     return (extra + 1) / cost.price if extra else 0.0
 
 
-def _fee(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+def _provider_fee(answer: Mapping[str, Any]) -> Mapping[str, Any]:
     fee: Mapping[str, Any] = answer.get("providerFee") or {}
     return fee
 
 
-def _room(chain: Chain, signer: Signer, quote: Quote, limits: Limits | None) -> dict[str, int]:
+def _room_below_limits(
+    chain: Chain, signer: Signer, quote: OrderQuote, limits: SpendingLimits | None
+) -> dict[str, int]:
     """Return what each limit leaves above the quoted sum; Refused where a limit or the funds are below it."""
     from c2d_box.chain.amounts import amount_text
 
-    ceilings = None if limits is None else {_token(token): amount for token, amount in limits.items()}
+    ceilings = None if limits is None else {_token_address(token): amount for token, amount in limits.items()}
     for token, due in quote.totals.items():
         text = amount_text(chain, due, token)
         if ceilings is not None and due > ceilings.get(token, 0):
             raise _too_dear(chain, token, due, ceilings, text)
-        held = chain.balance(signer.address, token)
+        held = chain.balance_of(signer.address, token)
         if held < due:
             raise Refused(
                 "C2D-ORDER-FUNDS",
@@ -162,7 +164,7 @@ def _room(chain: Chain, signer: Signer, quote: Quote, limits: Limits | None) -> 
     return {token: ceilings.get(token, 0) - due for token, due in quote.totals.items()}
 
 
-def _too_dear(chain: Chain, token: str, due: int, ceilings: Limits, text: str) -> Refused:
+def _too_dear(chain: Chain, token: str, due: int, ceilings: SpendingLimits, text: str) -> Refused:
     from c2d_box.chain.amounts import amount_text, token_name
 
     if token in ceilings:
@@ -178,7 +180,7 @@ def _too_dear(chain: Chain, token: str, due: int, ceilings: Limits, text: str) -
     return Refused("C2D-ORDER-TOO-DEAR", message, step, due=due, limit=ceilings.get(token, 0), token=token)
 
 
-def _token(token: str) -> str:
+def _token_address(token: str) -> str:
     if not is_address(token):
         raise UsageError("C2D-USAGE-TOKEN", f"{token} is no token's address", "give a limit per address")
-    return checksum(token)
+    return checksum_address(token)

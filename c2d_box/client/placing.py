@@ -19,7 +19,7 @@ _NAME_BYTES = 240
 """The bytes of a name. A file is written under a longer name first, which has to fit too."""
 
 
-def places(listed: Iterable[Mapping[str, Any]]) -> dict[int, PurePosixPath]:
+def result_paths(listed: Iterable[Mapping[str, Any]]) -> dict[int, PurePosixPath]:
     """Return the relative path of every result by its index; the same for the same list, whichever is
     fetched."""
     taken: set[PurePosixPath] = set()
@@ -27,14 +27,14 @@ def places(listed: Iterable[Mapping[str, Any]]) -> dict[int, PurePosixPath]:
     found = {}
     for item in listed:
         index = int(item["index"])
-        path = _free(_inside(plain_name(item), index), index, taken, folders)
+        path = _free_path(_relative_path(plain_name(item), index), index, taken, folders)
         taken.add(path)
         folders.update(path.parents)
         found[index] = path
     return found
 
 
-def _free(
+def _free_path(
     wish: PurePosixPath, index: int, taken: set[PurePosixPath], folders: set[PurePosixPath]
 ) -> PurePosixPath:
     """Return the wish itself, or a path below a folder named after the index where that path is taken."""
@@ -46,12 +46,12 @@ def _free(
     return path
 
 
-def _inside(name: str, index: int) -> PurePosixPath:
-    parts = [_harmless(part) for part in name.split("/") if part not in ("", ".", "..")]
+def _relative_path(name: str, index: int) -> PurePosixPath:
+    parts = [_harmless_part(part) for part in name.split("/") if part not in ("", ".", "..")]
     return PurePosixPath(*parts) if parts else PurePosixPath(f"result-{index}")
 
 
-def _harmless(part: str) -> str:
+def _harmless_part(part: str) -> str:
     """Replace hidden characters by ``_`` and cut what is too long for a file's name."""
     plain = "".join("_" if is_hidden(part, position) else char for position, char in enumerate(part))
     return plain.encode("utf-8", "replace")[:_NAME_BYTES].decode("utf-8", "ignore")

@@ -10,13 +10,13 @@ from c2d_box.errors import UsageError
 
 if TYPE_CHECKING:
     from c2d_box.chain import Chain
-    from c2d_box.chain.publishing import Price
+    from c2d_box.chain.publishing import SaleTerms
 
 Amount = float | str | Decimal
 
 
 @dataclass(frozen=True)
-class Pooled:
+class PoolPrice:
     """Sold from a pool: ``price`` is the first price of a datatoken, every purchase raises it.
 
     ``liquidity`` is what the publisher puts in (default: the price of a hundred datatokens); ``fee`` is the
@@ -28,21 +28,21 @@ class Pooled:
     fee: float = 0.001
 
 
-def on_chain(chain: Chain, price: Amount | Pooled, token: str | None = None) -> Price:
+def sale_terms(chain: Chain, price: Amount | PoolPrice, token: str | None = None) -> SaleTerms:
     """``price`` in base units of ``token`` (default OCEAN); 0 is free. UsageError for what is no price."""
-    from c2d_box.chain.publishing import Fixed, Free, Pool
+    from c2d_box.chain.publishing import DispenserTerms, FixedRateTerms, PoolTerms
 
-    if isinstance(price, Pooled):
-        first = _units(chain, price.price, token)
-        put_in = None if price.liquidity is None else _units(chain, price.liquidity, token)
+    if isinstance(price, PoolPrice):
+        first = _price_units(chain, price.price, token)
+        put_in = None if price.liquidity is None else _price_units(chain, price.liquidity, token)
         if first == 0:
             raise UsageError("C2D-PUBLISH-PRICE", "a pool needs a first price", "give it in tokens per order")
-        return Pool(first, token, put_in, price.fee)
-    amount = _units(chain, price, token)
-    return Fixed(amount, token) if amount else Free()
+        return PoolTerms(first, token, put_in, price.fee)
+    amount = _price_units(chain, price, token)
+    return FixedRateTerms(amount, token) if amount else DispenserTerms()
 
 
-def _units(chain: Chain, amount: Amount, token: str | None) -> int:
+def _price_units(chain: Chain, amount: Amount, token: str | None) -> int:
     from c2d_box.chain.amounts import base_units
 
     units = base_units(amount, chain.decimals(token or chain.addresses.ocean))

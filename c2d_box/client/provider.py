@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING, Any
 import httpx
 
 from c2d_box.assets import lookups, signatures, statusproofs
-from c2d_box.client.answers import answer_of, client_for, demand, json_of, reaching, refusal
+from c2d_box.client.answers import (
+    answer_of,
+    client_for,
+    demand_success,
+    json_of,
+    reaching_service,
+    response_error,
+)
 from c2d_box.client.jobs import JobDetails
 from c2d_box.errors import Failed, Refused
 from c2d_box.files import open_replacement
@@ -48,7 +55,7 @@ class Provider:
     @property
     def address(self) -> str:
         """The address whose fees and encryption this Provider uses on the chain."""
-        address = self._discover()["providerAddresses"].get(str(self.chain_id))
+        address = self._discover_endpoints()["providerAddresses"].get(str(self.chain_id))
         if not address:
             raise Refused(
                 "C2D-PROVIDER-CHAIN",
@@ -57,10 +64,10 @@ class Provider:
             )
         return str(address)
 
-    def encrypt(self, document: bytes) -> str:
+    def encrypt_document(self, document: bytes) -> str:
         """``document`` encrypted for this Provider: 0x hex."""
         params = {"chainId": str(self.chain_id)}
-        response = self._send(
+        response = self._demand_response(
             "POST", "encrypt", "encrypting", params=params, content=document, headers=_OCTETS
         )
         return response.text
@@ -74,18 +81,18 @@ class Provider:
         """
         doing = "looking at the files"
         if signer is None:
-            return answer_of(self._send("POST", "fileinfo", doing, json=query), "Provider", list)
+            return answer_of(self._demand_response("POST", "fileinfo", doing, json=query), "Provider", list)
         request = {**query, "consumerAddress": signer.address}
 
         def post(proof: Fields) -> httpx.Response:
-            return self._request("POST", "fileinfo", json={**request, **proof})
+            return self._send_request("POST", "fileinfo", json={**request, **proof})
 
-        answer = self._signed(signer, lookups.signed_text(request), doing, post)
+        answer = self._send_signed(signer, lookups.signed_text(request), doing, post)
         return answer_of(answer, "Provider", list)
 
-    def environments(self) -> list[Fields]:
+    def list_environments(self) -> list[Fields]:
         params = {"chainId": str(self.chain_id)}
-        answer = self._send("GET", "computeEnvironments", "listing environments", params=params)
+        answer = self._demand_response("GET", "computeEnvironments", "listing environments", params=params)
         body: Any = answer_of(answer, "Provider", object)
         found = body.get(str(self.chain_id), []) if isinstance(body, dict) else body
         if not isinstance(found, list):
@@ -94,15 +101,15 @@ class Provider:
 
     def initialize(self, query: Mapping[str, str]) -> Fields:
         """Fee or valid order for an access service."""
-        answer = self._send("GET", "initialize", "asking for the asset", params=query)
+        answer = self._demand_response("GET", "initialize", "asking for the asset", params=query)
         return answer_of(answer, "Provider", dict)
 
     def initialize_compute(self, request: Fields) -> Fields:
         """Fees and valid orders for a job; whatever would refuse the job refuses here, before paying."""
-        answer = self._send("POST", "initializeCompute", "the compute job", json=request)
+        answer = self._demand_response("POST", "initializeCompute", "the compute job", json=request)
         return answer_of(answer, "Provider", dict)
 
-    def start(self, signer: Signer, request: Fields) -> Fields:
+    def start_job(self, signer: Signer, request: Fields) -> Fields:
         """Start a job. The signed request is its own identity: where the connection breaks before the answer
         it is sent again unchanged, which starts nothing twice.
 
@@ -115,66 +122,72 @@ class Provider:
             nonlocal broken
             for pause in _PAUSES:
                 try:
-                    response = self._request("POST", "computeStart", json={**request, **proof})
+                    response = self._send_request("POST", "computeStart", json={**request, **proof})
                 except Failed:
                     broken = True
                 else:
                     if response.status_code < 500:
-                        return self._certain(response, broken)
+                        return self._require_certain(response, broken)
                     broken = True
                 time.sleep(pause)
-            return self._certain(self._request("POST", "computeStart", json={**request, **proof}), broken)
+            return self._require_certain(
+                self._send_request("POST", "computeStart", json={**request, **proof}), broken
+            )
 
-        answer = self._signed(signer, subject, "the compute job", post)
-        return _first(answer_of(answer, "Provider", object), "started no job")
+        answer = self._send_signed(signer, subject, "the compute job", post)
+        return _first_job(answer_of(answer, "Provider", object), "started no job")
 
-    def jobs(self, owner: str, job_id: str | None = None, signer: Signer | None = None) -> list[Fields]:
+    def list_jobs(self, owner: str, job_id: str | None = None, signer: Signer | None = None) -> list[Fields]:
         """Return the jobs of an owner as the Provider reports them; ``[]`` for an unknown one. A ``signer``
         who is the owner gets them with names, reasons, exit codes and times."""
         params = {"consumerAddress": owner, **({"jobId": job_id} if job_id else {})}
         if signer is not None:
-            params |= statusproofs.proof(signer.key, owner, job_id, time.time())
-        answer = self._send("GET", "computeStatus", "asking for jobs", params=params)
+            params |= statusproofs.status_proof(signer.key, owner, job_id, time.time())
+        answer = self._demand_response("GET", "computeStatus", "asking for jobs", params=params)
         jobs: Any = answer_of(answer, "Provider", object)
         return list(jobs) if isinstance(jobs, list) else [jobs]
 
-    def stop(self, signer: Signer, job_id: str) -> Fields:
+    def stop_job(self, signer: Signer, job_id: str) -> Fields:
         """Ask a job to stop. The signature names a dataset of the job: without a DID its text would be that
         of fetching a result, and a Provider takes it for neither."""
-        named = [did for job in self.jobs(signer.address, job_id) for did in JobDetails.parse(job).inputs]
+        named = [
+            did for job in self.list_jobs(signer.address, job_id) for did in JobDetails.parse(job).inputs
+        ]
         did = named[0] if named else ""
         fields = {"consumerAddress": signer.address, "jobId": job_id, **({"documentId": did} if did else {})}
 
         def put(proof: Fields) -> httpx.Response:
-            return self._request("PUT", "computeStop", json={**fields, **proof})
+            return self._send_request("PUT", "computeStop", json={**fields, **proof})
 
-        answer = self._signed(signer, signer.address + job_id + did, "stopping the job", put)
-        return _first(answer_of(answer, "Provider", object), "knows no such job")
+        answer = self._send_signed(signer, signer.address + job_id + did, "stopping the job", put)
+        return _first_job(answer_of(answer, "Provider", object), "knows no such job")
 
     @contextmanager
-    def result(self, signer: Signer, job_id: str, index: int) -> Iterator[httpx.Response]:
+    def stream_result(self, signer: Signer, job_id: str, index: int) -> Iterator[httpx.Response]:
         """A result as a stream."""
         query = {"consumerAddress": signer.address, "jobId": job_id, "index": str(index)}
         subject = f"{signer.address}{job_id}{index}"
-        with self._stream(signer, "computeResult", subject, query, "fetching the result") as response:
+        with self._open_stream(signer, "computeResult", subject, query, "fetching the result") as response:
             yield response
 
     @contextmanager
-    def download(self, signer: Signer, query: Mapping[str, str]) -> Iterator[httpx.Response]:
+    def stream_file(self, signer: Signer, query: Mapping[str, str]) -> Iterator[httpx.Response]:
         """A file of an ordered access service as a stream."""
-        with self._stream(signer, "download", query["documentId"], query, "the download") as response:
+        with self._open_stream(signer, "download", query["documentId"], query, "the download") as response:
             yield response
 
-    def nonce(self, address: str) -> int:
+    def last_nonce(self, address: str) -> int:
         """Return the last nonce the Provider has seen of ``address``."""
-        answer = self._send("GET", "nonce", "asking for the nonce", params={"userAddress": address})
+        answer = self._demand_response(
+            "GET", "nonce", "asking for the nonce", params={"userAddress": address}
+        )
         nonce = answer_of(answer, "Provider", dict).get("nonce") or 0
         try:
             return int(float(nonce))
         except (ValueError, TypeError, OverflowError):
             raise Failed("C2D-ANSWER-INVALID", "the Provider's nonce is no number", "see its log") from None
 
-    def _certain(self, response: httpx.Response, broken: bool) -> httpx.Response:
+    def _require_certain(self, response: httpx.Response, broken: bool) -> httpx.Response:
         """Raise Failed C2D-START-UNCERTAIN where the request would be signed anew after an unanswered one:
         that might start a second job."""
         if broken and _is_stale(response):
@@ -186,47 +199,49 @@ class Provider:
         return response
 
     @contextmanager
-    def _stream(
+    def _open_stream(
         self, signer: Signer, name: str, subject: str, query: Mapping[str, str], doing: str
     ) -> Iterator[httpx.Response]:
         def get(proof: Fields) -> httpx.Response:
-            method, path = self._endpoint(name)
+            method, path = self._find_endpoint(name)
             request = self._http.build_request(method, path, params={**query, **proof})
-            with reaching("Provider", self.url):
+            with reaching_service("Provider", self.url):
                 return self._http.send(request, stream=True)
 
-        response = self._signed(signer, subject, doing, get)
+        response = self._send_signed(signer, subject, doing, get)
         try:
-            with reaching("Provider", self.url):
+            with reaching_service("Provider", self.url):
                 yield response
         finally:
             response.close()
 
-    def _signed(
+    def _send_signed(
         self, signer: Signer, subject: str, doing: str, send: Callable[[Fields], httpx.Response]
     ) -> httpx.Response:
-        with self._turn(signer):
+        with self._nonce_lock(signer):
             for attempt in range(_ATTEMPTS):
-                nonce = str(self.nonce(signer.address) + 1)
-                response = send({"nonce": nonce, "signature": signatures.sign(signer.key, subject + nonce)})
+                nonce = str(self.last_nonce(signer.address) + 1)
+                response = send(
+                    {"nonce": nonce, "signature": signatures.sign_text(signer.key, subject + nonce)}
+                )
                 if response.is_success:
                     return response
                 response.read()
                 if not _is_stale(response) or attempt == _ATTEMPTS - 1:
-                    raise refusal(response, "Provider", doing)
+                    raise response_error(response, "Provider", doing)
         raise AssertionError("unreachable")
 
-    def _send(self, method: str, name: str, doing: str, **options: Any) -> httpx.Response:
-        return demand(self._request(method, name, **options), "Provider", doing)
+    def _demand_response(self, method: str, name: str, doing: str, **options: Any) -> httpx.Response:
+        return demand_success(self._send_request(method, name, **options), "Provider", doing)
 
-    def _request(self, method: str, name: str, **options: Any) -> httpx.Response:
-        _method, path = self._endpoint(name)
-        with reaching("Provider", self.url):
+    def _send_request(self, method: str, name: str, **options: Any) -> httpx.Response:
+        _method, path = self._find_endpoint(name)
+        with reaching_service("Provider", self.url):
             return self._http.request(method, path, **options)
 
-    def _endpoint(self, name: str) -> tuple[str, str]:
+    def _find_endpoint(self, name: str) -> tuple[str, str]:
         try:
-            method, path = self._discover()["serviceEndpoints"][name]
+            method, path = self._discover_endpoints()["serviceEndpoints"][name]
         except (KeyError, ValueError, TypeError) as error:
             raise Failed(
                 "C2D-PROVIDER-UNKNOWN",
@@ -235,10 +250,10 @@ class Provider:
             ) from error
         return str(method), str(path)
 
-    def _discover(self) -> Fields:
+    def _discover_endpoints(self) -> Fields:
         if self._root is None:
-            with reaching("Provider", self.url):
-                response = demand(self._http.get("/"), "Provider", "service discovery")
+            with reaching_service("Provider", self.url):
+                response = demand_success(self._http.get("/"), "Provider", "service discovery")
             body = json_of(response)
             if not isinstance(body, dict) or not isinstance(body.get("providerAddresses"), dict):
                 raise Failed(
@@ -247,12 +262,12 @@ class Provider:
             self._root = body
         return self._root
 
-    def _turn(self, signer: Signer) -> threading.Lock:
+    def _nonce_lock(self, signer: Signer) -> threading.Lock:
         with self._guard:
             return self._turns[signer.address]
 
 
-def save(response: httpx.Response, path: Path) -> Path:
+def save_response(response: httpx.Response, path: Path) -> Path:
     """Write a stream to ``path``, complete or not at all."""
     with open_replacement(path) as file:
         for chunk in response.iter_bytes(1 << 18):
@@ -260,7 +275,7 @@ def save(response: httpx.Response, path: Path) -> Path:
     return path
 
 
-def _first(jobs: Any, problem: str) -> Fields:
+def _first_job(jobs: Any, problem: str) -> Fields:
     job = jobs[0] if isinstance(jobs, list) and jobs else jobs
     if not isinstance(job, dict) or "jobId" not in job:
         raise Failed("C2D-PROVIDER-ANSWER", f"the Provider {problem}", "see its log")

@@ -13,33 +13,33 @@ from typing import TYPE_CHECKING, Any
 
 from c2d_box.assets.addresses import ZERO
 from c2d_box.assets.disclosure import InvalidRules
-from c2d_box.assets.disclosure import parse as parse_rules
+from c2d_box.assets.disclosure import parse_set as parse_rules
 from c2d_box.assets.documents import (
     NOBODY,
-    compact,
-    ddo,
+    build_ddo,
+    compact_json,
     demand_valid,
     metadata_section,
-    published,
     service_section,
+    strip_decorations,
 )
-from c2d_box.assets.files import FileObject, FileObjectError, document, parse_file
+from c2d_box.assets.files import FileObject, FileObjectError, files_document, parse_file
 from c2d_box.client import rulebook
 from c2d_box.client.connection import Connection
-from c2d_box.client.explanations import Version, algorithm_facts
-from c2d_box.client.prices import Amount, Pooled, on_chain
+from c2d_box.client.explanations import AlgorithmVersion, algorithm_facts
+from c2d_box.client.prices import Amount, PoolPrice, sale_terms
 from c2d_box.errors import Refused, UsageError
 
 if TYPE_CHECKING:
     from c2d_box.chain import Signer
-    from c2d_box.chain.publishing import Price
+    from c2d_box.chain.publishing import SaleTerms
 
 Files = Sequence[Mapping[str, Any] | FileObject]
 ENCRYPTED = 2
 
 
 @dataclass(frozen=True)
-class Asset:
+class PublishedAsset:
     """A published asset; ``tx`` is the transaction that wrote its metadata."""
 
     did: str
@@ -66,7 +66,7 @@ class Publisher:
         name: str,
         files: Files,
         *,
-        price: Amount | Pooled = 0,
+        price: Amount | PoolPrice = 0,
         token: str | None = None,
         services: Sequence[str] = ("compute",),
         timeout: int = 0,
@@ -78,17 +78,17 @@ class Publisher:
         market: str = ZERO,
         credentials: Mapping[str, Any] | None = None,
         check_files: bool = True,
-    ) -> Asset:
+    ) -> PublishedAsset:
         """Publish ``files`` as a dataset. Its compute service trusts no algorithm until :meth:`permit`."""
         section = metadata_section("dataset", name, description, author, license, metadata)
         rules = {**NOBODY, **(compute or {})}
-        return self._publish(
+        return self._publish_asset(
             section,
             files,
             services,
             timeout,
             rules,
-            on_chain(self.connection.chain, price, token),
+            sale_terms(self.connection.chain, price, token),
             market,
             credentials,
             check_files,
@@ -100,7 +100,7 @@ class Publisher:
         files: Files,
         *,
         container: Mapping[str, str],
-        price: Amount | Pooled = 0,
+        price: Amount | PoolPrice = 0,
         token: str | None = None,
         services: Sequence[str] = ("access",),
         timeout: int = 0,
@@ -113,7 +113,7 @@ class Publisher:
         market: str = ZERO,
         credentials: Mapping[str, Any] | None = None,
         check_files: bool = True,
-    ) -> Asset:
+    ) -> PublishedAsset:
         """Publish an algorithm: ``container`` has entrypoint, image, tag and checksum.
 
         With ``services=("compute",)`` it is private: it runs in jobs and can be downloaded by nobody.
@@ -123,19 +123,19 @@ class Publisher:
             algorithm["language"] = language
         section = metadata_section("algorithm", name, description, author, license, metadata)
         section = {**section, "algorithm": {**algorithm, **section.get("algorithm", {})}}
-        return self._publish(
+        return self._publish_asset(
             section,
             files,
             services,
             timeout,
             NOBODY,
-            on_chain(self.connection.chain, price, token),
+            sale_terms(self.connection.chain, price, token),
             market,
             credentials,
             check_files,
         )
 
-    def permit(self, dataset: str, algorithm: str, version: Version | None = None) -> str:
+    def permit(self, dataset: str, algorithm: str, version: AlgorithmVersion | None = None) -> str:
         """Let ``algorithm``, exactly as it is now, run on ``dataset``; the transaction's hash.
 
         The permission holds the checksums of its files and container: a changed algorithm needs a new one.
@@ -145,7 +145,9 @@ class Publisher:
 
         def change(document: dict[str, Any]) -> None:
             for rules in rulebook.compute_rules(document):
-                others = [e for e in rulebook.trusted(rules) if not rulebook.names(e, algorithm)]
+                others = [
+                    e for e in rulebook.trusted_entries(rules) if not rulebook.is_entry_of(e, algorithm)
+                ]
                 rules["publisherTrustedAlgorithms"] = [*others, entry]
 
         return self.edit(dataset, change)
@@ -156,8 +158,8 @@ class Publisher:
         def change(document: dict[str, Any]) -> None:
             found = False
             for rules in rulebook.compute_rules(document):
-                kept = [e for e in rulebook.trusted(rules) if not rulebook.names(e, algorithm)]
-                found = found or len(kept) < len(rulebook.trusted(rules))
+                kept = [e for e in rulebook.trusted_entries(rules) if not rulebook.is_entry_of(e, algorithm)]
+                found = found or len(kept) < len(rulebook.trusted_entries(rules))
                 rules["publisherTrustedAlgorithms"] = kept
             if not found:
                 raise Refused(
@@ -195,9 +197,9 @@ class Publisher:
         }
 
         def change(document: dict[str, Any]) -> None:
-            for service in rulebook.judged(document):
+            for service in rulebook.judged_services(document):
                 service["compute"].update((k, v) for k, v in stored.items() if v is not None)
-                rulebook.settle(service, {k: v for k, v in extended.items() if v is not None})
+                rulebook.update_settings(service, {k: v for k, v in extended.items() if v is not None})
 
         return self.edit(dataset, change)
 
@@ -224,31 +226,31 @@ class Publisher:
             settings["disclosure"] = rules.as_dict() if rules else None
 
         def change(document: dict[str, Any]) -> None:
-            for service in rulebook.judged(document):
-                rulebook.settle(service, settings)
+            for service in rulebook.judged_services(document):
+                rulebook.update_settings(service, settings)
 
         return self.edit(dataset, change)
 
     def edit(self, did: str, change: Callable[[dict[str, Any]], None]) -> str:
         """Publish the asset's DDO again after ``change`` has altered it in place; the transaction's hash."""
-        document = published(self.connection.cache.record(did))
+        document = strip_decorations(self.connection.cache.read_record(did))
         self._demand_updater(did, document["nftAddress"])
         change(document)
         document["metadata"]["updated"] = metadata_section("", "", "", "", "")["updated"]
-        return self._write(document)
+        return self._write_ddo(document)
 
     def replace_files(self, did: str, files: Files, *, container: Mapping[str, str] | None = None) -> str:
         """Publish the asset again with other content under its DID; the transaction's hash.
 
         Permissions hold checksums: whoever permitted the algorithm as it was has to permit it anew.
         """
-        objects = [_file(file) for file in files]
+        objects = [_file_object(file) for file in files]
         self._demand_reachable(objects)
 
         def change(ddo: dict[str, Any]) -> None:
             for service in ddo["services"]:
-                sealed = document(ddo["nftAddress"], service["datatokenAddress"], objects)
-                service["files"] = self.connection.provider.encrypt(sealed)
+                sealed = files_document(ddo["nftAddress"], service["datatokenAddress"], objects)
+                service["files"] = self.connection.provider.encrypt_document(sealed)
             if container is not None:
                 ddo["metadata"]["algorithm"]["container"] = dict(container)
 
@@ -258,28 +260,28 @@ class Publisher:
         """Change the NFT's state (0 active, 1 ended, 2 deprecated, 3 revoked, 4 no orders, 5 unlisted)."""
         from c2d_box.chain import publishing
 
-        nft = self.connection.cache.ddo(did).nft_address
+        nft = self.connection.cache.read_ddo(did).nft_address
         return publishing.set_state(self.connection.chain, self.signer, nft, state)
 
     def end(self, did: str) -> str:
         """Declare the asset's end of life: it can be ordered and used no more."""
         return self.set_state(did, 1)
 
-    def _publish(
+    def _publish_asset(
         self,
         metadata: Mapping[str, Any],
         files: Files,
         services: Sequence[str],
         timeout: int,
         compute: Mapping[str, Any],
-        price: Price,
+        price: SaleTerms,
         market: str,
         credentials: Mapping[str, Any] | None,
         check_files: bool,
-    ) -> Asset:
+    ) -> PublishedAsset:
         from c2d_box.chain import publishing
 
-        objects = [_file(file) for file in files]
+        objects = [_file_object(file) for file in files]
         if not objects or not services:
             raise UsageError(
                 "C2D-PUBLISH-EMPTY", "an asset needs a file and a service", "name at least one of each"
@@ -297,7 +299,7 @@ class Publisher:
                 )
                 for kind in services
             ]
-            return ddo(nft, self.connection.chain_id, metadata, sections, credentials)
+            return build_ddo(nft, self.connection.chain_id, metadata, sections, credentials)
 
         demand_valid(document_for(ZERO, ZERO, "0x"))
         self.connection.cache.demand_decryptor(self.connection.provider_url)
@@ -306,19 +308,21 @@ class Publisher:
         made = publishing.create_asset(
             self.connection.chain, self.signer, str(metadata["name"]), "C2D", price, market=market
         )
-        sealed = self.connection.provider.encrypt(document(made.nft, made.datatoken, objects))
+        sealed = self.connection.provider.encrypt_document(files_document(made.nft, made.datatoken, objects))
         complete = document_for(made.nft, made.datatoken, sealed)
-        tx = self._write(complete)
-        return Asset(complete["id"], made.nft, made.datatoken, services[0], made.exchange_id, tx, made.pool)
+        tx = self._write_ddo(complete)
+        return PublishedAsset(
+            complete["id"], made.nft, made.datatoken, services[0], made.exchange_id, tx, made.pool
+        )
 
-    def _write(self, document: dict[str, Any]) -> str:
+    def _write_ddo(self, document: dict[str, Any]) -> str:
         """Validate, encrypt, write as the NFT's metadata and wait for the cache."""
         from c2d_box.chain import publishing
 
         demand_valid(document)
-        text = compact(document)
-        proof = self.connection.cache.validate(text)
-        sealed = self.connection.provider.encrypt(text)
+        text = compact_json(document)
+        proof = self.connection.cache.validate_ddo(text)
+        sealed = self.connection.provider.encrypt_document(text)
         tx = publishing.set_metadata(
             self.connection.chain,
             self.signer,
@@ -334,7 +338,7 @@ class Publisher:
         self.connection.cache.wait_for(document["id"], tx)
         return tx
 
-    def _trusted_entry(self, did: str, version: Version | None) -> dict[str, str]:
+    def _trusted_entry(self, did: str, version: AlgorithmVersion | None) -> dict[str, str]:
         """Return what a dataset stores of an algorithm it trusts."""
         facts = algorithm_facts(self.connection, did)
         if not facts.files_checksum:
@@ -344,7 +348,7 @@ class Publisher:
                 "nobody could say later whether they changed",
                 "ask the algorithm's publisher to check where they are kept",
             )
-        if version is not None and not version.is_of(facts):
+        if version is not None and not version.is_version_of(facts):
             raise Refused(
                 "C2D-PERMIT-CHANGED",
                 f"{did} is not the version that was looked at",
@@ -383,7 +387,7 @@ class Publisher:
             )
 
 
-def _file(file: Mapping[str, Any] | FileObject) -> FileObject:
+def _file_object(file: Mapping[str, Any] | FileObject) -> FileObject:
     try:
         return parse_file(dict(file)) if isinstance(file, Mapping) else file
     except FileObjectError as error:

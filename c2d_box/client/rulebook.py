@@ -9,10 +9,10 @@ from c2d_box.assets.documents import NOBODY
 
 
 def compute_rules(document: dict[str, Any]) -> list[dict[str, Any]]:
-    return [service["compute"] for service in judged(document)]
+    return [service["compute"] for service in judged_services(document)]
 
 
-def judged(document: dict[str, Any]) -> list[dict[str, Any]]:
+def judged_services(document: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the services whose rules say who is trusted: the compute services, or all where there is none.
 
     An access service gets such rules then: as a job's additional dataset it obeys the same lists.
@@ -24,7 +24,7 @@ def judged(document: dict[str, Any]) -> list[dict[str, Any]]:
     return chosen
 
 
-def settle(service: dict[str, Any], settings: Mapping[str, Any]) -> None:
+def update_settings(service: dict[str, Any], settings: Mapping[str, Any]) -> None:
     """Change ``additionalInformation.c2d``; a setting of None is taken out."""
     if not settings:
         return
@@ -34,10 +34,10 @@ def settle(service: dict[str, Any], settings: Mapping[str, Any]) -> None:
     service["additionalInformation"] = more
 
 
-def trusted(rules: Mapping[str, Any]) -> list[Any]:
+def trusted_entries(rules: Mapping[str, Any]) -> list[Any]:
     listed = rules.get("publisherTrustedAlgorithms")
     return list(listed) if isinstance(listed, list) else []
 
 
-def names(entry: Any, did: str) -> bool:
+def is_entry_of(entry: Any, did: str) -> bool:
     return isinstance(entry, dict) and entry.get("did") == did

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Spending:
+class SpendingLimits:
     """The limits of a purchase: ``most`` per token over everything (``2.5`` OCEAN, or ``3:TOKEN`` of another;
     nothing of a token that is not named; empty: any price), and how much more than just quoted a pool or
     exchange may still take when its price rises meanwhile (0.01 = one per cent).
@@ -24,13 +24,13 @@ class Spending:
     limits: Mapping[str, int] | None = None
     """The same as ``most``, by a token's address and in base units; counts where ``most`` is empty."""
 
-    def on(self, chain: Chain) -> Mapping[str, int] | None:
+    def limits_for(self, chain: Chain) -> Mapping[str, int] | None:
         """Return the limit per token in base units; None where any price will do."""
         if not self.most:
             return self.limits
         limits: dict[str, int] = {}
         for said in self.most:
-            token, units = _limit(chain, said)
+            token, units = _parse_limit(chain, said)
             if token in limits:
                 raise UsageError(
                     "C2D-USAGE-LIMIT", f"{said}: that token has a limit already", "give one each"
@@ -39,7 +39,7 @@ class Spending:
         return limits
 
 
-def _limit(chain: Chain, said: str) -> tuple[str, int]:
+def _parse_limit(chain: Chain, said: str) -> tuple[str, int]:
     from c2d_box.chain.amounts import OCEAN, base_units, token_called
 
     amount, _, name = said.partition(":")
@@ -54,4 +54,4 @@ def _limit(chain: Chain, said: str) -> tuple[str, int]:
     return token, units
 
 
-NO_LIMITS = Spending()
+NO_LIMITS = SpendingLimits()

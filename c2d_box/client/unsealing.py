@@ -24,7 +24,7 @@ def plain_name(item: Mapping[str, Any]) -> str:
     return name.removesuffix(SEALED) if is_sealed(item) else name
 
 
-def opened(key: bytes, content: bytes) -> bytes:
+def decrypt_result(key: bytes, content: bytes) -> bytes:
     """Return the decrypted content. Raises Refused C2D-RESULT-SEALED."""
     target = BytesIO()
     try:
@@ -34,7 +34,7 @@ def opened(key: bytes, content: bytes) -> bytes:
     return target.getvalue()
 
 
-def open_file(key: bytes, source: Path, target: Path) -> Path:
+def decrypt_file(key: bytes, source: Path, target: Path) -> Path:
     """Decrypt ``source`` into ``target``, whole or not at all; ``source`` stays. Raises Refused
     C2D-RESULT-SEALED."""
     try:

@@ -15,12 +15,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from c2d_box import timestamps
-from c2d_box.assets.addresses import same
+from c2d_box.assets.addresses import same_hex
 from c2d_box.assets.ddo import DDO
 from c2d_box.assets.did import did_for
-from c2d_box.assets.documents import compact, published
+from c2d_box.assets.documents import compact_json, strip_decorations
 from c2d_box.client.connection import Connection
-from c2d_box.client.consents import Executed, consent
+from c2d_box.client.consents import ExecutedAlgorithm, check_consent
 from c2d_box.client.job_owner import JobOwner
 from c2d_box.client.jobs import JobDetails
 from c2d_box.client.unsealing import is_sealed, plain_name
@@ -31,15 +31,15 @@ from c2d_box.workflow import evidence
 if TYPE_CHECKING:
     from c2d_box.chain import Signer
 
-Source = Literal["signature", "chain", "cache", "Provider", "operator", "store", "node", "yours"]
-Verdict = Literal["agrees", "unknown", "disagrees"]
+EvidenceSource = Literal["signature", "chain", "cache", "Provider", "operator", "store", "node", "yours"]
+EvidenceVerdict = Literal["agrees", "unknown", "disagrees"]
 REPLACED_SECONDS = 60.0
 """A description that was replaced so long before a job was accepted must not have admitted it: the bound
 within which the Provider learns of a change."""
 
 
 @dataclass(frozen=True)
-class Check:
+class EvidenceCheck:
     """One comparison.
 
     ``ok`` is None where the source could not be asked (a file too large for a checksum, a service that did
@@ -49,42 +49,42 @@ class Check:
     name: str
     ok: bool | None
     text: str
-    source: Source = "operator"
+    source: EvidenceSource = "operator"
 
 
 @dataclass(frozen=True)
-class Verification:
+class JobVerification:
     """All comparisons of one job's record."""
 
     job: str
-    checks: tuple[Check, ...]
+    checks: tuple[EvidenceCheck, ...]
 
     @property
-    def verdict(self) -> Verdict:
+    def verdict(self) -> EvidenceVerdict:
         """``disagrees`` where one comparison failed, else ``unknown`` where one could not be made."""
         found = {check.ok for check in self.checks}
         return "disagrees" if False in found else "unknown" if None in found else "agrees"
 
     @property
-    def sound(self) -> bool:
+    def is_sound(self) -> bool:
         """True where every source was asked and agrees."""
         return self.verdict == "agrees"
 
 
-def verify(
+def verify_job(
     consumer: JobOwner, job: str, record: Mapping[str, Any] | None = None, code: bytes | None = None
-) -> Verification:
+) -> JobVerification:
     """Compare a job's record with its sources.
 
     ``record``: one that was kept elsewhere, instead of the published one. ``code``: the code that a raw
     algorithm should have been. Raises C2DError where a source does not answer at all.
     """
     details = consumer.get_job_details(job)
-    found = fetch(consumer, job) if record is None else record
-    return Verification(job, tuple(_checks(consumer, job, details, found, code)))
+    found = fetch_evidence(consumer, job) if record is None else record
+    return JobVerification(job, tuple(_evidence_checks(consumer, job, details, found, code)))
 
 
-def fetch(consumer: JobOwner, job: str) -> dict[str, Any]:
+def fetch_evidence(consumer: JobOwner, job: str) -> dict[str, Any]:
     """Return the record among the job's results."""
     listed = [entry for entry in consumer.results(job) if entry["type"] == "evidence"]
     if not listed:
@@ -101,97 +101,107 @@ def fetch(consumer: JobOwner, job: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _checks(
+def _evidence_checks(
     consumer: JobOwner,
     job: str,
     details: JobDetails,
     found: Mapping[str, Any],
     code: bytes | None,
-) -> Iterator[Check]:
+) -> Iterator[EvidenceCheck]:
     wrong = evidence.evidence_problems(found)
-    yield Check("record", not wrong, "; ".join(wrong) or "hashes and signature are sound", "signature")
+    yield EvidenceCheck(
+        "record", not wrong, "; ".join(wrong) or "hashes and signature are sound", "signature"
+    )
     if wrong:
         return
-    yield Check("job", found["job"] == job, f"the record is of job {found['job']}", "signature")
+    yield EvidenceCheck("job", found["job"] == job, f"the record is of job {found['job']}", "signature")
     kept = details.evidence_head
-    yield Check("head", kept == found["head"], f"the job's status keeps head {kept}", "operator")
+    yield EvidenceCheck("head", kept == found["head"], f"the job's status keeps head {kept}", "operator")
     order, run = evidence.evidence_facts(found, "order"), evidence.evidence_facts(found, "run")
     times = evidence.evidence_facts(found, "times")
     connection = consumer.connection
-    yield _environment(connection, str(order.get("environment")), str(found["signer"]))
-    owner = same(order.get("owner"), consumer.signer.address)
-    yield Check("owner", owner, f"the record names {order.get('owner')} as owner", "yours")
+    yield _check_environment(connection, str(order.get("environment")), str(found["signer"]))
+    owner = same_hex(order.get("owner"), consumer.signer.address)
+    yield EvidenceCheck("owner", owner, f"the record names {order.get('owner')} as owner", "yours")
     assets = [*order.get("inputs", ()), *([order["algorithm"]] if order["algorithm"]["did"] else [])]
     inputs = evidence.evidence_facts(found, "staged")
     staged = inputs.get("files", [])
     for asset in assets:
-        yield from _asset(connection, asset, str(found["signer"]), str(order["owner"]))
-        yield from _replaced(connection, asset, times)
-        yield from _files(connection, asset, staged, consumer.signer)
+        yield from _check_asset(connection, asset, str(found["signer"]), str(order["owner"]))
+        yield from _check_in_force(connection, asset, times)
+        yield from _check_files(connection, asset, staged, consumer.signer)
     if (more := int(inputs.get("count") or 0) - len(staged)) > 0:
-        yield Check("further files", None, f"{more} more were staged: the record has them in one digest")
-    yield from _run(connection, order["algorithm"], run, times, code)
+        yield EvidenceCheck(
+            "further files", None, f"{more} more were staged: the record has them in one digest"
+        )
+    yield from _check_run(connection, order["algorithm"], run, times, code)
     if order["algorithm"]["did"]:
-        ran = Executed.of(str(order["algorithm"]["did"]), run, staged)
-        yield from _consents(connection, order.get("inputs", ()), ran)
-    yield _isolation(evidence.evidence_facts(found, "isolation"), times)
-    yield from _outputs(consumer, job, evidence.evidence_facts(found, "outputs"))
+        ran = ExecutedAlgorithm.from_record(str(order["algorithm"]["did"]), run, staged)
+        yield from _check_consents(connection, order.get("inputs", ()), ran)
+    yield _check_isolation(evidence.evidence_facts(found, "isolation"), times)
+    yield from _check_outputs(consumer, job, evidence.evidence_facts(found, "outputs"))
 
 
-def _environment(connection: Connection, name: str, signer: str) -> Check:
-    known = [entry for entry in connection.provider.environments() if entry.get("id") == name]
+def _check_environment(connection: Connection, name: str, signer: str) -> EvidenceCheck:
+    known = [entry for entry in connection.provider.list_environments() if entry.get("id") == name]
     addresses = [str(entry.get("consumerAddress")) for entry in known]
-    right = any(same(address, signer) for address in addresses)
+    right = any(same_hex(address, signer) for address in addresses)
     text = f"{name} is {', '.join(addresses) or 'unknown'}; {signer} signed"
-    return Check("environment", right, text, "Provider")
+    return EvidenceCheck("environment", right, text, "Provider")
 
 
-def _asset(connection: Connection, asset: Mapping[str, Any], signer: str, owner: str) -> Iterator[Check]:
+def _check_asset(
+    connection: Connection, asset: Mapping[str, Any], signer: str, owner: str
+) -> Iterator[EvidenceCheck]:
     """Check the asset's order and its description, as the chain has them."""
     from c2d_box.chain import events
 
     did, chain = str(asset["did"]), connection.chain
-    cached = _cached(connection, did)
+    cached = _cached_record(connection, did)
     if cached is None:
-        yield Check(f"description of {did}", None, "the metadata cache does not have it", "cache")
+        yield EvidenceCheck(f"description of {did}", None, "the metadata cache does not have it", "cache")
         return
     ddo = DDO.parse(cached)
-    service = ddo.service(str(asset["serviceId"]))
-    receipt = chain.receipt(str(asset["txId"])) if asset.get("txId") else None
+    service = ddo.find_service(str(asset["serviceId"]))
+    receipt = chain.find_receipt(str(asset["txId"])) if asset.get("txId") else None
     token = service.datatoken_address if service else ""
     orders = [
         event
-        for event in events.decoded(receipt["logs"] if receipt else (), ("OrderStarted", "OrderReused"))
-        if same(event.address, token)
+        for event in events.decode_logs(receipt["logs"] if receipt else (), ("OrderStarted", "OrderReused"))
+        if same_hex(event.address, token)
     ]
     reused = [event for event in orders if event.name == "OrderReused"]
     if reused:
-        earlier = chain.receipt(reused[-1]["orderTxId"])
-        orders += events.decoded(earlier["logs"] if earlier else (), ("OrderStarted",))
+        earlier = chain.find_receipt(reused[-1]["orderTxId"])
+        orders += events.decode_logs(earlier["logs"] if earlier else (), ("OrderStarted",))
     good = any(
-        event.name == "OrderStarted" and same(event["consumer"], signer) and same(event["payer"], owner)
+        event.name == "OrderStarted"
+        and same_hex(event["consumer"], signer)
+        and same_hex(event["payer"], owner)
         for event in orders
     )
     text = f"{asset.get('txId')} orders it for {signer}, paid by {owner}"
-    yield Check(f"order of {did}", good, text, "chain")
+    yield EvidenceCheck(f"order of {did}", good, text, "chain")
     tx = asset.get("metadataTx")
     event = events.metadata_of(chain, str(tx), ddo.nft_address) if tx else None
     genuine = event is not None and did_for(ddo.nft_address, connection.chain_id) == did
-    if event is not None and same((cached.get("event") or {}).get("tx"), str(tx)):
-        text = "0x" + hashlib.sha256(compact(published(cached))).hexdigest()
+    if event is not None and same_hex((cached.get("event") or {}).get("tx"), str(tx)):
+        text = "0x" + hashlib.sha256(compact_json(strip_decorations(cached))).hexdigest()
         genuine = genuine and text == str(event["metaDataHash"]).lower()
-    yield Check(f"description of {did}", genuine, f"published by {tx}", "chain")
+    yield EvidenceCheck(f"description of {did}", genuine, f"published by {tx}", "chain")
 
 
-def _cached(connection: Connection, did: str) -> dict[str, Any] | None:
+def _cached_record(connection: Connection, did: str) -> dict[str, Any] | None:
     """Return the cache's record of an asset, or None where the cache has none or does not answer."""
     try:
-        return connection.cache.record(did)
+        return connection.cache.read_record(did)
     except C2DError:
         return None
 
 
-def _replaced(connection: Connection, asset: Mapping[str, Any], times: Mapping[str, Any]) -> Iterator[Check]:
+def _check_in_force(
+    connection: Connection, asset: Mapping[str, Any], times: Mapping[str, Any]
+) -> Iterator[EvidenceCheck]:
     """Check whether the description that admitted the job was still the asset's when it was accepted.
 
     Without this check a job that ran on a permission withdrawn before would agree with all its sources.
@@ -200,29 +210,31 @@ def _replaced(connection: Connection, asset: Mapping[str, Any], times: Mapping[s
 
     did, tx = str(asset["did"]), asset.get("metadataTx")
     chain, accepted = connection.chain, times.get("accepted")
-    receipt = chain.receipt(str(tx)) if tx else None
-    cached = _cached(connection, did)
+    receipt = chain.find_receipt(str(tx)) if tx else None
+    cached = _cached_record(connection, did)
     if receipt is None or accepted is None or cached is None:
         text = f"{tx} cannot be placed among the asset's descriptions"
-        yield Check(f"description of {did} in force", None, text, "chain")
+        yield EvidenceCheck(f"description of {did} in force", None, text, "chain")
         return
     emitter = DDO.parse(cached).nft_address
-    logs = chain.logs([events.topic("MetadataUpdated")], int(receipt["blockNumber"]) + 1, "latest", emitter)
-    later = next(events.decoded(logs, ("MetadataUpdated",)), None)
+    logs = chain.get_logs(
+        [events.event_topic("MetadataUpdated")], int(receipt["blockNumber"]) + 1, "latest", emitter
+    )
+    later = next(events.decode_logs(logs, ("MetadataUpdated",)), None)
     if later is None:
-        yield Check(f"description of {did} in force", True, f"{tx} is the last one", "chain")
+        yield EvidenceCheck(f"description of {did} in force", True, f"{tx} is the last one", "chain")
         return
-    seconds = timestamps.rfc3339_seconds(str(accepted)) - float(chain.block(later.block)["timestamp"])
+    seconds = timestamps.rfc3339_seconds(str(accepted)) - float(chain.block_header(later.block)["timestamp"])
     text = f"{later.tx} replaced it " + (f"{seconds:.0f} s before" if seconds > 0 else "after") + " the start"
-    yield Check(f"description of {did} in force", seconds <= REPLACED_SECONDS, text, "chain")
+    yield EvidenceCheck(f"description of {did} in force", seconds <= REPLACED_SECONDS, text, "chain")
 
 
-def _files(
+def _check_files(
     connection: Connection,
     asset: Mapping[str, Any],
     staged: list[Mapping[str, Any]],
     signer: Signer,
-) -> Iterator[Check]:
+) -> Iterator[EvidenceCheck]:
     """Compare what was staged with what the Provider reads there now and tells a caller who shows
     an order."""
     did = str(asset["did"])
@@ -232,94 +244,104 @@ def _files(
         order = {"transferTxId": str(asset["txId"])} if asset.get("txId") else {}
         infos = connection.provider.file_info({**query, **order}, signer)
     except C2DError as problem:
-        yield Check(f"files of {did}", None, problem.message, "Provider")
+        yield EvidenceCheck(f"files of {did}", None, problem.message, "Provider")
         return
     for file in mine:
         index = int(file["index"])
         now = str(infos[index].get("checksum") or "") if index < len(infos) else ""
         ok = None if not now else now.lower() == str(file["sha256"]).lower()
         text = "no checksum to be had" if ok is None else f"sha256 {now}"
-        yield Check(f"file {index} of {did}", ok, text, "Provider")
+        yield EvidenceCheck(f"file {index} of {did}", ok, text, "Provider")
 
 
-def _run(
+def _check_run(
     connection: Connection,
     algorithm: Mapping[str, Any],
     run: Mapping[str, Any],
     times: Mapping[str, Any],
     code: bytes | None,
-) -> Iterator[Check]:
+) -> Iterator[EvidenceCheck]:
     """Check image, entrypoint and code: what Kubernetes ran beside what was published or asked for."""
     asked = str(run.get("image"))
     if "started" in times or "staged" in times:
-        yield _ran(asked, str((run.get("ran") or {}).get("image") or ""))
+        yield _check_image(asked, str((run.get("ran") or {}).get("image") or ""))
     did = str(algorithm.get("did") or "")
     if not did:
-        yield _raw_code(str(run.get("rawcode") or ""), code)
+        yield _check_raw_code(str(run.get("rawcode") or ""), code)
         return
-    cached = _cached(connection, did)
-    if cached is None or not same((cached.get("event") or {}).get("tx"), str(algorithm.get("metadataTx"))):
+    cached = _cached_record(connection, did)
+    if cached is None or not same_hex(
+        (cached.get("event") or {}).get("tx"), str(algorithm.get("metadataTx"))
+    ):
         text = "the description that admitted the algorithm is not in the cache (any more)"
-        yield Check("image", None, text, "cache")
-        yield Check("entrypoint", None, text, "cache")
+        yield EvidenceCheck("image", None, text, "cache")
+        yield EvidenceCheck("entrypoint", None, text, "cache")
         return
     container = DDO.parse(cached).container
     checksum = str(container.checksum) if container else ""
     right = checksum.startswith("sha256:") and asked.endswith(checksum)
-    yield Check("image", right, f"{asked} was asked for, {checksum or 'nothing'} is published", "chain")
+    yield EvidenceCheck(
+        "image", right, f"{asked} was asked for, {checksum or 'nothing'} is published", "chain"
+    )
     entrypoint = container.entrypoint if container else None
     text = f"{run.get('entrypoint')!r} was run, {entrypoint!r} is published"
-    yield Check("entrypoint", entrypoint == run.get("entrypoint"), text, "chain")
+    yield EvidenceCheck("entrypoint", entrypoint == run.get("entrypoint"), text, "chain")
 
 
-def _consents(connection: Connection, inputs: Sequence[Mapping[str, Any]], ran: Executed) -> Iterator[Check]:
+def _check_consents(
+    connection: Connection, inputs: Sequence[Mapping[str, Any]], ran: ExecutedAlgorithm
+) -> Iterator[EvidenceCheck]:
     """Check whether each publisher permitted the very version that ran, where it names the algorithm."""
     for asset in inputs:
-        cached = _cached(connection, str(asset["did"]))
+        cached = _cached_record(connection, str(asset["did"]))
         if cached is None:
             continue  # _asset has reported the missing description already
-        admitted = same((cached.get("event") or {}).get("tx"), str(asset.get("metadataTx")))
-        for found in consent(cached, str(asset["serviceId"]), ran, admitted):
-            yield Check(f"permission of {ran.did} on {found.dataset}", found.ok, found.text, "chain")
+        admitted = same_hex((cached.get("event") or {}).get("tx"), str(asset.get("metadataTx")))
+        for found in check_consent(cached, str(asset["serviceId"]), ran, admitted):
+            yield EvidenceCheck(f"permission of {ran.did} on {found.dataset}", found.ok, found.text, "chain")
 
 
-def _ran(asked: str, ran: str) -> Check:
+def _check_image(asked: str, ran: str) -> EvidenceCheck:
     """Compare the digest that the node reported with the one that was asked for."""
     digest = asked.partition("@")[2]
     known = bool(digest and ran)
     text = f"{asked} was asked for; Kubernetes ran {ran or 'what it did not say'}"
-    return Check("image that ran", ran.endswith(digest) if known else None, text, "operator")
+    return EvidenceCheck("image that ran", ran.endswith(digest) if known else None, text, "operator")
 
 
-def _raw_code(digest: str, code: bytes | None) -> Check:
+def _check_raw_code(digest: str, code: bytes | None) -> EvidenceCheck:
     if code is None:
-        return Check("code", None, f"sha256 {digest}; give the code to compare it (--code FILE)", "yours")
-    return Check("code", hashlib.sha256(code).hexdigest() == digest, f"sha256 {digest} ran", "yours")
+        return EvidenceCheck(
+            "code", None, f"sha256 {digest}; give the code to compare it (--code FILE)", "yours"
+        )
+    return EvidenceCheck("code", hashlib.sha256(code).hexdigest() == digest, f"sha256 {digest} ran", "yours")
 
 
-def _isolation(proof: Mapping[str, Any], times: Mapping[str, Any]) -> Check:
+def _check_isolation(proof: Mapping[str, Any], times: Mapping[str, Any]) -> EvidenceCheck:
     """Check the warden's report, which comes from the operator: nobody else saw it."""
     if "started" not in times and "staged" not in times:
-        return Check("isolation", True, "the algorithm was not started")
+        return EvidenceCheck("isolation", True, "the algorithm was not started")
     if not proof:
-        return Check("isolation", None, "no report of the warden was kept")
+        return EvidenceCheck("isolation", None, "no report of the warden was kept")
     closed = proof.get("verdict") == "closed" and not proof.get("answered")
-    return Check("isolation", closed, f"{proof.get('probes', 0)} probes, verdict {proof.get('verdict')}")
+    return EvidenceCheck(
+        "isolation", closed, f"{proof.get('probes', 0)} probes, verdict {proof.get('verdict')}"
+    )
 
 
-def _outputs(consumer: JobOwner, job: str, outputs: Mapping[str, Any]) -> Iterator[Check]:
+def _check_outputs(consumer: JobOwner, job: str, outputs: Mapping[str, Any]) -> Iterator[EvidenceCheck]:
     listed = [entry for entry in consumer.results(job) if entry["type"] != "evidence"]
     named = outputs.get("files", [])
     same_list = [(plain_name(entry), entry["type"]) for entry in listed] == [
         (file["filename"], file["type"]) for file in named
     ]
-    yield Check("results", same_list, f"{len(listed)} are listed, {len(named)} were judged", "store")
+    yield EvidenceCheck("results", same_list, f"{len(listed)} are listed, {len(named)} were judged", "store")
     key = (outputs.get("encryption") or {}).get("key")
     sealed = [entry for entry in listed if is_sealed(entry)]
     if key or sealed:
         text = f"{len(sealed)} of {len(listed)} are encrypted, for {key}"
-        yield Check("encryption", bool(key) and len(sealed) == len(listed), text, "store")
+        yield EvidenceCheck("encryption", bool(key) and len(sealed) == len(listed), text, "store")
     for entry, file in zip(listed, named, strict=False):
         digest = consumer.result_sha256(job, entry["index"])
         text = f"sha256 {digest}"
-        yield Check(f"result {entry['filename']}", digest == file["sha256"], text, "store")
+        yield EvidenceCheck(f"result {entry['filename']}", digest == file["sha256"], text, "store")

@@ -17,24 +17,24 @@ from starlette.responses import JSONResponse, Response
 
 from c2d_box.chain import Chain, addresses
 from c2d_box.errors import C2DError, StateProblem
-from c2d_box.metadata.documents import CacheKey, Decryptor
-from c2d_box.metadata.heads import Heads
-from c2d_box.metadata.indexer import Indexer
-from c2d_box.metadata.routes import Cache, routes
-from c2d_box.metadata.settings import Settings
-from c2d_box.metadata.store import Store
+from c2d_box.metadata.documents import CacheKey, DocumentDecryptor
+from c2d_box.metadata.heads import HeadWatcher
+from c2d_box.metadata.indexer import ChainIndexer
+from c2d_box.metadata.routes import CacheContext, cache_routes
+from c2d_box.metadata.settings import MetadataSettings
+from c2d_box.metadata.store import MetadataStore
 from c2d_box.service.request_body import BodyRefused
 from c2d_box.storage import AddressRules, Fetcher
 
 log = logging.getLogger("c2d.cache")
 
 
-def application(settings: Settings) -> Starlette:
-    cache = Cache(settings, Store(settings.database), _key(settings.secrets_dir))
+def build_cache_app(settings: MetadataSettings) -> Starlette:
+    cache = CacheContext(settings, MetadataStore(settings.database), _read_cache_key(settings.secrets_dir))
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        task = asyncio.create_task(_index(cache))
+        task = asyncio.create_task(_run_indexer(cache))
         try:
             yield
         finally:
@@ -46,7 +46,7 @@ def application(settings: Settings) -> Starlette:
 
     cors = Middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"])
     refusals = {BodyRefused: _refused_body}
-    app = Starlette(routes=routes(), middleware=[cors], exception_handlers=refusals, lifespan=lifespan)
+    app = Starlette(routes=cache_routes(), middleware=[cors], exception_handlers=refusals, lifespan=lifespan)
     app.state.cache = cache
     return app
 
@@ -57,17 +57,17 @@ async def _refused_body(_: Request, error: Exception) -> Response:
     return JSONResponse({"error": error.text}, 400)
 
 
-async def _index(cache: Cache) -> None:
+async def _run_indexer(cache: CacheContext) -> None:
     """Wait until the contracts are deployed and the node answers, then follow the chain until cancelled."""
     settings = cache.settings
     key = cache.key
     if key is None:
         log.error("without the secret cache-key no document can be decrypted")
         return
-    chain = await _chain(settings)
+    chain = await _await_chain(settings)
     rules = AddressRules(settings.endpoint_aliases.values())
     fetcher = Fetcher(rules, aliases=settings.endpoint_aliases)
-    decryptor = Decryptor(
+    decryptor = DocumentDecryptor(
         fetcher,
         key,
         settings.chain.id,
@@ -76,19 +76,21 @@ async def _index(cache: Cache) -> None:
         configured=settings.endpoint_aliases,
     )
     async with httpx.AsyncClient(trust_env=False) as client:
-        heads = Heads(client, chain, settings.chain.rpc_url, settings.poll_seconds)
-        cache.indexer = Indexer(chain, cache.store, decryptor, heads, settings)
+        heads = HeadWatcher(client, chain, settings.chain.rpc_url, settings.poll_seconds)
+        cache.indexer = ChainIndexer(chain, cache.store, decryptor, heads, settings)
         try:
             await cache.indexer.run()
         finally:
             cache.indexer.close()
 
 
-async def _chain(settings: Settings) -> Chain:
+async def _await_chain(settings: MetadataSettings) -> Chain:
     told = ""
     while True:
         try:
-            found = await asyncio.to_thread(addresses.load, settings.chain.address_file, settings.chain.id)
+            found = await asyncio.to_thread(
+                addresses.load_addresses, settings.chain.address_file, settings.chain.id
+            )
             return Chain(settings.chain.rpc_url, found)
         except C2DError as error:
             if error.code != told:
@@ -97,10 +99,10 @@ async def _chain(settings: Settings) -> Chain:
             await asyncio.sleep(0.3)
 
 
-def _key(directory: Path) -> CacheKey | None:
+def _read_cache_key(directory: Path) -> CacheKey | None:
     path = directory / "cache-key"
     try:
-        return CacheKey.of(path.read_text())
+        return CacheKey.from_text(path.read_text())
     except FileNotFoundError:
         return None
     except (OSError, ValueError):

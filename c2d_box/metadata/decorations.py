@@ -10,15 +10,15 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
-from c2d_box.assets.addresses import ZERO, checksum, is_address, same
+from c2d_box.assets.addresses import ZERO, checksum_address, is_address, same_hex
 from c2d_box.chain import Chain
 from c2d_box.chain.abis import DATATOKEN, NFT
 from c2d_box.chain.failures import UNREACHABLE
 from c2d_box.chain.orders import offer_for
-from c2d_box.chain.views import View
+from c2d_box.chain.views import ViewCall
 from c2d_box.errors import C2DError
 from c2d_box.metadata.publications import services_of
-from c2d_box.metadata.store import Version
+from c2d_box.metadata.store import AssetVersion
 
 ADDED = ("event", "nft", "datatokens", "stats", "purgatory")
 _LONGEST_NAME, _LONGEST_URI = 512, 64 << 10
@@ -27,7 +27,7 @@ _LAST_SECOND = 253_402_300_799
 GONE = frozenset({2, 3})  # deprecated, revoked: only what the chain says is left of the record
 
 
-class Facts:
+class ChainFacts:
     """Reads the facts of the chain. Names of tokens never change, so they are read once; everything else is
     read in one request per record."""
 
@@ -35,69 +35,73 @@ class Facts:
         self._chain = chain
         self._names: dict[str, dict[str, str]] = {}
 
-    def nft(self, address: str, datatokens: list[str]) -> dict[str, Any]:
+    def nft_facts(self, address: str, datatokens: list[str]) -> dict[str, Any]:
         """Return name, symbol, tokenURI and owner of an NFT. The names of its ``datatokens`` are read in the
         same request and kept for :meth:`token`."""
         unknown = [token for token in datatokens if is_address(token) and token.lower() not in self._names]
         views = [
-            View(NFT, address, "name"),
-            View(NFT, address, "symbol"),
-            View(NFT, address, "tokenURI", (1,)),
-            View(NFT, address, "ownerOf", (1,)),
+            ViewCall(NFT, address, "name"),
+            ViewCall(NFT, address, "symbol"),
+            ViewCall(NFT, address, "tokenURI", (1,)),
+            ViewCall(NFT, address, "ownerOf", (1,)),
             *_token_views(unknown),
         ]
         name, symbol, uri, owner, *rest = self._chain.read_many(views)
-        self._keep(unknown, rest)
+        self._keep_names(unknown, rest)
         return {
-            "address": checksum(address),
-            "name": _text(name),
-            "symbol": _text(symbol),
+            "address": checksum_address(address),
+            "name": _short_text(name),
+            "symbol": _short_text(symbol),
             "tokenURI": str(uri or "")[:_LONGEST_URI],
             "owner": owner or "",
         }
 
-    def token(self, address: str) -> dict[str, str]:
+    def token_facts(self, address: str) -> dict[str, str]:
         if not is_address(address):
             return {"address": address, "name": "", "symbol": ""}
         if address.lower() not in self._names:
-            self._keep([address], self._chain.read_many(_token_views([address])))
+            self._keep_names([address], self._chain.read_many(_token_views([address])))
         return dict(self._names[address.lower()])
 
-    def price(self, datatoken: str) -> dict[str, Any]:
+    def token_price(self, datatoken: str) -> dict[str, Any]:
         """Return the rate without fees, in whole tokens. The answer is an object in any case, empty where
         nobody offers the datatoken."""
         try:
             offer = offer_for(self._chain, datatoken)
             if offer is None:
                 return {}
-            if offer.is_free or same(offer.token, ZERO):
+            if offer.is_free or same_hex(offer.token, ZERO):
                 return {"value": 0}
         except (C2DError, ValueError) as problem:
             if isinstance(problem, C2DError) and problem.code == UNREACHABLE:
                 raise  # an outage is not the absence of a price
             return {}
         plain = int(offer.rate) if offer.rate == int(offer.rate) else offer.rate
-        symbol = self.token(offer.token)["symbol"]
+        symbol = self.token_facts(offer.token)["symbol"]
         return {"value": plain, "tokenAddress": offer.token, "tokenSymbol": symbol}
 
-    def _keep(self, tokens: list[str], answers: list[Any]) -> None:
+    def _keep_names(self, tokens: list[str], answers: list[Any]) -> None:
         pairs = zip(answers[::2], answers[1::2], strict=True)
         for token, (name, symbol) in zip(tokens, pairs, strict=True):
-            details = {"address": checksum(token), "name": _text(name), "symbol": _text(symbol)}
+            details = {
+                "address": checksum_address(token),
+                "name": _short_text(name),
+                "symbol": _short_text(symbol),
+            }
             self._names[token.lower()] = details
 
 
-def _text(value: Any) -> str:
+def _short_text(value: Any) -> str:
     """Return a token's name or symbol, cut: the token's contract is its publisher's and may answer with text
     of any length."""
     return str(value or "")[:_LONGEST_NAME]
 
 
-def _token_views(tokens: list[str]) -> list[View]:
-    return [View(DATATOKEN, token, function) for token in tokens for function in ("name", "symbol")]
+def _token_views(tokens: list[str]) -> list[ViewCall]:
+    return [ViewCall(DATATOKEN, token, function) for token in tokens for function in ("name", "symbol")]
 
 
-def record(facts: Facts, versions: list[Version], orders: int) -> dict[str, Any]:
+def record(facts: ChainFacts, versions: list[AssetVersion], orders: int) -> dict[str, Any]:
     """Return the decorated DDO made of these versions of one asset (oldest first). Blocks: reads the
     chain."""
     latest, first = versions[-1], versions[0]
@@ -106,20 +110,20 @@ def record(facts: Facts, versions: list[Version], orders: int) -> dict[str, Any]
     services = services_of(document)
     tokens = [str(service.get("datatokenAddress", "")) for service in services]
     added = {
-        "event": _event(published or latest),
+        "event": _event_section(published or latest),
         "nft": {
-            **facts.nft(latest.nft, tokens),
+            **facts.nft_facts(latest.nft, tokens),
             "state": latest.state,
-            "created": _iso(first.timestamp),
+            "created": _iso_time(first.timestamp),
         },
         "datatokens": [
-            {**facts.token(token), "serviceId": service.get("id")}
+            {**facts.token_facts(token), "serviceId": service.get("id")}
             for token, service in zip(tokens, services, strict=True)
         ],
         "stats": {
             "allocated": 0,
             "orders": orders,
-            "price": facts.price(tokens[0]) if tokens else {},
+            "price": facts.token_price(tokens[0]) if tokens else {},
         },
         "purgatory": {"state": False},
     }
@@ -129,7 +133,7 @@ def record(facts: Facts, versions: list[Version], orders: int) -> dict[str, Any]
     return {**document, **added}
 
 
-def _event(version: Version) -> dict[str, Any]:
+def _event_section(version: AssetVersion) -> dict[str, Any]:
     """Return the event that published a version. ocean.py waits for its ``tx``, ocean.js for its ``txid``."""
     return {
         "tx": version.tx,
@@ -137,9 +141,9 @@ def _event(version: Version) -> dict[str, Any]:
         "block": version.block,
         "from": version.author,
         "contract": version.nft,
-        "datetime": _iso(version.timestamp),
+        "datetime": _iso_time(version.timestamp),
     }
 
 
-def _iso(timestamp: int) -> str:
+def _iso_time(timestamp: int) -> str:
     return datetime.fromtimestamp(min(max(timestamp, 0), _LAST_SECOND), UTC).strftime("%Y-%m-%dT%H:%M:%S")

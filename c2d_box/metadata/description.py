@@ -22,11 +22,11 @@ BODIES = {
 }
 
 
-def document(routes: Iterable[Route], version: str) -> dict[str, Any]:
+def describe_cache_api(routes: Iterable[Route], version: str) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         for method in sorted((route.methods or set()) - {"HEAD"}):
-            paths.setdefault(route.path, {})[method.lower()] = _operation(route)
+            paths.setdefault(route.path, {})[method.lower()] = _operation_object(route)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Metadata cache", "version": version},
@@ -34,14 +34,14 @@ def document(routes: Iterable[Route], version: str) -> dict[str, Any]:
     }
 
 
-def _operation(route: Route) -> dict[str, Any]:
+def _operation_object(route: Route) -> dict[str, Any]:
     text = " ".join((inspect.getdoc(route.endpoint) or "").split())
     described: dict[str, Any] = {
         "operationId": route.endpoint.__name__.lstrip("_"),
         "summary": text,
         "parameters": [
-            *(_parameter(name, "path") for name in route.param_convertors),
-            *(_parameter(name, "query") for name in QUERIES.get(route.path, ())),
+            *(_parameter_object(name, "path") for name in route.param_convertors),
+            *(_parameter_object(name, "query") for name in QUERIES.get(route.path, ())),
         ],
         "responses": {
             "200": {"description": "what was asked for"},
@@ -53,5 +53,5 @@ def _operation(route: Route) -> dict[str, Any]:
     return described
 
 
-def _parameter(name: str, place: str) -> dict[str, Any]:
+def _parameter_object(name: str, place: str) -> dict[str, Any]:
     return {"name": name, "in": place, "required": place == "path", "schema": {"type": "string"}}

@@ -16,7 +16,7 @@ from typing import Protocol
 from c2d_box.assets import signatures
 from c2d_box.storage import Fetcher, StorageError
 from c2d_box.storage.addresses import Origin
-from c2d_box.storage.errors import Forbidden
+from c2d_box.storage.errors import FetchForbidden
 from c2d_box.storage.http1 import HttpRequest
 from c2d_box.strict_json import JsonRefused, parse_json
 
@@ -49,7 +49,7 @@ class CacheKey:
     address: str
 
     @classmethod
-    def of(cls, text: str) -> CacheKey:
+    def from_text(cls, text: str) -> CacheKey:
         key = text.strip() if text.strip().startswith("0x") else "0x" + text.strip()
         return cls(key, signatures.address_of(key))
 
@@ -57,10 +57,10 @@ class CacheKey:
         return f"CacheKey({self.address})"
 
 
-class Documents(Protocol):
+class DocumentSource(Protocol):
     """A source of published documents."""
 
-    def host(self, decryptor_url: str) -> str:
+    def host_of(self, decryptor_url: str) -> str:
         """Return the host that answers for this URL; for a text that is no URL, any text."""
 
     def is_configured(self, decryptor_url: str) -> bool:
@@ -69,11 +69,11 @@ class Documents(Protocol):
     async def problem_of(self, decryptor_url: str) -> str:
         """Return the reason why this cache may never ask that host; empty where it may."""
 
-    async def document(self, decryptor_url: str, nft: str, tx: str, expected_hash: str) -> bytes:
+    async def read_document(self, decryptor_url: str, nft: str, tx: str, expected_hash: str) -> bytes:
         """Return the document that transaction ``tx`` published for ``nft``, its hash verified."""
 
 
-class Decryptor:
+class DocumentDecryptor:
     """Asks the Providers that publishers named. Calls for one host must not overlap: nonces arrive there in
     the order in which they are made here."""
 
@@ -91,39 +91,39 @@ class Decryptor:
         self._chain_id = chain_id
         self._seconds = seconds
         self._limit = limit
-        self._configured = {self.host(url) for url in configured}
+        self._configured = {self.host_of(url) for url in configured}
         self._nonce = 0
         self._buffered = 0
 
-    def host(self, decryptor_url: str) -> str:
+    def host_of(self, decryptor_url: str) -> str:
         try:
-            origin = Origin.of(self._fetcher.renamed(decryptor_url[:_LONGEST_URL]))
+            origin = Origin.from_url(self._fetcher.apply_aliases(decryptor_url[:_LONGEST_URL]))
         except StorageError:
             return ""
         return f"{origin.scheme}://{origin.netloc}"
 
     def is_configured(self, decryptor_url: str) -> bool:
-        return self.host(decryptor_url) in self._configured
+        return self.host_of(decryptor_url) in self._configured
 
     async def problem_of(self, decryptor_url: str) -> str:
         """Return the problem that the address itself has; nothing is sent to the host. A name that cannot be
         resolved now is not reported, because that may pass."""
-        if len(decryptor_url) > _LONGEST_URL or not self.host(decryptor_url):
+        if len(decryptor_url) > _LONGEST_URL or not self.host_of(decryptor_url):
             return "the address is not a URL that can be asked"
         try:
             await self._fetcher.demand_permitted(decryptor_url)
-        except Forbidden as error:
+        except FetchForbidden as error:
             return error.text
         except StorageError:
             return ""
         return ""
 
-    async def document(self, decryptor_url: str, nft: str, tx: str, expected_hash: str) -> bytes:
-        if len(decryptor_url) > _LONGEST_URL or not self.host(decryptor_url):
+    async def read_document(self, decryptor_url: str, nft: str, tx: str, expected_hash: str) -> bytes:
+        if len(decryptor_url) > _LONGEST_URL or not self.host_of(decryptor_url):
             raise DocumentWrong("the decryptor's address is not a URL that can be asked")
         try:
             async with asyncio.timeout(self._seconds):
-                status, body = await self._ask(decryptor_url, nft, tx)
+                status, body = await self._ask_decryptor(decryptor_url, nft, tx)
         except TimeoutError:
             raise DecryptorUnreachable("the decryptor did not answer in time") from None
         except StorageError as error:
@@ -131,12 +131,12 @@ class Decryptor:
         if status == 403:
             raise DocumentWithheld("the decryptor refuses this cache")
         if status not in (200, 201):
-            raise DocumentUnavailable(f"the decryptor answered with status {status}{_why(body)}")
+            raise DocumentUnavailable(f"the decryptor answered with status {status}{_error_text(body)}")
         if "0x" + sha256(body).hexdigest() != expected_hash.lower():
             raise DocumentWrong("the document does not match the hash on the chain")
         return body
 
-    async def _ask(self, decryptor_url: str, nft: str, tx: str) -> tuple[int, bytes]:
+    async def _ask_decryptor(self, decryptor_url: str, nft: str, tx: str) -> tuple[int, bytes]:
         self._nonce = max(time.time_ns(), self._nonce + 1)
         nonce = str(self._nonce)
         message = f"{tx}{self._key.address}{self._chain_id}{nonce}"
@@ -146,7 +146,7 @@ class Decryptor:
             "decrypterAddress": self._key.address,
             "dataNftAddress": nft,
             "nonce": nonce,
-            "signature": signatures.sign(self._key.private_key, message),
+            "signature": signatures.sign_text(self._key.private_key, message),
         }
         request = HttpRequest(
             "POST",
@@ -171,7 +171,7 @@ class Decryptor:
             response.close()
 
 
-def _why(body: bytes) -> str:
+def _error_text(body: bytes) -> str:
     """Return the error text that the Provider sent, where it sent any."""
     try:
         value = parse_json(body)

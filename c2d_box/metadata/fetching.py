@@ -23,13 +23,13 @@ from dataclasses import dataclass, field, replace
 from c2d_box.errors import C2DError
 from c2d_box.metadata.documents import (
     DecryptorUnreachable,
-    Documents,
+    DocumentSource,
     DocumentUnavailable,
     DocumentWithheld,
     DocumentWrong,
 )
-from c2d_box.metadata.publications import Rejected
-from c2d_box.metadata.store import OutcomeState, Publication, Store
+from c2d_box.metadata.publications import DocumentRejected
+from c2d_box.metadata.store import MetadataStore, OutcomeState, Publication
 
 log = logging.getLogger("c2d.cache.fetching")
 
@@ -48,7 +48,7 @@ Serve = Callable[[Publication, bytes], Awaitable[None]]
 
 
 @dataclass
-class Host:
+class DecryptorHost:
     """A decryptor's host: its waiting documents, and the state of its circuit breaker. ``configured``: the
     operator of this cache named it. ``proven``: it has answered well, and has not been unreachable since."""
 
@@ -66,49 +66,49 @@ class DocumentQueue:
     """Reads the documents of all queued publications. ``check`` refuses a publication before its host is
     asked, ``serve`` takes the document."""
 
-    def __init__(self, store: Store, documents: Documents, check: Check, serve: Serve) -> None:
+    def __init__(self, store: MetadataStore, documents: DocumentSource, check: Check, serve: Serve) -> None:
         self._store = store
         self.source = self._documents = documents
         self._check = check
         self._serve = serve
-        self._hosts: dict[str, Host] = {}
+        self._hosts: dict[str, DecryptorHost] = {}
         self._next: dict[tuple[str, int], float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._in_flight = {True: 0, False: 0}
         self._changed = asyncio.Event()
         self._ended = asyncio.Event()
-        for publication in store.waiting():
-            self._schedule(publication)
+        for publication in store.waiting_publications():
+            self._schedule_publication(publication)
 
-    def add(self, publication: Publication) -> None:
+    def add_publication(self, publication: Publication) -> None:
         """Queue a document, unless this very event is served, refused or waiting already."""
-        known = self._store.outcome(*publication.key)
+        known = self._store.event_outcome(*publication.event_key)
         settled = known is not None and known.block == publication.block
         if settled and known is not None and known.state is not OutcomeState.FAILED:
             return
-        self._enqueue(publication)
+        self._enqueue_publication(publication)
 
     def ask_again(self, publication: Publication) -> None:
         """Start the attempts for a document anew. One that is served already is left as it is."""
-        known = self._store.outcome(*publication.key)
+        known = self._store.event_outcome(*publication.event_key)
         if known is not None and known.block == publication.block and known.state is OutcomeState.SERVED:
             return
-        self._enqueue(replace(publication, attempts=0, next=0.0))
+        self._enqueue_publication(replace(publication, attempts=0, next=0.0))
 
     def forget_missing(self) -> None:
         """Drop the documents that no longer wait in the store, after a reorganisation has removed blocks."""
-        kept = {publication.key for publication in self._store.waiting()}
+        kept = {publication.event_key for publication in self._store.waiting_publications()}
         for key in set(self._next) - kept:
             del self._next[key]
         self._changed.set()
 
     @property
-    def waiting(self) -> int:
+    def waiting_count(self) -> int:
         return len(self._next)
 
     def has_untried(self) -> bool:
         """Return whether a document waits that has not been asked for yet."""
-        return bool(self._store.rows("SELECT 1 FROM retries WHERE attempts = 0 LIMIT 1"))
+        return bool(self._store.select_rows("SELECT 1 FROM retries WHERE attempts = 0 LIMIT 1"))
 
     async def first_turn(self, seconds: float) -> None:
         """Wait until each waiting document has been tried once, or for so many seconds."""
@@ -133,7 +133,7 @@ class DocumentQueue:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def settle(self) -> None:
+    async def settle_due(self) -> None:
         """Start what is due, without :meth:`run`, and return when nothing is due and nothing in flight."""
         while True:
             self._changed.clear()
@@ -145,24 +145,26 @@ class DocumentQueue:
 
     # -- the schedule
 
-    def _enqueue(self, publication: Publication, error: str = "") -> None:
+    def _enqueue_publication(self, publication: Publication, error: str = "") -> None:
         self._store.queue(publication, error)
-        self._schedule(publication)
+        self._schedule_publication(publication)
         self._changed.set()
 
-    def _schedule(self, publication: Publication) -> None:
+    def _schedule_publication(self, publication: Publication) -> None:
         host = self._host_of(publication)
-        self._next[publication.key] = publication.next
+        self._next[publication.event_key] = publication.next
         heapq.heappush(host.due, (publication.next, publication.block, publication.position, publication.tx))
 
-    def _host_of(self, publication: Publication) -> Host:
-        name = self._documents.host(publication.decryptor_url)
+    def _host_of(self, publication: Publication) -> DecryptorHost:
+        name = self._documents.host_of(publication.decryptor_url)
         if name not in self._hosts:
             if len(self._hosts) > _KEPT_HOSTS:
                 idle = [key for key, host in self._hosts.items() if not host.due and not host.busy]
                 for key in idle:
                     del self._hosts[key]
-            self._hosts[name] = Host(configured=self._documents.is_configured(publication.decryptor_url))
+            self._hosts[name] = DecryptorHost(
+                configured=self._documents.is_configured(publication.decryptor_url)
+            )
         return self._hosts[name]
 
     def _start_due(self) -> float:
@@ -170,37 +172,37 @@ class DocumentQueue:
         call."""
         now, soonest = time.time(), now_plus(60.0)
         for host in list(self._hosts.values()):
-            publication = self._first(host)
+            publication = self._first_due(host)
             if publication is None or host.busy:
                 continue
             if publication.next > now:
                 soonest = min(soonest, publication.next)
             elif host.open_until > now:
-                self._failed(publication, host.error)
+                self._note_failure(publication, host.error)
                 self._changed.set()
             elif host.configured or self._in_flight[host.proven] < SLOTS:
-                self._start(host, publication)
+                self._start_attempt(host, publication)
         return max(soonest - now, 0.01)
 
-    def _first(self, host: Host) -> Publication | None:
+    def _first_due(self, host: DecryptorHost) -> Publication | None:
         """Return the document of this host that is due first, dropping void entries of its heap on the
         way."""
         while host.due:
             moment, _, position, tx = host.due[0]
             if self._next.get((tx, position)) == moment:
-                publication = self._store.queued(tx, position)
+                publication = self._store.queued_publication(tx, position)
                 if publication is not None:
                     return publication
                 del self._next[tx, position]
             heapq.heappop(host.due)
         return None
 
-    def _start(self, host: Host, publication: Publication) -> None:
+    def _start_attempt(self, host: DecryptorHost, publication: Publication) -> None:
         heapq.heappop(host.due)
         host.busy = True
         proven, counted = host.proven, int(not host.configured)
         self._in_flight[proven] += counted
-        task = asyncio.create_task(self._attempt(host, publication))
+        task = asyncio.create_task(self._attempt_read(host, publication))
         self._tasks.add(task)
 
         def over(done: asyncio.Task[None]) -> None:
@@ -211,77 +213,81 @@ class DocumentQueue:
             self._ended.set()
             if not done.cancelled() and (error := done.exception()) is not None:
                 log.error("a document's outcome could not be stored", exc_info=error)
-                self._next[publication.key] = later = now_plus(10.0)
+                self._next[publication.event_key] = later = now_plus(10.0)
                 heapq.heappush(host.due, (later, publication.block, publication.position, publication.tx))
 
         task.add_done_callback(over)
 
     # -- one attempt
 
-    async def _attempt(self, host: Host, publication: Publication) -> None:
+    async def _attempt_read(self, host: DecryptorHost, publication: Publication) -> None:
         why = {"did": publication.did, "tx": publication.tx}
         try:
             await self._check(publication)
-            document = await self._documents.document(
+            document = await self._documents.read_document(
                 publication.decryptor_url, publication.nft, publication.tx, publication.document_hash
             )
-            self._answered(host, proven=True)
-            if self._store.queued(*publication.key) is None:
+            self._note_answer(host, proven=True)
+            if self._store.queued_publication(*publication.event_key) is None:
                 return  # its block was taken back meanwhile
             await self._serve(publication, document)
-            self._settled(publication, OutcomeState.SERVED)
+            self._settle_outcome(publication, OutcomeState.SERVED)
             log.info("an asset was indexed", extra={**why, "block": publication.block})
-        except (Rejected, DocumentWithheld, DocumentWrong) as refusal:
-            self._answered(host, proven=isinstance(refusal, DocumentWithheld) or host.proven)
-            self._settled(publication, OutcomeState.REFUSED, str(refusal))
+        except (DocumentRejected, DocumentWithheld, DocumentWrong) as refusal:
+            self._note_answer(host, proven=isinstance(refusal, DocumentWithheld) or host.proven)
+            self._settle_outcome(publication, OutcomeState.REFUSED, str(refusal))
             log.info("an asset was not accepted", extra={**why, "why": str(refusal)})
         except DecryptorUnreachable as problem:
-            self._unanswered(host, str(problem))
-            self._failed(publication, str(problem))
+            self._note_silence(host, str(problem))
+            self._note_failure(publication, str(problem))
         except DocumentUnavailable as problem:
-            self._answered(host, proven=host.proven)
-            self._failed(publication, str(problem))
+            self._note_answer(host, proven=host.proven)
+            self._note_failure(publication, str(problem))
         except C2DError as problem:
-            self._failed(publication, f"the chain could not be read ({problem.code})")
+            self._note_failure(publication, f"the chain could not be read ({problem.code})")
         except Exception as problem:
             # Whatever else one document brings about is that document's outcome, and nobody else's.
             log.exception("an event was set aside", extra=why)
-            self._failed(publication, f"the document cannot be kept ({type(problem).__name__})", faulty=True)
+            self._note_failure(
+                publication, f"the document cannot be kept ({type(problem).__name__})", faulty=True
+            )
 
-    def _settled(self, publication: Publication, state: OutcomeState, error: str = "") -> None:
-        self._next.pop(publication.key, None)
+    def _settle_outcome(self, publication: Publication, state: OutcomeState, error: str = "") -> None:
+        self._next.pop(publication.event_key, None)
         self._store.put_outcome(publication, state, error)
 
-    def _failed(self, publication: Publication, error: str, *, faulty: bool = False) -> None:
+    def _note_failure(self, publication: Publication, error: str, *, faulty: bool = False) -> None:
         """Schedule the next attempt after 1, 2, 4 … seconds, at most an hour; after the last one give up."""
         attempts = publication.attempts + 1
-        if self._store.queued(*publication.key) is None:
-            self._next.pop(publication.key, None)
+        if self._store.queued_publication(*publication.event_key) is None:
+            self._next.pop(publication.event_key, None)
             return
         if attempts >= (_FAULTY_ATTEMPTS if faulty else MAX_ATTEMPTS):
             ended = f"{error}; given up after {attempts} attempts, triggerCaching asks again"
-            self._settled(replace(publication, attempts=attempts), OutcomeState.FAILED, ended)
+            self._settle_outcome(replace(publication, attempts=attempts), OutcomeState.FAILED, ended)
             return
         wait = min(2.0 ** (attempts - 1), LONGEST_WAIT)
-        self._enqueue(replace(publication, attempts=attempts, next=now_plus(wait)), error)
+        self._enqueue_publication(replace(publication, attempts=attempts, next=now_plus(wait)), error)
         extra = {"did": publication.did, "tx": publication.tx, "why": error}
         log.warning("a document has to wait", extra=extra)
 
     # -- the circuit breaker
 
-    def _answered(self, host: Host, *, proven: bool) -> None:
+    def _note_answer(self, host: DecryptorHost, *, proven: bool) -> None:
         if host.failures >= _FAILURES_TO_OPEN:
-            self._hurry(host)
+            self._hurry_host(host)
         host.proven, host.failures, host.open_until, host.error = proven, 0, 0.0, ""
 
-    def _hurry(self, host: Host) -> None:
+    def _hurry_host(self, host: DecryptorHost) -> None:
         """Make all documents that wait for a host due at once, because the host answers again."""
         for _, _, position, tx in list(host.due):
-            publication = self._store.queued(tx, position) if (tx, position) in self._next else None
+            publication = (
+                self._store.queued_publication(tx, position) if (tx, position) in self._next else None
+            )
             if publication is not None:
-                self._enqueue(replace(publication, next=0.0), host.error)
+                self._enqueue_publication(replace(publication, next=0.0), host.error)
 
-    def _unanswered(self, host: Host, error: str) -> None:
+    def _note_silence(self, host: DecryptorHost, error: str) -> None:
         host.failures += 1
         host.proven, host.error = False, error
         if host.failures >= _FAILURES_TO_OPEN:

@@ -14,7 +14,7 @@ from c2d_box.strict_json import parse_json
 _WAIT = 10
 
 
-class Heads:
+class HeadWatcher:
     """Waits for the chain's head to change. A node that turns out to have no long poll is never asked for one
     again."""
 
@@ -25,7 +25,7 @@ class Heads:
         self._poll = poll_seconds
         self._long = True
 
-    async def after(self, number: int) -> int:
+    async def wait_for_head(self, number: int) -> int:
         """Return the head's number once it is no longer ``number``, or after a while in any case."""
         if self._long:
             try:

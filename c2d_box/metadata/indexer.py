@@ -20,22 +20,22 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from c2d_box.assets.addresses import checksum
+from c2d_box.assets.addresses import checksum_address
 from c2d_box.assets.did import did_for
 from c2d_box.chain import Chain, events
-from c2d_box.chain.events import Event
+from c2d_box.chain.events import ContractEvent
 from c2d_box.chain.failures import UNREACHABLE
 from c2d_box.errors import C2DError
-from c2d_box.metadata.decorations import Facts, record
-from c2d_box.metadata.documents import Documents
+from c2d_box.metadata.decorations import ChainFacts, record
+from c2d_box.metadata.documents import DocumentSource
 from c2d_box.metadata.fetching import DocumentQueue
-from c2d_box.metadata.heads import Heads
+from c2d_box.metadata.heads import HeadWatcher
 from c2d_box.metadata.origins import OriginCheck
-from c2d_box.metadata.progress import Progress
+from c2d_box.metadata.progress import IndexProgress
 from c2d_box.metadata.publications import checked_document, services_of
 from c2d_box.metadata.sales import SALE_EVENTS, SaleEvents
-from c2d_box.metadata.settings import Settings
-from c2d_box.metadata.store import OutcomeState, Publication, Store, Version
+from c2d_box.metadata.settings import MetadataSettings
+from c2d_box.metadata.store import AssetVersion, MetadataStore, OutcomeState, Publication
 
 log = logging.getLogger("c2d.cache.indexer")
 
@@ -55,17 +55,22 @@ class TooManyTriggers(Exception):
     """No more transactions may be read again at the same time."""
 
 
-class Indexer:
+class ChainIndexer:
     """One task for blocks and one for documents; ``progress`` says how far it is."""
 
     def __init__(
-        self, chain: Chain, store: Store, documents: Documents, heads: Heads, settings: Settings
+        self,
+        chain: Chain,
+        store: MetadataStore,
+        documents: DocumentSource,
+        heads: HeadWatcher,
+        settings: MetadataSettings,
     ) -> None:
         self._chain = chain
         self._store = store
         self._heads = heads
         self._settings = settings
-        self._facts = Facts(chain)
+        self._facts = ChainFacts(chain)
         self._span = settings.span
         self._turn = asyncio.Lock()
         self._triggers = 0
@@ -73,8 +78,8 @@ class Indexer:
         self._threads = ThreadPoolExecutor(_THREADS, "indexer")
         origins = OriginCheck(chain, self._asked, settings)
         self._sales = SaleEvents(chain, self._asked)
-        self.documents = DocumentQueue(store, documents, origins.require_permitted, self._serve)
-        self.progress = Progress(settings.ready_seconds, settings.confirmations)
+        self.documents = DocumentQueue(store, documents, origins.require_permitted, self._serve_document)
+        self.progress = IndexProgress(settings.ready_seconds, settings.confirmations)
         self.caught_up = asyncio.Event()
 
     @property
@@ -86,28 +91,28 @@ class Indexer:
         """Follow the chain and read documents until cancelled. A node that fails is asked again."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.documents.run())
-            tasks.create_task(self._follow())
+            tasks.create_task(self._follow_head())
 
-    async def _follow(self) -> None:
+    async def _follow_head(self) -> None:
         head = -1
         while True:
             try:
                 if head < 0:
                     head = await self._asked(self._chain.latest_block)
-                self.progress.saw(head, self.last_block)
+                self.progress.note_head(head, self.last_block)
                 await self.catch_up(head)
-                self.progress.saw(head, self.last_block)
+                self.progress.note_head(head, self.last_block)
                 await self._retry_stale()
                 await self._first_turn()
                 head = await self._next_head(head)
             except C2DError as error:
                 log.warning("the chain could not be read", extra={"code": error.code})
-                self.progress.failed(f"the chain could not be read ({error.code})")
+                self.progress.note_failure(f"the chain could not be read ({error.code})")
                 head = -1
                 await asyncio.sleep(1)
             except Exception as error:
                 log.exception("indexing failed, trying again")
-                self.progress.failed(f"blocks cannot be processed ({type(error).__name__})")
+                self.progress.note_failure(f"blocks cannot be processed ({type(error).__name__})")
                 head = -1
                 await asyncio.sleep(1)
 
@@ -127,22 +132,22 @@ class Indexer:
             while (start := self.last_block + 1) <= (last := head - self._settings.confirmations):
                 if not await self._read_span(start, last):
                     return
-                self.progress.moved(self.last_block)
+                self.progress.note_block(self.last_block)
 
-    async def trigger(self, tx: str, position: int | None = None) -> list[Publication]:
+    async def trigger_transaction(self, tx: str, position: int | None = None) -> list[Publication]:
         """Read one transaction's metadata events (again) and return them; empty if it holds none."""
         if self._triggers >= _TRIGGERS:
             raise TooManyTriggers
         self._triggers += 1
         try:
-            receipt = await self._asked(lambda: self._chain.receipt(tx))
+            receipt = await self._asked(lambda: self._chain.find_receipt(tx))
         finally:
             self._triggers -= 1
         if receipt is None:
             return []
         found = [
-            self._publication(event)
-            for event in events.decoded(receipt["logs"], _CREATED_OR_UPDATED)
+            self._publication_of(event)
+            for event in events.decode_logs(receipt["logs"], _CREATED_OR_UPDATED)
             if position in (None, event.index)
         ]
         for publication in found:
@@ -153,11 +158,11 @@ class Indexer:
         """Return the next head; return after a second at the latest when a record waits to be made again."""
         if self.last_block < head - self._settings.confirmations:
             return await self._asked(self._chain.latest_block)
-        if not self._store.rows("SELECT 1 FROM stale LIMIT 1"):
-            return await self._heads.after(head)
+        if not self._store.select_rows("SELECT 1 FROM stale LIMIT 1"):
+            return await self._heads.wait_for_head(head)
         try:
             async with asyncio.timeout(1.0):
-                return await self._heads.after(head)
+                return await self._heads.wait_for_head(head)
         except TimeoutError:
             return await self._asked(self._chain.latest_block)
 
@@ -171,24 +176,24 @@ class Indexer:
 
     async def _take_back_if_changed(self, head: int) -> None:
         last = self._store.last_block()
-        if last is None or await self._still(last, head):
+        if last is None or await self._is_unchanged(last, head):
             return
         common = self._chain.addresses.start_block - 1
         for known in self._store.checkpoints():
-            if await self._still(known, head):
+            if await self._is_unchanged(known, head):
                 common = known[0]
                 break
         changed = self._store.take_back(common)
         self.documents.forget_missing()
         log.warning("the chain was reorganised", extra={"after_block": common, "assets": len(changed)})
-        await self._refresh(changed)
+        await self._refresh_records(changed)
 
-    async def _still(self, known: tuple[int, str], head: int) -> bool:
-        return known[0] <= head and await self._hash(known[0]) == known[1]
+    async def _is_unchanged(self, known: tuple[int, str], head: int) -> bool:
+        return known[0] <= head and await self._block_hash(known[0]) == known[1]
 
-    async def _hash(self, number: int) -> str:
+    async def _block_hash(self, number: int) -> str:
         try:
-            block = await self._asked(lambda: self._chain.block(number))
+            block = await self._asked(lambda: self._chain.block_header(number))
         except C2DError as error:
             if error.code == UNREACHABLE:
                 raise
@@ -201,7 +206,7 @@ class Indexer:
         Return False if the chain changed meanwhile."""
         end = min(last, start + self._span - 1)
         try:
-            read = await self._read(start, end)
+            read = await self._read_blocks(start, end)
         except C2DError as error:
             if end == start:
                 raise
@@ -213,34 +218,34 @@ class Indexer:
         self._span = min(self._settings.span, self._span + max(1, self._span // 4))
         return read
 
-    async def _read(self, start: int, end: int) -> bool:
+    async def _read_blocks(self, start: int, end: int) -> bool:
         """Read one span of blocks; return False if the chain changed meanwhile. The hash of the last block is
         read before and after, so that logs of another branch are not taken for this one's."""
-        before = await self._hash(end)
-        topics = [events.topic(name) for name in _READ]
-        logs = await self._asked(lambda: self._chain.logs(topics, start, end))
+        before = await self._block_hash(end)
+        topics = [events.event_topic(name) for name in _READ]
+        logs = await self._asked(lambda: self._chain.get_logs(topics, start, end))
         moved = await self._new_owners(start, end)
-        if await self._hash(end) != before or not before:
+        if await self._block_hash(end) != before or not before:
             return False
-        await self._apply(logs, moved)
-        self._store.checkpoint(end, before)
+        await self._apply_logs(logs, moved)
+        self._store.add_checkpoint(end, before)
         return True
 
     async def _new_owners(self, start: int, end: int) -> set[str]:
         """Return the NFTs that were transferred in these blocks, including NFTs that are not Ocean's."""
-        topics, first_token = [events.topic("Transfer721")], (None, None, _NFT_TOKEN)
-        logs = await self._asked(lambda: self._chain.logs(topics, start, end, None, first_token))
-        return {checksum(str(entry["address"])) for entry in logs}
+        topics, first_token = [events.event_topic("Transfer721")], (None, None, _NFT_TOKEN)
+        logs = await self._asked(lambda: self._chain.get_logs(topics, start, end, None, first_token))
+        return {checksum_address(str(entry["address"])) for entry in logs}
 
     # -- events
 
-    async def _apply(self, logs: list[Any], moved: set[str]) -> None:
-        changed: set[str] = {self._did(nft) for nft in moved}
+    async def _apply_logs(self, logs: list[Any], moved: set[str]) -> None:
+        changed: set[str] = {self._did_of(nft) for nft in moved}
         priced: set[str] = set()
-        found = sorted(events.decoded(logs, _READ), key=lambda event: (event.block, event.index))
+        found = sorted(events.decode_logs(logs, _READ), key=lambda event: (event.block, event.index))
         for event in found:
             try:
-                await self._note(event, changed, priced)
+                await self._note_event(event, changed, priced)
             except (C2DError, sqlite3.OperationalError) as problem:
                 if isinstance(problem, C2DError) and problem.code != UNREACHABLE:
                     self._set_aside(event, problem)
@@ -249,27 +254,27 @@ class Indexer:
             except Exception as problem:
                 self._set_aside(event, problem)
         self._note_unreadable(logs)
-        changed &= set(self._store.records) | {did for did in changed if self._store.versions(did)}
+        changed &= set(self._store.records) | {did for did in changed if self._store.asset_versions(did)}
         changed |= {did for did in self._store.records if self._store.tokens_of(did) & priced}
-        await self._refresh(changed)
+        await self._refresh_records(changed)
 
-    async def _note(self, event: Event, changed: set[str], priced: set[str]) -> None:
+    async def _note_event(self, event: ContractEvent, changed: set[str], priced: set[str]) -> None:
         """Record one event. Add its asset to ``changed``, or the datatokens whose price or orders it concerns
         to ``priced``."""
         if event.name in _CREATED_OR_UPDATED:
-            self.documents.add(self._publication(event))
+            self.documents.add_publication(self._publication_of(event))
         elif event.name == "MetadataState":
             if self._note_state(event):
-                changed.add(self._did(event.address))
+                changed.add(self._did_of(event.address))
         elif event.name == "TokenURIUpdate":
-            changed.add(self._did(event.address))
+            changed.add(self._did_of(event.address))
         elif event.name == "OrderStarted":
             self._store.add_order(event.tx, event.index, event.address, event.block)
             priced.add(event.address.lower())
         elif event.name in SALE_EVENTS:
             priced |= await self._sales.tokens_of(event)
 
-    def _set_aside(self, event: Event, problem: Exception) -> None:
+    def _set_aside(self, event: ContractEvent, problem: Exception) -> None:
         """Record why an event could not be processed. That fails only where nothing can be stored at all."""
         log.error(
             "an event was set aside",
@@ -278,47 +283,47 @@ class Indexer:
         )
         if event.name in (*_CREATED_OR_UPDATED, "MetadataState"):
             reason = f"the event {event.name} cannot be processed ({type(problem).__name__})"
-            self._store.put_outcome(self._placeholder(event), OutcomeState.FAILED, reason)
+            self._store.put_outcome(self._placeholder_publication(event), OutcomeState.FAILED, reason)
 
     def _note_unreadable(self, logs: list[Any]) -> None:
         """Record events that cannot be decoded as refused. An unreadable update is still an update: the asset
         is not what it was before."""
-        for event in events.unreadable(logs, (*_CREATED_OR_UPDATED, "MetadataState")):
-            if self._store.versions(self._did(event.address)):
+        for event in events.unreadable_logs(logs, (*_CREATED_OR_UPDATED, "MetadataState")):
+            if self._store.asset_versions(self._did_of(event.address)):
                 reason = f"the values of the event {event.name} cannot be decoded"
-                self._store.put_outcome(self._placeholder(event), OutcomeState.REFUSED, reason)
+                self._store.put_outcome(self._placeholder_publication(event), OutcomeState.REFUSED, reason)
 
-    def _placeholder(self, event: Event | events.Unreadable) -> Publication:
-        did = self._did(event.address)
+    def _placeholder_publication(self, event: ContractEvent | events.UnreadableLog) -> Publication:
+        did = self._did_of(event.address)
         return Publication(did, event.address, event.tx, event.index, event.block, "", 0, 0, "", "")
 
-    def _publication(self, event: Event) -> Publication:
+    def _publication_of(self, event: ContractEvent) -> Publication:
         return Publication(
-            did=self._did(event.address),
+            did=self._did_of(event.address),
             nft=event.address,
             tx=event.tx,
             position=event.index,
             block=event.block,
-            author=_author(event),
+            author=_event_author(event),
             state=int(event["state"]),
             timestamp=int(event["timestamp"]),
             decryptor_url=str(event["decryptorUrl"]),
             document_hash=str(event["metaDataHash"]),
         )
 
-    def _note_state(self, event: Event) -> bool:
+    def _note_state(self, event: ContractEvent) -> bool:
         """Store a change of state, and return whether it concerns an asset that is known here or whose
         document is still being read; else nothing is stored."""
-        did = self._did(event.address)
-        if not self._store.versions(did) and self._store.last_outcome(did) is None:
+        did = self._did_of(event.address)
+        if not self._store.asset_versions(did) and self._store.last_outcome(did) is None:
             return False
-        version = Version(
+        version = AssetVersion(
             did,
             event.block,
             event.index,
             event.address,
             event.tx,
-            _author(event),
+            _event_author(event),
             int(event["state"]),
             int(event["timestamp"]),
             None,
@@ -328,15 +333,15 @@ class Indexer:
 
     # -- documents
 
-    async def _serve(self, publication: Publication, text: bytes) -> None:
+    async def _serve_document(self, publication: Publication, text: bytes) -> None:
         """Store a document that was read as a version of its asset. Raise Rejected where it is not
         acceptable."""
         checked_document(text, publication.nft, self._settings.chain.id)
         async with self._turn:
-            if self._store.queued(*publication.key) is None:
+            if self._store.queued_publication(*publication.event_key) is None:
                 return
             self._store.add_version(
-                Version(
+                AssetVersion(
                     publication.did,
                     publication.block,
                     publication.position,
@@ -348,16 +353,16 @@ class Indexer:
                     text.decode(),
                 )
             )
-            await self._refresh({publication.did})
+            await self._refresh_records({publication.did})
 
     # -- records
 
-    async def _refresh(self, dids: Iterable[str]) -> None:
+    async def _refresh_records(self, dids: Iterable[str]) -> None:
         """Make these records anew from their versions and the chain. One that cannot be made is tried again
         later, and holds up no other one."""
         for did in dids:
             try:
-                await self._remake(did)
+                await self._remake_record(did)
             except (C2DError, sqlite3.OperationalError) as problem:
                 if not isinstance(problem, C2DError) or problem.code == UNREACHABLE:
                     raise
@@ -365,12 +370,12 @@ class Indexer:
             except Exception as problem:
                 self._wait_for_record(did, problem)
 
-    async def _remake(self, did: str) -> None:
-        versions = self._store.versions(did)
+    async def _remake_record(self, did: str) -> None:
+        versions = self._store.asset_versions(did)
         if not any(version.document is not None for version in versions):
             self._store.drop_record(did)
         else:
-            orders = self._store.order_count(_tokens(versions))
+            orders = self._store.order_count(_document_tokens(versions))
             made = await self._asked(lambda: record(self._facts, versions, orders))
             self._store.put_record(did, made)
         self._store.drop_stale(did)
@@ -383,17 +388,17 @@ class Indexer:
         due = self._store.due_stale()
         if due:
             async with self._turn:
-                await self._refresh(due)
+                await self._refresh_records(due)
 
-    def _did(self, nft: str) -> str:
+    def _did_of(self, nft: str) -> str:
         return did_for(nft, self._settings.chain.id)
 
 
-def _author(event: Event) -> str:
+def _event_author(event: ContractEvent) -> str:
     return str(event.arguments.get("createdBy") or event.arguments.get("updatedBy") or "")
 
 
-def _tokens(versions: list[Version]) -> set[str]:
+def _document_tokens(versions: list[AssetVersion]) -> set[str]:
     document: dict[str, Any] = {}
     for version in versions:
         if version.document is not None:

@@ -4,9 +4,9 @@ permitted publishers, are."""
 from __future__ import annotations
 
 from c2d_box.chain import Chain, events, nfts
-from c2d_box.metadata.publications import Rejected
+from c2d_box.metadata.publications import DocumentRejected
 from c2d_box.metadata.questions import AskChain, LastingAnswers
-from c2d_box.metadata.settings import Settings
+from c2d_box.metadata.settings import MetadataSettings
 from c2d_box.metadata.store import Publication
 
 
@@ -14,7 +14,7 @@ class OriginCheck:
     """The check of a publication's origin. The chain is asked at most once for an NFT, because its maker
     never changes."""
 
-    def __init__(self, chain: Chain, ask: AskChain, settings: Settings) -> None:
+    def __init__(self, chain: Chain, ask: AskChain, settings: MetadataSettings) -> None:
         self._chain = chain
         self._ask = ask
         self._settings = settings
@@ -23,18 +23,18 @@ class OriginCheck:
     async def require_permitted(self, publication: Publication) -> None:
         """Raise Rejected for a publication whose document is not to be read."""
         nft = publication.nft
-        if not await self._genuine.about(nft, lambda: nfts.is_deployed_nft(self._chain, nft)):
-            raise Rejected("The NFT was not made by Ocean's factory.")
+        if not await self._genuine.answer_about(nft, lambda: nfts.is_deployed_nft(self._chain, nft)):
+            raise DocumentRejected("The NFT was not made by Ocean's factory.")
         publishers = {entry.lower() for entry in self._settings.allowed_publishers}
         if publishers and publication.author.lower() not in publishers:
-            raise Rejected("The publisher is not among the allowed ones.")
+            raise DocumentRejected("The publisher is not among the allowed ones.")
         validators = {entry.lower() for entry in self._settings.allowed_validators}
-        if validators and not validators & await self._validators(publication):
-            raise Rejected("No allowed validator has signed the document.")
+        if validators and not validators & await self._validator_addresses(publication):
+            raise DocumentRejected("No allowed validator has signed the document.")
 
-    async def _validators(self, publication: Publication) -> set[str]:
-        receipt = await self._ask(lambda: self._chain.receipt(publication.tx))
-        proofs = events.decoded(receipt["logs"] if receipt else [], ("MetadataValidated",))
+    async def _validator_addresses(self, publication: Publication) -> set[str]:
+        receipt = await self._ask(lambda: self._chain.find_receipt(publication.tx))
+        proofs = events.decode_logs(receipt["logs"] if receipt else [], ("MetadataValidated",))
         return {
             str(proof["validator"]).lower()
             for proof in proofs

@@ -14,7 +14,7 @@ from typing import Any
 
 
 @dataclass
-class Progress:
+class IndexProgress:
     """``is_started`` becomes true once everything up to some head has been read. From then on the cache is
     ready unless it has been behind, or without an answer of its node, for ``ready_seconds``."""
 
@@ -28,26 +28,26 @@ class Progress:
     _behind_since: float | None = None
     _moved_at: float | None = None
 
-    def saw(self, head: int, block: int) -> None:
+    def note_head(self, head: int, block: int) -> None:
         """Record that the node's head is ``head`` and that everything up to ``block`` has been read."""
         if block != self.block:
             self._moved_at = self.clock()
         self.head, self.block = head, block
-        if self.behind == 0:
+        if self.blocks_behind == 0:
             self._behind_since, self.problem = None, ""
         elif self._behind_since is None:
             self._behind_since = self.clock()
 
-    def moved(self, block: int) -> None:
+    def note_block(self, block: int) -> None:
         self.block, self._moved_at, self.problem = block, self.clock(), ""
 
-    def failed(self, problem: str) -> None:
+    def note_failure(self, problem: str) -> None:
         self.problem = problem
         if self._behind_since is None:
             self._behind_since = self.clock()
 
     @property
-    def behind(self) -> int:
+    def blocks_behind(self) -> int:
         """The number of confirmed blocks that have not been read yet."""
         if self.head is None or self.block is None:
             return 0
@@ -58,17 +58,17 @@ class Progress:
         since = self._behind_since
         return self.is_started and (since is None or self.clock() - since <= self.ready_seconds)
 
-    def report(self) -> dict[str, Any]:
+    def readiness_report(self) -> dict[str, Any]:
         """Return the progress as ``/readyz`` shows it, with the reason where the cache is not ready."""
-        report: dict[str, Any] = {"block": self.block, "head": self.head, "behind": self.behind}
+        report: dict[str, Any] = {"block": self.block, "head": self.head, "behind": self.blocks_behind}
         if not self.is_ready:
-            report["reason"] = self._reason()
+            report["reason"] = self._unready_reason()
         return report
 
-    def _reason(self) -> str:
+    def _unready_reason(self) -> str:
         if self.head is None:
             return self.problem or "the chain's head is not known yet"
-        told = f"block {self.block} of {self.head} is read, {self.behind} are missing"
-        if self._moved_at is not None and self.behind:
+        told = f"block {self.block} of {self.head} is read, {self.blocks_behind} are missing"
+        if self._moved_at is not None and self.blocks_behind:
             told += f"; the last one came {self.clock() - self._moved_at:.0f} s ago"
         return f"{told}; {self.problem}" if self.problem else told

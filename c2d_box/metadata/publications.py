@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from c2d_box.assets.addresses import same
-from c2d_box.assets.validation import validate
+from c2d_box.assets.addresses import same_hex
+from c2d_box.assets.validation import validate_ddo
 from c2d_box.strict_json import JsonRefused, parse_object
 
 
-class Rejected(Exception):
+class DocumentRejected(Exception):
     """The document of an event is not acceptable, and trying again cannot change that; the text says why."""
 
 
@@ -19,13 +19,13 @@ def checked_document(text: bytes, nft: str, chain_id: int) -> dict[str, Any]:
     try:
         document = parse_object(text)
     except JsonRefused as refusal:
-        raise Rejected(f"The document is refused ({refusal.code}): {refusal.reason}") from None
-    if problems := validate(document):
+        raise DocumentRejected(f"The document is refused ({refusal.code}): {refusal.reason}") from None
+    if problems := validate_ddo(document):
         path, message = next(iter(problems.items()))
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        raise Rejected(f"{path}: {message}{more}")
-    if not same(document.get("nftAddress"), nft) or document.get("chainId") != chain_id:
-        raise Rejected("The document describes another NFT or chain.")
+        raise DocumentRejected(f"{path}: {message}{more}")
+    if not same_hex(document.get("nftAddress"), nft) or document.get("chainId") != chain_id:
+        raise DocumentRejected("The document describes another NFT or chain.")
     return document
 
 

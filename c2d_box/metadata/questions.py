@@ -23,7 +23,7 @@ class LastingAnswers(Generic[T]):
         self._ask = ask
         self._known: dict[str, T] = {}
 
-    async def about(self, subject: str, question: Callable[[], T]) -> T:
+    async def answer_about(self, subject: str, question: Callable[[], T]) -> T:
         """Return the answer to ``question``, which is asked only where ``subject`` is unknown. Raise what it
         raises."""
         if subject not in self._known:

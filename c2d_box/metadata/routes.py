@@ -15,15 +15,15 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from c2d_box.assets import signatures
-from c2d_box.assets.schema import schema
-from c2d_box.assets.validation import VERSIONS, validate
+from c2d_box.assets.schema import ddo_schema
+from c2d_box.assets.validation import VERSIONS, validate_ddo
 from c2d_box.errors import C2DError
-from c2d_box.metadata.description import document
+from c2d_box.metadata.description import describe_cache_api
 from c2d_box.metadata.documents import CacheKey
-from c2d_box.metadata.indexer import Indexer, TooManyTriggers
+from c2d_box.metadata.indexer import ChainIndexer, TooManyTriggers
 from c2d_box.metadata.search import Unsupported, search
-from c2d_box.metadata.settings import Settings
-from c2d_box.metadata.store import Outcome, OutcomeState, Publication, Store
+from c2d_box.metadata.settings import MetadataSettings
+from c2d_box.metadata.store import EventOutcome, MetadataStore, OutcomeState, Publication
 from c2d_box.service.request_body import parse_body, read_body
 
 BLOCK_HEADER = "c2d-indexed-block"
@@ -40,20 +40,20 @@ _TRIGGER_SECONDS = 2.0
 
 
 @dataclass
-class Cache:
+class CacheContext:
     """The parts of the cache that routes use. ``indexer`` is None until the chain can be read."""
 
-    settings: Settings
-    store: Store
+    settings: MetadataSettings
+    store: MetadataStore
     key: CacheKey | None
-    indexer: Indexer | None = None
+    indexer: ChainIndexer | None = None
     searches: int = 0
     threads: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(_SEARCH_THREADS, "search"), repr=False
     )
 
 
-def routes() -> list[Route]:
+def cache_routes() -> list[Route]:
     return [
         Route("/", _root),
         Route("/health", _health),
@@ -76,8 +76,8 @@ def routes() -> list[Route]:
     ]
 
 
-def _cache(request: Request) -> Cache:
-    cache: Cache = request.app.state.cache
+def _cache_of(request: Request) -> CacheContext:
+    cache: CacheContext = request.app.state.cache
     return cache
 
 
@@ -88,7 +88,7 @@ async def _root(request: Request) -> Response:
 
 async def _health(request: Request) -> Response:
     """In the words of the original."""
-    ready = _ready(_cache(request))
+    ready = _is_ready(_cache_of(request))
     return PlainTextResponse("Elasticsearch connected" if ready else "Not connected", 200 if ready else 400)
 
 
@@ -99,45 +99,45 @@ async def _livez(request: Request) -> Response:
 
 async def _readyz(request: Request) -> Response:
     """Whether the chain is read up to its head, and if not, how far behind and why."""
-    cache = _cache(request)
+    cache = _cache_of(request)
     if cache.indexer is None:
         reason = "there is no cache-key" if cache.key is None else "the contracts are not deployed yet"
         return JSONResponse({"ready": False, "reason": reason}, 503)
-    ready, waiting = cache.indexer.progress.is_ready, cache.indexer.documents.waiting
-    body = {"ready": ready, **cache.indexer.progress.report(), "waiting_documents": waiting}
+    ready, waiting = cache.indexer.progress.is_ready, cache.indexer.documents.waiting_count
+    body = {"ready": ready, **cache.indexer.progress.readiness_report(), "waiting_documents": waiting}
     return JSONResponse(body, 200 if ready else 503)
 
 
-def _ready(cache: Cache) -> bool:
+def _is_ready(cache: CacheContext) -> bool:
     return cache.indexer is not None and cache.indexer.progress.is_ready
 
 
 async def _ddo(request: Request) -> Response:
     """The decorated DDO; its headers say up to which block it is true, and which update is missing."""
     did = request.path_params["did"]
-    store = _cache(request).store
-    text, unread = store.texts.get(did), store.unread(did)
-    headers = _age(store, did, unread)
+    store = _cache_of(request).store
+    text, unread = store.texts.get(did), store.unread_outcome(did)
+    headers = _age_headers(store, did, unread)
     if text is None:
         error = {"error": f"Asset DID {did[:128]} not found in Elasticsearch."}
-        reason = {"reason": told(unread)} if unread else {}
+        reason = {"reason": outcome_text(unread)} if unread else {}
         return JSONResponse(error | reason, 404, headers)
-    return _tagged(request, text, headers)
+    return _tagged_response(request, text, headers)
 
 
-def _age(store: Store, did: str, unread: Outcome | None) -> dict[str, str]:
+def _age_headers(store: MetadataStore, did: str, unread: EventOutcome | None) -> dict[str, str]:
     """Return the headers that a Provider needs before it acts on permissions: the age of an answer, and an
     update that is missing from it."""
     last = store.last_block()
     headers = {BLOCK_HEADER: str(last[0])} if last else {}
     stale = store.stale_reason(did)
     if unread or stale:
-        reason = f"{unread.state} {unread.tx}: {told(unread)}" if unread else f"waiting: {stale}."
+        reason = f"{unread.state} {unread.tx}: {outcome_text(unread)}" if unread else f"waiting: {stale}."
         headers[UNREAD_HEADER] = quote(reason, safe=" :;,.()'/")
     return headers
 
 
-def told(outcome: Outcome) -> str:
+def outcome_text(outcome: EventOutcome) -> str:
     """Return an event's outcome as a sentence; empty where its document is served."""
     if outcome.state is OutcomeState.WAITING:
         return f"The document is still to be read: {outcome.error or 'nobody has tried yet'}."
@@ -146,7 +146,7 @@ def told(outcome: Outcome) -> str:
     return outcome.error
 
 
-def _tagged(request: Request, text: str, headers: dict[str, str]) -> Response:
+def _tagged_response(request: Request, text: str, headers: dict[str, str]) -> Response:
     """Return the text with an ETag, or 304 where the client has it already: a Provider asks each time and
     rarely has to transfer it."""
     tag = f'"{sha256(text.encode()).hexdigest()[:32]}"'
@@ -159,7 +159,7 @@ def _tagged(request: Request, text: str, headers: dict[str, str]) -> Response:
 async def _metadata(request: Request) -> Response:
     """A DDO's ``metadata``."""
     did = request.path_params["did"]
-    record = _cache(request).store.records.get(did)
+    record = _cache_of(request).store.records.get(did)
     if record is None or not isinstance(record.get("metadata"), dict):
         text = f"Error encountered while retrieving metadata: Asset DID {did[:128]} not found."
         return JSONResponse({"error": text}, 404)
@@ -168,7 +168,7 @@ async def _metadata(request: Request) -> Response:
 
 async def _names(request: Request) -> Response:
     """Names by DID, empty for an unknown one."""
-    body = await _json(request)
+    body = await _read_json(request)
     if not isinstance(body, dict) or "didList" not in body:
         return JSONResponse({"error": "`didList` is required in the request payload."}, 400)
     dids = body["didList"]
@@ -176,7 +176,7 @@ async def _names(request: Request) -> Response:
         return JSONResponse({"error": "The requested didList can not be empty."}, 400)
     if not isinstance(dids, list):
         return JSONResponse({"error": "The didList must be a list."}, 400)
-    records = _cache(request).store.records
+    records = _cache_of(request).store.records
     names = {}
     for did in dids[:10_000]:
         metadata = records.get(str(did), {}).get("metadata")
@@ -186,12 +186,12 @@ async def _names(request: Request) -> Response:
 
 async def _query(request: Request) -> Response:
     """A search in the language of Elasticsearch."""
-    body = await _json(request)
+    body = await _read_json(request)
     if not isinstance(body, dict):
         return JSONResponse(
             {"error": "Invalid payload. The request could not be converted into a dict."}, 400
         )
-    cache = _cache(request)
+    cache = _cache_of(request)
     if cache.searches >= _MOST_SEARCHES:
         return JSONResponse({"error": "Too many searches at once, try again."}, 503, {"retry-after": "1"})
     records = list(cache.store.records.values())
@@ -210,19 +210,19 @@ async def _validate(request: Request) -> Response:
     if request.headers.get("content-type") != "application/octet-stream":
         text = "Invalid request content type: should be application/octet-stream"
         return JSONResponse({"error": text}, 400)
-    raw = await _body(request)
+    raw = await _read_raw_body(request)
     ddo = parse_body(raw)
     if not isinstance(ddo, dict):
         text = "Invalid payload. The request could not be converted into a dict."
         return JSONResponse({"error": text}, 400)
     if not ddo.get("version"):
         return JSONResponse([{"message": "no version provided for DDO."}], 400)
-    if problems := validate(ddo):
+    if problems := validate_ddo(ddo):
         return JSONResponse({"errors": problems}, 400)
-    return JSONResponse(proof(_cache(request).key, raw))
+    return JSONResponse(document_proof(_cache_of(request).key, raw))
 
 
-def proof(key: CacheKey | None, raw: bytes) -> dict[str, Any]:
+def document_proof(key: CacheKey | None, raw: bytes) -> dict[str, Any]:
     """Return hash and signature of a document; r and s are one-element lists, as clients read them."""
     if key is None:
         return dict.fromkeys(("hash", "publicKey", "v", "r", "s"), "")
@@ -239,7 +239,7 @@ def proof(key: CacheKey | None, raw: bytes) -> dict[str, Any]:
 
 async def _trigger(request: Request) -> Response:
     """Read a transaction's metadata events again; a refusal comes with its reason."""
-    cache, body = _cache(request), await _json(request)
+    cache, body = _cache_of(request), await _read_json(request)
     tx = body.get("transactionId") if isinstance(body, dict) else None
     chain_id = (body.get("chainId") or body.get("chain_id")) if isinstance(body, dict) else None
     well_formed = isinstance(tx, str) and len(tx) == 66 and str(chain_id) == str(cache.settings.chain.id)
@@ -247,23 +247,25 @@ async def _trigger(request: Request) -> Response:
         return JSONResponse({"error": "Invalid transactionId or chain_id"}, 400)
     position = body.get("logIndex")
     try:
-        found = await cache.indexer.trigger(str(tx).lower(), position if isinstance(position, int) else None)
+        found = await cache.indexer.trigger_transaction(
+            str(tx).lower(), position if isinstance(position, int) else None
+        )
     except TooManyTriggers:
         error = "Too many transactions are being read again, try again."
         return JSONResponse({"error": error}, 503, {"retry-after": "1"})
     except (C2DError, ValueError):
         return JSONResponse({"error": "Invalid transactionId or chain_id"}, 400)
-    for outcome in await _outcomes(cache.store, found):
+    for outcome in await _await_outcomes(cache.store, found):
         if outcome.state in (OutcomeState.REFUSED, OutcomeState.FAILED):
-            return JSONResponse({"error": told(outcome)}, 400)
+            return JSONResponse({"error": outcome_text(outcome)}, 400)
     return PlainTextResponse("Queued")
 
 
-async def _outcomes(store: Store, found: list[Publication]) -> list[Outcome]:
+async def _await_outcomes(store: MetadataStore, found: list[Publication]) -> list[EventOutcome]:
     """Return the outcomes of the publications, after waiting up to ``_TRIGGER_SECONDS`` for them."""
     deadline = time.monotonic() + _TRIGGER_SECONDS
     while True:
-        known = [store.outcome(*publication.key) for publication in found]
+        known = [store.event_outcome(*publication.event_key) for publication in found]
         outcomes = [outcome for outcome in known if outcome is not None]
         settled = all(outcome.state is not OutcomeState.WAITING for outcome in outcomes)
         if settled or time.monotonic() > deadline:
@@ -273,7 +275,7 @@ async def _outcomes(store: Store, found: list[Publication]) -> list[Outcome]:
 
 async def _decryptor(request: Request) -> Response:
     """Whether documents can be had from the Provider at ``url``: asked before anything is published."""
-    cache, url = _cache(request), request.query_params.get("url", "")
+    cache, url = _cache_of(request), request.query_params.get("url", "")
     if cache.indexer is None:
         return JSONResponse({"error": "The chain is not known yet, try again."}, 503, {"retry-after": "1"})
     problem = await cache.indexer.documents.source.problem_of(url)
@@ -282,12 +284,12 @@ async def _decryptor(request: Request) -> Response:
 
 async def _chains(request: Request) -> Response:
     """The chains that are indexed."""
-    return JSONResponse({str(_cache(request).settings.chain.id): True})
+    return JSONResponse({str(_cache_of(request).settings.chain.id): True})
 
 
 async def _chain_status(request: Request) -> Response:
     """How far a chain is indexed."""
-    cache = _cache(request)
+    cache = _cache_of(request)
     if request.path_params["chain"] != str(cache.settings.chain.id):
         return JSONResponse({"error": "Chain is not indexed."}, 404)
     last = cache.store.last_block()
@@ -299,7 +301,7 @@ async def _state(request: Request) -> Response:
     given = {name: request.query_params.get(name) for name in ("nft", "did", "txId")}
     if not any(given.values()):
         return JSONResponse({"error": "You need to specify one of: nft, txId, did"}, 400)
-    cache = _cache(request)
+    cache = _cache_of(request)
     found = cache.store.find_outcome(given["nft"], given["did"], given["txId"])
     if found is None:
         return JSONResponse({"error": "Nothing is known about it: no metadata event was seen."}, 404)
@@ -312,14 +314,14 @@ async def _state(request: Request) -> Response:
             "chain_id": cache.settings.chain.id,
             "tx_id": found.tx,
             "valid": valid,
-            "error": "" if valid else told(found) or stale,
+            "error": "" if valid else outcome_text(found) or stale,
         }
     )
 
 
 async def _retry_queue(request: Request) -> Response:
     """Documents that could not be read yet."""
-    rows = _cache(request).store.rows(
+    rows = _cache_of(request).store.select_rows(
         "SELECT tx, position, nft, block, attempts, next, error FROM retries ORDER BY next LIMIT 1000"
     )
     names = ("tx_id", "log_index", "nft_address", "block", "number_retries", "next_retry", "error")
@@ -334,17 +336,17 @@ async def _schema(request: Request) -> Response:
     if version not in VERSIONS:
         text = f"Can't find schema {version[:32]}; there are {', '.join(VERSIONS)}."
         return JSONResponse({"error": text}, 404)
-    return JSONResponse(schema(version))
+    return JSONResponse(ddo_schema(version))
 
 
 async def _spec(request: Request) -> Response:
     """This description."""
-    return JSONResponse(document(routes(), VERSION))
+    return JSONResponse(describe_cache_api(cache_routes(), VERSION))
 
 
-async def _json(request: Request) -> Any:
-    return parse_body(await _body(request))
+async def _read_json(request: Request) -> Any:
+    return parse_body(await _read_raw_body(request))
 
 
-async def _body(request: Request) -> bytes:
-    return await read_body(request, _cache(request).settings.max_document)
+async def _read_raw_body(request: Request) -> bytes:
+    return await read_body(request, _cache_of(request).settings.max_document)

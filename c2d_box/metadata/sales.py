@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from c2d_box.assets.addresses import same
+from c2d_box.assets.addresses import same_hex
 from c2d_box.chain import Chain, abis
-from c2d_box.chain.events import Event
+from c2d_box.chain.events import ContractEvent
 from c2d_box.metadata.questions import AskChain, LastingAnswers
 
 SALE_EVENTS = ("ExchangeCreated", "ExchangeRateChanged", "DispenserCreated")
@@ -19,20 +19,22 @@ class SaleEvents:
         self._chain = chain
         self._tokens = LastingAnswers[str](ask)
 
-    async def tokens_of(self, event: Event) -> set[str]:
+    async def tokens_of(self, event: ContractEvent) -> set[str]:
         """Return addresses of datatokens in lower case; none for an event of another contract."""
         known = (self._chain.addresses.fixed_price, self._chain.addresses.dispenser)
-        if not any(same(event.address, address) for address in known):
+        if not any(same_hex(event.address, address) for address in known):
             return set()
         for name in ("datatoken", "datatokenAddress", "dataToken"):
             if name in event.arguments:
                 return {str(event[name]).lower()}
         exchange_id = str(event["exchangeId"])
         return {
-            await self._tokens.about(exchange_id, lambda: self._token_sold_by(event.address, exchange_id))
+            await self._tokens.answer_about(
+                exchange_id, lambda: self._token_sold_by(event.address, exchange_id)
+            )
         }
 
     def _token_sold_by(self, exchange: str, exchange_id: str) -> str:
         number = bytes.fromhex(exchange_id.removeprefix("0x"))
-        terms = self._chain.read(abis.EXCHANGE, exchange, "getExchange", number)
+        terms = self._chain.read_view(abis.EXCHANGE, exchange, "getExchange", number)
         return str(terms[1]).lower()

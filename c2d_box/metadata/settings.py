@@ -9,18 +9,18 @@ from pydantic import Field
 from c2d_box.service.settings import ChainSection, ListenSection, SettingsSection
 
 
-class Listen(ListenSection):
+class MetadataListen(ListenSection):
     port: int = 5000
 
 
-class Settings(SettingsSection):
+class MetadataSettings(SettingsSection):
     """``endpoint_aliases``: Provider URLs as publishers wrote them, and where those Providers are from
     here; their targets are the only non-public addresses the cache may ask. ``poll_seconds`` counts where
     the node has no long poll for its head; ``span`` is how many blocks one question for logs covers at most;
     ``confirmations`` is how many blocks must follow one before it is read. The cache is ready while it was
     level with the head within the last ``ready_seconds``."""
 
-    listen: Listen = Listen()
+    listen: MetadataListen = MetadataListen()
     chain: ChainSection
     endpoint_aliases: dict[str, str] = Field(default_factory=dict)
     database: Path = Path("/var/lib/c2d/cache.sqlite")

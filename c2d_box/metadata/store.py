@@ -89,12 +89,12 @@ class Publication:
     next: float = 0.0
 
     @property
-    def key(self) -> tuple[str, int]:
+    def event_key(self) -> tuple[str, int]:
         return self.tx, self.position
 
 
 @dataclass(frozen=True)
-class Outcome:
+class EventOutcome:
     """The state of one metadata event's document, and the error where it is not served."""
 
     nft: str
@@ -107,7 +107,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Version:
+class AssetVersion:
     """One accepted metadata event. ``document`` is the published JSON text, None for a mere change of
     state."""
 
@@ -122,7 +122,7 @@ class Version:
     document: str | None
 
 
-class Store:
+class MetadataStore:
     """The cache's file: one connection under one lock. Records are also held in memory, parsed, for
     searching."""
 
@@ -157,21 +157,21 @@ class Store:
                 raise
             self._connection.execute("COMMIT")
 
-    def rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+    def select_rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         with self._lock:
             return self._connection.execute(statement, values).fetchall()
 
     # -- blocks
 
     def last_block(self) -> tuple[int, str] | None:
-        rows = self.rows("SELECT number, hash FROM blocks ORDER BY number DESC LIMIT 1")
+        rows = self.select_rows("SELECT number, hash FROM blocks ORDER BY number DESC LIMIT 1")
         return (rows[0][0], rows[0][1]) if rows else None
 
     def checkpoints(self) -> list[tuple[int, str]]:
         """Return number and hash of the blocks up to which everything was read, the newest first."""
-        return [(n, h) for n, h in self.rows("SELECT number, hash FROM blocks ORDER BY number DESC")]
+        return [(n, h) for n, h in self.select_rows("SELECT number, hash FROM blocks ORDER BY number DESC")]
 
-    def checkpoint(self, number: int, block_hash: str) -> None:
+    def add_checkpoint(self, number: int, block_hash: str) -> None:
         with self.transaction() as connection:
             connection.execute("INSERT OR REPLACE INTO blocks VALUES (?, ?)", (number, block_hash))
             connection.execute(
@@ -201,7 +201,7 @@ class Store:
 
     # -- versions and records
 
-    def add_version(self, version: Version) -> None:
+    def add_version(self, version: AssetVersion) -> None:
         with self.transaction() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO versions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -212,14 +212,14 @@ class Store:
                 ),
             )  # fmt: skip
 
-    def versions(self, did: str) -> list[Version]:
+    def asset_versions(self, did: str) -> list[AssetVersion]:
         """Return the versions of one DID, the oldest first."""
-        rows = self.rows(
+        rows = self.select_rows(
             "SELECT did, block, position, nft, tx, author, state, timestamp, document FROM versions "
             "WHERE did = ? ORDER BY block, position",
             did,
         )
-        return [Version(*row) for row in rows]
+        return [AssetVersion(*row) for row in rows]
 
     def put_record(self, did: str, record: dict[str, Any]) -> None:
         text = json.dumps(record, separators=(",", ":"), ensure_ascii=False)
@@ -248,7 +248,8 @@ class Store:
 
     def order_count(self, datatokens: set[str]) -> int:
         return sum(
-            self.rows("SELECT COUNT(*) FROM orders WHERE datatoken = ?", token)[0][0] for token in datatokens
+            self.select_rows("SELECT COUNT(*) FROM orders WHERE datatoken = ?", token)[0][0]
+            for token in datatokens
         )
 
     # -- outcomes, and documents that wait
@@ -257,23 +258,23 @@ class Store:
         """Replace the outcome of this event. A publication that no longer waits leaves the queue."""
         with self.transaction() as connection:
             if state is not OutcomeState.WAITING:
-                connection.execute("DELETE FROM retries WHERE tx = ? AND position = ?", publication.key)
+                connection.execute("DELETE FROM retries WHERE tx = ? AND position = ?", publication.event_key)
             connection.execute(
                 "INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     publication.tx, publication.position, publication.nft, publication.did,
-                    publication.block, state, printable(error), time.time(),
+                    publication.block, state, printable_text(error), time.time(),
                 ),
             )  # fmt: skip
 
-    def outcome(self, tx: str, position: int) -> Outcome | None:
+    def event_outcome(self, tx: str, position: int) -> EventOutcome | None:
         return self._one_outcome("tx = ? AND position = ?", tx, position)
 
-    def last_outcome(self, did: str) -> Outcome | None:
+    def last_outcome(self, did: str) -> EventOutcome | None:
         """Return the outcome of an asset's newest metadata event."""
         return self._one_outcome("did = ?", did)
 
-    def find_outcome(self, nft: str | None, did: str | None, tx: str | None) -> Outcome | None:
+    def find_outcome(self, nft: str | None, did: str | None, tx: str | None) -> EventOutcome | None:
         """Return the newest outcome that has all of the given values."""
         return self._one_outcome(
             "(? IS NULL OR lower(nft) = lower(?)) AND (? IS NULL OR did = ?) "
@@ -281,8 +282,8 @@ class Store:
             *(value for given in (nft, did, tx) for value in (given, given)),
         )
 
-    def _one_outcome(self, condition: str, *values: object) -> Outcome | None:
-        rows = self.rows(
+    def _one_outcome(self, condition: str, *values: object) -> EventOutcome | None:
+        rows = self.select_rows(
             f"SELECT nft, did, tx, position, block, state, error FROM outcomes WHERE {condition} "
             "ORDER BY block DESC, position DESC LIMIT 1",
             *values,
@@ -290,9 +291,9 @@ class Store:
         if not rows:
             return None
         nft, did, tx, position, block, state, error = rows[0]
-        return Outcome(nft, did, tx, position, block, OutcomeState(state), error)
+        return EventOutcome(nft, did, tx, position, block, OutcomeState(state), error)
 
-    def unread(self, did: str) -> Outcome | None:
+    def unread_outcome(self, did: str) -> EventOutcome | None:
         """Return the outcome of an asset's newest metadata event where that event is not the one served."""
         last = self.last_outcome(did)
         return last if last is not None and last.state is not OutcomeState.SERVED else None
@@ -306,18 +307,18 @@ class Store:
                 (
                     publication.tx, publication.position, publication.nft, publication.did,
                     publication.block, json.dumps(fields), publication.attempts, publication.next,
-                    printable(error),
+                    printable_text(error),
                 ),
             )  # fmt: skip
             self.put_outcome(publication, OutcomeState.WAITING, error)
 
-    def queued(self, tx: str, position: int) -> Publication | None:
-        rows = self.rows("SELECT published FROM retries WHERE tx = ? AND position = ?", tx, position)
+    def queued_publication(self, tx: str, position: int) -> Publication | None:
+        rows = self.select_rows("SELECT published FROM retries WHERE tx = ? AND position = ?", tx, position)
         return Publication(**json.loads(rows[0][0])) if rows else None
 
-    def waiting(self) -> list[Publication]:
+    def waiting_publications(self) -> list[Publication]:
         """Return every document that waits, the oldest event first."""
-        rows = self.rows("SELECT published FROM retries ORDER BY block, position")
+        rows = self.select_rows("SELECT published FROM retries ORDER BY block, position")
         return [Publication(**json.loads(row[0])) for row in rows]
 
     # -- records that could not be made
@@ -331,7 +332,7 @@ class Store:
             wait = min(2 ** (attempts - 1), 300) if attempts < _STALE_ATTEMPTS else 10**9
             connection.execute(
                 "INSERT OR REPLACE INTO stale VALUES (?, ?, ?, ?)",
-                (did, attempts, time.time() + wait, printable(error)),
+                (did, attempts, time.time() + wait, printable_text(error)),
             )
 
     def drop_stale(self, did: str) -> None:
@@ -339,11 +340,13 @@ class Store:
             connection.execute("DELETE FROM stale WHERE did = ?", (did,))
 
     def due_stale(self) -> list[str]:
-        return [row[0] for row in self.rows("SELECT did FROM stale WHERE next <= ? LIMIT 100", time.time())]
+        return [
+            row[0] for row in self.select_rows("SELECT did FROM stale WHERE next <= ? LIMIT 100", time.time())
+        ]
 
     def stale_reason(self, did: str) -> str:
         """Return the reason why the record of an asset could not be made anew; empty where it could."""
-        rows = self.rows("SELECT error FROM stale WHERE did = ?", did)
+        rows = self.select_rows("SELECT error FROM stale WHERE did = ?", did)
         return str(rows[0][0]) if rows else ""
 
     def close(self) -> None:
@@ -351,6 +354,6 @@ class Store:
             self._connection.close()
 
 
-def printable(text: str) -> str:
+def printable_text(text: str) -> str:
     """Return the text in a form that SQLite and JSON can carry, at most 500 characters."""
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")[:500]

@@ -13,19 +13,19 @@ from starlette.applications import Starlette
 from c2d_box.kubernetes.client import HttpCluster
 from c2d_box.kubernetes.informer import Informer
 from c2d_box.kubernetes.kubeconfig import find_connection
-from c2d_box.operator_service.app import Service, application
-from c2d_box.operator_service.callers import Callers
-from c2d_box.operator_service.database import Database
-from c2d_box.operator_service.jobs import Jobs
-from c2d_box.operator_service.nonces import Nonces
-from c2d_box.operator_service.results import Results
-from c2d_box.operator_service.settings import Settings
+from c2d_box.operator_service.app import OperatorService, build_operator_app
+from c2d_box.operator_service.callers import SignatureVerifier
+from c2d_box.operator_service.database import JobDatabase
+from c2d_box.operator_service.jobs import JobIndex
+from c2d_box.operator_service.nonces import UsedNonces
+from c2d_box.operator_service.results import StoredResults
+from c2d_box.operator_service.settings import OperatorSettings
 from c2d_box.service.http_server import serve
 from c2d_box.service.main import run_service, service_parser
 from c2d_box.workflow.resource import WORKFLOWS
 
 
-def build(settings: Settings, kubeconfig: Path | None) -> Starlette:
+def build_application(settings: OperatorSettings, kubeconfig: Path | None) -> Starlette:
     """The application and, as its lifespan, everything that lives as long as it does."""
     access = find_connection(kubeconfig)
 
@@ -33,11 +33,11 @@ def build(settings: Settings, kubeconfig: Path | None) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         cluster = HttpCluster(access, settings.namespace)
         informer = Informer(cluster, WORKFLOWS)
-        database = Database(settings.postgres, settings.secrets_dir)
-        results = Results(settings)
-        callers = Callers(settings, Nonces(database))
-        service = Service(settings, cluster, Jobs(informer, database), database, callers, results)
-        app.mount("/", application(service))
+        database = JobDatabase(settings.postgres, settings.secrets_dir)
+        results = StoredResults(settings)
+        callers = SignatureVerifier(settings, UsedNonces(database))
+        service = OperatorService(settings, cluster, JobIndex(informer, database), database, callers, results)
+        app.mount("/", build_operator_app(service))
         informer.start()
         try:
             yield
@@ -55,8 +55,10 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--kubeconfig", type=Path, help="instead of the pod's service account")
     return run_service(
         parser,
-        Settings,
-        lambda settings, options: partial(serve, build(settings, options.kubeconfig), settings.listen),
+        OperatorSettings,
+        lambda settings, options: partial(
+            serve, build_application(settings, options.kubeconfig), settings.listen
+        ),
         arguments,
     )
 

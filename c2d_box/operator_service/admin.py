@@ -17,10 +17,10 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from c2d_box.operator_service.arguments import Refusal
-from c2d_box.operator_service.database import Database
-from c2d_box.operator_service.jobs import Jobs, Page
-from c2d_box.operator_service.live_logs import Logs, followed
+from c2d_box.operator_service.arguments import OperatorRefusal
+from c2d_box.operator_service.database import JobDatabase
+from c2d_box.operator_service.jobs import JobIndex, ListingPage
+from c2d_box.operator_service.live_logs import JobLogs, is_followed
 from c2d_box.workflow import jobtable, ocean_status
 from c2d_box.workflow.resource import WorkFlow
 
@@ -39,10 +39,10 @@ class AdminRefusal(Exception):
         self.words = words
 
 
-class Admin:
+class AdminApi:
     """The admin routes. The docstrings of its handlers are their descriptions in ``/spec``."""
 
-    def __init__(self, secrets: Path, jobs: Jobs, database: Database, logs: Logs) -> None:
+    def __init__(self, secrets: Path, jobs: JobIndex, database: JobDatabase, logs: JobLogs) -> None:
         self._secrets = secrets
         self._jobs = jobs
         self._database = database
@@ -52,98 +52,98 @@ class Admin:
         another.
         """
 
-    def routes(self, prefix: str) -> list[Route]:
+    def admin_routes(self, prefix: str) -> list[Route]:
         """``/logs`` is not among them: the path is shared with owners, see :meth:`is_asked`."""
         return [
-            Route(f"{prefix}/info", self._only(self.info)),
-            Route(f"{prefix}/list", self._only(self.list)),
-            Route(f"{prefix}/runningjobs", self._only(self.running)),
-            Route(f"{prefix}/pgsqlinit", self._only(self.init), methods=["POST"]),
+            Route(f"{prefix}/info", self._admin_only(self.job_info)),
+            Route(f"{prefix}/list", self._admin_only(self.list_jobs)),
+            Route(f"{prefix}/runningjobs", self._admin_only(self.running_jobs)),
+            Route(f"{prefix}/pgsqlinit", self._admin_only(self.init_database), methods=["POST"]),
         ]
 
     @staticmethod
     def is_asked(request: Request) -> bool:
         return "admin" in request.headers
 
-    async def info(self, request: Request) -> Response:
+    async def job_info(self, request: Request) -> Response:
         """All there is about one job: status, what was asked for, stages, isolation, storage addresses."""
-        workflow = self._job(request)
+        workflow = self._find_job(request)
         details = {
             "spec": workflow.spec.model_dump(by_alias=True),
             "details": workflow.status.model_dump(by_alias=True),
         }
         return JSONResponse({**ocean_status.owner_status(workflow), **details})
 
-    async def list(self, request: Request) -> Response:
+    async def list_jobs(self, request: Request) -> Response:
         """Jobs of all owners, newest first, page by page (``limit``, ``before``)."""
-        page = Page.read(request.query_params)
-        return JSONResponse(await self._jobs.find(job=None, agreement=None, owner=None, page=page))
+        page = ListingPage.read_page(request.query_params)
+        return JSONResponse(await self._jobs.find_jobs(job=None, agreement=None, owner=None, page=page))
 
-    async def running(self, _: Request) -> Response:
+    async def running_jobs(self, _: Request) -> Response:
         """Every unfinished job."""
-        return JSONResponse([_running(workflow) for workflow in self._jobs.unfinished()])
+        return JSONResponse([_running_entry(workflow) for workflow in self._jobs.unfinished_jobs()])
 
-    async def logs(self, request: Request) -> Response:
+    async def job_logs(self, request: Request) -> Response:
         """Any job's logs, live or stored."""
-        self._demand(request)
-        workflow = self._job(request)
+        self._demand_password(request)
+        workflow = self._find_job(request)
         component = request.query_params.get("component", "algorithm")
-        lines = await self._logs.open(workflow, component, follow=followed(request.query_params))
+        lines = await self._logs.open_log(workflow, component, follow=is_followed(request.query_params))
         return StreamingResponse(lines, media_type="text/plain; charset=utf-8")
 
-    async def init(self, _: Request) -> Response:
+    async def init_database(self, _: Request) -> Response:
         """Makes the database's tables; says whether it worked, which the original did not."""
         try:
             async with self._database.session() as session:
                 await jobtable.create_nonces(session)
-        except (Refusal, psycopg.Error) as error:
+        except (OperatorRefusal, psycopg.Error) as error:
             cause = error.__cause__ or error
             return HTMLResponse(f"Error PostgreSQL: {type(cause).__name__}", 500)
         return HTMLResponse("")
 
-    def _job(self, request: Request) -> WorkFlow:
+    def _find_job(self, request: Request) -> WorkFlow:
         job = request.query_params.get("jobId", "")
-        workflow = self._jobs.get(job)
+        workflow = self._jobs.get_job(job)
         if workflow is None:
-            raise Refusal(404, f"There is no job {job[:40]} in Kubernetes (any more).")
+            raise OperatorRefusal(404, f"There is no job {job[:40]} in Kubernetes (any more).")
         return workflow
 
-    def _only(self, handler: Handler) -> Handler:
+    def _admin_only(self, handler: Handler) -> Handler:
         async def guarded(request: Request) -> Response:
-            self._demand(request)
+            self._demand_password(request)
             return await handler(request)
 
         guarded.__doc__ = handler.__doc__
         return guarded
 
-    def _demand(self, request: Request) -> None:
+    def _demand_password(self, request: Request) -> None:
         offered = request.headers.get("admin", "")
         if not offered:
             raise AdminRefusal(400, "Admin header is empty.")
-        failed, now = self._failures(request.client.host if request.client else ""), time.monotonic()
+        failed, now = self._recent_failures(request.client.host if request.client else ""), time.monotonic()
         while failed and now - failed[0] > FAILURE_SECONDS:
             failed.popleft()
         if len(failed) >= FAILURES:
             raise AdminRefusal(429, "Too many wrong passwords, wait a minute.")
-        if not hmac.compare_digest(offered.encode(), self._password()):
+        if not hmac.compare_digest(offered.encode(), self._read_password()):
             failed.append(now)
             raise AdminRefusal(401, "Access admin route failed due to invalid admin address.")
 
-    def _failures(self, address: str) -> deque[float]:
+    def _recent_failures(self, address: str) -> deque[float]:
         found = self._failed.setdefault(address, deque())
         self._failed.move_to_end(address)
         if len(self._failed) > _ADDRESSES:
             self._failed.popitem(last=False)
         return found
 
-    def _password(self) -> bytes:
+    def _read_password(self) -> bytes:
         try:
             return (self._secrets / "admin-password").read_text().strip().encode()
         except OSError:
-            raise Refusal(503, "The secret admin-password is not configured.") from None
+            raise OperatorRefusal(503, "The secret admin-password is not configured.") from None
 
 
-def _running(workflow: WorkFlow) -> dict[str, Any]:
+def _running_entry(workflow: WorkFlow) -> dict[str, Any]:
     status = ocean_status.owner_status(workflow)
     kept = ("agreementId", "jobId", "owner", "status", "statusText", "dateCreated", "algoDID", "inputDID")
     return {**{key: status[key] for key in kept}, "namespace": workflow.spec.environment}

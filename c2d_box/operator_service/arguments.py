@@ -17,7 +17,7 @@ _LIMITS = JsonLimits(depth=96, allow_nul=False)
 """Deeper than the Provider's limit for its callers: it wraps their JSON once more on its way here."""
 
 
-class Refusal(Exception):
+class OperatorRefusal(Exception):
     """An answer other than success, with the original's text."""
 
     def __init__(self, status: int, text: str) -> None:
@@ -26,23 +26,23 @@ class Refusal(Exception):
         self.text = text
 
 
-def read(request: Request, content: bytes) -> Arguments:
+def read_arguments(request: Request, content: bytes) -> Arguments:
     """Return the arguments. Raises Refusal where there is neither a query nor a JSON object."""
     if request.url.query:
         return dict(request.query_params)
     found = parse_body(content, _LIMITS)
     if not isinstance(found, dict) or not found:
-        raise Refusal(400, "payload seems empty.")
+        raise OperatorRefusal(400, "payload seems empty.")
     return found
 
 
-def require(arguments: Arguments, keys: tuple[str, ...], call: str) -> None:
+def require_arguments(arguments: Arguments, keys: tuple[str, ...], call: str) -> None:
     for key in keys:
         if key not in arguments:
-            raise Refusal(400, f'"{key}" is required in the call to {call}')
+            raise OperatorRefusal(400, f'"{key}" is required in the call to {call}')
 
 
-def text(arguments: Arguments, key: str) -> str | None:
+def text_argument(arguments: Arguments, key: str) -> str | None:
     """Return a text argument, else None; texts of fewer than two characters count as absent."""
     value = arguments.get(key)
     return value if isinstance(value, str) and len(value) > 1 else None

@@ -18,9 +18,9 @@ from starlette.requests import Request
 
 from c2d_box.assets import signatures
 from c2d_box.operator_service import nonces
-from c2d_box.operator_service.arguments import Arguments, Refusal
-from c2d_box.operator_service.nonces import Nonces
-from c2d_box.operator_service.settings import Settings
+from c2d_box.operator_service.arguments import Arguments, OperatorRefusal
+from c2d_box.operator_service.nonces import UsedNonces
+from c2d_box.operator_service.settings import OperatorSettings
 
 SIGNATURE, NONCE = "x-c2d-signature", "x-c2d-nonce"
 _OWNER = re.compile(r"(0x[0-9a-fA-F]{40})?\Z")
@@ -29,57 +29,59 @@ _BARE_NONCE = re.compile(r"[0-9.]{1,24}\Z")
 """A bare nonce is shorter than a job's name, for which it could be taken."""
 
 
-class Callers:
+class SignatureVerifier:
     """Checks signatures, allowed Providers and nonces."""
 
-    def __init__(self, settings: Settings, taken: Nonces) -> None:
+    def __init__(self, settings: OperatorSettings, taken: UsedNonces) -> None:
         self._required = settings.signature_required
         self._bare = settings.compat.bare_signatures or not settings.signature_required
         self._allowed = frozenset(address.lower() for address in settings.allowed_providers)
         self._taken = taken
 
-    async def check(
+    async def check_caller(
         self, request: Request, content: bytes, arguments: Arguments, owner: str, job: str
     ) -> str:
         """Return the caller's address and use up the nonce. Raises Refusal with the original's texts."""
         signature = request.headers.get(SIGNATURE)
         if signature is not None:
             nonce = request.headers.get(NONCE, "")
-            text = f"{request.method}\n{_target(request)}\n{hashlib.sha256(content).hexdigest()}\n{nonce}"
-            addresses = [signatures.recover(text, signature)]
+            text = f"{request.method}\n{_request_target(request)}\n{hashlib.sha256(content).hexdigest()}\n{nonce}"
+            addresses = [signatures.recover_signer(text, signature)]
         elif self._bare:
             signature, nonce = (
                 str(arguments.get("providerSignature") or ""),
                 str(arguments.get("nonce") or ""),
             )
             if self._required and not _is_spelled(owner, job, nonce):
-                raise Refusal(401, _unauthorized(signature))
-            addresses = [signatures.recover(text, signature) for text in _original(owner, job, nonce)]
+                raise OperatorRefusal(401, _unauthorized_text(signature))
+            addresses = [
+                signatures.recover_signer(text, signature) for text in _original_texts(owner, job, nonce)
+            ]
         else:
-            raise Refusal(401, _unauthorized("(none in the headers)"))
+            raise OperatorRefusal(401, _unauthorized_text("(none in the headers)"))
         is_read = request.method in ("GET", "HEAD")
-        return await self._admit([entry for entry in addresses if entry], signature, nonce, is_read)
+        return await self._admit_caller([entry for entry in addresses if entry], signature, nonce, is_read)
 
-    async def _admit(self, addresses: list[str], signature: str, nonce: str, is_read: bool) -> str:
+    async def _admit_caller(self, addresses: list[str], signature: str, nonce: str, is_read: bool) -> str:
         if not addresses:
-            raise Refusal(400, "Failed to recover address")
-        value = nonces.parse(nonce)
+            raise OperatorRefusal(400, "Failed to recover address")
+        value = nonces.parse_nonce(nonce)
         known = [address for address in addresses if address.lower() in self._allowed]
         if self._required and not known:
-            raise Refusal(401, _unauthorized(signature))
+            raise OperatorRefusal(401, _unauthorized_text(signature))
         caller = (known or addresses)[0]
-        await self._taken.take(caller, value, is_read=is_read)
+        await self._taken.take_nonce(caller, value, is_read=is_read)
         return caller
 
 
-def _target(request: Request) -> str:
+def _request_target(request: Request) -> str:
     """Return path and query as they came over the wire, so that no re-encoding can change what was signed."""
     path = request.scope["raw_path"].decode("latin-1")
     query = request.scope["query_string"].decode("latin-1")
     return f"{path}?{query}" if query else path
 
 
-def _original(owner: str, job: str, nonce: str) -> Iterator[str]:
+def _original_texts(owner: str, job: str, nonce: str) -> Iterator[str]:
     yield f"{owner}{job}{nonce}"
     if job:
         yield f"{owner}{job}"
@@ -89,5 +91,5 @@ def _is_spelled(owner: str, job: str, nonce: str) -> bool:
     return all(rule.match(part) for rule, part in ((_OWNER, owner), (_JOB, job), (_BARE_NONCE, nonce)))
 
 
-def _unauthorized(signature: str) -> str:
+def _unauthorized_text(signature: str) -> str:
     return f"Invalid signature {signature[:140]} is not authorized to use this service."

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psycopg
 
-from c2d_box.operator_service.arguments import Refusal
+from c2d_box.operator_service.arguments import OperatorRefusal
 from c2d_box.workflow import jobtable
 from c2d_box.workflow.jobtable import Connection, PostgresSettings
 
@@ -26,7 +26,7 @@ RENEWAL_SECONDS = 1.0
 """An attempt's longest time: one that began before PostgreSQL was back may lead to where it was before."""
 
 
-class Database:
+class JobDatabase:
     """The one session, which callers use in turn."""
 
     def __init__(self, where: PostgresSettings, secrets: Path) -> None:
@@ -45,35 +45,35 @@ class Database:
         """
         async with self._lock:
             try:
-                yield await self._connected()
+                yield await self._ensure_connection()
                 self._used = time.monotonic()
             except (psycopg.OperationalError, OSError) as error:
-                await self._drop()
-                raise Refusal(503, "PostgreSQL is not available.") from error
+                await self._drop_connection()
+                raise OperatorRefusal(503, "PostgreSQL is not available.") from error
 
     async def close(self) -> None:
         """End the session and the attempts to renew it."""
         if self._renewal is not None:
             self._renewal.cancel()
             await asyncio.gather(self._renewal, return_exceptions=True)
-        await self._drop()
+        await self._drop_connection()
 
-    async def _connected(self) -> Connection:
-        if self._connection is not None and not await self._answers(self._connection):
-            await self._drop()
+    async def _ensure_connection(self) -> Connection:
+        if self._connection is not None and not await self._is_answering(self._connection):
+            await self._drop_connection()
         if self._connection is None:
-            self._connection = await self._connect()
+            self._connection = await self._open_connection()
         if not self._schema:
             await jobtable.create_nonces(self._connection)
             self._schema = True
         return self._connection
 
-    async def _connect(self) -> Connection:
+    async def _open_connection(self) -> Connection:
         """Return a new session. Where that fails, a task goes on trying, and until it succeeds callers are
         refused at once: many that wait one after another for the same time-out would keep reads that need no
         PostgreSQL for minutes."""
         if self._renewal is not None and not self._renewal.done():
-            raise Refusal(503, "PostgreSQL is not available.")
+            raise OperatorRefusal(503, "PostgreSQL is not available.")
         try:
             return await self._open()
         except (psycopg.OperationalError, OSError):
@@ -99,7 +99,7 @@ class Database:
             raise
         return connection
 
-    async def _answers(self, connection: Connection) -> bool:
+    async def _is_answering(self, connection: Connection) -> bool:
         if connection.closed or time.monotonic() - self._used < IDLE_SECONDS:
             return not connection.closed
         with contextlib.suppress(psycopg.OperationalError, OSError):
@@ -107,7 +107,7 @@ class Database:
             return True
         return False
 
-    async def _drop(self) -> None:
+    async def _drop_connection(self) -> None:
         connection, self._connection, self._schema = self._connection, None, False
         if connection is not None:
             with contextlib.suppress(psycopg.Error, OSError):

@@ -10,7 +10,7 @@ from typing import Any
 from starlette.routing import Route
 
 
-def openapi(routes: Iterable[Route], version: str) -> dict[str, Any]:
+def describe_operator_api(routes: Iterable[Route], version: str) -> dict[str, Any]:
     """Return OpenAPI 3.1 with a path item for each route."""
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
@@ -29,7 +29,7 @@ def openapi(routes: Iterable[Route], version: str) -> dict[str, Any]:
     }
 
 
-def page(described: dict[str, Any]) -> str:
+def operator_api_page(described: dict[str, Any]) -> str:
     """Return the description as an HTML page for people, without a script from elsewhere."""
     rows = "".join(
         f"<tr><td>{html.escape(method.upper())}</td><td><code>{html.escape(path)}</code></td>"

@@ -10,7 +10,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 
-from c2d_box.operator_service.jobs import Jobs, is_of
+from c2d_box.operator_service.jobs import JobIndex, is_job_of
 from c2d_box.workflow import ocean_status
 from c2d_box.workflow.resource import WorkFlow
 
@@ -19,7 +19,7 @@ REMEMBERED = 1_000
 """Number of states of deleted jobs that are kept for a listener before they are forgotten."""
 
 
-async def stream(jobs: Jobs, provider: str | None) -> AsyncIterator[bytes]:
+async def stream_events(jobs: JobIndex, provider: str | None) -> AsyncIterator[bytes]:
     """Yield the current state of the Provider's jobs, then every change; comments in between show that the
     connection is alive. ``provider`` None: all jobs.
     """
@@ -28,21 +28,21 @@ async def stream(jobs: Jobs, provider: str | None) -> AsyncIterator[bytes]:
     news = asyncio.Event()
 
     def changed(workflow: WorkFlow) -> None:
-        if provider is not None and not is_of(workflow, provider):
+        if provider is not None and not is_job_of(workflow, provider):
             return
         state = (workflow.status.code, workflow.finished)
         if told.get(workflow.job) != state:
             told[workflow.job] = state
             pending[workflow.job] = workflow
             news.set()
-        if len(told) > REMEMBERED + jobs.count:
-            for job in [job for job in told if jobs.get(job) is None]:
+        if len(told) > REMEMBERED + jobs.job_count:
+            for job in [job for job in told if jobs.get_job(job) is None]:
                 del told[job]
 
-    end = jobs.listen(changed)
+    end = jobs.add_listener(changed)
     try:
         yield b": connected\n\n"
-        for workflow in jobs.all():
+        for workflow in jobs.all_jobs():
             changed(workflow)
         while True:
             while pending:

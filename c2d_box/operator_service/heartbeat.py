@@ -16,7 +16,7 @@ FRESH = 2.0
 """Seconds for which an answer of Kubernetes is used again."""
 
 
-class Heartbeat:
+class EngineHeartbeat:
     """Caches the renewal time of the engine's Lease."""
 
     def __init__(self, cluster: Cluster, clock: Callable[[], float] = time.monotonic) -> None:

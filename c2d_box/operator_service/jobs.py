@@ -12,8 +12,8 @@ from pydantic import ValidationError
 
 from c2d_box.kubernetes.informer import Informer
 from c2d_box.kubernetes.port import Object
-from c2d_box.operator_service.arguments import Refusal
-from c2d_box.operator_service.database import Database
+from c2d_box.operator_service.arguments import OperatorRefusal
+from c2d_box.operator_service.database import JobDatabase
 from c2d_box.workflow import jobtable, ocean_status, resource
 from c2d_box.workflow.resource import WorkFlow
 
@@ -23,7 +23,7 @@ LISTED = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class ListingPage:
     """One page of a list: at most ``limit`` jobs, accepted earlier than ``before`` (Unix seconds, the last
     entry's ``dateCreated``).
     """
@@ -32,7 +32,7 @@ class Page:
     before: float | None = None
 
     @classmethod
-    def read(cls, arguments: Mapping[str, Any]) -> Page:
+    def read_page(cls, arguments: Mapping[str, Any]) -> ListingPage:
         """Read the page from arguments. Raises Refusal."""
         try:
             limit, before = int(arguments.get("limit", LISTED)), arguments.get("before")
@@ -40,106 +40,110 @@ class Page:
             if moment is not None and not math.isfinite(moment):
                 raise ValueError
         except (TypeError, ValueError, OverflowError):
-            raise Refusal(400, '"limit" and "before" must be numbers') from None
+            raise OperatorRefusal(400, '"limit" and "before" must be numbers') from None
         if not 1 <= limit <= LISTED:
-            raise Refusal(400, f'"limit" must be between 1 and {LISTED}')
+            raise OperatorRefusal(400, f'"limit" must be between 1 and {LISTED}')
         return cls(limit, moment)
 
 
-class Jobs:
+class JobIndex:
     """The known jobs. While PostgreSQL is away, those in Kubernetes can still be found."""
 
-    def __init__(self, informer: Informer, database: Database) -> None:
+    def __init__(self, informer: Informer, database: JobDatabase) -> None:
         self._database = database
         self._jobs: dict[str, WorkFlow] = {}
         self._by_owner: dict[str, set[str]] = {}
         self._by_agreement: dict[str, set[str]] = {}
         self._listeners: set[Callable[[WorkFlow], None]] = set()
         self._informer = informer
-        informer.listen(self._changed)
+        informer.listen(self._note_change)
 
     @property
-    def ready(self) -> bool:
+    def is_ready(self) -> bool:
         return self._informer.is_current
 
     @property
-    def listed(self) -> bool:
+    def is_listed(self) -> bool:
         """True once all jobs were listed: before that, an unknown job may exist."""
         return self._informer.synced.is_set()
 
     @property
-    def count(self) -> int:
+    def job_count(self) -> int:
         return len(self._jobs)
 
-    def get(self, job: str) -> WorkFlow | None:
+    def get_job(self, job: str) -> WorkFlow | None:
         return self._jobs.get(job)
 
-    def put(self, body: Object) -> WorkFlow:
+    def put_job(self, body: Object) -> WorkFlow:
         """Take the answer of a write, so that the change is visible at once."""
         self._informer.put(body)
         return resource.parse_workflow(body)
 
-    def all(self) -> list[WorkFlow]:
+    def all_jobs(self) -> list[WorkFlow]:
         return list(self._jobs.values())
 
-    def unfinished(self, agreement: str | None = None) -> list[WorkFlow]:
-        chosen = self.all() if agreement is None else self._named(self._by_agreement.get(agreement, set()))
+    def unfinished_jobs(self, agreement: str | None = None) -> list[WorkFlow]:
+        chosen = (
+            self.all_jobs()
+            if agreement is None
+            else self._jobs_named(self._by_agreement.get(agreement, set()))
+        )
         return [job for job in chosen if not job.finished]
 
-    def running(self, environment: str) -> int:
+    def running_count(self, environment: str) -> int:
         return sum(
             1
             for job in self._jobs.values()
             if job.spec.environment == environment and job.at("admitted") and not job.finished
         )
 
-    async def find(
+    async def find_jobs(
         self,
         *,
         job: str | None,
         agreement: str | None,
         owner: str | None,
         provider: str | None = None,
-        page: Page = Page(),
+        page: ListingPage = ListingPage(),
     ) -> list[dict[str, Any]]:
         """Return status objects, newest first; filters are AND-ed, without one all jobs match. The letter
         case of ``owner`` and ``provider`` does not matter.
         """
         if job is not None:
-            candidates = self._named({job})
+            candidates = self._jobs_named({job})
         elif agreement is not None:
-            candidates = self._named(self._by_agreement.get(agreement, set()))
+            candidates = self._jobs_named(self._by_agreement.get(agreement, set()))
         elif owner is not None:
-            candidates = self._named(self._by_owner.get(owner.lower(), set()))
+            candidates = self._jobs_named(self._by_owner.get(owner.lower(), set()))
         else:
-            candidates = self.all()
+            candidates = self.all_jobs()
         present = [
             entry
             for entry in candidates
             if (agreement is None or entry.spec.agreement_id == agreement)
             and (owner is None or entry.spec.owner.lower() == owner.lower())
-            and (provider is None or is_of(entry, provider))
-            and (page.before is None or _accepted(entry) < page.before)
+            and (provider is None or is_job_of(entry, provider))
+            and (page.before is None or _accepted_time(entry) < page.before)
         ]
-        present.sort(key=_accepted, reverse=True)
+        present.sort(key=_accepted_time, reverse=True)
         found = [ocean_status.owner_status(entry) for entry in present[: page.limit]]
         if job in self._jobs:
             return found
         try:
-            found += await self._gone(job, agreement, owner, provider, page)
-        except Refusal:
+            found += await self._past_jobs(job, agreement, owner, provider, page)
+        except OperatorRefusal:
             if not found:  # "there is none" is not known without the history
                 raise
         found.sort(key=lambda entry: float(entry["dateCreated"] or 0), reverse=True)
         return found[: page.limit]
 
-    async def _gone(
+    async def _past_jobs(
         self,
         job: str | None,
         agreement: str | None,
         owner: str | None,
         provider: str | None,
-        page: Page,
+        page: ListingPage,
     ) -> list[dict[str, Any]]:
         """Return jobs that only the job table has; raises Refusal 503 while PostgreSQL is away."""
         async with self._database.session() as session:
@@ -154,19 +158,19 @@ class Jobs:
             )
         return [row for row in rows if row["jobId"] not in self._jobs]
 
-    def listen(self, listener: Callable[[WorkFlow], None]) -> Callable[[], None]:
+    def add_listener(self, listener: Callable[[WorkFlow], None]) -> Callable[[], None]:
         self._listeners.add(listener)
         return lambda: self._listeners.discard(listener)
 
-    def _named(self, names: set[str]) -> list[WorkFlow]:
+    def _jobs_named(self, names: set[str]) -> list[WorkFlow]:
         return [self._jobs[name] for name in names if name in self._jobs]
 
-    def _changed(self, body: Object, deleted: bool) -> None:
+    def _note_change(self, body: Object, deleted: bool) -> None:
         name = body["metadata"]["name"]
         known = self._jobs.pop(name, None)
         if known is not None:
-            _discard(self._by_owner, known.spec.owner.lower(), name)
-            _discard(self._by_agreement, known.spec.agreement_id, name)
+            _discard_name(self._by_owner, known.spec.owner.lower(), name)
+            _discard_name(self._by_agreement, known.spec.agreement_id, name)
         if deleted:
             return
         try:
@@ -181,12 +185,12 @@ class Jobs:
             listener(workflow)
 
 
-def is_of(workflow: WorkFlow, provider: str) -> bool:
+def is_job_of(workflow: WorkFlow, provider: str) -> bool:
     """Return whether this Provider has started the job."""
     return (workflow.spec.provider_address or "").lower() == provider.lower()
 
 
-def _discard(index: dict[str, set[str]], key: str, name: str) -> None:
+def _discard_name(index: dict[str, set[str]], key: str, name: str) -> None:
     """Remove a job from an index, and the key with its last job: keys of ended jobs would add up."""
     names = index.get(key, set())
     names.discard(name)
@@ -194,5 +198,5 @@ def _discard(index: dict[str, set[str]], key: str, name: str) -> None:
         index.pop(key, None)
 
 
-def _accepted(workflow: WorkFlow) -> float:
+def _accepted_time(workflow: WorkFlow) -> float:
     return workflow.at("accepted") or 0.0

@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 from c2d_box.kubernetes.port import Cluster, ClusterError, ObjectGone
-from c2d_box.operator_service.arguments import Refusal
-from c2d_box.operator_service.jobs import Jobs
-from c2d_box.operator_service.results import Results
+from c2d_box.operator_service.arguments import OperatorRefusal
+from c2d_box.operator_service.jobs import JobIndex
+from c2d_box.operator_service.results import StoredResults
 from c2d_box.workflow import names
 from c2d_box.workflow.loggate import LogGate
 from c2d_box.workflow.resource import WorkFlow
@@ -34,39 +34,41 @@ PAUSE = 0.2
 """Seconds between two checks for a log that has not begun."""
 
 
-class Logs:
+class JobLogs:
     """Opens a job's log as a stream, wherever it is at that moment."""
 
-    def __init__(self, cluster: Cluster, results: Results, jobs: Jobs, budget: int) -> None:
+    def __init__(self, cluster: Cluster, results: StoredResults, jobs: JobIndex, budget: int) -> None:
         self._cluster = cluster
         self._results = results
         self._jobs = jobs
         self._budget = budget
 
-    async def open(self, workflow: WorkFlow, component: str, *, follow: bool) -> AsyncIterator[bytes]:
+    async def open_log(self, workflow: WorkFlow, component: str, *, follow: bool) -> AsyncIterator[bytes]:
         """Return the log as far as it exists, ready to be streamed; raises Refusal where there is none (yet).
 
         With ``follow`` the stream waits for a log that has not begun, until the job is over.
         """
         if component not in _CONTAINERS:
-            raise Refusal(400, f'"component" must be one of {", ".join(sorted(_CONTAINERS))}')
-        source = await self._source(workflow, component, follow)
+            raise OperatorRefusal(400, f'"component" must be one of {", ".join(sorted(_CONTAINERS))}')
+        source = await self._log_source(workflow, component, follow)
         if source is None and follow and not workflow.finished:
-            source = self._awaited(workflow.job, component)
+            source = self._awaited_log(workflow.job, component)
         if source is None:
-            raise Refusal(404, f"There is no log of {component} of job {workflow.job} (yet).")
-        return _gated(source, self._budget)
+            raise OperatorRefusal(404, f"There is no log of {component} of job {workflow.job} (yet).")
+        return _gated_log(source, self._budget)
 
-    async def _source(self, workflow: WorkFlow, component: str, follow: bool) -> AsyncIterator[bytes] | None:
+    async def _log_source(
+        self, workflow: WorkFlow, component: str, follow: bool
+    ) -> AsyncIterator[bytes] | None:
         ruled = bool((workflow.stage.output or {}).get("disclosure"))
         live = None
         if not (ruled and component in _WITHHELD):
-            live = await self._live(workflow, component, follow)
-        return live or await self._stored(workflow, component)
+            live = await self._live_log(workflow, component, follow)
+        return live or await self._stored_log(workflow, component)
 
-    async def _awaited(self, job: str, component: str) -> AsyncIterator[bytes]:
-        while (workflow := self._jobs.get(job)) is not None:
-            source = await self._source(workflow, component, True)
+    async def _awaited_log(self, job: str, component: str) -> AsyncIterator[bytes]:
+        while (workflow := self._jobs.get_job(job)) is not None:
+            source = await self._log_source(workflow, component, True)
             if source is not None:
                 async for chunk in source:
                     yield chunk
@@ -75,7 +77,9 @@ class Logs:
                 return
             await asyncio.sleep(PAUSE)
 
-    async def _live(self, workflow: WorkFlow, component: str, follow: bool) -> AsyncIterator[bytes] | None:
+    async def _live_log(
+        self, workflow: WorkFlow, component: str, follow: bool
+    ) -> AsyncIterator[bytes] | None:
         """Open the pod's log; None where it has none. The first piece is fetched here, so that a missing log
         is known before the answer begins.
         """
@@ -92,28 +96,30 @@ class Logs:
             if error.status == 400:  # the container waits to be started
                 return None
             raise
-        return _joined(first, lines)
+        return _join_chunks(first, lines)
 
-    async def _stored(self, workflow: WorkFlow, component: str) -> AsyncIterator[bytes] | None:
+    async def _stored_log(self, workflow: WorkFlow, component: str) -> AsyncIterator[bytes] | None:
         kind = _STORED.get(component)
         found = next((entry for entry in workflow.status.results or () if entry.type == kind), None)
         if found is not None and found.encryption:
-            raise Refusal(409, f"The log of {component} is encrypted for its owner: get it as a result.")
-        return None if found is None else await self._results.content(workflow.job, found)
+            raise OperatorRefusal(
+                409, f"The log of {component} is encrypted for its owner: get it as a result."
+            )
+        return None if found is None else await self._results.result_content(workflow.job, found)
 
 
-def followed(arguments: Mapping[str, Any]) -> bool:
+def is_followed(arguments: Mapping[str, Any]) -> bool:
     """Return whether the caller also wants the lines that are still to come."""
     return str(arguments.get("follow", "")).lower() in ("1", "true", "yes")
 
 
-async def _joined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _join_chunks(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     yield first
     async for chunk in rest:
         yield chunk
 
 
-async def _gated(source: AsyncIterator[bytes], budget: int) -> AsyncIterator[bytes]:
+async def _gated_log(source: AsyncIterator[bytes], budget: int) -> AsyncIterator[bytes]:
     gate = LogGate(budget)
     try:
         async for chunk in source:
@@ -121,6 +127,6 @@ async def _gated(source: AsyncIterator[bytes], budget: int) -> AsyncIterator[byt
                 yield passed
             if gate.truncated:
                 break
-    except (ClusterError, Refusal):
+    except (ClusterError, OperatorRefusal):
         yield b"\n[log broke off]\n"
     yield gate.finish_log()

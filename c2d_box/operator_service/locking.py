@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterable
 
 from c2d_box.kubernetes.port import LEASES, AlreadyExists, Cluster, Object, ObjectGone, VersionConflict
-from c2d_box.operator_service.arguments import Refusal
+from c2d_box.operator_service.arguments import OperatorRefusal
 from c2d_box.workflow import leases, resource
 from c2d_box.workflow.resource import WORKFLOWS, WorkFlow
 
@@ -30,37 +30,37 @@ class OrderLocks:
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
 
-    async def take(self, keys: Iterable[str], job: str) -> None:
+    async def take_locks(self, keys: Iterable[str], job: str) -> None:
         """Take all locks, or none and raise Refusal. They are taken in sorted order, so that of two jobs that
         share several orders one gets them all.
         """
         taken: list[str] = []
         try:
             for key in sorted(keys):
-                if await self._take(key, job):
+                if await self._take_lock(key, job):
                     taken.append(key)
-        except Refusal:
-            await self.release(taken, job)
+        except OperatorRefusal:
+            await self.release_locks(taken, job)
             raise
 
-    async def hold(self, workflow: WorkFlow) -> None:
+    async def hold_locks(self, workflow: WorkFlow) -> None:
         """Prove that the job still has its locks now that its WorkFlow exists. Raises Refusal where another
         job has one; this one's WorkFlow is gone then."""
         keys = leases.order_keys(workflow.spec)
-        held = await asyncio.gather(*(self._hold(key, workflow.job) for key in keys))
+        held = await asyncio.gather(*(self._hold_lock(key, workflow.job) for key in keys))
         if all(held):
             return
         await self._cluster.delete(WORKFLOWS, workflow.name, uid=workflow.uid)
-        await self.release(keys, workflow.job)
-        raise Refusal(400, IN_USE)
+        await self.release_locks(keys, workflow.job)
+        raise OperatorRefusal(400, IN_USE)
 
-    async def release(self, keys: Iterable[str], job: str) -> None:
+    async def release_locks(self, keys: Iterable[str], job: str) -> None:
         for key in keys:
             lease = await self._cluster.get(LEASES, leases.order_lease_name(key))
             if lease is not None and leases.lease_holder(lease) == job:
                 await self._cluster.delete(LEASES, lease["metadata"]["name"], uid=lease["metadata"]["uid"])
 
-    async def _take(self, key: str, job: str) -> bool:
+    async def _take_lock(self, key: str, job: str) -> bool:
         """Take one lock. Return False where an earlier call for the same job has taken it; it is renewed
         then.
         """
@@ -74,22 +74,22 @@ class OrderLocks:
                 continue
             if leases.lease_holder(lease) == job:
                 fresh = time.time() < leases.renewed_at(lease) + leases.STALE_SECONDS / 2
-                if fresh or await self._patch(lease, leases.lease_renewal(time.time())):
+                if fresh or await self._patch_lease(lease, leases.lease_renewal(time.time())):
                     return False
                 continue
             if not await self._is_left_behind(lease):
                 break
-            mine = await self._patch(lease, leases.lease_takeover(job, time.time()))
+            mine = await self._patch_lease(lease, leases.lease_takeover(job, time.time()))
             if mine is None:
                 continue
             if not await self._is_over(leases.lease_holder(lease)):
-                await self._patch(mine, leases.lease_takeover(leases.lease_holder(lease), time.time()))
+                await self._patch_lease(mine, leases.lease_takeover(leases.lease_holder(lease), time.time()))
                 break
             # Made anew: the engine releases the locks of ended jobs by their uid.
             await self._cluster.delete(LEASES, mine["metadata"]["name"], uid=mine["metadata"]["uid"])
-        raise Refusal(400, IN_USE)
+        raise OperatorRefusal(400, IN_USE)
 
-    async def _hold(self, key: str, job: str) -> bool:
+    async def _hold_lock(self, key: str, job: str) -> bool:
         for _ in range(_ATTEMPTS):
             lease = await self._cluster.get(LEASES, leases.order_lease_name(key))
             if lease is not None:
@@ -101,7 +101,7 @@ class OrderLocks:
             return True
         return False
 
-    async def _patch(self, lease: Object, patch: Object) -> Object | None:
+    async def _patch_lease(self, lease: Object, patch: Object) -> Object | None:
         """Patch the version that was read; return None where the lease has changed or gone since."""
         metadata = {**patch.get("metadata", {}), "resourceVersion": lease["metadata"]["resourceVersion"]}
         try:

@@ -19,8 +19,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 
-from c2d_box.operator_service.arguments import Refusal
-from c2d_box.operator_service.database import Database
+from c2d_box.operator_service.arguments import OperatorRefusal
+from c2d_box.operator_service.database import JobDatabase
 from c2d_box.workflow.jobtable import Connection
 
 WINDOW = 4096
@@ -48,57 +48,57 @@ AND nonce <= (SELECT floor FROM nonce_floors WHERE nonce_floors.provider = nonce
 
 
 @dataclass(slots=True)
-class _Asked:
+class _AskedNonce:
     caller: str
     nonce: Decimal
     answer: asyncio.Future[bool]
 
     @property
-    def key(self) -> tuple[str, Decimal]:
+    def nonce_key(self) -> tuple[str, Decimal]:
         return self.caller, self.nonce
 
 
-class Nonces:
+class UsedNonces:
     """Accepts each value of a caller once; values that come together share one statement."""
 
-    def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, database: JobDatabase, clock: Callable[[], float] = time.time) -> None:
         self._database = database
         self._clock = clock
         self._recent: dict[tuple[str, Decimal], float] = {}
-        self._owed: list[_Asked] = []
-        self._waiting: list[_Asked] = []
+        self._owed: list[_AskedNonce] = []
+        self._waiting: list[_AskedNonce] = []
         self._writing: asyncio.Task[None] | None = None
         self._taken: dict[str, int] = {}
 
-    async def take(self, caller: str, nonce: Decimal, *, is_read: bool = False) -> None:
+    async def take_nonce(self, caller: str, nonce: Decimal, *, is_read: bool = False) -> None:
         """Use up ``nonce``; ``is_read`` says that the request changes nothing.
 
         Raises Refusal 400 for a value that was seen before or is below the window, 503 where PostgreSQL is
         away and the request cannot be answered without it.
         """
-        asked = _Asked(caller.lower(), nonce, asyncio.get_running_loop().create_future())
-        if asked.key in self._recent:
-            raise _used(nonce)
+        asked = _AskedNonce(caller.lower(), nonce, asyncio.get_running_loop().create_future())
+        if asked.nonce_key in self._recent:
+            raise _used_refusal(nonce)
         self._waiting.append(asked)
         if self._writing is None:
             self._writing = asyncio.create_task(self._write_all(), name="nonces")
         try:
             is_fresh = await asked.answer
-        except Refusal:
+        except OperatorRefusal:
             if not is_read or not self._is_recent(nonce) or len(self._owed) >= OWED:
                 raise
-            is_fresh = asked.key not in self._recent
+            is_fresh = asked.nonce_key not in self._recent
             self._owed += [asked] if is_fresh else []
         if not is_fresh:
-            raise _used(nonce)
-        self._remember(asked)
+            raise _used_refusal(nonce)
+        self._remember_nonce(asked)
 
     def _is_recent(self, nonce: Decimal) -> bool:
         return abs(self._clock() - seconds_of(nonce)) <= RECENT_SECONDS
 
-    def _remember(self, asked: _Asked) -> None:
+    def _remember_nonce(self, asked: _AskedNonce) -> None:
         now = self._clock()
-        self._recent[asked.key] = now
+        self._recent[asked.nonce_key] = now
         while self._recent:
             oldest = next(iter(self._recent))
             if now - self._recent[oldest] <= 2 * RECENT_SECONDS + 1:
@@ -109,16 +109,16 @@ class Nonces:
         try:
             while self._waiting:
                 batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
-                await self._write(batch)
+                await self._write_batch(batch)
         finally:
             self._writing = None
 
-    async def _write(self, batch: list[_Asked]) -> None:
+    async def _write_batch(self, batch: list[_AskedNonce]) -> None:
         try:
             async with self._database.session() as session:
-                await self._settle(session)
-                fresh = await _insert(session, batch)
-                await self._prune(session, batch)
+                await self._settle_owed(session)
+                fresh = await _insert_nonces(session, batch)
+                await self._prune_nonces(session, batch)
         except Exception as problem:
             for asked in batch:
                 if not asked.answer.done():
@@ -130,14 +130,14 @@ class Nonces:
             if not asked.answer.done():
                 asked.answer.set_result(good)
 
-    async def _settle(self, session: Connection) -> None:
+    async def _settle_owed(self, session: Connection) -> None:
         """Write the values that were accepted while PostgreSQL was away, before any other is accepted."""
         while self._owed:
             part = self._owed[:BATCH]
-            await _insert(session, part)
+            await _insert_nonces(session, part)
             del self._owed[: len(part)]
 
-    async def _prune(self, session: Connection, batch: list[_Asked]) -> None:
+    async def _prune_nonces(self, session: Connection, batch: list[_AskedNonce]) -> None:
         """Prune old values. The floor is raised first: a value below it is refused before its row is gone."""
         for asked in batch:
             self._taken[asked.caller] = self._taken.get(asked.caller, 0) + 1
@@ -146,7 +146,7 @@ class Nonces:
                 await session.execute(_PRUNE, (asked.caller,))
 
 
-async def _insert(session: Connection, batch: list[_Asked]) -> set[tuple[str, Decimal]]:
+async def _insert_nonces(session: Connection, batch: list[_AskedNonce]) -> set[tuple[str, Decimal]]:
     """Insert the values; return those that were new."""
     values = ([asked.caller for asked in batch], [asked.nonce for asked in batch])
     found = await (await session.execute(_TAKE, values)).fetchall()
@@ -161,16 +161,16 @@ def seconds_of(nonce: Decimal) -> float:
     return value
 
 
-def _used(nonce: Decimal) -> Refusal:
-    return Refusal(400, f"Nonce {nonce} was used before or is too old.")
+def _used_refusal(nonce: Decimal) -> OperatorRefusal:
+    return OperatorRefusal(400, f"Nonce {nonce} was used before or is too old.")
 
 
-def parse(value: object) -> Decimal:
+def parse_nonce(value: object) -> Decimal:
     """Seconds, milliseconds or nanoseconds, with or without fraction, as number or text; raises Refusal."""
     try:
         nonce = Decimal(str(value).strip())
     except InvalidOperation:
-        raise Refusal(400, "Nonce is not a number.") from None
+        raise OperatorRefusal(400, "Nonce is not a number.") from None
     if not nonce.is_finite() or not 0 <= nonce < _LARGEST or len(str(value)) > 60:
-        raise Refusal(400, "Nonce is not a number.")
+        raise OperatorRefusal(400, "Nonce is not a number.")
     return nonce

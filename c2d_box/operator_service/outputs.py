@@ -12,14 +12,14 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from c2d_box.assets import ecies
-from c2d_box.assets.disclosure import Rules
-from c2d_box.operator_service.arguments import Refusal
+from c2d_box.assets.disclosure import DisclosureRules
+from c2d_box.operator_service.arguments import OperatorRefusal
 
 _Text = Annotated[str, StringConstraints(max_length=2000)]
 _Word = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 
 
-class Publish(BaseModel):
+class PublishSection(BaseModel):
     """An asset of the owner's on the chain. ``free``: whoever asks gets a datatoken; else the owner mints."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -31,25 +31,27 @@ class Publish(BaseModel):
     free: bool = False
 
 
-class Output(BaseModel):
+class OutputSection(BaseModel):
     """The keys of ``output`` that mean something here; other keys are ignored."""
 
     model_config = ConfigDict(extra="ignore", strict=True)
 
-    publish: Publish | None = None
+    publish: PublishSection | None = None
     encrypt: Annotated[str, AfterValidator(ecies.public_key)] | None = None
-    disclosure: Rules | Annotated[list[Rules], Field(min_length=1, max_length=100)] | None = None
+    disclosure: (
+        DisclosureRules | Annotated[list[DisclosureRules], Field(min_length=1, max_length=100)] | None
+    ) = None
 
 
-def read(given: Any, *, sealed_only: bool = False) -> dict[str, Any]:
+def read_output(given: Any, *, sealed_only: bool = False) -> dict[str, Any]:
     """Return the section for the WorkFlow; raises Refusal. ``sealed_only``: the store requires encryption."""
     try:
-        found = Output.model_validate(dict(given) if isinstance(given, Mapping) else {})
+        found = OutputSection.model_validate(dict(given) if isinstance(given, Mapping) else {})
     except ValidationError as problem:
         where = ".".join(str(part) for part in problem.errors()[0]["loc"])
-        raise Refusal(400, f"The output section is not valid: {where}") from None
+        raise OperatorRefusal(400, f"The output section is not valid: {where}") from None
     if sealed_only and found.encrypt is None:
-        raise Refusal(400, "Results leave this operator encrypted only: output.encrypt is missing.")
+        raise OperatorRefusal(400, "Results leave this operator encrypted only: output.encrypt is missing.")
     if found.encrypt is not None and found.publish is not None:
-        raise Refusal(400, "Results that are encrypted for one reader cannot become an asset.")
+        raise OperatorRefusal(400, "Results that are encrypted for one reader cannot become an asset.")
     return found.model_dump(by_alias=True, exclude_none=True)

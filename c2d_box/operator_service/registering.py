@@ -16,10 +16,10 @@ from typing import Any
 from c2d_box import limits
 from c2d_box.kubernetes.port import SECRETS, AlreadyExists, Cluster, ClusterError, Object
 from c2d_box.operator_service import outputs
-from c2d_box.operator_service.arguments import Arguments, Refusal, require
-from c2d_box.operator_service.jobs import Jobs, is_of
+from c2d_box.operator_service.arguments import Arguments, OperatorRefusal, require_arguments
+from c2d_box.operator_service.jobs import JobIndex, is_job_of
 from c2d_box.operator_service.locking import IN_USE, OrderLocks
-from c2d_box.operator_service.settings import Settings
+from c2d_box.operator_service.settings import OperatorSettings
 from c2d_box.workflow import leases, names, ocean_status, resource
 from c2d_box.workflow.resource import WORKFLOWS, WorkFlow
 
@@ -33,79 +33,83 @@ _MOST_ORDERS, _ORDER_LENGTH = 256, 255
 Authenticate = Callable[[], Awaitable[str]]
 
 
-class Registrar:
+class JobRegistrar:
     """Registers jobs; a repeated call with the same ``jobId`` continues or returns the same job."""
 
-    def __init__(self, settings: Settings, cluster: Cluster, jobs: Jobs) -> None:
+    def __init__(self, settings: OperatorSettings, cluster: Cluster, jobs: JobIndex) -> None:
         self._settings = settings
         self._cluster = cluster
         self._jobs = jobs
         self._locks = OrderLocks(cluster)
 
-    async def register(self, arguments: Arguments, authenticate: Authenticate) -> list[dict[str, Any]]:
+    async def register_job(self, arguments: Arguments, authenticate: Authenticate) -> list[dict[str, Any]]:
         """Return the status of the new job, or of the one an earlier call with this ``jobId`` has made."""
-        require(arguments, _REQUIRED, _CALL)
+        require_arguments(arguments, _REQUIRED, _CALL)
         workflow = arguments["workflow"]
         if not workflow or not isinstance(workflow, dict):
-            raise Refusal(400, "`workflow` is required in the payload and must include workflow stages")
+            raise OperatorRefusal(
+                400, "`workflow` is required in the payload and must include workflow stages"
+            )
         job = _job_id(arguments)
         agreement, owner = str(arguments["agreementId"]), str(arguments["owner"])
         provider = await authenticate()  # before anything is said of other jobs
-        if any(other.job != job for other in self._jobs.unfinished(agreement)):
-            raise Refusal(400, IN_USE)
+        if any(other.job != job for other in self._jobs.unfinished_jobs(agreement)):
+            raise OperatorRefusal(400, IN_USE)
         self._check_environment(arguments)
-        spec = _spec(arguments, workflow, job, provider, self._settings.result_store.require_encryption)
-        existing = await self._existing(job)
+        spec = _workflow_spec(
+            arguments, workflow, job, provider, self._settings.result_store.require_encryption
+        )
+        existing = await self._existing_job(job)
         if existing is None:
-            existing = await self._locked(resource.JobSpec.model_validate(spec), job, spec)
-        foreign = self._settings.signature_required and not is_of(existing, provider)
+            existing = await self._create_locked(resource.JobSpec.model_validate(spec), job, spec)
+        foreign = self._settings.signature_required and not is_job_of(existing, provider)
         if foreign or existing.spec.agreement_id != agreement or existing.spec.owner.lower() != owner.lower():
-            raise Refusal(400, "`jobId` already in use for other job.")
+            raise OperatorRefusal(400, "`jobId` already in use for other job.")
         if existing.at("created") is None and not existing.finished:  # later on nobody would read them
-            await self._locks.hold(existing)
-            await self._grant(existing, arguments.get("grants") or {})
+            await self._locks.hold_locks(existing)
+            await self._create_grants(existing, arguments.get("grants") or {})
         return [ocean_status.owner_status(existing)]
 
     def _check_environment(self, arguments: Arguments) -> None:
-        environment = self._settings.environment(arguments["environment"])
+        environment = self._settings.find_environment(arguments["environment"])
         chain = arguments.get("chainId")
         right = chain is None or str(chain) == str(self._settings.chain_id)
         if environment is None or not right or not environment.takes_chain(self._settings.chain_id):
-            raise Refusal(400, "Environment invalid or does not exist")
+            raise OperatorRefusal(400, "Environment invalid or does not exist")
 
-    async def _existing(self, job: str) -> WorkFlow | None:
-        known = self._jobs.get(job)
+    async def _existing_job(self, job: str) -> WorkFlow | None:
+        known = self._jobs.get_job(job)
         if known is not None:
             return known
         body = await self._cluster.get(WORKFLOWS, job)
-        return None if body is None else self._jobs.put(body)
+        return None if body is None else self._jobs.put_job(body)
 
-    async def _locked(self, read: resource.JobSpec, job: str, spec: Object) -> WorkFlow:
+    async def _create_locked(self, read: resource.JobSpec, job: str, spec: Object) -> WorkFlow:
         """The job's WorkFlow, once all its orders are locked; no lock of ours is left where it comes to
         none."""
         keys = leases.order_keys(read)
-        await self._locks.take(keys, job)
+        await self._locks.take_locks(keys, job)
         try:
-            return await self._create(job, spec)
-        except Refusal:
-            await self._locks.release(keys, job)
+            return await self._create_workflow(job, spec)
+        except OperatorRefusal:
+            await self._locks.release_locks(keys, job)
             raise
 
-    async def _create(self, job: str, spec: Object) -> WorkFlow:
+    async def _create_workflow(self, job: str, spec: Object) -> WorkFlow:
         body = resource.build_workflow(job, spec, time.time())
         try:
-            return self._jobs.put(await self._cluster.create(WORKFLOWS, body))
+            return self._jobs.put_job(await self._cluster.create(WORKFLOWS, body))
         except AlreadyExists:
             found = await self._cluster.get(WORKFLOWS, job)
             if found is None:
-                raise Refusal(503, "The job was deleted while it was created.") from None
-            return self._jobs.put(found)
+                raise OperatorRefusal(503, "The job was deleted while it was created.") from None
+            return self._jobs.put_job(found)
         except ClusterError as error:
             if error.status in (400, 413, 422):
-                raise Refusal(400, f"The workflow is not valid: {error.message[:500]}") from error
+                raise OperatorRefusal(400, f"The workflow is not valid: {error.message[:500]}") from error
             raise
 
-    async def _grant(self, workflow: WorkFlow, grants: Object) -> None:
+    async def _create_grants(self, workflow: WorkFlow, grants: Object) -> None:
         body = {
             "apiVersion": "v1",
             "kind": "Secret",
@@ -129,69 +133,71 @@ def _job_id(arguments: Arguments) -> str:
     if job is None:
         return uuid.uuid4().hex
     if not isinstance(job, str) or not _JOB_ID.match(job):
-        raise Refusal(400, '"jobId" must be 32 hexadecimal digits')
+        raise OperatorRefusal(400, '"jobId" must be 32 hexadecimal digits')
     return job
 
 
-def _spec(arguments: Arguments, workflow: Object, job: str, provider: str, sealed_only: bool) -> Object:
+def _workflow_spec(
+    arguments: Arguments, workflow: Object, job: str, provider: str, sealed_only: bool
+) -> Object:
     """Build the spec key by key, so that no address, header or credential of the payload ends in the
     WorkFlow.
     """
     stages = workflow.get("stages")
     if not stages or not isinstance(stages, list):
-        raise Refusal(400, "Missing stages")
+        raise OperatorRefusal(400, "Missing stages")
     if len(stages) > 1:
-        raise Refusal(400, "Multiple stages are not supported yet")
+        raise OperatorRefusal(400, "Multiple stages are not supported yet")
     stage = stages[0] if isinstance(stages[0], dict) else {}
     for key in _STAGE:
         if key not in stage:
-            raise Refusal(400, f"Missing {key} in stage 0")
+            raise OperatorRefusal(400, f"Missing {key} in stage 0")
     spec = {
         "jobId": job,
         "owner": str(arguments["owner"]),
         "agreementId": str(arguments["agreementId"]),
-        "orders": _orders(arguments.get("orders")),
+        "orders": _read_orders(arguments.get("orders")),
         "environment": arguments["environment"],
-        "chainId": _number(arguments, "chainId"),
+        "chainId": _read_number(arguments, "chainId"),
         "providerAddress": provider,
-        "maxtime": _number(arguments, "maxtime"),
-        "validUntil": _number(arguments, "validUntil"),
+        "maxtime": _read_number(arguments, "maxtime"),
+        "validUntil": _read_number(arguments, "validUntil"),
         "stages": [
             {
                 "index": 0,
-                "input": _inputs(stage["input"], arguments.get("grants")),
-                "algorithm": _algorithm(stage["algorithm"]),
-                "compute": _verdict(stage["compute"]),
-                "output": outputs.read(stage["output"], sealed_only=sealed_only),
+                "input": _read_inputs(stage["input"], arguments.get("grants")),
+                "algorithm": _read_algorithm(stage["algorithm"]),
+                "compute": _permission_verdict(stage["compute"]),
+                "output": outputs.read_output(stage["output"], sealed_only=sealed_only),
             }
         ],
     }
     spec = {key: value for key, value in spec.items() if value is not None}
     if limits.stored_bytes(spec) > limits.SPEC_BYTES:
-        raise Refusal(400, "The workflow is too big.")
+        raise OperatorRefusal(400, "The workflow is too big.")
     return spec
 
 
-def _orders(given: Any) -> list[str] | None:
+def _read_orders(given: Any) -> list[str] | None:
     if given is None:
         return None
     if not isinstance(given, list) or not given or len(given) > _MOST_ORDERS:
-        raise Refusal(400, '"orders" must be a list')
+        raise OperatorRefusal(400, '"orders" must be a list')
     if not all(isinstance(key, str) and 0 < len(key) <= _ORDER_LENGTH for key in given):
-        raise Refusal(400, '"orders" must hold texts')
+        raise OperatorRefusal(400, '"orders" must hold texts')
     return sorted({key.lower() for key in given})
 
 
-def _inputs(entries: Any, grants: Any) -> list[Object]:
+def _read_inputs(entries: Any, grants: Any) -> list[Object]:
     if not isinstance(entries, list) or not all(
         isinstance(entry, dict) and isinstance(entry.get("id"), str) for entry in entries
     ):
-        raise Refusal(400, "Missing input in stage 0")
+        raise OperatorRefusal(400, "Missing input in stage 0")
     granted = (grants.get("inputs") if isinstance(grants, dict) else None) or []
     if not isinstance(granted, list) or not all(_is_grant(entry) for entry in granted):
-        raise Refusal(400, '"grants" must hold one entry for each input, each with its list of files')
+        raise OperatorRefusal(400, '"grants" must hold one entry for each input, each with its list of files')
     if [entry["id"] for entry in entries] != [entry.get("did") for entry in granted]:
-        raise Refusal(400, '"grants" must hold one entry for each input, in the same order')
+        raise OperatorRefusal(400, '"grants" must hold one entry for each input, in the same order')
     found = []
     for index, (entry, grant) in enumerate(zip(entries, granted, strict=True)):
         remote = entry.get("remote") if isinstance(entry.get("remote"), dict) else {}
@@ -205,12 +211,12 @@ def _is_grant(entry: Any) -> bool:
     return isinstance(entry, dict) and isinstance(entry.get("files") or [], list)
 
 
-def _algorithm(given: Any) -> Object:
+def _read_algorithm(given: Any) -> Object:
     container = given.get("container") if isinstance(given, dict) else None
     if not isinstance(container, dict):
-        raise Refusal(400, "Missing algorithm in stage 0")
+        raise OperatorRefusal(400, "Missing algorithm in stage 0")
     if not isinstance(given.get("rawcode") or "", str):
-        raise Refusal(400, "The algorithm's rawcode must be a text")
+        raise OperatorRefusal(400, "The algorithm's rawcode must be a text")
     algorithm: Object = {
         "rawcode": given.get("rawcode") or "",
         "container": {
@@ -228,20 +234,20 @@ def _algorithm(given: Any) -> Object:
     return algorithm
 
 
-def _verdict(compute: Any) -> Object:
+def _permission_verdict(compute: Any) -> Object:
     """Return the Provider's reasons, for the evidence; the environment decides all else of the section."""
     section = compute if isinstance(compute, dict) else {}
     if section.get("networkAccess"):  # to run it without would break what was agreed
-        raise Refusal(400, "Network access is not offered by this environment")
+        raise OperatorRefusal(400, "Network access is not offered by this environment")
     found = section.get("permissions")
     return {"permissions": found} if isinstance(found, dict) else {}
 
 
-def _number(arguments: Arguments, key: str) -> int | None:
+def _read_number(arguments: Arguments, key: str) -> int | None:
     value = arguments.get(key)
     if value is None or value == "":
         return None
     try:
         return int(float(value))
     except (TypeError, ValueError, OverflowError):
-        raise Refusal(400, f'"{key}" must be a number') from None
+        raise OperatorRefusal(400, f'"{key}" must be a number') from None

@@ -14,12 +14,12 @@ import httpx
 from starlette.background import BackgroundTask
 from starlette.responses import StreamingResponse
 
-from c2d_box.assets.filenames import disposition
+from c2d_box.assets.filenames import content_disposition
 from c2d_box.assets.results import content_path, object_key
-from c2d_box.operator_service.arguments import Refusal
-from c2d_box.operator_service.settings import Settings
+from c2d_box.operator_service.arguments import OperatorRefusal
+from c2d_box.operator_service.settings import OperatorSettings
 from c2d_box.storage.s3_client import S3Endpoint
-from c2d_box.storage.sigv4 import Credentials
+from c2d_box.storage.sigv4 import S3Credentials
 from c2d_box.workflow.resource import JobResult
 from c2d_box.workflow.result_store import IpfsStore, S3Store
 
@@ -27,10 +27,10 @@ _GOOD = frozenset({200, 206, 416})
 _PASSED = ("content-length", "content-range", "accept-ranges", "etag")
 
 
-class Results:
+class StoredResults:
     """Reads results from the store with the operator's own keys."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: OperatorSettings) -> None:
         self._store = settings.result_store
         self._secrets = settings.secrets_dir
         self._client = httpx.AsyncClient(
@@ -40,21 +40,21 @@ class Results:
     async def close(self) -> None:
         await self._client.aclose()
 
-    async def stream(self, job: str, result: JobResult, wanted: str | None) -> StreamingResponse:
+    async def stream_result(self, job: str, result: JobResult, wanted: str | None) -> StreamingResponse:
         """Return a result as a response; ``wanted`` is the caller's Range header."""
-        response = await self.open(job, result, wanted)
+        response = await self.open_result(job, result, wanted)
         headers = {key: response.headers[key] for key in _PASSED if key in response.headers}
         return StreamingResponse(
             response.aiter_raw(),
             response.status_code,
-            {**headers, **_disposition(result.filename)},
+            {**headers, **_disposition_headers(result.filename)},
             media_type=_media_type(result.filename, response.headers),
             background=BackgroundTask(response.aclose),
         )
 
-    async def open(self, job: str, result: JobResult, wanted: str | None = None) -> httpx.Response:
+    async def open_result(self, job: str, result: JobResult, wanted: str | None = None) -> httpx.Response:
         """Open a result. Raises Refusal where the store cannot be reached, does not have it, or fails."""
-        url, headers = self._address(job, result)
+        url, headers = self._result_address(job, result)
         if wanted:
             headers["Range"] = wanted
         try:
@@ -62,17 +62,17 @@ class Results:
             response = await self._client.send(request, stream=True)
         except httpx.HTTPError as error:
             text = f"Error getResult: the result store cannot be reached ({type(error).__name__})"
-            raise Refusal(503, text) from error
+            raise OperatorRefusal(503, text) from error
         if response.status_code in _GOOD:
             return response
         await response.aclose()
         if response.status_code == 404:
-            raise Refusal(404, "Error getResult: the result store has it no more")
-        raise Refusal(503, f"Error getResult: the result store answered {response.status_code}")
+            raise OperatorRefusal(404, "Error getResult: the result store has it no more")
+        raise OperatorRefusal(503, f"Error getResult: the result store answered {response.status_code}")
 
-    async def content(self, job: str, result: JobResult) -> AsyncIterator[bytes]:
+    async def result_content(self, job: str, result: JobResult) -> AsyncIterator[bytes]:
         """Return the whole content as a stream; raises Refusal before the first byte."""
-        response = await self.open(job, result)
+        response = await self.open_result(job, result)
 
         async def pieces() -> AsyncIterator[bytes]:
             try:
@@ -83,7 +83,7 @@ class Results:
 
         return pieces()
 
-    def _address(self, job: str, result: JobResult) -> tuple[str, dict[str, str]]:
+    def _result_address(self, job: str, result: JobResult) -> tuple[str, dict[str, str]]:
         headers = {"Accept-Encoding": "identity"}
         store = self._store
         if isinstance(store, IpfsStore):
@@ -95,25 +95,25 @@ class Results:
             if key is not None:
                 request = self._endpoint(store).sign("GET", store.bucket, key)
                 return request.url, {**headers, **request.headers}
-        raise Refusal(404, "This result is in a store that is not configured any more.")
+        raise OperatorRefusal(404, "This result is in a store that is not configured any more.")
 
     def _endpoint(self, store: S3Store) -> S3Endpoint:
         access, secret = (
             (self._secrets / f"s3-{part}-key").read_text().strip() for part in ("access", "secret")
         )
-        return S3Endpoint(store.endpoint, Credentials(access, secret, store.region))
+        return S3Endpoint(store.endpoint, S3Credentials(access, secret, store.region))
 
 
 def _media_type(filename: str, upstream: Mapping[str, str]) -> str:
     return mimetypes.guess_type(filename)[0] or upstream.get("content-type") or "application/octet-stream"
 
 
-def _disposition(filename: str) -> dict[str, str]:
+def _disposition_headers(filename: str) -> dict[str, str]:
     """Return headers with the last part of the name, with an extension and harmless in a header."""
     name = unquote(filename).rsplit("/", 1)[-1]
     if "." not in name:
         name += ".bin"
     return {
-        "Content-Disposition": disposition(name),
+        "Content-Disposition": content_disposition(name),
         "Access-Control-Expose-Headers": "Content-Disposition",
     }

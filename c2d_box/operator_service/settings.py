@@ -15,20 +15,20 @@ from c2d_box.workflow.names import JOBS_NAMESPACE
 from c2d_box.workflow.result_store import IpfsStore, S3Store
 
 
-class Listen(ListenSection):
+class OperatorListen(ListenSection):
     port: int = 8050
 
 
-class Compat(SettingsSection):
+class OperatorCompat(SettingsSection):
     """``bareSignatures``: take the original's signatures, which cover neither method, path nor body."""
 
     bare_signatures: bool = False
 
 
-class Settings(SettingsSection):
+class OperatorSettings(SettingsSection):
     """The whole configuration of operator-service."""
 
-    listen: Listen = Listen()
+    listen: OperatorListen = OperatorListen()
     namespace: str = JOBS_NAMESPACE
     postgres: PostgresSettings
     signature_required: bool = True
@@ -38,11 +38,11 @@ class Settings(SettingsSection):
     chain_id: int = LOCAL_CHAIN_ID
     address: str | None = None
     """Echoed by ``GET /``, for information only."""
-    compat: Compat = Compat()
+    compat: OperatorCompat = OperatorCompat()
     log_bytes: int = 10 << 20
     """Most bytes of one answer with live logs."""
     body_bytes: int = 2 << 20
     secrets_dir: Path = Path("/etc/c2d/secrets")
 
-    def environment(self, name: object) -> Environment | None:
+    def find_environment(self, name: object) -> Environment | None:
         return next((entry for entry in self.environments if entry.id == name), None)

@@ -24,14 +24,14 @@ _PAUSE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Alive:
+class AliveAddresses:
     """The addresses known to be alive: ``ip:port`` that took a connection at ``at`` (Unix seconds)."""
 
     at: float
     addresses: tuple[str, ...]
 
 
-def dial(urls: Iterable[str], patience_seconds: float) -> Alive:
+def dial_hosts(urls: Iterable[str], patience_seconds: float) -> AliveAddresses:
     """Connect to the host of each URL, again and again until one answered or the time is over."""
     deadline = time.monotonic() + patience_seconds
     found: list[str] = []
@@ -39,33 +39,35 @@ def dial(urls: Iterable[str], patience_seconds: float) -> Alive:
     while not found:
         for parts in wanted:
             with contextlib.suppress(OSError):
-                found.append(_address(parts.hostname or "", parts.port or _default(parts.scheme)))
+                found.append(
+                    _connected_address(parts.hostname or "", parts.port or _default_port(parts.scheme))
+                )
         if found or time.monotonic() >= deadline:
             break
         time.sleep(_PAUSE)
-    return Alive(time.time(), tuple(dict.fromkeys(found)))
+    return AliveAddresses(time.time(), tuple(dict.fromkeys(found)))
 
 
-def write(path: Path, alive: Alive) -> None:
+def write_alive(path: Path, alive: AliveAddresses) -> None:
     """Write the control to ``path``, whole or not at all."""
     replace_file(path, json.dumps({"at": alive.at, "addresses": alive.addresses}))
 
 
-def read(path: Path) -> Alive | None:
+def read_alive(path: Path) -> AliveAddresses | None:
     """Read the control; None where there is none, or where the file cannot be one."""
     try:
         found = json.loads(path.read_text())
-        alive = Alive(float(found["at"]), tuple(str(entry) for entry in found["addresses"]))
+        alive = AliveAddresses(float(found["at"]), tuple(str(entry) for entry in found["addresses"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return alive if alive.addresses and math.isfinite(alive.at) else None
 
 
-def _address(host: str, port: int) -> str:
+def _connected_address(host: str, port: int) -> str:
     with socket.create_connection((host, port), CONNECT_SECONDS) as connected:
         address, reached, *_ = connected.getpeername()
     return f"[{address}]:{reached}" if ":" in address else f"{address}:{reached}"
 
 
-def _default(scheme: str) -> int:
+def _default_port(scheme: str) -> int:
     return 443 if scheme == "https" else 80

@@ -30,7 +30,7 @@ class GivenUp(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Engine:
+class EngineClient:
     """The engine as one stage of one job calls it. ``deadline`` is on the clock of :func:`time.monotonic`."""
 
     url: str
@@ -39,25 +39,25 @@ class Engine:
     token: str
     deadline: float
 
-    def report(self, body: dict[str, Any]) -> dict[str, Any]:
+    def send_report(self, body: dict[str, Any]) -> dict[str, Any]:
         """Send a report; return the engine's answer once it is recorded. Safe to repeat. Raises GivenUp."""
         return self._until_answered("POST", "report", body, wait=20.0)
 
-    def go_ahead(self) -> dict[str, Any]:
+    def await_go_ahead(self) -> dict[str, Any]:
         """Wait for the mandate, by long polls that the engine answers as soon as it can."""
         return self._until_answered("GET", "go-ahead", None, wait=60.0)
 
-    def ask(self, what: str, body: dict[str, Any] | bytes) -> dict[str, Any]:
+    def post_request(self, what: str, body: dict[str, Any] | bytes) -> dict[str, Any]:
         """Post a request of this stage's own until it is answered; bytes are sent as they are. Raises
         GivenUp."""
         return self._until_answered("POST", what, body, wait=60.0)
 
-    def address(self, what: str) -> str:
+    def stage_url(self, what: str) -> str:
         """Return the URL of ``what`` of this stage, for a client of its own."""
         return f"{self.url}/v1/jobs/{self.job}/{self.stage}/{what}"
 
     @property
-    def authorization(self) -> dict[str, str]:
+    def authorization_header(self) -> dict[str, str]:
         return {"Authorization": f"Bearer {self.token}"}
 
     def _until_answered(
@@ -66,7 +66,7 @@ class Engine:
         backoff, last = Backoff(0.05, 2.0, 1.6), "nothing was tried"
         while time.monotonic() < self.deadline:
             try:
-                status, answer = self._call(method, what, body, wait)
+                status, answer = self._send_request(method, what, body, wait)
             except (OSError, http.client.HTTPException, ValueError) as error:
                 status, last = 503, f"the engine could not be reached ({type(error).__name__})"
             if status == 200:
@@ -78,7 +78,7 @@ class Engine:
             time.sleep(backoff.next_pause())
         raise GivenUp(f"time is up: {last}")
 
-    def _call(
+    def _send_request(
         self, method: str, what: str, body: dict[str, Any] | bytes | None, wait: float
     ) -> tuple[int, dict[str, Any]]:
         parts = urlsplit(self.url)
@@ -87,8 +87,8 @@ class Engine:
             connection.request(
                 method,
                 f"/v1/jobs/{self.job}/{self.stage}/{what}",
-                body=_encoded(body) if isinstance(body, dict) else body,
-                headers={**self.authorization, "Content-Type": "application/json"},
+                body=_encode_body(body) if isinstance(body, dict) else body,
+                headers={**self.authorization_header, "Content-Type": "application/json"},
             )
             response = connection.getresponse()
             data = response.read(limits.REPORT_BYTES)
@@ -98,14 +98,14 @@ class Engine:
             connection.close()
 
 
-def _encoded(body: dict[str, Any]) -> bytes:
+def _encode_body(body: dict[str, Any]) -> bytes:
     """Encode as UTF-8: names in other scripts would take twice their size as ASCII."""
     return json.dumps(body, ensure_ascii=False).encode("utf-8", "replace")
 
 
-def from_environment(stage: Stage) -> Engine:
+def from_environment(stage: Stage) -> EngineClient:
     """Return the engine's client by what the engine itself has set up in the pod."""
-    return Engine(
+    return EngineClient(
         url=os.environ[names.ENV_ENGINE],
         job=os.environ[names.ENV_JOB],
         stage=stage,

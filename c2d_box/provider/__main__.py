@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from functools import partial
 
-from c2d_box.provider.app import application
-from c2d_box.provider.settings import Settings
+from c2d_box.provider.app import build_provider_app
+from c2d_box.provider.settings import ProviderSettings
 from c2d_box.service.http_server import serve
 from c2d_box.service.main import run_service, service_parser
 
@@ -14,8 +14,8 @@ from c2d_box.service.main import run_service, service_parser
 def main(arguments: list[str] | None = None) -> int:
     return run_service(
         service_parser("c2d_box.provider", "The Provider."),
-        Settings,
-        lambda settings, _: partial(serve, application(settings), settings.listen),
+        ProviderSettings,
+        lambda settings, _: partial(serve, build_provider_app(settings), settings.listen),
         arguments,
     )
 

@@ -15,38 +15,38 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from c2d_box.provider.caller import Callers
-from c2d_box.provider.catalog import Catalog
-from c2d_box.provider.database import Database
-from c2d_box.provider.edge import Edge
-from c2d_box.provider.environments import Environments
-from c2d_box.provider.errors import TooMany
-from c2d_box.provider.grants import Grants
-from c2d_box.provider.ledger import Ledger
-from c2d_box.provider.listener import listen
-from c2d_box.provider.liveness import Liveness
-from c2d_box.provider.nonces import Nonces
-from c2d_box.provider.openapi.document import document
-from c2d_box.provider.openapi.page import page
-from c2d_box.provider.operator import Operator
-from c2d_box.provider.patience import Patience
+from c2d_box.provider.caller import CallerVerifier
+from c2d_box.provider.catalog import AssetCatalog
+from c2d_box.provider.database import ProviderDatabase
+from c2d_box.provider.edge import EdgeMiddleware
+from c2d_box.provider.environments import EnvironmentCache
+from c2d_box.provider.errors import TooManyRequests
+from c2d_box.provider.grants import GrantCipher
+from c2d_box.provider.ledger import ChainGateway
+from c2d_box.provider.listener import follow_job_events
+from c2d_box.provider.liveness import JobLiveness
+from c2d_box.provider.nonces import NonceStore
+from c2d_box.provider.openapi.document import describe_provider_api
+from c2d_box.provider.openapi.page import render_api_page
+from c2d_box.provider.operator import OperatorClient
+from c2d_box.provider.patience import OrderWaitLimiter
 from c2d_box.provider.resultplace import open_origins, result_store
 from c2d_box.provider.routes import discovery
-from c2d_box.provider.routing import listed, routes
+from c2d_box.provider.routing import endpoint_routes, listed_endpoints
 from c2d_box.provider.secrets import ProviderKey, TokenSecret, provider_key, token_secret
-from c2d_box.provider.services import Services
-from c2d_box.provider.settings import Settings
+from c2d_box.provider.services import ProviderContext
+from c2d_box.provider.settings import ProviderSettings
 from c2d_box.provider.table import ENDPOINTS
-from c2d_box.provider.tokens import Tokens
-from c2d_box.provider.visitors import Allowance, visitor
-from c2d_box.storage import AddressRules, Fetcher, Storage, Timeouts
+from c2d_box.provider.tokens import AuthTokens
+from c2d_box.provider.visitors import VisitorRateLimiter, visitor
+from c2d_box.storage import AddressRules, Fetcher, FetchTimeouts, Storage
 
 _LARGEST_PER_MINUTE = 16
 """The bytes that may be read for hashes for one network address within a minute, counted in algorithms of the
 largest size."""
 
 
-def application(settings: Settings) -> Starlette:
+def build_provider_app(settings: ProviderSettings) -> Starlette:
     """Build the Provider's application. Keys are read now, so a missing one ends the start; the chain, the
     cache and operator-service may come up later."""
     key, secret = provider_key(settings.secrets_dir), token_secret(settings.secrets_dir)
@@ -55,14 +55,14 @@ def application(settings: Settings) -> Starlette:
         timeout=httpx.Timeout(10.0),
         limits=httpx.Limits(max_connections=200, max_keepalive_connections=50),
     )
-    services = assemble(settings, key, secret, clients)
+    services = assemble_services(settings, key, secret, clients)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         # The chain is opened while the first requests, which need none, are answered.
-        running: list[asyncio.Task[Any]] = [asyncio.create_task(services.ledger.ready())]
+        running: list[asyncio.Task[Any]] = [asyncio.create_task(services.ledger.is_ready())]
         if services.operator:
-            running.append(asyncio.create_task(listen(services)))
+            running.append(asyncio.create_task(follow_job_events(services)))
         try:
             yield
         finally:
@@ -72,78 +72,78 @@ def application(settings: Settings) -> Starlette:
                     await task
             await clients.aclose()
             if services.liveness:
-                services.liveness.write()
+                services.liveness.write_ends()
             services.ledger.close()
             services.database.close()
 
     app = Starlette(
-        routes=routes(ENDPOINTS),
-        middleware=[Middleware(Edge, limits=settings.limits)],
+        routes=endpoint_routes(ENDPOINTS),
+        middleware=[Middleware(EdgeMiddleware, limits=settings.limits)],
         exception_handlers={HTTPException: _http_error},
         lifespan=lifespan,
     )
     app.state.services = services
-    described = document(
+    described = describe_provider_api(
         ENDPOINTS, version=discovery.VERSION, chain_id=services.chain_id, url=settings.public_url
     )
-    app.state.discovery = _compact(discovery.document(services, listed(ENDPOINTS)))
-    app.state.spec, app.state.page = _compact(described), page(described).encode()
+    app.state.discovery = _compact_json(discovery.discovery_document(services, listed_endpoints(ENDPOINTS)))
+    app.state.spec, app.state.page = _compact_json(described), render_api_page(described).encode()
     return app
 
 
-def assemble(
-    settings: Settings, key: ProviderKey, secret: TokenSecret, client: httpx.AsyncClient
-) -> Services:
-    database = Database(settings.database)
-    nonces = Nonces(database, settings.signatures.first_nonce)
-    tokens = Tokens(secret.derive("tokens"), database, settings.signatures.token_seconds)
-    chain, patience = settings.chain, Patience(settings.limits.unknown_orders)
-    ledger = Ledger(client, chain.rpc_url, chain.address_file, chain.id, patience)
+def assemble_services(
+    settings: ProviderSettings, key: ProviderKey, secret: TokenSecret, client: httpx.AsyncClient
+) -> ProviderContext:
+    database = ProviderDatabase(settings.database)
+    nonces = NonceStore(database, settings.signatures.first_nonce)
+    tokens = AuthTokens(secret.derive_key("tokens"), database, settings.signatures.token_seconds)
+    chain, patience = settings.chain, OrderWaitLimiter(settings.limits.unknown_orders)
+    ledger = ChainGateway(client, chain.rpc_url, chain.address_file, chain.id, patience)
     fetch = settings.fetch
     results = result_store(settings)
     fetcher = Fetcher(
         AddressRules(open_origins(settings, results)),
         aliases={**settings.endpoint_aliases, **fetch.aliases},
-        timeouts=Timeouts(head=fetch.timeout, opening=2 * fetch.timeout),
+        timeouts=FetchTimeouts(head=fetch.timeout, opening=2 * fetch.timeout),
     )
     url = settings.operator_service_url
-    operator = Operator(client, url, key) if url else None
-    return Services(
+    operator = OperatorClient(client, url, key) if url else None
+    return ProviderContext(
         settings=settings,
         key=key,
-        job_key=secret.derive("jobs"),
+        job_key=secret.derive_key("jobs"),
         database=database,
         nonces=nonces,
         tokens=tokens,
-        callers=Callers(nonces, tokens),
-        grants=Grants(secret.derive("grants")),
-        catalog=Catalog(client, settings.cache_url, settings.chain.id),
+        callers=CallerVerifier(nonces, tokens),
+        grants=GrantCipher(secret.derive_key("grants")),
+        catalog=AssetCatalog(client, settings.cache_url, settings.chain.id),
         ledger=ledger,
         storage=Storage(
             fetcher,
             fetch.gateways,
             ledger.read_contract,
             results,
-            spend=_budget(fetch.max_algorithm_length),
+            spend=_hash_budget(fetch.max_algorithm_length),
         ),
         operator=operator,
-        environments=Environments(operator, settings.chain.id) if operator else None,
-        liveness=Liveness(operator, database, settings.chain.id, settings.grant_seconds)
+        environments=EnvironmentCache(operator, settings.chain.id) if operator else None,
+        liveness=JobLiveness(operator, database, settings.chain.id, settings.grant_seconds)
         if operator
         else None,
     )
 
 
-def _budget(largest: int) -> Callable[[int], None]:
+def _hash_budget(largest: int) -> Callable[[int], None]:
     """Return a function that counts the bytes read from sources for their hashes, by the network address that
     asked, and raises TooMany (429) above a minute's amount. Signed or not, such requests cost their senders
     nothing.
     """
-    allowance = Allowance(_LARGEST_PER_MINUTE * largest)
+    allowance = VisitorRateLimiter(_LARGEST_PER_MINUTE * largest)
 
     def spend(count: int) -> None:
-        if seconds := allowance.take(visitor.get(), count):
-            raise TooMany(seconds, "Too many bytes of files were read for this address.")
+        if seconds := allowance.take_allowance(visitor.get(), count):
+            raise TooManyRequests(seconds, "Too many bytes of files were read for this address.")
 
     return spend
 
@@ -155,5 +155,5 @@ async def _http_error(request: Request, error: Exception) -> Response:
     return JSONResponse({"error": text, "context": context}, error.status_code, error.headers)
 
 
-def _compact(value: Mapping[str, Any]) -> bytes:
+def _compact_json(value: Mapping[str, Any]) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()

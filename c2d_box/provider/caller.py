@@ -16,15 +16,15 @@ from hashlib import sha256
 from typing import Any
 
 from c2d_box.assets import signatures
-from c2d_box.assets.addresses import checksum, is_address
+from c2d_box.assets.addresses import checksum_address, is_address
 from c2d_box.provider import fields
-from c2d_box.provider.errors import BAD_SIGNATURE, Invalid, Refusal
-from c2d_box.provider.nonces import Freshness, Nonces, Scale
-from c2d_box.provider.tokens import Tokens
+from c2d_box.provider.errors import BAD_SIGNATURE, InvalidParameters, ProviderRefusal
+from c2d_box.provider.nonces import NonceFreshness, NonceStore, Scale
+from c2d_box.provider.tokens import AuthTokens
 
 
 @dataclass(frozen=True)
-class Claim:
+class SignedClaim:
     """The author that a request claims to have, and the text whose signature would prove it.
 
     ``message`` is the signed text before the nonce, None where the request lacks a part without which the
@@ -41,10 +41,10 @@ class Claim:
     scale: Scale = "client"
     token_allowed: bool = True
     open_ended: bool = False
-    refusal: Refusal | None = None
+    refusal: ProviderRefusal | None = None
 
 
-class Proof(Enum):
+class ProofKind(Enum):
     """The kind of proof that a caller has given. Only a signature over the nonce (``SIGNED``) shows that the
     owner has chosen the nonce; the others do not cover it."""
 
@@ -54,127 +54,131 @@ class Proof(Enum):
 
 
 @dataclass(frozen=True)
-class Caller:
+class VerifiedCaller:
     """A caller whose address (in checksummed spelling) is verified. The nonce is checked but not used yet:
     the handler calls :meth:`use_nonce` right before its first effect."""
 
     address: str
     nonce: Decimal
-    claim: Claim
+    claim: SignedClaim
     repeated: bool
-    proof: Proof = Proof.SIGNED
+    proof: ProofKind = ProofKind.SIGNED
     text: str = ""
     """The signed text that must not be accepted again, where it can be read in more than one way."""
 
-    def use_nonce(self, nonces: Nonces) -> None:
+    def use_nonce(self, nonces: NonceStore) -> None:
         """Use the nonce up. Raise Invalid when another request has used it since it was checked."""
         purpose, scale = self.claim.purpose, self.claim.scale
-        if self.proof is Proof.SIGNED:
-            freshness = nonces.use(self.address, self.nonce, purpose, scale, self.text)
+        if self.proof is ProofKind.SIGNED:
+            freshness = nonces.take_nonce(self.address, self.nonce, purpose, scale, self.text)
         else:
-            freshness = nonces.advance(self.address, self.nonce, purpose, self.text)
-        if freshness is Freshness.FRESH or (freshness is Freshness.REPEATED and self.repeated):
+            freshness = nonces.advance_nonce(self.address, self.nonce, purpose, self.text)
+        if freshness is NonceFreshness.FRESH or (freshness is NonceFreshness.REPEATED and self.repeated):
             return
-        raise Invalid(_unfresh(nonces, freshness, self.address, self.nonce, scale))
+        raise InvalidParameters(_nonce_error(nonces, freshness, self.address, self.nonce, scale))
 
 
-class Callers:
+class CallerVerifier:
     """Verifies callers against the nonces and tokens of this Provider."""
 
-    def __init__(self, nonces: Nonces, tokens: Tokens) -> None:
+    def __init__(self, nonces: NonceStore, tokens: AuthTokens) -> None:
         self.nonces = nonces
         self._tokens = tokens
 
-    def verified(
-        self, data: fields.Data, rules: tuple[fields.Field, ...], claim: Claim, token: str | None = None
-    ) -> Caller:
+    def verify_caller(
+        self,
+        data: fields.Data,
+        rules: tuple[fields.RequestField, ...],
+        claim: SignedClaim,
+        token: str | None = None,
+    ) -> VerifiedCaller:
         """Return the caller that the request proves to come from. Raise Invalid with every text that applies,
         or the claim's own Refusal."""
-        checked = fields.check(data, rules)
-        caller: Caller | None = None
+        checked = fields.check_fields(data, rules)
+        caller: VerifiedCaller | None = None
         if not checked.bailed:
-            outcome = self._authenticated(data, claim, token)
-            if isinstance(outcome, Caller):
+            outcome = self._authenticate_claim(data, claim, token)
+            if isinstance(outcome, VerifiedCaller):
                 caller = outcome
             else:
                 for name, texts in outcome.items():
                     checked.errors.setdefault(name, texts)
         if checked.errors or caller is None:
-            raise Invalid(checked.errors)
+            raise InvalidParameters(checked.errors)
         if claim.refusal is not None:
             raise claim.refusal
         return caller
 
-    def _authenticated(
-        self, data: fields.Data, claim: Claim, token: str | None
-    ) -> Caller | dict[str, list[str] | str]:
+    def _authenticate_claim(
+        self, data: fields.Data, claim: SignedClaim, token: str | None
+    ) -> VerifiedCaller | dict[str, list[str] | str]:
         nonce = fields.as_number(data.get("nonce"))
         if nonce is None:
             return {"signature": [BAD_SIGNATURE]}
-        signature, proof = data.get("signature"), Proof.TOKEN
+        signature, proof = data.get("signature"), ProofKind.TOKEN
         if signature in (None, ""):
             if not token or not claim.token_allowed or not is_address(claim.owner):
                 return {"signature": [BAD_SIGNATURE]}
-            if problem := self._tokens.problem(token, claim.owner):
+            if problem := self._tokens.token_problem(token, claim.owner):
                 return {"signature": [problem]}
         else:
-            found = _proof(str(signature), claim, str(data["nonce"]))
-            if not isinstance(found, Proof):
-                return self._stale(claim, nonce) or {"signature": found}
+            found = _check_proof(str(signature), claim, str(data["nonce"]))
+            if not isinstance(found, ProofKind):
+                return self._stale_nonce_error(claim, nonce) or {"signature": found}
             proof = found
-        address, text = checksum(claim.owner), _text_of(proof, claim, str(data["nonce"]))
-        signed_text = text if proof is Proof.SIGNED else ""
-        freshness = self.nonces.freshness(address, nonce, claim.purpose, claim.scale, signed_text)
-        if freshness is Freshness.FAR and proof is not Proof.SIGNED:
-            freshness = Freshness.FRESH  # it moves the stored nonce by one, whatever it says
-        if freshness not in (Freshness.FRESH, Freshness.REPEATED):
-            return _unfresh(self.nonces, freshness, address, nonce, claim.scale)
-        return Caller(address, nonce, claim, freshness is Freshness.REPEATED, proof, text)
+        address, text = checksum_address(claim.owner), _replay_text(proof, claim, str(data["nonce"]))
+        signed_text = text if proof is ProofKind.SIGNED else ""
+        freshness = self.nonces.check_nonce(address, nonce, claim.purpose, claim.scale, signed_text)
+        if freshness is NonceFreshness.FAR and proof is not ProofKind.SIGNED:
+            freshness = NonceFreshness.FRESH  # it moves the stored nonce by one, whatever it says
+        if freshness not in (NonceFreshness.FRESH, NonceFreshness.REPEATED):
+            return _nonce_error(self.nonces, freshness, address, nonce, claim.scale)
+        return VerifiedCaller(address, nonce, claim, freshness is NonceFreshness.REPEATED, proof, text)
 
-    def _stale(self, claim: Claim, nonce: Decimal) -> dict[str, list[str] | str] | None:
+    def _stale_nonce_error(self, claim: SignedClaim, nonce: Decimal) -> dict[str, list[str] | str] | None:
         if not is_address(claim.owner):
             return None
-        address = checksum(claim.owner)
-        freshness = self.nonces.freshness(address, nonce, claim.purpose, claim.scale)
-        if freshness is not Freshness.STALE:
+        address = checksum_address(claim.owner)
+        freshness = self.nonces.check_nonce(address, nonce, claim.purpose, claim.scale)
+        if freshness is not NonceFreshness.STALE:
             return None
-        return _unfresh(self.nonces, freshness, address, nonce, claim.scale)
+        return _nonce_error(self.nonces, freshness, address, nonce, claim.scale)
 
 
-def _unfresh(
-    nonces: Nonces, freshness: Freshness, address: str, nonce: Decimal, scale: Scale
+def _nonce_error(
+    nonces: NonceStore, freshness: NonceFreshness, address: str, nonce: Decimal, scale: Scale
 ) -> dict[str, list[str] | str]:
     """Return the error of a nonce that cannot be used, in the texts that clients know."""
-    if freshness is Freshness.FAR:
-        limit = nonces.limit(address, scale)
+    if freshness is NonceFreshness.FAR:
+        limit = nonces.counter_limit(address, scale)
         return {"nonce": [f"The nonce must be at most {limit}, or the time now (s, ms)."]}
-    if freshness is Freshness.USED:
+    if freshness is NonceFreshness.USED:
         return {"signature": "Invalid signature: the signed message was used before."}
-    stored = nonces.stored(address, scale)
+    stored = nonces.last_used(address, scale)
     return {
         "signature": f"Invalid signature expected nonce ({stored}) > current nonce ({format(nonce, 'f')})."
     }
 
 
-def _text_of(proof: Proof, claim: Claim, nonce: str) -> str:
+def _replay_text(proof: ProofKind, claim: SignedClaim, nonce: str) -> str:
     """Return the text by which a second use of the same signature is recognised, where its nonce alone cannot
     show it; empty where the nonce can."""
-    if proof is Proof.BARE:
+    if proof is ProofKind.BARE:
         return claim.bare or ""
-    return f"{claim.message}{nonce}" if proof is Proof.SIGNED and claim.open_ended else ""
+    return f"{claim.message}{nonce}" if proof is ProofKind.SIGNED and claim.open_ended else ""
 
 
-def _proof(signature: str, claim: Claim, nonce: str) -> Proof | list[str] | str:
+def _check_proof(signature: str, claim: SignedClaim, nonce: str) -> ProofKind | list[str] | str:
     """Return what the owner's signature covers. Where it is not the owner's, return the text that clients
     show."""
-    owner = checksum(claim.owner) if is_address(claim.owner) else None
+    owner = checksum_address(claim.owner) if is_address(claim.owner) else None
     recovered = None
     if claim.message is not None:
-        recovered = signatures.recover(claim.message + nonce, signature)
+        recovered = signatures.recover_signer(claim.message + nonce, signature)
         if owner is not None and recovered == owner:
-            return Proof.SIGNED
-    if claim.bare and owner is not None and signatures.recover(claim.bare, signature) == owner:
-        return Proof.BARE
+            return ProofKind.SIGNED
+    if claim.bare and owner is not None and signatures.recover_signer(claim.bare, signature) == owner:
+        return ProofKind.BARE
     if claim.message is None:
         return [BAD_SIGNATURE]
     got = recovered or "an unreadable signature"
@@ -184,16 +188,16 @@ def _proof(signature: str, claim: Claim, nonce: str) -> Proof | list[str] | str:
     )
 
 
-def joined(data: fields.Data, *names: str) -> str:
+def join_parameters(data: fields.Data, *names: str) -> str:
     """Return the signed text that these parameters make, without separators; absent ones are empty."""
-    return "".join(str(value) for name in names if (value := fields.lookup(data, name)) is not None)
+    return "".join(str(value) for name in names if (value := fields.find_value(data, name)) is not None)
 
 
 def owner_in(data: fields.Data, name: str = "consumerAddress") -> str:
     return str(data.get(name) or "")
 
 
-def digest(data: Mapping[str, Any]) -> str:
+def request_digest(data: Mapping[str, Any]) -> str:
     """Return a name for a request made from its content without the signature, which a client may make anew
     for the same request."""
     content = {key: value for key, value in data.items() if key != "signature"}

@@ -28,7 +28,7 @@ class CatalogUnavailable(Exception):
 
 
 @dataclass(frozen=True)
-class LookedUp:
+class AssetLookup:
     """The cache's answer about one asset. ``block`` is the block up to which it holds; ``unread`` is the
     state, transaction and reason of a newer update that is not in it. ``asked`` is false for what is no DID
     at all."""
@@ -44,7 +44,7 @@ class LookedUp:
         return self.unread.startswith(_SET_ASIDE)
 
 
-class Catalog:
+class AssetCatalog:
     """The client of the metadata cache. Copies are kept only to be confirmed by their ETag, never used
     without asking. ``chain_id`` is that of the chain whose blocks the answers count."""
 
@@ -54,7 +54,7 @@ class Catalog:
         self._chain_id = chain_id
         self._known: OrderedDict[str, tuple[str, DDO]] = OrderedDict()
 
-    async def ready(self) -> bool:
+    async def is_ready(self) -> bool:
         """Return whether the cache answers now, for readiness reports."""
         try:
             answer = await self._client.get(f"{self._base}/", timeout=READY_SECONDS)
@@ -62,34 +62,34 @@ class Catalog:
             return False
         return answer.is_success
 
-    async def ddo(self, did: object) -> DDO | None:
+    async def find_ddo(self, did: object) -> DDO | None:
         """Return the decorated DDO, None when there is none. Raise CatalogUnavailable when the cache cannot
         say."""
-        return (await self.looked_up(did)).ddo
+        return (await self.look_up_asset(did)).ddo
 
-    async def looked_up(self, did: object) -> LookedUp:
+    async def look_up_asset(self, did: object) -> AssetLookup:
         """Return the decorated DDO with the block up to which it holds. Raise CatalogUnavailable."""
         if not isinstance(did, str) or not is_did(did):
-            return LookedUp(None, asked=False)
+            return AssetLookup(None, asked=False)
         known = self._known.get(did)
         headers = {"If-None-Match": known[0]} if known else {}
-        answer = await self._got(f"/api/aquarius/assets/ddo/{did}", headers)
+        answer = await self._get_path(f"/api/aquarius/assets/ddo/{did}", headers)
         if answer.status_code not in (200, 304, 404) or (answer.status_code == 304 and not known):
             raise CatalogUnavailable
         block = answer.headers.get("c2d-indexed-block", "")
-        return LookedUp(
-            known[1] if answer.status_code == 304 and known else self._parsed(did, answer),
+        return AssetLookup(
+            known[1] if answer.status_code == 304 and known else self._parse_ddo(did, answer),
             int(block) if block.isdecimal() and len(block) < 20 else await self._last_block(),
             unquote(answer.headers.get("c2d-unread-update", ""))[:_LONGEST_REASON],
         )
 
-    async def _got(self, path: str, headers: dict[str, str] | None = None) -> httpx.Response:
+    async def _get_path(self, path: str, headers: dict[str, str] | None = None) -> httpx.Response:
         try:
             return await self._client.get(self._base + path, headers=headers or {})
         except httpx.HTTPError:
             raise CatalogUnavailable from None
 
-    def _parsed(self, did: str, answer: httpx.Response) -> DDO | None:
+    def _parse_ddo(self, did: str, answer: httpx.Response) -> DDO | None:
         if answer.status_code != 200:
             return None
         try:
@@ -98,20 +98,20 @@ class Catalog:
             return None
         if ddo.id != did:
             return None
-        self._remember(did, answer.headers.get("etag"), ddo)
+        self._remember_ddo(did, answer.headers.get("etag"), ddo)
         return ddo
 
     async def _last_block(self) -> int | None:
         """Return the last block that the cache has read, from a route of its own: Aquarius does not send it
         with each asset. None where that route does not say it either."""
-        answer = await self._got(f"/api/aquarius/chains/status/{self._chain_id}")
+        answer = await self._get_path(f"/api/aquarius/chains/status/{self._chain_id}")
         try:
             block = parse_object(answer.content).get("last_block") if answer.status_code == 200 else None
         except JsonRefused:
             return None
         return block if isinstance(block, int) else None
 
-    def _remember(self, did: str, etag: str | None, ddo: DDO) -> None:
+    def _remember_ddo(self, did: str, etag: str | None, ddo: DDO) -> None:
         self._known.pop(did, None)
         if etag:
             self._known[did] = (etag, ddo)

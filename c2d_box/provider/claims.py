@@ -16,8 +16,8 @@ import re
 from typing import Any
 
 from c2d_box.assets.lookups import signed_text
-from c2d_box.provider.caller import Claim, digest, joined, owner_in
-from c2d_box.provider.errors import Refusal
+from c2d_box.provider.caller import SignedClaim, join_parameters, owner_in, request_digest
+from c2d_box.provider.errors import ProviderRefusal
 from c2d_box.provider.fields import Data
 
 _JOB_ID = re.compile(r"[0-9a-f]{32}\Z")
@@ -28,71 +28,77 @@ _BARE_JOB = re.compile(r"(?![0-9]{1,16}\Z)[0-9A-Za-z-]{1,32}\Z")
 """A job id that cannot be read as a nonce, nor as a job id with more text behind it."""
 
 
-def download(data: Data) -> Claim:
+def download_claim(data: Data) -> SignedClaim:
     """Return the claim of a download, which signs the DID (``documentId``)."""
-    return Claim(owner_in(data), joined(data, "documentId"))
+    return SignedClaim(owner_in(data), join_parameters(data, "documentId"))
 
 
-def start(data: Data) -> Claim:
-    return Claim(owner_in(data), joined(data, "consumerAddress", "dataset.documentId"), purpose=digest(data))
+def start_claim(data: Data) -> SignedClaim:
+    return SignedClaim(
+        owner_in(data),
+        join_parameters(data, "consumerAddress", "dataset.documentId"),
+        purpose=request_digest(data),
+    )
 
 
-def stop(data: Data, *, quirks: bool) -> Claim:
+def stop_claim(data: Data, *, quirks: bool) -> SignedClaim:
     """Return the claim of a stop. With ``quirks`` the text of ocean.js 3.3.3 and later is accepted too, which
     holds neither DID nor nonce."""
     bare = quirks and not data.get("documentId") and _BARE_JOB.match(str(data.get("jobId") or ""))
-    return Claim(
-        owner_in(data), _of_job(data), bare=joined(data, "consumerAddress", "jobId") if bare else None
+    return SignedClaim(
+        owner_in(data),
+        _job_text(data),
+        bare=join_parameters(data, "consumerAddress", "jobId") if bare else None,
     )
 
 
-def delete(data: Data) -> Claim:
-    return Claim(owner_in(data), _of_job(data))
+def delete_claim(data: Data) -> SignedClaim:
+    return SignedClaim(owner_in(data), _job_text(data))
 
 
-def result(data: Data) -> Claim:
-    message, index = joined(data, "consumerAddress", "jobId", "index"), str(data.get("index"))
-    refusal = _no_job(data)
+def result_claim(data: Data) -> SignedClaim:
+    message, index = join_parameters(data, "consumerAddress", "jobId", "index"), str(data.get("index"))
+    refusal = _job_refusal(data)
     if refusal is None and not _INDEX.match(index):
-        refusal = Refusal(f"No such index {index[:64]} in this compute job", status=404)
-    return Claim(owner_in(data), message, open_ended=True, refusal=refusal)
+        refusal = ProviderRefusal(f"No such index {index[:64]} in this compute job", status=404)
+    return SignedClaim(owner_in(data), message, open_ended=True, refusal=refusal)
 
 
-def logs(data: Data) -> Claim:
+def logs_claim(data: Data) -> SignedClaim:
     message, component = (
-        joined(data, "consumerAddress", "jobId", "component"),
+        join_parameters(data, "consumerAddress", "jobId", "component"),
         str(data.get("component") or ""),
     )
-    refusal = _no_job(data)
+    refusal = _job_refusal(data)
     if refusal is None and not _COMPONENT.match(component):
-        refusal = Refusal(f"There is no component {component[:64]}.")
-    return Claim(owner_in(data), message, open_ended=True, refusal=refusal)
+        refusal = ProviderRefusal(f"There is no component {component[:64]}.")
+    return SignedClaim(owner_in(data), message, open_ended=True, refusal=refusal)
 
 
-def fileinfo(data: Data) -> Claim:
+def fileinfo_claim(data: Data) -> SignedClaim:
     """Return the claim of a file look-up. Ocean defines no text for it; ours names the call and, by its hash,
     the whole request."""
-    return Claim(owner_in(data), signed_text(data))
+    return SignedClaim(owner_in(data), signed_text(data))
 
 
-def token(data: Data) -> Claim:
+def token_claim(data: Data) -> SignedClaim:
     """Return the claim of making or deleting a token. Only the owner's signature is accepted, not a token: no
     token may prolong itself."""
     owner = owner_in(data, "address")
-    return Claim(owner, owner, token_allowed=False)
+    return SignedClaim(owner, owner, token_allowed=False)
 
 
-def decrypt(data: Data, chain_id: int) -> Claim:
+def decrypt_claim(data: Data, chain_id: int) -> SignedClaim:
     """Return the claim of a decryption; another chain's id is refused. With such an id the text could be read
     so that the id's last digits begin the nonce, and that nonce would be out of reach."""
     first = "transactionId" if data.get("transactionId") else "dataNftAddress"
     chain = str(data.get("chainId"))
-    return Claim(
+    return SignedClaim(
         owner_in(data, "decrypterAddress"),
-        joined(data, first, "decrypterAddress", "chainId"),
+        join_parameters(data, first, "decrypterAddress", "chainId"),
         scale="decrypter",
         token_allowed=False,
-        refusal=None if chain == str(chain_id) else Refusal(f"Unsupported chain ID {chain[:20]}"),
+        refusal=None if chain == str(chain_id) else ProviderRefusal(f"Unsupported chain ID {chain[:20]}"),
     )
 
 
@@ -100,15 +106,17 @@ def is_job_id(value: Any) -> bool:
     return isinstance(value, str) and _JOB_ID.match(value) is not None
 
 
-def _of_job(data: Data) -> str | None:
+def _job_text(data: Data) -> str | None:
     job = data.get("jobId")
     if not job or (is_job_id(job) and not _DID.match(str(data.get("documentId") or ""))):
         return None
-    return joined(data, "consumerAddress", "jobId", "documentId")
+    return join_parameters(data, "consumerAddress", "jobId", "documentId")
 
 
-def _no_job(data: Data) -> Refusal | None:
+def _job_refusal(data: Data) -> ProviderRefusal | None:
     """Return the refusal of a text that cannot be a job id, so that it is refused without using the nonce."""
     if is_job_id(data.get("jobId")):
         return None
-    return Refusal(f"Owner {owner_in(data)[:64]} mismatch for job {str(data.get('jobId'))[:64]}", status=404)
+    return ProviderRefusal(
+        f"Owner {owner_in(data)[:64]} mismatch for job {str(data.get('jobId'))[:64]}", status=404
+    )

@@ -37,7 +37,7 @@ CREATE TABLE IF NOT EXISTS birth (
 """
 
 
-class Database:
+class ProviderDatabase:
     """The connection to the Provider's file. Statements take microseconds, so they run on the event loop's
     thread as well as on others."""
 
@@ -72,7 +72,7 @@ class Database:
                 raise
             self._connection.execute("COMMIT")
 
-    def one(self, statement: str, *values: object) -> tuple[object, ...] | None:
+    def fetch_one(self, statement: str, *values: object) -> tuple[object, ...] | None:
         """Return the first row of a query, None where there is none."""
         with self._lock:
             row: tuple[object, ...] | None = self._connection.execute(statement, values).fetchone()

@@ -17,12 +17,18 @@ from typing import Any
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from c2d_box.provider.catalog import CatalogUnavailable
-from c2d_box.provider.errors import ApiError, Away, Refusal, TooMany, without_urls
-from c2d_box.provider.ledger import LedgerUnavailable
+from c2d_box.provider.errors import (
+    ApiError,
+    ProviderRefusal,
+    ServiceUnavailable,
+    TooManyRequests,
+    without_urls,
+)
+from c2d_box.provider.ledger import ChainUnavailable
 from c2d_box.provider.operator import OperatorUnavailable
 from c2d_box.provider.settings import LimitsSection
 from c2d_box.provider.streaming import ContentChanged
-from c2d_box.provider.visitors import Allowance, Visitors, visitor
+from c2d_box.provider.visitors import VisitorRateLimiter, VisitorResolver, visitor
 from c2d_box.service.request_body import BodyRefused
 from c2d_box.storage import ChainAway, OwnAway, StorageError
 
@@ -47,82 +53,82 @@ requests to them count against an address's limit."""
 _AWAY: dict[type[Exception], str] = {
     CatalogUnavailable: "metadata cache",
     OperatorUnavailable: "compute service",
-    LedgerUnavailable: "chain",
+    ChainUnavailable: "chain",
     ChainAway: "chain",
     OwnAway: "file store",
 }
 _OUTAGES = tuple(_AWAY)
 
 
-class Edge:
+class EdgeMiddleware:
     """The middleware around all routes. It turns every exception of a handler into an answer: a known outage
     into 503 with the name of the service, an unforeseen exception into 503 with a reference to the log."""
 
     def __init__(self, app: ASGIApp, limits: LimitsSection) -> None:
         self._app = app
         self._limits = limits
-        self._visitors = Visitors(str(network) for network in limits.proxies)
-        self._allowance = Allowance(limits.per_minute) if limits.per_minute else None
+        self._visitors = VisitorResolver(str(network) for network in limits.proxies)
+        self._allowance = VisitorRateLimiter(limits.per_minute) if limits.per_minute else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        answer = _Answer(send)
+        answer = _ResponseSender(send)
         began = time.perf_counter()
         path = scope["path"]
         if "//" in path:
             path = _SLASHES.sub("/", path)
             scope = {**scope, "path": path, "raw_path": path.encode()}
         try:
-            await self._handled(scope, receive, answer)
+            await self._handle_request(scope, receive, answer)
         except ApiError as error:
-            await answer.json(error.status, without_urls(error.body), error.headers)
+            await answer.send_json(error.status, without_urls(error.body), error.headers)
         except BodyRefused as error:
-            await answer.json(error.status, {"error": error.text})
+            await answer.send_json(error.status, {"error": error.text})
         except _OUTAGES as error:
-            away = _outage(error)
+            away = _outage_error(error)
             log.warning("a service is away", extra={"path": path[:200], "away": away.service})
-            await answer.json(away.status, away.body, away.headers)
+            await answer.send_json(away.status, away.body, away.headers)
         except (StorageError, ContentChanged) as error:
             log.warning("an answer was broken off", extra={"path": path, "why": type(error).__name__})
-            await answer.json(502, {"error": "The file cannot be read from its source."})
+            await answer.send_json(502, {"error": "The file cannot be read from its source."})
         except Exception:
             reference = uuid.uuid4().hex[:12]
             log.exception("a request failed", extra={"path": path, "reference": reference})
             text = f"Something went wrong, reference {reference}."
-            await answer.json(503, {"error": text, "context": {"path": path[:200]}})
+            await answer.send_json(503, {"error": text, "context": {"path": path[:200]}})
         if self._allowance and path in _OF_SERVICES and 400 <= answer.status < 500:
-            self._allowance.take(visitor.get())
+            self._allowance.take_allowance(visitor.get())
         if path not in _QUIET:
             took = round((time.perf_counter() - began) * 1000, 1)
             extra = {"method": scope["method"], "path": path[:200], "status": answer.status, "ms": took}
             log.info("request", extra=extra)
 
-    async def _handled(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
-        name = self._visitors.of(scope)
+    async def _handle_request(self, scope: Scope, receive: Receive, answer: _ResponseSender) -> None:
+        name = self._visitors.resolve_visitor(scope)
         visitor.set(name)
         if self._allowance and scope["path"] not in _PROBES:
-            good = scope["path"] in _OF_SERVICES and not self._allowance.exhausted(name)
-            if not good and (seconds := self._allowance.take(name)):
-                raise TooMany(seconds)
+            good = scope["path"] in _OF_SERVICES and not self._allowance.is_exhausted(name)
+            if not good and (seconds := self._allowance.take_allowance(name)):
+                raise TooManyRequests(seconds)
         if len(scope["raw_path"] or b"") + len(scope["query_string"]) > self._limits.target:
-            raise Refusal("The request target is too long.", status=414)
+            raise ProviderRefusal("The request target is too long.", status=414)
         if sum(len(name) + len(value) for name, value in scope["headers"]) > self._limits.headers:
-            raise Refusal("The request headers are too long.", status=431)
+            raise ProviderRefusal("The request headers are too long.", status=431)
         if scope["method"] == "OPTIONS":
-            await answer.preflight(scope)
+            await answer.send_preflight(scope)
         elif scope["method"] == "HEAD" and scope["path"].startswith("/api/"):
-            raise Refusal("Method Not Allowed", status=405)
+            raise ProviderRefusal("Method Not Allowed", status=405)
         else:
-            await self._app(scope, receive, answer.send)
+            await self._app(scope, receive, answer.send_message)
 
 
-def _outage(error: Exception) -> Away:
-    return Away(next(name for kind, name in _AWAY.items() if isinstance(error, kind)))
+def _outage_error(error: Exception) -> ServiceUnavailable:
+    return ServiceUnavailable(next(name for kind, name in _AWAY.items() if isinstance(error, kind)))
 
 
-class _Answer:
+class _ResponseSender:
     """Tracks how much of an answer has been sent, because an error can be sent only before the answer has
     started; after that, breaking the connection off is all that is left."""
 
@@ -130,13 +136,13 @@ class _Answer:
         self._send = send
         self.status = 0
 
-    async def send(self, message: Message) -> None:
+    async def send_message(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
             message = {**message, "headers": [*message.get("headers", []), *_ALWAYS]}
         await self._send(message)
 
-    async def json(self, status: int, body: Any, more: Mapping[str, str] | None = None) -> None:
+    async def send_json(self, status: int, body: Any, more: Mapping[str, str] | None = None) -> None:
         if self.status:
             return  # returning without the rest breaks the connection off
         content = json.dumps(body, separators=(",", ":")).encode()
@@ -145,10 +151,10 @@ class _Answer:
             (b"content-length", str(len(content)).encode()),
             *((name.encode(), value.encode()) for name, value in (more or {}).items()),
         ]
-        await self.send({"type": "http.response.start", "status": status, "headers": headers})
+        await self.send_message({"type": "http.response.start", "status": status, "headers": headers})
         await self._send({"type": "http.response.body", "body": content})
 
-    async def preflight(self, scope: Scope) -> None:
+    async def send_preflight(self, scope: Scope) -> None:
         wanted = dict(scope["headers"]).get(b"access-control-request-headers", b"*")
         headers = [*_PREFLIGHT, (b"access-control-allow-headers", wanted)]
         self.status = 200

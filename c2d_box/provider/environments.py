@@ -6,58 +6,58 @@ import asyncio
 import time
 from typing import Any
 
-from c2d_box.provider.errors import Away
-from c2d_box.provider.operator import Operator, OperatorUnavailable
+from c2d_box.provider.errors import ServiceUnavailable
+from c2d_box.provider.operator import OperatorClient, OperatorUnavailable
 
 FRESH_SECONDS = 2.0
 _NUMBERS = ("cpuNumber", "gpuNumber", "ramGB", "diskGB", "priceMin")
 _INTEGERS = ("currentJobs", "maxJobs", "storageExpiry", "maxJobDuration")
 
 
-class Environments:
+class EnvironmentCache:
     """The environments that this chain's jobs may use, as operator-service listed them within the last
     ``FRESH_SECONDS``."""
 
-    def __init__(self, operator: Operator, chain_id: int) -> None:
+    def __init__(self, operator: OperatorClient, chain_id: int) -> None:
         self._operator = operator
         self._chain_id = chain_id
         self._lock = asyncio.Lock()
         self._read_at = -FRESH_SECONDS
         self._known: list[dict[str, Any]] = []
 
-    async def all(self) -> list[dict[str, Any]]:
+    async def list_environments(self) -> list[dict[str, Any]]:
         """Return all environments. Raise Away (503) when operator-service cannot say. Concurrent callers
         share one request."""
         async with self._lock:
             if time.monotonic() - self._read_at >= FRESH_SECONDS:
                 try:
-                    found = await self._operator.environments(self._chain_id)
+                    found = await self._operator.list_environments(self._chain_id)
                 except OperatorUnavailable:
-                    raise Away(
+                    raise ServiceUnavailable(
                         "compute service",
                         f"Compute envs could not be retrieved for chainId {self._chain_id}, "
                         "check configuration.",
                     ) from None
-                self._known = [_with_numbers(entry) for entry in found if self._offered(entry)]
+                self._known = [_with_numbers(entry) for entry in found if self._is_offered(entry)]
                 self._read_at = time.monotonic()
             return self._known
 
-    async def find(self, name: object) -> dict[str, Any] | None:
-        return next((entry for entry in await self.all() if entry["id"] == name), None)
+    async def find_environment(self, name: object) -> dict[str, Any] | None:
+        return next((entry for entry in await self.list_environments() if entry["id"] == name), None)
 
-    async def consumers(self) -> set[str]:
+    async def consumer_addresses(self) -> set[str]:
         """Return the addresses in whose name environments order. Raise what :meth:`all` raises."""
-        return await self._addresses() - {""}
+        return await self._all_addresses() - {""}
 
     async def has_consumer(self, address: str) -> bool:
         """Return whether an environment has this consumer address. Raise Away (503) when operator-service
         cannot say."""
-        return address.lower() in {entry.lower() for entry in await self._addresses()}
+        return address.lower() in {entry.lower() for entry in await self._all_addresses()}
 
-    async def _addresses(self) -> set[str]:
-        return {str(entry.get("consumerAddress", "")) for entry in await self.all()}
+    async def _all_addresses(self) -> set[str]:
+        return {str(entry.get("consumerAddress", "")) for entry in await self.list_environments()}
 
-    def _offered(self, entry: dict[str, Any]) -> bool:
+    def _is_offered(self, entry: dict[str, Any]) -> bool:
         allowed = entry.get("allowedChainId")
         return not allowed or self._chain_id in allowed or str(self._chain_id) in allowed
 
@@ -65,10 +65,10 @@ class Environments:
 def _with_numbers(entry: dict[str, Any]) -> dict[str, Any]:
     """Return an environment's description with numbers as numbers. Original engines announce them as text,
     while clients compare ``priceMin === 0``."""
-    return {key: _number(key, value) for key, value in entry.items()}
+    return {key: _parse_number(key, value) for key, value in entry.items()}
 
 
-def _number(key: str, value: Any) -> Any:
+def _parse_number(key: str, value: Any) -> Any:
     if key not in _NUMBERS + _INTEGERS or not isinstance(value, str | int | float):
         return value
     try:

@@ -30,7 +30,7 @@ class ApiError(Exception):
         self.headers = headers or {}
 
 
-class Invalid(ApiError):
+class InvalidParameters(ApiError):
     """Parameter validation failed (400): the body names every failed field with its texts. A wrong signature
     is one text, not a list."""
 
@@ -38,7 +38,7 @@ class Invalid(ApiError):
         super().__init__(400, {"errors": dict(errors), "message": "Validation error", "success": False})
 
 
-class Refusal(ApiError):
+class ProviderRefusal(ApiError):
     """A business rule refused the request, by default with status 400."""
 
     def __init__(
@@ -50,7 +50,7 @@ class Refusal(ApiError):
         super().__init__(status, body | more)
 
 
-class TooMany(ApiError):
+class TooManyRequests(ApiError):
     """The address has sent too many requests (429). ``seconds`` pass until its next one is answered."""
 
     def __init__(self, seconds: float, text: str = "Too many requests from this address.") -> None:
@@ -60,7 +60,7 @@ class TooMany(ApiError):
 RETRY_SECONDS = 5
 
 
-class Away(ApiError):
+class ServiceUnavailable(ApiError):
     """A service that the Provider needs does not answer (503). The body's ``away`` names it, so that nobody
     takes the outage for a fault of the asset, of its publisher or of the request, which may be sent again."""
 
@@ -71,7 +71,7 @@ class Away(ApiError):
         self.service = service
 
 
-class Upstream(ApiError):
+class UpstreamError(ApiError):
     """An error answer of operator-service that is handed through. An outage (503) gets the name of the
     service that is away, where the answer does not have it."""
 

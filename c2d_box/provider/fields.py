@@ -25,7 +25,7 @@ _PLAIN_NUMBER = re.compile(r"(?:0|[1-9][0-9]*)(?:\.[0-9]+)?\Z")
 
 
 @dataclass(frozen=True)
-class Field:
+class RequestField:
     """One parameter of a route, with its rules in the order in which they are tried: the first text
     counts."""
 
@@ -35,7 +35,7 @@ class Field:
 
 
 @dataclass
-class Checked:
+class ValidationOutcome:
     """The outcome of a validation: the texts per field, and ``bailed`` where it ended early, so that later
     fields, the signature among them, were not looked at."""
 
@@ -43,7 +43,7 @@ class Checked:
     bailed: bool
 
 
-def check(data: Data, fields: tuple[Field, ...]) -> Checked:
+def check_fields(data: Data, fields: tuple[RequestField, ...]) -> ValidationOutcome:
     """Validate the parameters in the order of the fields, which decides what clients see of several
     errors."""
     errors: dict[str, list[str] | str] = {}
@@ -52,11 +52,11 @@ def check(data: Data, fields: tuple[Field, ...]) -> Checked:
         if text is not None:
             errors[field.name] = [text]
             if field.bail:
-                return Checked(errors, bailed=True)
-    return Checked(errors, bailed=False)
+                return ValidationOutcome(errors, bailed=True)
+    return ValidationOutcome(errors, bailed=False)
 
 
-def lookup(data: Data, name: str) -> Any:
+def find_value(data: Data, name: str) -> Any:
     """Return the value at a dotted name, or None. A literal key with dots is not taken for it: the code that
     handles the request afterwards reads nested objects, and would not find the value."""
     value: Any = data
@@ -67,18 +67,18 @@ def lookup(data: Data, name: str) -> Any:
     return value
 
 
-def present(data: Data, name: str) -> bool:
-    value = lookup(data, name)
+def is_present(data: Data, name: str) -> bool:
+    value = find_value(data, name)
     return value is not None and value not in ("", [], {})
 
 
 def required(data: Data, name: str) -> str | None:
-    return None if present(data, name) else f"The {name} field is required."
+    return None if is_present(data, name) else f"The {name} field is required."
 
 
 def required_without(other: str) -> Rule:
     def rule(data: Data, name: str) -> str | None:
-        if present(data, name) or present(data, other):
+        if is_present(data, name) or is_present(data, other):
             return None
         return f"The {name} field is required when {other} is not present."
 
@@ -87,7 +87,7 @@ def required_without(other: str) -> Rule:
 
 def required_with_all(*others: str) -> Rule:
     def rule(data: Data, name: str) -> str | None:
-        if present(data, name) or not all(present(data, other) for other in others):
+        if is_present(data, name) or not all(is_present(data, other) for other in others):
             return None
         return f"The {name} field is required when {', '.join(others)} are present."
 
@@ -96,7 +96,7 @@ def required_with_all(*others: str) -> Rule:
 
 def required_if(other: str, value: str) -> Rule:
     def rule(data: Data, name: str) -> str | None:
-        if present(data, name) or lookup(data, other) != value:
+        if is_present(data, name) or find_value(data, other) != value:
             return None
         return f"The {name} field is required."
 
@@ -104,7 +104,7 @@ def required_if(other: str, value: str) -> Rule:
 
 
 def integer(data: Data, name: str) -> str | None:
-    value = lookup(data, name)
+    value = find_value(data, name)
     if value is None or value == "" or _as_int(value) is not None:
         return None
     return f"The {name} must be an integer."
@@ -112,14 +112,14 @@ def integer(data: Data, name: str) -> str | None:
 
 def at_least(minimum: int) -> Rule:
     def rule(data: Data, name: str) -> str | None:
-        number = _as_int(lookup(data, name))
+        number = _as_int(find_value(data, name))
         return None if number is None or number >= minimum else f"The {name} must be at least {minimum}."
 
     return rule
 
 
 def numeric(data: Data, name: str) -> str | None:
-    value = lookup(data, name)
+    value = find_value(data, name)
     if value is None or value == "":
         return None
     return None if as_number(value) is not None else f"The {name} must be a number."
@@ -128,30 +128,30 @@ def numeric(data: Data, name: str) -> str | None:
 def plain_number(data: Data, name: str) -> str | None:
     """Refuse a nonce with leading zeros, signs or exponents. There must be one text for each nonce: otherwise
     the same signed text would be read as several."""
-    text = str(lookup(data, name))
+    text = str(find_value(data, name))
     return None if _PLAIN_NUMBER.match(text) else f"The {name} must be a number."
 
 
-def countable(data: Data, name: str) -> str | None:
+def countable_number(data: Data, name: str) -> str | None:
     """Refuse a nonce above ``MAX_NONCE``. Clients read the stored nonce as a floating point number and add
     one: past 2^53 they would be stuck."""
-    number = as_number(lookup(data, name))
+    number = as_number(find_value(data, name))
     return f"The {name} must be at most {MAX_NONCE}." if number is not None and number > MAX_NONCE else None
 
 
 def one_of(*allowed: str) -> Rule:
     def rule(data: Data, name: str) -> str | None:
-        value = lookup(data, name)
+        value = find_value(data, name)
         return None if value is None or value in allowed else f"The selected {name} is invalid."
 
     return rule
 
 
-def matches(pattern: str) -> Rule:
+def matches_regex(pattern: str) -> Rule:
     compiled = re.compile(pattern)
 
     def rule(data: Data, name: str) -> str | None:
-        value = lookup(data, name)
+        value = find_value(data, name)
         if value is None or (isinstance(value, str) and compiled.match(value)):
             return None
         return f"The {name} format is invalid."
@@ -159,8 +159,8 @@ def matches(pattern: str) -> Rule:
     return rule
 
 
-def future(data: Data, name: str) -> str | None:
-    number = _as_int(lookup(data, name))
+def future_time(data: Data, name: str) -> str | None:
+    number = _as_int(find_value(data, name))
     return None if number is not None and number > time.time() else "Invalid timestamp provided."
 
 
@@ -185,79 +185,79 @@ def _as_int(value: Any) -> int | None:
         return None
 
 
-_nonce = Field("nonce", (required, numeric, plain_number, countable), bail=True)
-_consumer = Field("consumerAddress", (required,), bail=True)
+_nonce = RequestField("nonce", (required, numeric, plain_number, countable_number), bail=True)
+_consumer = RequestField("consumerAddress", (required,), bail=True)
 
-NONCE = (Field("userAddress", (required,)),)
+NONCE = (RequestField("userAddress", (required,)),)
 
 DECRYPT = (
-    Field("decrypterAddress", (required,)),
-    Field("chainId", (required,)),
-    Field("dataNftAddress", (required,)),
-    Field("transactionId", (required_without("encryptedDocument"),)),
-    Field(
+    RequestField("decrypterAddress", (required,)),
+    RequestField("chainId", (required,)),
+    RequestField("dataNftAddress", (required,)),
+    RequestField("transactionId", (required_without("encryptedDocument"),)),
+    RequestField(
         "encryptedDocument", (required_without("transactionId"), required_with_all("flags", "documentHash"))
     ),
-    Field(
+    RequestField(
         "flags",
         (required_without("transactionId"), required_with_all("encryptedDocument", "documentHash"), integer),
     ),
-    Field(
+    RequestField(
         "documentHash", (required_without("transactionId"), required_with_all("encryptedDocument", "flags"))
     ),
-    Field("nonce", (required, numeric, plain_number)),
+    RequestField("nonce", (required, numeric, plain_number)),
 )
 
 FILEINFO = (
-    Field("type", (required_without("did"), one_of(*FILE_TYPES))),
-    Field("did", (required_without("type"), matches(r"^did:op"))),
+    RequestField("type", (required_without("did"), one_of(*FILE_TYPES))),
+    RequestField("did", (required_without("type"), matches_regex(r"^did:op"))),
     *(
-        Field(each.required_key, (required_if("type", each.type),))
+        RequestField(each.required_key, (required_if("type", each.type),))
         for each in FILE_TYPES.values()
         if each.required_key
     ),
-    Field("serviceId", (required_without("type"),)),
+    RequestField("serviceId", (required_without("type"),)),
 )
 
 SIGNED_FILEINFO = (_consumer, _nonce)
 
 INITIALIZE = (
-    Field("documentId", (required,)),
-    Field("serviceId", (required,)),
+    RequestField("documentId", (required,)),
+    RequestField("serviceId", (required,)),
     _consumer,
-    Field("fileIndex", (integer, at_least(0))),
+    RequestField("fileIndex", (integer, at_least(0))),
 )
 
 INITIALIZE_COMPUTE = (
-    Field("datasets", (required,)),
-    Field("algorithm.documentId", (required_without("algorithm.meta"),)),
-    Field("algorithm.meta", (required_without("algorithm.documentId"),)),
-    Field("compute.env", (required,)),
-    Field("compute.validUntil", (required, integer)),
-    Field("consumerAddress", (required,)),
+    RequestField("datasets", (required,)),
+    RequestField("algorithm.documentId", (required_without("algorithm.meta"),)),
+    RequestField("algorithm.meta", (required_without("algorithm.documentId"),)),
+    RequestField("compute.env", (required,)),
+    RequestField("compute.validUntil", (required, integer)),
+    RequestField("consumerAddress", (required,)),
 )
 
 DOWNLOAD = (
-    Field("documentId", (required,), bail=True),
-    Field("serviceId", (required,)),
+    RequestField("documentId", (required,), bail=True),
+    RequestField("serviceId", (required,)),
     _consumer,
-    Field("transferTxId", (required,), bail=True),
-    Field("fileIndex", (required, integer, at_least(0))),
+    RequestField("transferTxId", (required,), bail=True),
+    RequestField("fileIndex", (required, integer, at_least(0))),
     _nonce,
 )
 
 START = (
-    Field("dataset.documentId", (required,), bail=True),
-    Field("dataset.serviceId", (required,), bail=True),
-    Field("dataset.transferTxId", (required,)),
-    Field(
+    RequestField("dataset.documentId", (required,), bail=True),
+    RequestField("dataset.serviceId", (required,), bail=True),
+    RequestField("dataset.transferTxId", (required,)),
+    RequestField(
         "algorithm.documentId",
         (
             required_without("algorithm.meta"),
             required_with_all("algorithm.serviceId", "algorithm.transferTxId"),
         ),
     ),
-    Field("algorithm.meta", (required_without("algorithm.documentId"),)),
+    RequestField("algorithm.meta", (required_without("algorithm.documentId"),)),
     _consumer,
     _nonce,
 )
@@ -265,17 +265,22 @@ START = (
 STOP = (_consumer, _nonce)
 DELETE = STOP
 STATUS = (_consumer,)
-RESULT = (Field("jobId", (required,), bail=True), Field("index", (required,), bail=True), _consumer, _nonce)
-LOGS = (Field("jobId", (required,), bail=True), _consumer, _nonce)
-CREATE_TOKEN = (
-    Field("address", (required,), bail=True),
-    Field("expiration", (required, integer, future), bail=True),
+RESULT = (
+    RequestField("jobId", (required,), bail=True),
+    RequestField("index", (required,), bail=True),
+    _consumer,
     _nonce,
-    Field("signature", (required,)),
+)
+LOGS = (RequestField("jobId", (required,), bail=True), _consumer, _nonce)
+CREATE_TOKEN = (
+    RequestField("address", (required,), bail=True),
+    RequestField("expiration", (required, integer, future_time), bail=True),
+    _nonce,
+    RequestField("signature", (required,)),
 )
 DELETE_TOKEN = (
-    Field("address", (required,), bail=True),
-    Field("token", (required,), bail=True),
+    RequestField("address", (required,), bail=True),
+    RequestField("token", (required,), bail=True),
     _nonce,
-    Field("signature", (required,)),
+    RequestField("signature", (required,)),
 )

@@ -4,24 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 
-from c2d_box.provider.errors import Refusal
+from c2d_box.provider.errors import ProviderRefusal
 
 
-class Followers:
+class LogStreamLimiter:
     """Counts the logs that are being followed, in all and by each owner, and refuses one too many."""
 
     def __init__(self, in_all: int = 64, each: int = 8) -> None:
         self._in_all, self._each = in_all, each
         self._now: Counter[str] = Counter()
 
-    def enter(self, owner: str) -> None:
+    def acquire_slot(self, owner: str) -> None:
         """Count one more. Raise Refusal (429) when there are too many; else :meth:`leave` must be called when
         the answer ends, or the log stays counted for ever."""
         if self._now[owner] >= self._each or self._now.total() >= self._in_all:
-            raise Refusal("Too many logs are being followed, close one first.", status=429)
+            raise ProviderRefusal("Too many logs are being followed, close one first.", status=429)
         self._now[owner] += 1
 
-    def leave(self, owner: str) -> None:
+    def release_slot(self, owner: str) -> None:
         """Count one less, after :meth:`enter`."""
         self._now[owner] -= 1
         if self._now[owner] <= 0:

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from c2d_box.assets import credentials
 from c2d_box.assets.ddo import DDO
 from c2d_box.assets.did import is_did
-from c2d_box.provider.catalog import LookedUp
-from c2d_box.provider.errors import Away
-from c2d_box.provider.ledger import Head
-from c2d_box.provider.services import Services
+from c2d_box.provider.catalog import AssetLookup
+from c2d_box.provider.errors import ServiceUnavailable
+from c2d_box.provider.ledger import ChainHead
+from c2d_box.provider.services import ProviderContext
 
 CODE = "C2D-PERMISSIONS-STALE"
 _PAUSE_SECONDS = 0.1
@@ -32,46 +32,48 @@ class CurrentAsset:
     held: who asks the chain about the same moment need not ask for the head again."""
 
     ddo: DDO | None
-    head: Head | None
+    head: ChainHead | None
 
 
-async def current_asset(services: Services, did: object) -> CurrentAsset:
+async def current_asset(services: ProviderContext, did: object) -> CurrentAsset:
     """The asset's description as of now. A cache that is a little behind is waited for; raises Away (503)
     when it stays behind, or cannot read the asset's newest update."""
     deadline = time.monotonic() + services.settings.freshness.wait_seconds
     while True:
-        found, head = await _looked_up(services, did)
-        problem = await _staleness(services, found, head)
+        found, head = await _look_up_asset(services, did)
+        problem = await _staleness_problem(services, found, head)
         if problem is None or await _is_withdrawn(services, found):
             return CurrentAsset(found.ddo, head)
         if time.monotonic() >= deadline or found.is_set_aside:
-            raise Away("metadata cache", f"{CODE}: {problem}")
+            raise ServiceUnavailable("metadata cache", f"{CODE}: {problem}")
         await asyncio.sleep(_PAUSE_SECONDS)
 
 
-async def _looked_up(services: Services, did: object) -> tuple[LookedUp, Head | None]:
+async def _look_up_asset(services: ProviderContext, did: object) -> tuple[AssetLookup, ChainHead | None]:
     """The cache and the chain are asked at the same time: each answer takes as long as the other."""
     if not is_did(did):
-        return await services.catalog.looked_up(did), None
-    head = asyncio.ensure_future(services.ledger.head())
+        return await services.catalog.look_up_asset(did), None
+    head = asyncio.ensure_future(services.ledger.current_head())
     try:
-        return await services.catalog.looked_up(did), await head
+        return await services.catalog.look_up_asset(did), await head
     finally:  # where the cache is away, that is the answer, whatever the chain says
         head.cancel()
         await asyncio.gather(head, return_exceptions=True)
 
 
-async def _is_withdrawn(services: Services, found: LookedUp) -> bool:
+async def _is_withdrawn(services: ProviderContext, found: AssetLookup) -> bool:
     """Whether the chain itself says that nobody may use the asset: then an old description decides nothing.
     The Provider does not decrypt what such an asset publishes, so the cache would be behind for ever, and a
     job's pod would wait for a permission that cannot come.
     """
     if found.ddo is None:
         return False
-    return await services.ledger.state(found.ddo.nft_address) not in credentials.USABLE_STATES
+    return await services.ledger.nft_state(found.ddo.nft_address) not in credentials.USABLE_STATES
 
 
-async def _staleness(services: Services, found: LookedUp, head: Head | None) -> str | None:
+async def _staleness_problem(
+    services: ProviderContext, found: AssetLookup, head: ChainHead | None
+) -> str | None:
     """Why this answer may not be acted upon."""
     if head is None:
         return None

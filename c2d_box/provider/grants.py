@@ -33,7 +33,7 @@ class GrantExpired(Exception):
 
 
 @dataclass(frozen=True)
-class Granted:
+class GrantedAlgorithm:
     """The algorithm that a dataset was granted to: facts found at the start, which cannot be found again
     cheaply. ``did`` is empty for raw code. ``main``: the dataset is the job's first. ``network``: the job may
     use the network."""
@@ -48,7 +48,7 @@ class Granted:
 
 
 @dataclass(frozen=True)
-class Grant:
+class InputGrant:
     """The right of one job to read one thing: ``what`` says whether that is a file of a service, the DDO
     itself, or a raw algorithm's file. Times are in unix seconds.
 
@@ -70,16 +70,16 @@ class Grant:
     source: dict[str, Any] | None = field(default=None, repr=False)
     issued: int = 0
     environment: str = ""
-    algorithm: Granted | None = None
+    algorithm: GrantedAlgorithm | None = None
 
 
-class Grants:
+class GrantCipher:
     """Seals grants and opens them again, with a key that only this Provider has."""
 
     def __init__(self, key: bytes) -> None:
         self._cipher = AESGCM(key)
 
-    def seal(self, grant: Grant) -> str:
+    def seal_grant(self, grant: InputGrant) -> str:
         """Return the grant as compressed text that only this Provider can open."""
         nonce = os.urandom(12)
         plain = {key: value for key, value in asdict(grant).items() if value is not None}
@@ -87,7 +87,7 @@ class Grants:
         sealed = self._cipher.encrypt(nonce, packed, _CONTEXT + _DEFLATED)
         return urlsafe_b64encode(_DEFLATED + nonce + sealed).rstrip(b"=").decode()
 
-    def open(self, token: str) -> Grant:
+    def open_grant(self, token: str) -> InputGrant:
         """Return the grant that the text holds. Raise GrantInvalid, or GrantExpired for a genuine grant whose
         time is over."""
         try:
@@ -99,8 +99,8 @@ class Grants:
             packed = self._cipher.decrypt(raw[1:13], raw[13:], context)
             plain = json.loads(packed if version == _PLAIN else zlib.decompress(packed))
             if plain.get("algorithm") is not None:
-                plain["algorithm"] = Granted(**plain["algorithm"])
-            grant = Grant(**plain)
+                plain["algorithm"] = GrantedAlgorithm(**plain["algorithm"])
+            grant = InputGrant(**plain)
         except (ValueError, TypeError, InvalidTag, zlib.error):
             raise GrantInvalid from None
         if grant.expires <= time.time():

@@ -17,25 +17,25 @@ from c2d_box.strict_json import JsonLimits, JsonRefused, parse_json
 _LIMITS = JsonLimits(allow_nul=False)
 
 
-async def parameters(request: Request, limits: LimitsSection) -> dict[str, Any]:
+async def read_parameters(request: Request, limits: LimitsSection) -> dict[str, Any]:
     """Return the request's parameters. All values of a query are text; missing or invalid JSON is an empty
     object."""
-    return in_query(request) or await json_body(request, limits)
+    return query_parameters(request) or await read_json_body(request, limits)
 
 
-def in_query(request: Request) -> dict[str, Any]:
+def query_parameters(request: Request) -> dict[str, Any]:
     """Return the parameters of the query; of one that is given twice, the first value."""
     return {key: request.query_params.getlist(key)[0] for key in request.query_params}
 
 
-async def json_body(request: Request, limits: LimitsSection) -> dict[str, Any]:
+async def read_json_body(request: Request, limits: LimitsSection) -> dict[str, Any]:
     """Return the body's object. As in the original it is empty where the body is no JSON at all; JSON that
     nothing further on could carry is refused (400) with the reason."""
-    value = parse_body(await body(request, limits), _LIMITS)
+    value = parse_body(await read_raw_body(request, limits), _LIMITS)
     return value if isinstance(value, dict) else {}
 
 
-def parsed(text: str | bytes) -> Any:
+def parse_parameter(text: str | bytes) -> Any:
     """Return the JSON value that a parameter holds as text, None for what ``parse_json`` refuses."""
     try:
         return parse_json(text, _LIMITS)
@@ -43,7 +43,7 @@ def parsed(text: str | bytes) -> Any:
         return None
 
 
-async def body(request: Request, limits: LimitsSection) -> bytes:
+async def read_raw_body(request: Request, limits: LimitsSection) -> bytes:
     """Return the body: at most ``limits.body`` bytes within ``limits.body_seconds``. Raise BodyRefused."""
     return await read_body(request, limits.body, limits.body_seconds)
 
@@ -51,5 +51,5 @@ async def body(request: Request, limits: LimitsSection) -> bytes:
 def user_data(value: Any) -> dict[str, Any] | None:
     """Return ``userdata`` as an object, None where it is none; in a query it comes as JSON text."""
     if isinstance(value, str) and value:
-        value = parsed(value)
+        value = parse_parameter(value)
     return value if isinstance(value, dict) else None

@@ -8,13 +8,13 @@ import asyncio
 import logging
 
 from c2d_box.provider.operator import OperatorUnavailable
-from c2d_box.provider.services import Services
+from c2d_box.provider.services import ProviderContext
 from c2d_box.retry import Backoff
 
 log = logging.getLogger("c2d.provider.events")
 
 
-async def listen(services: Services) -> None:
+async def follow_job_events(services: ProviderContext) -> None:
     """Follow the events until cancelled. A broken stream is opened again, after a second at first and half a
     minute at most."""
     operator = services.operator
@@ -24,10 +24,10 @@ async def listen(services: Services) -> None:
     backoff = Backoff(1.0, 30.0)
     while True:
         try:
-            async for event in operator.events():
+            async for event in operator.job_events():
                 backoff.reset()
                 if event.finished:
-                    liveness.end(event.job)
+                    liveness.record_end(event.job)
         except OperatorUnavailable:
             pass
         except Exception:

@@ -11,22 +11,22 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from c2d_box.provider.database import Database
-from c2d_box.provider.operator import Operator, OperatorUnavailable
+from c2d_box.provider.database import ProviderDatabase
+from c2d_box.provider.operator import OperatorClient, OperatorUnavailable
 
 FRESH_SECONDS = 2.0
 _WRITE_AFTER_SECONDS = 0.2
 _ALIVE_REMEMBERED = 10_000
 
 
-class Liveness:
+class JobLiveness:
     """Knows which jobs have ended. ``keep_seconds`` is the longest life of a grant: an ended job is
     remembered for so long, because after that its grants have expired anyway."""
 
     def __init__(
         self,
-        operator: Operator,
-        database: Database,
+        operator: OperatorClient,
+        database: ProviderDatabase,
         chain_id: int,
         keep_seconds: int,
         clock: Callable[[], float] = time.monotonic,
@@ -47,14 +47,14 @@ class Liveness:
         if self._clock() - self._alive.get(job, -FRESH_SECONDS) < FRESH_SECONDS:
             return True
         asked = self._clock()
-        answer = await self._operator.status(owner, job, self._chain_id)
+        answer = await self._operator.job_status(owner, job, self._chain_id)
         if answer.status != 200 or not isinstance(answer.body, list):
             raise OperatorUnavailable
         found = [entry for entry in answer.body if isinstance(entry, dict) and entry.get("jobId") == job]
         if not found:  # nobody knows it, so it was deleted
             return False
         if found[0].get("dateFinished"):
-            self.end(job)
+            self.record_end(job)
         if self.has_ended(job):  # also by an event that came meanwhile
             return False
         if len(self._alive) >= _ALIVE_REMEMBERED:
@@ -65,9 +65,9 @@ class Liveness:
     def has_ended(self, job: str) -> bool:
         if job in self._unwritten:
             return True
-        return self._database.one("SELECT 1 FROM ended_jobs WHERE job = ?", job) is not None
+        return self._database.fetch_one("SELECT 1 FROM ended_jobs WHERE job = ?", job) is not None
 
-    def end(self, job: str) -> None:
+    def record_end(self, job: str) -> None:
         """Remember a job's end. Many of these calls come at once when the event stream begins, so they are
         written to the database together, a moment later; :meth:`has_ended` knows them at once."""
         if self.has_ended(job):
@@ -75,9 +75,9 @@ class Liveness:
         self._alive.pop(job, None)
         self._unwritten.add(job)
         if self._writing is None:
-            self._writing = asyncio.get_running_loop().call_later(_WRITE_AFTER_SECONDS, self.write)
+            self._writing = asyncio.get_running_loop().call_later(_WRITE_AFTER_SECONDS, self.write_ends)
 
-    def write(self) -> None:
+    def write_ends(self) -> None:
         """Write the remembered ends to the database, and forget those older than any grant."""
         if self._writing is not None:
             self._writing.cancel()

@@ -32,8 +32,8 @@ from enum import Enum
 from hashlib import sha256
 from typing import Literal
 
-from c2d_box.assets.addresses import checksum, is_address
-from c2d_box.provider.database import Database
+from c2d_box.assets.addresses import checksum_address, is_address
+from c2d_box.provider.database import ProviderDatabase
 from c2d_box.provider.fields import MAX_NONCE
 
 Scale = Literal["client", "decrypter"]
@@ -58,7 +58,7 @@ _ALWAYS = MAX_NONCE + 1
 """The reach of a message without a nonce: no stored nonce is beyond it."""
 
 
-class Freshness(Enum):
+class NonceFreshness(Enum):
     """The verdict on a nonce. ``REPEATED``: it is the last used one, for the same request as before."""
 
     FRESH = "fresh"
@@ -71,111 +71,115 @@ class Freshness(Enum):
 
 
 @dataclass(frozen=True)
-class _Row:
+class _NonceRow:
     value: Decimal
     purpose: str
 
 
-class Nonces:
+class NonceStore:
     """The stored nonces of all addresses, and the messages whose second use they alone would not prevent."""
 
     def __init__(
-        self, database: Database, start: Start = "one", clock: Callable[[], float] = time.time
+        self, database: ProviderDatabase, start: Start = "one", clock: Callable[[], float] = time.time
     ) -> None:
         self._database = database
         self._clock = clock
         self._first = Decimal(1 if start == "one" else max(1, math.floor(database.created) - 1))
         self._free_locked()
 
-    def stored(self, address: str, scale: Scale = "client") -> str:
+    def last_used(self, address: str, scale: Scale = "client") -> str:
         """Return the last used value as text. For an address that has never used one, return the value it
         begins with; no row is made for it."""
-        row = self._row(address, scale)
-        return as_text(row.value if row else self._first)
+        row = self._find_row(address, scale)
+        return nonce_text(row.value if row else self._first)
 
-    def limit(self, address: str, scale: Scale = "client") -> str:
+    def counter_limit(self, address: str, scale: Scale = "client") -> str:
         """Return the largest value that is still accepted as the next one of a counter."""
-        return as_text(Decimal(self.stored(address, scale)) + STEP)
+        return nonce_text(Decimal(self.last_used(address, scale)) + STEP)
 
-    def stored_or_none(self, address: str) -> str | None:
+    def last_used_or_none(self, address: str) -> str | None:
         """Return the last used value as ``initialize`` shows it: None for an address that never used one."""
-        row = self._row(checksum(address), "client") if is_address(address) else None
-        return as_text(row.value) if row else None
+        row = self._find_row(checksum_address(address), "client") if is_address(address) else None
+        return nonce_text(row.value) if row else None
 
-    def freshness(
+    def check_nonce(
         self,
         address: str,
         nonce: Decimal,
         purpose: str = "",
         scale: Scale = "client",
         message: str = "",
-    ) -> Freshness:
+    ) -> NonceFreshness:
         """Return what :meth:`use` would return now, without using the nonce."""
-        judged = self._judged(self._row(address, scale), nonce, purpose, scale)
-        if judged is Freshness.FRESH and message:
-            used = self._database.one(
-                "SELECT 1 FROM used_messages WHERE digest = ?", _digest(address, message)
+        judged = self._assess_nonce(self._find_row(address, scale), nonce, purpose, scale)
+        if judged is NonceFreshness.FRESH and message:
+            used = self._database.fetch_one(
+                "SELECT 1 FROM used_messages WHERE digest = ?", _message_digest(address, message)
             )
-            return Freshness.USED if used else judged
+            return NonceFreshness.USED if used else judged
         return judged
 
-    def use(
+    def take_nonce(
         self,
         address: str,
         nonce: Decimal,
         purpose: str = "",
         scale: Scale = "client",
         message: str = "",
-    ) -> Freshness:
+    ) -> NonceFreshness:
         """Use the nonce up if it is fresh, in one transaction: of many equal requests one gets FRESH.
 
         ``message``: the signed text with its nonce, where it could be read in more than one way.
         """
         with self._database.transaction() as connection:
-            row = _read(connection, address, scale)
-            freshness = self._judged(row, nonce, purpose, scale)
-            if freshness is not Freshness.FRESH:
+            row = _select_row(connection, address, scale)
+            freshness = self._assess_nonce(row, nonce, purpose, scale)
+            if freshness is not NonceFreshness.FRESH:
                 return freshness
             if message:
                 if _is_used(connection, address, message):
-                    return Freshness.USED
-                self._remember(connection, address, message, _reach(message, nonce))
-            _write(connection, address, scale, nonce, purpose)
+                    return NonceFreshness.USED
+                self._remember_message(connection, address, message, _message_reach(message, nonce))
+            _write_row(connection, address, scale, nonce, purpose)
             if message:
-                self._bound(connection, address, nonce)
+                self._bound_messages(connection, address, nonce)
         return freshness
 
-    def advance(self, address: str, nonce: Decimal, purpose: str = "", message: str = "") -> Freshness:
+    def advance_nonce(
+        self, address: str, nonce: Decimal, purpose: str = "", message: str = ""
+    ) -> NonceFreshness:
         """Use a nonce that no signature covers: the stored one rises by one at most, and only once for each
         ``message``, so that nobody but the owner can move it far."""
         with self._database.transaction() as connection:
-            row = _read(connection, address, "client")
+            row = _select_row(connection, address, "client")
             stored = row.value if row else self._first
             if row is not None and nonce <= stored:
                 repeated = bool(purpose) and nonce == stored and purpose == row.purpose
-                return Freshness.REPEATED if repeated else Freshness.STALE
+                return NonceFreshness.REPEATED if repeated else NonceFreshness.STALE
             if message and _is_used(connection, address, message):
-                return Freshness.FRESH
+                return NonceFreshness.FRESH
             value = min(nonce, stored + 1)
-            _write(connection, address, "client", value, purpose)
+            _write_row(connection, address, "client", value, purpose)
             if message:
-                self._remember(connection, address, message, _ALWAYS)
-                self._bound(connection, address, value)
-        return Freshness.FRESH
+                self._remember_message(connection, address, message, _ALWAYS)
+                self._bound_messages(connection, address, value)
+        return NonceFreshness.FRESH
 
-    def _row(self, address: str, scale: Scale) -> _Row | None:
-        found = self._database.one(_READ, scale, address)
-        return _Row(Decimal(str(found[0])), str(found[1])) if found else None
+    def _find_row(self, address: str, scale: Scale) -> _NonceRow | None:
+        found = self._database.fetch_one(_READ, scale, address)
+        return _NonceRow(Decimal(str(found[0])), str(found[1])) if found else None
 
-    def _judged(self, row: _Row | None, nonce: Decimal, purpose: str, scale: Scale) -> Freshness:
+    def _assess_nonce(
+        self, row: _NonceRow | None, nonce: Decimal, purpose: str, scale: Scale
+    ) -> NonceFreshness:
         if row is None:
             if nonce < self._first:
-                return Freshness.STALE
+                return NonceFreshness.STALE
         elif nonce <= row.value:
             repeated = bool(purpose) and nonce == row.value and purpose == row.purpose
-            return Freshness.REPEATED if repeated else Freshness.STALE
+            return NonceFreshness.REPEATED if repeated else NonceFreshness.STALE
         counted = nonce <= (row.value if row else self._first) + STEP
-        return Freshness.FRESH if counted or self._is_now(nonce, scale) else Freshness.FAR
+        return NonceFreshness.FRESH if counted or self._is_now(nonce, scale) else NonceFreshness.FAR
 
     def _is_now(self, nonce: Decimal, scale: Scale) -> bool:
         """Return whether the value is a time between the making of the database and now (or a little later,
@@ -184,27 +188,29 @@ class Nonces:
         earliest, latest = math.floor(min(self._database.created, now)), math.ceil(now + AHEAD_SECONDS)
         return any(earliest * unit <= nonce <= latest * unit for unit in _UNITS[scale])
 
-    def _remember(self, connection: sqlite3.Connection, address: str, message: str, reach: int) -> None:
+    def _remember_message(
+        self, connection: sqlite3.Connection, address: str, message: str, reach: int
+    ) -> None:
         if reach:
             connection.execute(
                 "INSERT OR IGNORE INTO used_messages (address, digest, reach) VALUES (?, ?, ?)",
-                (address, _digest(address, message), reach),
+                (address, _message_digest(address, message), reach),
             )
 
-    def _bound(self, connection: sqlite3.Connection, address: str, stored: Decimal) -> None:
+    def _bound_messages(self, connection: sqlite3.Connection, address: str, stored: Decimal) -> None:
         """Bound the number of remembered messages.
 
         Messages are forgotten once no reading of them can be fresh again. An account with very many is moved
         from its counter to the time now, which makes all readings with a small nonce stale.
         """
-        _forget(connection, address, stored)
+        _forget_messages(connection, address, stored)
         count, newest = connection.execute(
             "SELECT count(*), max(id) FROM used_messages WHERE address = ?", (address,)
         ).fetchone()
         if count > USED_PER_ADDRESS:
             moved = max(stored, Decimal(math.floor(self._clock())))
-            _write(connection, address, "client", moved, "")
-            _forget(connection, address, moved)
+            _write_row(connection, address, "client", moved, "")
+            _forget_messages(connection, address, moved)
             connection.execute(
                 "DELETE FROM used_messages WHERE address = ? AND id NOT IN"
                 " (SELECT id FROM used_messages WHERE address = ? ORDER BY id DESC LIMIT ?)",
@@ -225,37 +231,39 @@ class Nonces:
                 for address, text in rows.fetchall():
                     value = Decimal(text)
                     if value > latest and not self._is_now(value, scale):
-                        _write(connection, address, scale, Decimal(math.floor(now * unit)), "")
+                        _write_row(connection, address, scale, Decimal(math.floor(now * unit)), "")
 
 
 _READ = "SELECT value, purpose FROM nonces WHERE scale = ? AND address = ?"
 
 
-def _read(connection: sqlite3.Connection, address: str, scale: str) -> _Row | None:
+def _select_row(connection: sqlite3.Connection, address: str, scale: str) -> _NonceRow | None:
     found = connection.execute(_READ, (scale, address)).fetchone()
-    return _Row(Decimal(found[0]), found[1]) if found else None
+    return _NonceRow(Decimal(found[0]), found[1]) if found else None
 
 
-def _write(connection: sqlite3.Connection, address: str, scale: str, value: Decimal, purpose: str) -> None:
+def _write_row(
+    connection: sqlite3.Connection, address: str, scale: str, value: Decimal, purpose: str
+) -> None:
     connection.execute(
-        "INSERT OR REPLACE INTO nonces VALUES (?, ?, ?, ?)", (scale, address, as_text(value), purpose)
+        "INSERT OR REPLACE INTO nonces VALUES (?, ?, ?, ?)", (scale, address, nonce_text(value), purpose)
     )
 
 
-def _forget(connection: sqlite3.Connection, address: str, stored: Decimal) -> None:
+def _forget_messages(connection: sqlite3.Connection, address: str, stored: Decimal) -> None:
     connection.execute(
         "DELETE FROM used_messages WHERE address = ? AND reach <= ?", (address, math.floor(stored))
     )
 
 
 def _is_used(connection: sqlite3.Connection, address: str, message: str) -> bool:
-    digest = _digest(address, message)
+    digest = _message_digest(address, message)
     return (
         connection.execute("SELECT 1 FROM used_messages WHERE digest = ?", (digest,)).fetchone() is not None
     )
 
 
-def _reach(message: str, nonce: Decimal) -> int:
+def _message_reach(message: str, nonce: Decimal) -> int:
     """Return a bound above the largest other nonce that this text could be read to end in: once the stored
     nonce has reached it, no reading of the text is fresh. 0 where no reading is above the text's own
     nonce."""
@@ -266,9 +274,9 @@ def _reach(message: str, nonce: Decimal) -> int:
     return largest + 1 if largest > nonce else 0
 
 
-def _digest(address: str, message: str) -> bytes:
+def _message_digest(address: str, message: str) -> bytes:
     return sha256(f"{address}\n{message}".encode("utf-8", "surrogatepass")).digest()
 
 
-def as_text(nonce: Decimal) -> str:
+def nonce_text(nonce: Decimal) -> str:
     return format(nonce.normalize(), "f")

@@ -8,45 +8,45 @@ from dataclasses import dataclass
 from typing import Any
 
 from c2d_box.assets import credentials, files, parameters
-from c2d_box.assets.addresses import same
-from c2d_box.assets.ddo import DDO, Service
+from c2d_box.assets.addresses import same_hex
+from c2d_box.assets.ddo import DDO, DdoService
 from c2d_box.assets.files import FileObject, FileObjectError
 from c2d_box.chain.orders import Order, OrderInvalid
-from c2d_box.provider.errors import Refusal
-from c2d_box.provider.ledger import Head
-from c2d_box.provider.services import Services
+from c2d_box.provider.errors import ProviderRefusal
+from c2d_box.provider.ledger import ChainHead
+from c2d_box.provider.services import ProviderContext
 from c2d_box.provider.visitors import visitor
 
 
 @dataclass(frozen=True)
-class Offering:
+class ServiceOffering:
     """One service of one asset; ``index`` is the service's number in orders."""
 
     ddo: DDO
-    service: Service
+    service: DdoService
     index: int
 
 
-def network_text(services: Services, text: str) -> str:
-    return f"Provider {services.ledger.network}: {text}"
+def network_text(services: ProviderContext, text: str) -> str:
+    return f"Provider {services.ledger.network_name}: {text}"
 
 
-async def resolved(services: Services, did: Any) -> DDO:
+async def resolve_did(services: ProviderContext, did: Any) -> DDO:
     """Return the DDO of a DID. Raise Refusal when there is no such asset, CatalogUnavailable when the
     metadata cache cannot say."""
-    ddo = await services.catalog.ddo(did)
+    ddo = await services.catalog.find_ddo(did)
     if ddo is None:
-        raise Refusal("Cannot resolve DID")
+        raise ProviderRefusal("Cannot resolve DID")
     return ddo
 
 
-def offering(ddo: DDO, service_id: Any) -> Offering | None:
+def find_offering(ddo: DDO, service_id: Any) -> ServiceOffering | None:
     """Return the service of that id, None where the asset has no such service."""
-    service, index = ddo.service(str(service_id)), ddo.index_of(str(service_id))
-    return Offering(ddo, service, index) if service is not None and index is not None else None
+    service, index = ddo.find_service(str(service_id)), ddo.index_of(str(service_id))
+    return ServiceOffering(ddo, service, index) if service is not None and index is not None else None
 
 
-def audience(offered: Offering | None, userdata: Mapping[str, Any] | None) -> str:
+def reading_audience(offered: ServiceOffering | None, userdata: Mapping[str, Any] | None) -> str:
     """Return a name for the callers who may share one reading of the files.
 
     All who ask for the same service share it. A caller who adds user data, or names a source himself, shares
@@ -57,16 +57,16 @@ def audience(offered: Offering | None, userdata: Mapping[str, Any] | None) -> st
     return f"{service} {visitor.get()}" if userdata or not offered else service
 
 
-def demanded_offering(services: Services, ddo: DDO, service_id: Any) -> Offering:
+def demanded_offering(services: ProviderContext, ddo: DDO, service_id: Any) -> ServiceOffering:
     """Return the service like :func:`offering`. Raise Refusal where the asset has no such service."""
-    offered = offering(ddo, service_id)
+    offered = find_offering(ddo, service_id)
     if offered is None:
-        raise Refusal(network_text(services, "Invalid serviceId."))
+        raise ProviderRefusal(network_text(services, "Invalid serviceId."))
     return offered
 
 
-async def consumable(
-    services: Services, ddo: DDO, consumer: str, *, quoted: bool = False, at: Head | None = None
+async def consumer_refusal(
+    services: ProviderContext, ddo: DDO, consumer: str, *, quoted: bool = False, at: ChainHead | None = None
 ) -> str | None:
     """Return the text that refuses ``consumer`` this asset (credentials, NFT state), or None where nothing
     does. ``at`` is a head as :meth:`Ledger.state` takes it.
@@ -75,15 +75,15 @@ async def consumable(
     then passes every list; a caller who downloads or computes afterwards is judged by his own address. Where
     the compute service cannot list the environments, that is an outage and no refusal.
     """
-    state = await services.ledger.state(ddo.nft_address, at)
-    text = credentials.refusal(ddo, consumer, state, set())
+    state = await services.ledger.nft_state(ddo.nft_address, at)
+    text = credentials.access_refusal(ddo, consumer, state, set())
     passes = quoted or services.settings.compat.environment_downloads
     if text is None or not passes or services.environments is None:
         return text
-    return credentials.refusal(ddo, consumer, state, await services.environments.consumers())
+    return credentials.access_refusal(ddo, consumer, state, await services.environments.consumer_addresses())
 
 
-async def require_own_order(services: Services, order: Order, consumer: str) -> None:
+async def require_own_order(services: ProviderContext, order: Order, consumer: str) -> None:
     """Raise OrderInvalid where ``consumer`` did not pay for the order and is only the environment that it
     names.
 
@@ -92,19 +92,21 @@ async def require_own_order(services: Services, order: Order, consumer: str) -> 
     """
     if services.settings.compat.environment_downloads or services.environments is None:
         return
-    if not same(order.payer, consumer) and await services.environments.has_consumer(consumer):
+    if not same_hex(order.payer, consumer) and await services.environments.has_consumer(consumer):
         raise OrderInvalid("The consumer of the order is not the sender of the request.")
 
 
-def unfit(services: Services, described: Any, userdata: Mapping[str, Any] | None) -> list[str]:
+def user_data_problems(
+    services: ProviderContext, described: Any, userdata: Mapping[str, Any] | None
+) -> list[str]:
     """Return what in the user data does not fit the consumer parameters ``described``: nothing where this
     Provider's settings do not check user data."""
     if services.settings.user_data.accept == "any":
         return []
-    return parameters.problems(described, userdata)
+    return parameters.parameter_problems(described, userdata)
 
 
-def readable_files(services: Services, offered: Offering) -> list[FileObject] | None:
+def readable_files(services: ProviderContext, offered: ServiceOffering) -> list[FileObject] | None:
     """Return the service's files, None when they are not encrypted for this Provider (or not for this
     asset)."""
     try:
@@ -113,9 +115,9 @@ def readable_files(services: Services, offered: Offering) -> list[FileObject] | 
         return None
 
 
-def files_of(services: Services, offered: Offering) -> list[FileObject]:
+def files_of(services: ProviderContext, offered: ServiceOffering) -> list[FileObject]:
     """Return the service's files. Raise FileObjectError with a text that clients may see."""
-    return files.unseal(
+    return files.unseal_files(
         services.key.private_key,
         offered.service.files,
         nft=offered.ddo.nft_address,

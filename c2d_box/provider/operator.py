@@ -27,7 +27,7 @@ class OperatorUnavailable(Exception):
 
 
 @dataclass(frozen=True)
-class Answer:
+class OperatorAnswer:
     """An answer of operator-service, to be handed through to the Provider's caller."""
 
     status: int
@@ -43,7 +43,7 @@ class JobEvent:
     finished: bool
 
 
-class Operator:
+class OperatorClient:
     """Calls operator-service. Methods raise OperatorUnavailable when it does not answer; its refusals are
     answers, not exceptions."""
 
@@ -54,7 +54,7 @@ class Operator:
         self._last_nonce = 0
         self._lock = threading.Lock()
 
-    async def ready(self) -> bool:
+    async def is_ready(self) -> bool:
         """Return whether operator-service answers now, for readiness reports."""
         try:
             answer = await self._client.get(self._base.removesuffix(_PREFIX) + "/", timeout=READY_SECONDS)
@@ -62,61 +62,69 @@ class Operator:
             return False
         return answer.is_success
 
-    async def start(self, payload: Mapping[str, Any]) -> Answer:
+    async def start_job(self, payload: Mapping[str, Any]) -> OperatorAnswer:
         """Start a job. ``payload`` comes without signature and nonce, which are added here."""
-        nonce = self._nonce()
+        nonce = self._next_nonce()
         body = {
             **payload,
             "providerSignature": self._key.sign(f"{payload['owner']}{nonce}"),
             "nonce": nonce,
             "providerAddress": self._key.address,
         }
-        return await self._json("POST", "/compute", body=body)
+        return await self._request_json("POST", "/compute", body=body)
 
-    async def status(self, owner: str, job: str | None, chain_id: int) -> Answer:
-        return await self._json("GET", "/compute", self._query(owner, job, chainId=str(chain_id)))
+    async def job_status(self, owner: str, job: str | None, chain_id: int) -> OperatorAnswer:
+        return await self._request_json(
+            "GET", "/compute", self._signed_query(owner, job, chainId=str(chain_id))
+        )
 
-    async def stop(self, owner: str, job: str | None, chain_id: int) -> Answer:
-        return await self._json("PUT", "/compute", self._query(owner, job, chainId=str(chain_id)))
+    async def stop_job(self, owner: str, job: str | None, chain_id: int) -> OperatorAnswer:
+        return await self._request_json(
+            "PUT", "/compute", self._signed_query(owner, job, chainId=str(chain_id))
+        )
 
-    async def delete(self, owner: str, job: str | None, chain_id: int) -> Answer:
-        return await self._json("DELETE", "/compute", self._query(owner, job, chainId=str(chain_id)))
+    async def delete_job(self, owner: str, job: str | None, chain_id: int) -> OperatorAnswer:
+        return await self._request_json(
+            "DELETE", "/compute", self._signed_query(owner, job, chainId=str(chain_id))
+        )
 
-    async def environments(self, chain_id: int) -> list[dict[str, Any]]:
-        answer = await self._json("GET", "/environments", {"chainId": str(chain_id)})
+    async def list_environments(self, chain_id: int) -> list[dict[str, Any]]:
+        answer = await self._request_json("GET", "/environments", {"chainId": str(chain_id)})
         if answer.status != 200 or not isinstance(answer.body, list):
             raise OperatorUnavailable
         return [entry for entry in answer.body if isinstance(entry, dict) and entry.get("id")]
 
-    async def result(self, owner: str, job: str, index: str, byte_range: str | None) -> httpx.Response:
+    async def open_result(self, owner: str, job: str, index: str, byte_range: str | None) -> httpx.Response:
         """Return an open streamed answer, which the caller has to close."""
         headers = {"Range": byte_range} if byte_range else {}
-        request = self._request("GET", "/getResult", self._query(owner, job, index=index), headers=headers)
+        request = self._build_request(
+            "GET", "/getResult", self._signed_query(owner, job, index=index), headers=headers
+        )
         try:
             return await self._client.send(request, stream=True)
         except httpx.HTTPError:
             raise OperatorUnavailable from None
 
-    async def logs(self, owner: str, job: str, component: str, *, follow: bool) -> httpx.Response:
+    async def open_logs(self, owner: str, job: str, component: str, *, follow: bool) -> httpx.Response:
         """Return an open streamed answer, which the caller has to close. The call may last until the job
         writes something."""
-        query = self._query(owner, job, component=component, **({"follow": "true"} if follow else {}))
-        request = self._request("GET", "/logs", query, timeout=httpx.Timeout(10.0, read=None))
+        query = self._signed_query(owner, job, component=component, **({"follow": "true"} if follow else {}))
+        request = self._build_request("GET", "/logs", query, timeout=httpx.Timeout(10.0, read=None))
         try:
             return await self._client.send(request, stream=True)
         except httpx.HTTPError:
             raise OperatorUnavailable from None
 
-    async def events(self) -> AsyncIterator[JobEvent]:
+    async def job_events(self) -> AsyncIterator[JobEvent]:
         """Yield status changes as they happen. Raise OperatorUnavailable when the connection ends."""
-        request = self._request("GET", "/events", {}, timeout=httpx.Timeout(10.0, read=60.0))
+        request = self._build_request("GET", "/events", {}, timeout=httpx.Timeout(10.0, read=60.0))
         try:
             answer = await self._client.send(request, stream=True)
             try:
                 if answer.status_code != 200:
                     raise OperatorUnavailable
                 async for line in answer.aiter_lines():
-                    if line.startswith("data:") and (event := _event(line[5:])) is not None:
+                    if line.startswith("data:") and (event := _parse_event(line[5:])) is not None:
                         yield event
             finally:
                 await answer.aclose()
@@ -124,31 +132,31 @@ class Operator:
             raise OperatorUnavailable from None
         raise OperatorUnavailable
 
-    def _query(self, owner: str, job: str | None, **more: str) -> dict[str, str]:
-        nonce = self._nonce()
+    def _signed_query(self, owner: str, job: str | None, **more: str) -> dict[str, str]:
+        nonce = self._next_nonce()
         query = {"providerAddress": self._key.address, "owner": owner}
         if job:
             query["jobId"] = job
         query["providerSignature"] = self._key.sign(f"{owner}{job or ''}{nonce}")
         return {**query, "nonce": str(nonce), **more}
 
-    async def _json(
+    async def _request_json(
         self,
         method: str,
         path: str,
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
-    ) -> Answer:
+    ) -> OperatorAnswer:
         try:
-            answer = await self._client.send(self._request(method, path, query or {}, body))
+            answer = await self._client.send(self._build_request(method, path, query or {}, body))
         except httpx.HTTPError:
             raise OperatorUnavailable from None
         try:
-            return Answer(answer.status_code, parse_json(answer.content, WRAPPED))
+            return OperatorAnswer(answer.status_code, parse_json(answer.content, WRAPPED))
         except ValueError:
-            return Answer(answer.status_code, {"error": "operator-service gave no readable answer"})
+            return OperatorAnswer(answer.status_code, {"error": "operator-service gave no readable answer"})
 
-    def _request(
+    def _build_request(
         self,
         method: str,
         path: str,
@@ -167,21 +175,21 @@ class Operator:
             timeout=timeout or httpx.Timeout(30.0),
         )
         # One nonce for both signatures: using the request up uses up the reference's form of it too.
-        nonce = str((body or query).get("nonce") or self._nonce())
+        nonce = str((body or query).get("nonce") or self._next_nonce())
         target = request.url.raw_path.decode("ascii")
         text = f"{method}\n{target}\n{sha256(content).hexdigest()}\n{nonce}"
         request.headers["X-C2D-Signature"] = self._key.sign(text)
         request.headers["X-C2D-Nonce"] = nonce
         return request
 
-    def _nonce(self) -> int:
+    def _next_nonce(self) -> int:
         """Return the time in nanoseconds, strictly rising in this process."""
         with self._lock:
             self._last_nonce = max(time.time_ns(), self._last_nonce + 1)
             return self._last_nonce
 
 
-def _event(text: str) -> JobEvent | None:
+def _parse_event(text: str) -> JobEvent | None:
     try:
         value = parse_json(text)
         return JobEvent(str(value["jobId"]), int(value["status"]), value.get("dateFinished") is not None)

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from c2d_box.chain.orders import OrderInvalid, OrderNotMined
-from c2d_box.provider.visitors import Allowance, visitor
+from c2d_box.provider.visitors import VisitorRateLimiter, visitor
 from c2d_box.retry import Backoff
 
 T = TypeVar("T")
@@ -25,12 +25,12 @@ UNKNOWN_SECONDS = 2.0
 _IN_ALL, _EACH = 200, 10
 
 
-class Patience:
+class OrderWaitLimiter:
     """Limits the waits for orders by network address. ``unknown_orders`` is the number of waits per minute
     that may end without the order."""
 
     def __init__(self, unknown_orders: float) -> None:
-        self._vain = Allowance(unknown_orders)
+        self._vain = VisitorRateLimiter(unknown_orders)
         self._waiting: Counter[str] = Counter()
 
     async def until_mined(
@@ -42,7 +42,7 @@ class Patience:
             return await verified()
         except OrderNotMined as missing:
             unmined = missing
-        with self._place() as free:
+        with self._waiting_place() as free:
             if not free:
                 raise unmined
             began, backoff = time.monotonic(), Backoff(0.02, 1.0, 1.5)
@@ -54,15 +54,15 @@ class Patience:
                     return await verified()
                 except OrderNotMined:
                     continue
-            self._vain.take(visitor.get())
+            self._vain.take_allowance(visitor.get())
         raise OrderInvalid(str(unmined))
 
     @contextmanager
-    def _place(self) -> Iterator[bool]:
+    def _waiting_place(self) -> Iterator[bool]:
         """Yield whether one more request of this network address may wait, and count it while it does."""
         name = visitor.get()
         full = self._waiting[name] >= _EACH or self._waiting.total() >= _IN_ALL
-        if full or self._vain.exhausted(name):
+        if full or self._vain.is_exhausted(name):
             yield False
             return
         self._waiting[name] += 1

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from c2d_box.provider.settings import Settings
-from c2d_box.storage import AddressRules, Fetcher, IpfsResults, Origin, ResultStore, S3Results, Timeouts
-from c2d_box.storage.sigv4 import Credentials
+from c2d_box.provider.settings import ProviderSettings
+from c2d_box.storage import AddressRules, Fetcher, FetchTimeouts, IpfsResults, Origin, ResultStore, S3Results
+from c2d_box.storage.sigv4 import S3Credentials
 from c2d_box.workflow.result_store import IpfsStore
 
 
-def result_store(settings: Settings) -> ResultStore | None:
+def result_store(settings: ProviderSettings) -> ResultStore | None:
     """Return the configured result store, None where none is configured. Its keys are files of the secrets
     folder, needed for result assets only.
     """
@@ -22,14 +22,16 @@ def result_store(settings: Settings) -> ResultStore | None:
     if isinstance(store, IpfsStore):
         place = IpfsResults(store.gateway)
     else:
-        access, secret = (_secret(settings.secrets_dir, f"s3-{part}-key") for part in ("access", "secret"))
-        credentials = Credentials(access, secret, store.region) if access and secret else None
+        access, secret = (
+            _read_secret(settings.secrets_dir, f"s3-{part}-key") for part in ("access", "secret")
+        )
+        credentials = S3Credentials(access, secret, store.region) if access and secret else None
         place = S3Results(store.endpoint, store.bucket, credentials)
-    fetcher = Fetcher(AddressRules([place.origin]), timeouts=Timeouts(head=settings.fetch.timeout))
-    return ResultStore(place, _secret(settings.secrets_dir, "result-secret"), fetcher)
+    fetcher = Fetcher(AddressRules([place.origin]), timeouts=FetchTimeouts(head=settings.fetch.timeout))
+    return ResultStore(place, _read_secret(settings.secrets_dir, "result-secret"), fetcher)
 
 
-def open_origins(settings: Settings, results: ResultStore | None) -> list[str]:
+def open_origins(settings: ProviderSettings, results: ResultStore | None) -> list[str]:
     """Return ``fetch.allow`` without the gateway of the result store: a URL file object must not reach
     results that an IPFS file object may not reach by their CID.
 
@@ -38,11 +40,11 @@ def open_origins(settings: Settings, results: ResultStore | None) -> list[str]:
     allowed = list(settings.fetch.allow)
     if results is None or not isinstance(results.place, IpfsResults):
         return allowed
-    closed = Origin.of(results.place.gateway)
-    return [entry for entry in allowed if Origin.of(entry) != closed]
+    closed = Origin.from_url(results.place.gateway)
+    return [entry for entry in allowed if Origin.from_url(entry) != closed]
 
 
-def _secret(folder: Path, name: str) -> str | None:
+def _read_secret(folder: Path, name: str) -> str | None:
     try:
         return (folder / name).read_text().strip() or None
     except OSError:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 if TYPE_CHECKING:
-    from c2d_box.provider.openapi.operations import Operation
+    from c2d_box.provider.openapi.operations import ApiOperation
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -24,18 +24,18 @@ class Endpoint:
     method: str
     path: str
     handler: Handler
-    operation: Operation
+    operation: ApiOperation
     name: str | None = None
 
     @property
-    def identifier(self) -> str:
+    def operation_id(self) -> str:
         return self.name or self.handler.__name__
 
 
-def routes(endpoints: Iterable[Endpoint]) -> list[Route]:
+def endpoint_routes(endpoints: Iterable[Endpoint]) -> list[Route]:
     return [Route(entry.path, entry.handler, methods=[entry.method]) for entry in endpoints]
 
 
-def listed(endpoints: Iterable[Endpoint]) -> dict[str, list[str]]:
+def listed_endpoints(endpoints: Iterable[Endpoint]) -> dict[str, list[str]]:
     """Return method and path by name, as service discovery shows them."""
     return {entry.name: [entry.method, entry.path] for entry in endpoints if entry.name}

@@ -23,7 +23,7 @@ class ProviderKey:
         return f"ProviderKey({self.address})"
 
     def sign(self, text: str) -> str:
-        return signatures.sign(self.private_key, text)
+        return signatures.sign_text(self.private_key, text)
 
     def encrypt(self, data: bytes) -> bytes:
         return ecies.encrypt(self._public, data)
@@ -38,7 +38,7 @@ class TokenSecret:
     def __init__(self, secret: bytes) -> None:
         self._secret = secret
 
-    def derive(self, purpose: str) -> bytes:
+    def derive_key(self, purpose: str) -> bytes:
         """Return a key of 32 bytes, which reveals nothing about the secret or about another purpose's key."""
         return hmac.digest(self._secret, b"c2d-provider:" + purpose.encode(), sha256)
 
@@ -47,7 +47,7 @@ class TokenSecret:
 
 
 def provider_key(directory: Path) -> ProviderKey:
-    text = _read(directory, "provider-key").decode("ascii", "replace").strip()
+    text = _read_secret(directory, "provider-key").decode("ascii", "replace").strip()
     try:
         return ProviderKey(text if text.startswith("0x") else "0x" + text)
     except ValueError:
@@ -57,7 +57,7 @@ def provider_key(directory: Path) -> ProviderKey:
 
 
 def token_secret(directory: Path) -> TokenSecret:
-    secret = _read(directory, "token-secret").strip()
+    secret = _read_secret(directory, "token-secret").strip()
     if len(secret) < 16:
         raise StateProblem(
             "C2D-TOKEN-SECRET", "the token secret is shorter than 16 bytes", "write a longer one"
@@ -65,7 +65,7 @@ def token_secret(directory: Path) -> TokenSecret:
     return TokenSecret(keccak256(secret))
 
 
-def _read(directory: Path, name: str) -> bytes:
+def _read_secret(directory: Path, name: str) -> bytes:
     try:
         return (directory / name).read_bytes()
     except OSError as error:

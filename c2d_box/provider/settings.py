@@ -14,7 +14,7 @@ from c2d_box.service.settings import ChainSection, ListenSection, SettingsSectio
 from c2d_box.workflow.result_store import IpfsStore, S3Store
 
 
-class Listen(ListenSection):
+class ProviderListen(ListenSection):
     port: int = 8030
 
 
@@ -107,10 +107,10 @@ class FreshnessSection(SettingsSection):
     wait_seconds: float = Field(default=5.0, ge=0)
 
 
-class Settings(SettingsSection):
+class ProviderSettings(SettingsSection):
     """The whole configuration file. Only ``chain`` and ``cache_url`` have no default."""
 
-    listen: Listen = Listen()
+    listen: ProviderListen = ProviderListen()
     chain: ChainSection
     cache_url: str
     operator_service_url: str | None = None

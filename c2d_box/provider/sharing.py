@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Shared(Generic[T]):
+class SingleFlight(Generic[T]):
     def __init__(self, ask: Callable[[], Awaitable[T]]) -> None:
         self._ask = ask
         self._running: asyncio.Future[T] | None = None
@@ -22,18 +22,18 @@ class Shared(Generic[T]):
     async def __call__(self) -> T:
         """Return or raise what ``ask`` does in a call that begins from now on."""
         if self._next is None:
-            self._next = asyncio.ensure_future(self._asked(self._running))
-            self._next.add_done_callback(_read)
+            self._next = asyncio.ensure_future(self._ask_after(self._running))
+            self._next.add_done_callback(_retrieve_failure)
         return await asyncio.shield(self._next)
 
-    async def _asked(self, before: asyncio.Future[T] | None) -> T:
+    async def _ask_after(self, before: asyncio.Future[T] | None) -> T:
         if before is not None and not before.done():
             await asyncio.wait({before})
         self._running, self._next = self._next, None
         return await self._ask()
 
 
-def _read(done: asyncio.Future[T]) -> None:
+def _retrieve_failure(done: asyncio.Future[T]) -> None:
     """Mark the exception of a call as retrieved: those who wait get it, and where they all have gone asyncio
     must not log it."""
     if not done.cancelled():

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from c2d_box.assets.filenames import disposition
+from c2d_box.assets.filenames import content_disposition
 from c2d_box.storage import OpenFile
 
 
@@ -60,14 +60,14 @@ def file_response(
         headers["content-length"] = str(meta.length)
     if meta.content_range:
         headers["content-range"] = meta.content_range
-    headers["content-disposition"] = disposition(meta.filename, meta.content_type)
+    headers["content-disposition"] = content_disposition(meta.filename, meta.content_type)
     if not ranged:
         headers["accept-ranges"] = "bytes"
-    chunks = _proven(opened.chunks, sha256) if sha256 and not ranged else opened.chunks
+    chunks = _verify_chunks(opened.chunks, sha256) if sha256 and not ranged else opened.chunks
     return FileResponse(chunks, opened.close, meta.status, headers)
 
 
-async def _proven(chunks: AsyncIterator[bytes], sha256: str) -> AsyncIterator[bytes]:
+async def _verify_chunks(chunks: AsyncIterator[bytes], sha256: str) -> AsyncIterator[bytes]:
     digest, held = hashlib.sha256(), b""
     async for chunk in chunks:
         digest.update(chunk)

@@ -16,8 +16,8 @@ import json
 import time
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 
-from c2d_box.assets.addresses import checksum, is_address, same
-from c2d_box.provider.database import Database
+from c2d_box.assets.addresses import checksum_address, is_address, same_hex
+from c2d_box.provider.database import ProviderDatabase
 from c2d_box.strict_json import JsonLimits, parse_json
 
 LONGEST_SECONDS = 30 * 86_400
@@ -29,79 +29,83 @@ _LIMITS = JsonLimits(size_bytes=4096, depth=4)
 _HEADER = {"alg": "HS256", "typ": "JWT"}
 
 
-class Tokens:
+class AuthTokens:
     """Makes, checks and deletes auth tokens. Only deleted tokens are stored, until they would have
     expired."""
 
-    def __init__(self, key: bytes, database: Database, longest_seconds: int = LONGEST_SECONDS) -> None:
+    def __init__(
+        self, key: bytes, database: ProviderDatabase, longest_seconds: int = LONGEST_SECONDS
+    ) -> None:
         self._key = hmac.digest(key, database.name.encode(), hashlib.sha256)
         self._database = database
         self._longest = longest_seconds
 
-    def create(self, address: str, expires: int) -> str:
-        payload = {"exp": min(expires, self._latest()), "address": checksum(address)}
-        signed = f"{_part(_HEADER)}.{_part(payload)}"
-        token = f"{signed}.{_encode(self._signature(signed))}"
+    def create_token(self, address: str, expires: int) -> str:
+        payload = {"exp": min(expires, self._latest_expiry()), "address": checksum_address(address)}
+        signed = f"{_encode_part(_HEADER)}.{_encode_part(payload)}"
+        token = f"{signed}.{_encode_base64(self._token_signature(signed))}"
         with self._database.transaction() as connection:
-            connection.execute("DELETE FROM deleted_tokens WHERE digest = ?", (_digest(token),))
+            connection.execute("DELETE FROM deleted_tokens WHERE digest = ?", (_token_digest(token),))
         return token
 
-    def problem(self, token: str, address: str) -> str | None:
+    def token_problem(self, token: str, address: str) -> str | None:
         """Return the reason why the token does not stand for ``address`` now, or None if it does."""
-        payload = self._payload(token)
-        if payload is None or not same(payload.get("address"), address):
+        payload = self._read_payload(token)
+        if payload is None or not same_hex(payload.get("address"), address):
             return INVALID
         expires = payload.get("exp")
-        if not isinstance(expires, int) or not time.time() < expires <= self._latest():
+        if not isinstance(expires, int) or not time.time() < expires <= self._latest_expiry():
             return EXPIRED
-        deleted = self._database.one("SELECT 1 FROM deleted_tokens WHERE digest = ?", _digest(token))
+        deleted = self._database.fetch_one(
+            "SELECT 1 FROM deleted_tokens WHERE digest = ?", _token_digest(token)
+        )
         return DELETED if deleted else None
 
-    def delete(self, token: str) -> None:
-        payload = self._payload(token)
+    def delete_token(self, token: str) -> None:
+        payload = self._read_payload(token)
         expires = payload.get("exp", 0) if payload else 0
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM deleted_tokens WHERE expires < ?", (int(time.time()),))
             connection.execute(
-                "INSERT OR REPLACE INTO deleted_tokens VALUES (?, ?)", (_digest(token), expires)
+                "INSERT OR REPLACE INTO deleted_tokens VALUES (?, ?)", (_token_digest(token), expires)
             )
 
-    def _latest(self) -> int:
+    def _latest_expiry(self) -> int:
         """Return the latest end that a token made now may have."""
         now = int(time.time()) + self._longest
         return now - now % _HOUR + _HOUR
 
-    def _payload(self, token: str) -> dict[str, object] | None:
+    def _read_payload(self, token: str) -> dict[str, object] | None:
         signed, _, signature = token.rpartition(".")
         try:
-            given = _decode(signature)
-            header = parse_json(_decode(signed.partition(".")[0]), _LIMITS)
-            payload = parse_json(_decode(signed.partition(".")[2]), _LIMITS)
+            given = _decode_base64(signature)
+            header = parse_json(_decode_base64(signed.partition(".")[0]), _LIMITS)
+            payload = parse_json(_decode_base64(signed.partition(".")[2]), _LIMITS)
         except ValueError:
             return None
-        good = hmac.compare_digest(given, self._signature(signed))
+        good = hmac.compare_digest(given, self._token_signature(signed))
         if not good or header != _HEADER or not isinstance(payload, dict):
             return None
         return payload if is_address(payload.get("address")) else None
 
-    def _signature(self, signed: str) -> bytes:
+    def _token_signature(self, signed: str) -> bytes:
         return hmac.digest(self._key, signed.encode(), hashlib.sha256)
 
 
-def _part(value: object) -> str:
-    return _encode(json.dumps(value, separators=(",", ":")).encode())
+def _encode_part(value: object) -> str:
+    return _encode_base64(json.dumps(value, separators=(",", ":")).encode())
 
 
-def _encode(data: bytes) -> str:
+def _encode_base64(data: bytes) -> str:
     return urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def _decode(text: str) -> bytes:
+def _decode_base64(text: str) -> bytes:
     return urlsafe_b64decode(text.encode("ascii") + b"=" * (-len(text) % 4))
 
 
-def _digest(token: str) -> str:
+def _token_digest(token: str) -> str:
     """Return the hash by which a deleted token is known. It is made of the signature's bytes and not of their
     base64, whose trailing bits would let the same token pass for another one."""
     signed, _, signature = token.rpartition(".")
-    return hashlib.sha256(f"{signed}.{_decode(signature).hex()}".encode()).hexdigest()
+    return hashlib.sha256(f"{signed}.{_decode_base64(signature).hex()}".encode()).hexdigest()

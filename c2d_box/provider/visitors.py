@@ -22,30 +22,30 @@ visitor: ContextVar[str] = ContextVar("visitor", default="")
 _REMEMBERED = 20_000
 
 
-class Visitors:
+class VisitorResolver:
     """Finds the network address behind a request. ``proxies`` are networks whose X-Forwarded-For is
     believed."""
 
     def __init__(self, proxies: Iterable[str] = ()) -> None:
         self._proxies = tuple(ipaddress.ip_network(entry) for entry in proxies)
 
-    def of(self, scope: Scope) -> str:
+    def resolve_visitor(self, scope: Scope) -> str:
         client = scope.get("client")
         peer = str(client[0]) if client else ""
         if not self._proxies or not self._is_proxy(peer):
-            return _network(peer)
+            return _network_text(peer)
         forwarded = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for")
         for hop in reversed([part.strip() for part in forwarded.decode("latin-1").split(",")]):
             if not self._is_proxy(hop):
-                return _network(hop) if _parsed(hop) else _network(peer)
-        return _network(peer)
+                return _network_text(hop) if _parse_address(hop) else _network_text(peer)
+        return _network_text(peer)
 
     def _is_proxy(self, text: str) -> bool:
-        address = _parsed(text)
+        address = _parse_address(text)
         return address is not None and any(address in network for network in self._proxies)
 
 
-class Allowance:
+class VisitorRateLimiter:
     """A token bucket for each network address: so many per minute, a quarter of them at once; what was used
     comes back evenly. The addresses used least recently are forgotten beyond ``_REMEMBERED``."""
 
@@ -55,7 +55,7 @@ class Allowance:
         self._clock = clock
         self._left: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def take(self, name: str, amount: float = 1) -> float:
+    def take_allowance(self, name: str, amount: float = 1) -> float:
         """Take ``amount`` and return 0, or take nothing and return the seconds until it is allowed."""
         now = self._clock()
         left, since = self._left.pop(name, (self._burst, now))
@@ -66,13 +66,13 @@ class Allowance:
             self._left.popitem(last=False)
         return 0.0 if allowed else (amount - left) / self._rate
 
-    def exhausted(self, name: str) -> bool:
+    def is_exhausted(self, name: str) -> bool:
         """Return whether :meth:`take` would refuse now."""
         left, since = self._left.get(name, (self._burst, 0.0))
         return min(self._burst, left + (self._clock() - since) * self._rate) < 1
 
 
-def _parsed(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+def _parse_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
@@ -81,8 +81,8 @@ def _parsed(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     return mapped or address
 
 
-def _network(text: str) -> str:
-    address = _parsed(text)
+def _network_text(text: str) -> str:
+    address = _parse_address(text)
     if isinstance(address, ipaddress.IPv6Address):
         return str(ipaddress.ip_network((int(address) >> 64 << 64, 64)))
     return str(address) if address is not None else text[:64]

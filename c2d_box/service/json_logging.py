@@ -36,11 +36,11 @@ class JsonLineFormatter(logging.Formatter):
         line |= {key: value for key, value in vars(record).items() if key not in _STANDARD}
         if record.exc_info and record.exc_info[0] is not None:
             line["exception"] = record.exc_info[0].__name__
-            line["at"] = _frames(record)
+            line["at"] = _frame_lines(record)
         return _ENCODER.encode(line)
 
 
-def loggable(error: Exception) -> str:
+def loggable_text(error: Exception) -> str:
     """As much of an exception as may be logged: a C2DError's own sentence, the system's words for an OSError,
     and of any other its type."""
     if isinstance(error, C2DError):
@@ -65,7 +65,7 @@ def _second_text(second: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
 
 
-def _frames(record: logging.LogRecord) -> list[str]:
+def _frame_lines(record: logging.LogRecord) -> list[str]:
     """File and line of the innermost frames."""
     frames: list[str] = []
     trace = record.exc_info[2] if record.exc_info else None

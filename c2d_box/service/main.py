@@ -56,7 +56,7 @@ def run_service(
             prepared = prepare(settings, options)
         except OSError as error:
             place = f" ({error.filename})" if error.filename else ""
-            raise _unusable(options.config, f"{error.strerror}{place}") from error
+            raise _unusable_settings(options.config, f"{error.strerror}{place}") from error
         prepared()
 
     configure_logging()
@@ -73,10 +73,10 @@ def load_settings(settings_type: type[S], path: Path) -> S:
         text = f"cannot read {path}: {error.strerror}"
         raise UsageError("C2D-CONFIG-UNREADABLE", text, "Put the settings there.") from error
     except JsonRefused as error:
-        raise _unusable(path, error.reason) from None
+        raise _unusable_settings(path, error.reason) from None
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
-        raise _unusable(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        raise _unusable_settings(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
 def exit_status(work: Work) -> int:
@@ -102,5 +102,5 @@ def stop_event() -> asyncio.Event:
     return event
 
 
-def _unusable(path: Path, reason: str) -> UsageError:
+def _unusable_settings(path: Path, reason: str) -> UsageError:
     return UsageError("C2D-CONFIG-INVALID", f"{path}: {reason}", "Correct the settings.")

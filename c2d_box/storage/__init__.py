@@ -7,38 +7,38 @@ calls and results have a module here. :mod:`fetcher` alone sends requests.
 from c2d_box.storage.addresses import AddressRules, Origin
 from c2d_box.storage.errors import (
     ChainAway,
-    Forbidden,
+    FetchForbidden,
+    FileUnusable,
     OwnAway,
-    Rejected,
+    SourceRejected,
+    SourceUnreachable,
     StorageError,
     TooLarge,
-    Unreachable,
-    Unusable,
 )
 from c2d_box.storage.fetcher import Fetcher
-from c2d_box.storage.http1 import Timeouts
-from c2d_box.storage.port import Meta, OpenFile, Probe
+from c2d_box.storage.http1 import FetchTimeouts
+from c2d_box.storage.port import FileMeta, FileProbe, OpenFile
 from c2d_box.storage.resultstore import IpfsResults, ResultStore, S3Results
 from c2d_box.storage.sources import Storage
 
 __all__ = [
     "AddressRules",
     "ChainAway",
+    "FetchForbidden",
+    "FetchTimeouts",
     "Fetcher",
-    "Forbidden",
+    "FileMeta",
+    "FileProbe",
+    "FileUnusable",
     "IpfsResults",
-    "Meta",
     "OpenFile",
     "Origin",
     "OwnAway",
-    "Probe",
-    "Rejected",
     "ResultStore",
     "S3Results",
+    "SourceRejected",
+    "SourceUnreachable",
     "Storage",
     "StorageError",
-    "Timeouts",
     "TooLarge",
-    "Unreachable",
-    "Unusable",
 ]

@@ -17,7 +17,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from c2d_box.storage.s3_client import S3Client, S3Endpoint, S3Error
-from c2d_box.storage.sigv4 import Credentials
+from c2d_box.storage.sigv4 import S3Credentials
 
 ACTIONS: Mapping[str, tuple[str, ...]] = {
     "engine": ("s3:PutObject", "s3:DeleteObject"),
@@ -42,20 +42,20 @@ def make_accounts(settings: AccountSettings) -> None:
     """Make the accounts, and write the bucket's policy. Raises S3Error, also while the server is not there
     yet.
     """
-    endpoint = S3Endpoint(settings.endpoint, _credentials(settings, "s3"))
+    endpoint = S3Endpoint(settings.endpoint, _read_credentials(settings, "s3"))
     client = S3Client(endpoint, timeout_seconds=10.0, uses_proxies=False)
-    keys = {name: _credentials(settings, f"s3-{name}") for name in ACTIONS}
+    keys = {name: _read_credentials(settings, f"s3-{name}") for name in ACTIONS}
     for key in keys.values():
         client.create_account(key)
     allowed = {keys[name].access_key_id: actions for name, actions in ACTIONS.items()}
     client.put_policy(settings.bucket, allowed)
 
 
-def _credentials(settings: AccountSettings, prefix: str) -> Credentials:
+def _read_credentials(settings: AccountSettings, prefix: str) -> S3Credentials:
     access, secret = (
         (settings.secrets_dir / f"{prefix}-{part}-key").read_text().strip() for part in ("access", "secret")
     )
-    return Credentials(access, secret, settings.region)
+    return S3Credentials(access, secret, settings.region)
 
 
 def main() -> int:

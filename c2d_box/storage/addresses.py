@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-from c2d_box.storage.errors import Forbidden, Unreachable
+from c2d_box.storage.errors import FetchForbidden, SourceUnreachable
 from c2d_box.storage.resolving import NameResolver, ResolverLimits
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -66,7 +66,7 @@ class Origin:
     port: int
 
     @classmethod
-    def of(cls, url: str) -> Origin:
+    def from_url(cls, url: str) -> Origin:
         """Raises Forbidden for anything but http(s) with a host."""
         return _origin_of(url)
 
@@ -84,16 +84,16 @@ def _origin_of(url: str) -> Origin:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
     except ValueError:
-        raise Forbidden("the address is not a valid URL") from None
+        raise FetchForbidden("the address is not a valid URL") from None
     scheme = parts.scheme.lower()
     if scheme not in DEFAULT_PORTS or not host:
-        raise Forbidden("only http and https addresses can be fetched")
+        raise FetchForbidden("only http and https addresses can be fetched")
     if _CONTROL.search(url) or " " in parts.netloc:
-        raise Forbidden("the address holds control characters, or white space in its host")
+        raise FetchForbidden("the address holds control characters, or white space in its host")
     try:
         host = host.encode("ascii").decode() if host.isascii() else host.encode("idna").decode()
     except UnicodeError:
-        raise Forbidden("the host name is not valid") from None
+        raise FetchForbidden("the host name is not valid") from None
     return Origin(scheme, host.rstrip("."), port if port is not None else DEFAULT_PORTS[scheme])
 
 
@@ -105,7 +105,7 @@ class AddressRules:
     """
 
     def __init__(self, allow: Iterable[str] = (), *, resolver: Resolver | None = None) -> None:
-        self._allowed = frozenset(Origin.of(entry) for entry in allow)
+        self._allowed = frozenset(Origin.from_url(entry) for entry in allow)
         self._resolve_own = resolver or NameResolver(ResolverLimits(seconds=5.0, each_domain=16))
         self._resolve = resolver or NameResolver(absolute=True)
 
@@ -113,20 +113,20 @@ class AddressRules:
         """Whether the operator wrote this origin down as an exception."""
         return origin in self._allowed
 
-    async def checked(self, origin: Origin) -> list[str]:
+    async def checked_addresses(self, origin: Origin) -> list[str]:
         """The addresses to connect to; Forbidden if any of them is not public and the origin is not
         allowed."""
         own = self.is_own(origin)
         if not own and _is_inside(origin.host):
-            raise Forbidden(NOT_PUBLIC)  # without a look-up, which would tell strangers what is there
+            raise FetchForbidden(NOT_PUBLIC)  # without a look-up, which would tell strangers what is there
         try:
             addresses = await (self._resolve_own if own else self._resolve)(origin.host, origin.port)
         except (OSError, UnicodeError):
-            raise Unreachable("the host name does not resolve") from None
+            raise SourceUnreachable("the host name does not resolve") from None
         if not addresses:
-            raise Unreachable("the host name does not resolve")
+            raise SourceUnreachable("the host name does not resolve")
         if not own and not all(is_public(address) for address in addresses):
-            raise Forbidden(NOT_PUBLIC)
+            raise FetchForbidden(NOT_PUBLIC)
         return addresses
 
 

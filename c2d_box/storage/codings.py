@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import AsyncIterator
 
-from c2d_box.storage.errors import TooLarge, Unreachable, Unusable
+from c2d_box.storage.errors import FileUnusable, SourceUnreachable, TooLarge
 
 STEP = 1 << 18
 FREE_BYTES = 16 << 20
@@ -33,24 +33,24 @@ def coding_of(headers: dict[str, str]) -> str:
         return "gzip"
     if coding == "deflate":
         return coding
-    raise Unusable("the source sends a content encoding that was not asked for")
+    raise FileUnusable("the source sends a content encoding that was not asked for")
 
 
-async def unpacked(chunks: AsyncIterator[bytes], coding: str) -> AsyncIterator[bytes]:
+async def unpack_chunks(chunks: AsyncIterator[bytes], coding: str) -> AsyncIterator[bytes]:
     """The bytes behind the encoding; raises Unreachable where it is damaged or ends early."""
-    machine, taken, given = _machine(coding), 0, 0
+    machine, taken, given = _new_decompressor(coding), 0, 0
     async for chunk in chunks:
         taken += len(chunk)
         while chunk:
             if machine.eof:
                 if coding != "gzip" or not chunk.startswith(b"\x1f"):
                     break  # padding after the end
-                machine = _machine(coding)
+                machine = _new_decompressor(coding)
             try:
                 piece = machine.decompress(chunk, STEP)
             except zlib.error:
                 if coding != "deflate" or given:
-                    raise Unreachable("the source's compressed answer is damaged") from None
+                    raise SourceUnreachable("the source's compressed answer is damaged") from None
                 coding, machine = "raw", zlib.decompressobj(-zlib.MAX_WBITS)
                 continue
             chunk = machine.unconsumed_tail or machine.unused_data
@@ -62,8 +62,8 @@ async def unpacked(chunks: AsyncIterator[bytes], coding: str) -> AsyncIterator[b
     if rest := machine.flush():
         yield rest
     if not machine.eof:
-        raise Unreachable("the source's compressed answer ends early")
+        raise SourceUnreachable("the source's compressed answer ends early")
 
 
-def _machine(coding: str) -> zlib._Decompress:
+def _new_decompressor(coding: str) -> zlib._Decompress:
     return zlib.decompressobj(16 + zlib.MAX_WBITS if coding == "gzip" else zlib.MAX_WBITS)

@@ -21,15 +21,15 @@ class StorageError(Exception):
         self.text = text
 
 
-class Forbidden(StorageError):
+class FetchForbidden(StorageError):
     pass
 
 
-class Unreachable(StorageError):
+class SourceUnreachable(StorageError):
     pass
 
 
-class OwnAway(Unreachable):
+class OwnAway(SourceUnreachable):
     """An origin that the operator allowed by name: a file store or gateway that belongs to the Provider."""
 
 
@@ -40,7 +40,7 @@ class ChainAway(StorageError):
         super().__init__("the chain does not answer")
 
 
-class Rejected(StorageError):
+class SourceRejected(StorageError):
     """``status`` is the HTTP status of the source."""
 
     def __init__(self, status: int) -> None:
@@ -52,5 +52,5 @@ class TooLarge(StorageError):
     pass
 
 
-class Unusable(StorageError):
+class FileUnusable(StorageError):
     pass

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from c2d_box.assets.files import FileObject
-from c2d_box.storage.errors import Unusable
+from c2d_box.storage.errors import FileUnusable
 
 
 def gateway_url(file: FileObject, gateway: str | None, path: str) -> str:
     """Return the URL of ``path`` below the operator's gateway; Unusable without one, or where the path would
     leave it."""
     if not gateway:
-        raise Unusable(f"this Provider has no {file.gateway} gateway")
+        raise FileUnusable(f"this Provider has no {file.gateway} gateway")
     if ".." in path.split("/"):
-        raise Unusable(f"the {file.gateway} path is not valid")
+        raise FileUnusable(f"the {file.gateway} path is not valid")
     return f"{gateway.rstrip('/')}/{path}"

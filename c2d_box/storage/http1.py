@@ -19,7 +19,7 @@ from typing import cast
 import httptools
 
 from c2d_box.storage.addresses import Origin
-from c2d_box.storage.errors import StorageError, Unreachable
+from c2d_box.storage.errors import SourceUnreachable, StorageError
 
 HIGH_WATER = 1 << 20
 LOW_WATER = 1 << 18
@@ -29,7 +29,7 @@ NO_ANSWER = "the source did not answer in time"
 
 
 @dataclass(frozen=True)
-class Timeouts:
+class FetchTimeouts:
     """Seconds: to connect (all addresses of a host together), until the head of the answer, for all hops
     until the last head, between two pieces of the body, for the whole file.
 
@@ -57,7 +57,7 @@ class HttpRequest:
     follow: bool = True
 
 
-class Exchange(asyncio.Protocol):
+class HttpExchange(asyncio.Protocol):
     """The life of one connection; ``status`` and ``headers`` (lower-case names) are set once ``head`` is
     done."""
 
@@ -89,19 +89,19 @@ class Exchange(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade):
-            self._fail(Unreachable("the source does not speak HTTP"))
+            self._fail_with(SourceUnreachable("the source does not speak HTTP"))
         if self._size > HIGH_WATER and not self._paused and self._transport is not None:
             self._paused = True
             self._transport.pause_reading()
-        self._notify()
+        self._notify_reader()
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self._done:
             if self._head.done() and self._ends_with_connection() and exc is None:
                 self._done = True
             else:
-                self._fail(Unreachable("the source broke off the connection"))
-        self._notify()
+                self._fail_with(SourceUnreachable("the source broke off the connection"))
+        self._notify_reader()
 
     # -- the parser's side
 
@@ -111,7 +111,7 @@ class Exchange(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         self._header_bytes += len(name) + len(value)
         if self._header_bytes > MAX_HEADER_BYTES:
-            self._fail(Unreachable("the source sent too many headers"))
+            self._fail_with(SourceUnreachable("the source sent too many headers"))
             return
         self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
@@ -136,11 +136,11 @@ class Exchange(asyncio.Protocol):
     # -- the reader's side
 
     @property
-    def head(self) -> asyncio.Future[None]:
+    def wait_for_head(self) -> asyncio.Future[None]:
         """Done when status and headers are there."""
         return self._head
 
-    async def body(self, timeouts: Timeouts) -> AsyncIterator[bytes]:
+    async def read_body(self, timeouts: FetchTimeouts) -> AsyncIterator[bytes]:
         """The bytes of the body as they come; raises Unreachable when it ends early, stalls or trickles."""
         began, waited, count = time.monotonic(), 0.0, 0
         while True:
@@ -157,7 +157,7 @@ class Exchange(asyncio.Protocol):
             if self._done:
                 return
             if waited > timeouts.slow and count < waited * timeouts.least_rate:
-                raise Unreachable("the source sends too slowly")
+                raise SourceUnreachable("the source sends too slowly")
             self._wake = asyncio.get_running_loop().create_future()
             asked = time.monotonic()
             left = began + timeouts.whole - asked
@@ -167,7 +167,7 @@ class Exchange(asyncio.Protocol):
             except TimeoutError:
                 late = left < timeouts.idle
                 text = "the source did not deliver in time" if late else "the source stopped sending"
-                raise Unreachable(text) from None
+                raise SourceUnreachable(text) from None
             waited += time.monotonic() - asked
 
     def close(self) -> None:
@@ -183,7 +183,7 @@ class Exchange(asyncio.Protocol):
     def _ends_with_connection(self) -> bool:
         return "content-length" not in self.headers and "transfer-encoding" not in self.headers
 
-    def _fail(self, error: StorageError) -> None:
+    def _fail_with(self, error: StorageError) -> None:
         self._error = self._error or error
         if not self._head.done():
             self._head.set_exception(self._error)
@@ -192,47 +192,47 @@ class Exchange(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
-    def _notify(self) -> None:
+    def _notify_reader(self) -> None:
         if self._wake is not None and not self._wake.done():
             self._wake.set_result(None)
 
 
-async def exchange(
+async def exchange_request(
     request: HttpRequest,
     origin: Origin,
     target: str,
     addresses: list[str],
     tls: ssl.SSLContext,
-    timeouts: Timeouts,
-) -> Exchange:
+    timeouts: FetchTimeouts,
+) -> HttpExchange:
     """Sends the request to the first of the checked ``addresses`` that takes it and waits for the head.
 
     All addresses together have the time to connect, of which each that is left to try has its share.
     """
-    data = serialise(request, origin, target)
+    data = serialise_request(request, origin, target)
     loop = asyncio.get_running_loop()
     ends, problem = loop.time() + timeouts.connect, "the source cannot be reached"
     tried = addresses[:MAX_ADDRESSES]
     for at, address in enumerate(tried):
-        made: Exchange | None = None
+        made: HttpExchange | None = None
         try:
             # One deadline for both waits, moved between them: each costs a fiftieth of a small fetch.
             async with asyncio.timeout((ends - loop.time()) / (len(tried) - at)) as deadline:
                 _, made = await loop.create_connection(
-                    lambda: Exchange(data, bodiless=request.method == "HEAD"),
+                    lambda: HttpExchange(data, bodiless=request.method == "HEAD"),
                     address,
                     origin.port,
                     ssl=tls if origin.scheme == "https" else None,
                     server_hostname=origin.host if origin.scheme == "https" else None,
                 )
                 deadline.reschedule(loop.time() + timeouts.head)
-                await made.head
+                await made.wait_for_head
                 return made
         except BaseException as error:
             if made is not None:
                 made.close()
                 if isinstance(error, TimeoutError):
-                    raise Unreachable(NO_ANSWER) from None
+                    raise SourceUnreachable(NO_ANSWER) from None
                 raise
             if isinstance(error, ssl.SSLCertVerificationError):
                 problem = "the source's TLS certificate is not valid for its name"
@@ -240,10 +240,10 @@ async def exchange(
                 problem = "TLS with the source failed"
             elif not isinstance(error, OSError):  # which a TimeoutError is, too
                 raise
-    raise Unreachable(problem)
+    raise SourceUnreachable(problem)
 
 
-def serialise(request: HttpRequest, origin: Origin, target: str) -> bytes:
+def serialise_request(request: HttpRequest, origin: Origin, target: str) -> bytes:
     """The request as it goes over the wire; nothing in it can start a second header."""
     lines = {
         "host": origin.netloc,

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from c2d_box.storage.addresses import Origin
 
 
-class FetchPlaces:
+class FetchLimits:
     """``each``: fetches of one host between their start and the head of the answer; ``in_all`` likewise."""
 
     def __init__(self, in_all: int = 256, each: int = 16) -> None:
@@ -22,7 +22,7 @@ class FetchPlaces:
         self._hosts: dict[str, tuple[asyncio.Semaphore, int]] = {}
 
     @asynccontextmanager
-    async def of(self, origin: Origin) -> AsyncIterator[None]:
+    async def slot_for(self, origin: Origin) -> AsyncIterator[None]:
         """Waits for a place of the host first: who waits for a slow host holds none of the others'."""
         host = origin.host
         places, users = self._hosts.get(host) or (asyncio.Semaphore(self._each), 0)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Meta:
+class FileMeta:
     """What the source says. ``length`` counts the bytes of this answer (of the range, where one was asked
     for); ``filename`` may be empty where naming the file would give its source away."""
 
@@ -25,19 +25,19 @@ class OpenFile:
     Always ``close()`` it, read or not; closing twice is fine.
     """
 
-    meta: Meta
+    meta: FileMeta
     chunks: AsyncIterator[bytes]
     close: Callable[[], None]
 
 
 @dataclass(frozen=True)
-class Probe:
+class FileProbe:
     """Whether a file can be read, and its sha256 when it was asked for and the file is small enough.
 
     ``reason``: of a file that cannot be read, in words that are safe to show to anybody.
     """
 
     valid: bool
-    meta: Meta = Meta()
+    meta: FileMeta = FileMeta()
     sha256: str | None = None
     reason: str = ""

@@ -14,24 +14,24 @@ from functools import partial
 from typing import Any
 
 from c2d_box.storage.errors import StorageError
-from c2d_box.storage.port import Probe
+from c2d_box.storage.port import FileProbe
 
 SECONDS = 10.0
 KEPT = 256
 """Each is a hash, a length and at most one header of its source."""
 
 
-class Readings:
+class ProbeCache:
     """What was found of readable sources stays for ``SECONDS``, failures do not."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._running: dict[bytes, asyncio.Task[Probe]] = {}
-        self._known: OrderedDict[bytes, tuple[float, Probe]] = OrderedDict()
+        self._running: dict[bytes, asyncio.Task[FileProbe]] = {}
+        self._known: OrderedDict[bytes, tuple[float, FileProbe]] = OrderedDict()
 
-    async def probe(
-        self, key: bytes, read: Callable[[], Coroutine[Any, Any, Probe]], *, anew: bool = False
-    ) -> Probe:
+    async def probe_once(
+        self, key: bytes, read: Callable[[], Coroutine[Any, Any, FileProbe]], *, anew: bool = False
+    ) -> FileProbe:
         """What ``read`` finds, or what it found for ``key`` a moment ago, or is just finding. ``key`` has to
         tell apart all that is sent to a source and everybody who must not know of the other's question: an
         answer out of memory comes faster. ``anew``: nothing that was read, or begun, before counts.
@@ -44,7 +44,7 @@ class Readings:
             if known is not None and self._clock() < known[0]:
                 return known[1]
             running = None if anew else self._running.get(key)
-            reading = running or self._begun(key, read)
+            reading = running or self._begin_reading(key, read)
             try:
                 return await asyncio.shield(reading)
             except StorageError:
@@ -53,13 +53,15 @@ class Readings:
                 if running is None:
                     raise
 
-    def _begun(self, key: bytes, read: Callable[[], Coroutine[Any, Any, Probe]]) -> asyncio.Task[Probe]:
+    def _begin_reading(
+        self, key: bytes, read: Callable[[], Coroutine[Any, Any, FileProbe]]
+    ) -> asyncio.Task[FileProbe]:
         """A task of its own: who began it may go away."""
         reading = self._running[key] = asyncio.create_task(read())
-        reading.add_done_callback(partial(self._ended, key))
+        reading.add_done_callback(partial(self._end_reading, key))
         return reading
 
-    def _ended(self, key: bytes, reading: asyncio.Task[Probe]) -> None:
+    def _end_reading(self, key: bytes, reading: asyncio.Task[FileProbe]) -> None:
         failed = reading.cancelled() or reading.exception() is not None
         if self._running.get(key) is not reading:
             return  # a newer one knows better

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from c2d_box.storage.errors import Unreachable
+from c2d_box.storage.errors import SourceUnreachable
 
 SILENT = "the name server of the host does not answer in time"
 _KEPT_NAMES = 1024
@@ -71,16 +71,18 @@ class NameResolver:
         running = self._running.get(host)
         if running is None:
             running = self._running[host] = asyncio.create_task(self._looked_up(host, port))
-            running.add_done_callback(lambda done: self._forget(host, done))
+            running.add_done_callback(lambda done: self._forget_lookup(host, done))
         try:
             async with asyncio.timeout(self._limits.seconds):
                 return await asyncio.shield(running)
         except TimeoutError:
-            raise Unreachable(SILENT) from None
+            raise SourceUnreachable(SILENT) from None
 
     async def _looked_up(self, host: str, port: int) -> list[str]:
         """Waits for a thread at most as long as an asker waits for the answer."""
-        places = self._domains.setdefault(_domain(host), asyncio.Semaphore(self._limits.each_domain))
+        places = self._domains.setdefault(
+            _registered_domain(host), asyncio.Semaphore(self._limits.each_domain)
+        )
         try:
             async with asyncio.timeout(self._limits.seconds):
                 await places.acquire()
@@ -90,9 +92,9 @@ class NameResolver:
                     places.release()
                     raise
         except TimeoutError:
-            raise Unreachable(SILENT) from None
+            raise SourceUnreachable(SILENT) from None
         try:
-            return self._remembered(host, await self._on_thread(host, port))
+            return self._remember_addresses(host, await self._on_thread(host, port))
         finally:
             self._in_all.release()
             places.release()
@@ -115,14 +117,14 @@ class NameResolver:
             try:
                 found = self._lookup(host + "." if self._absolute and "." in host else host, port)
             except (OSError, UnicodeError) as error:
-                problem = _unreachable(error)
+                problem = _unreachable_error(error)
             with contextlib.suppress(RuntimeError):  # the loop has been closed meanwhile
                 loop.call_soon_threadsafe(tell, found, problem)
 
         threading.Thread(target=work, name="name-lookup", daemon=True).start()
         return await answer
 
-    def _remembered(self, host: str, addresses: list[str]) -> list[str]:
+    def _remember_addresses(self, host: str, addresses: list[str]) -> list[str]:
         self._known.pop(host, None)
         if addresses and self._limits.kept_seconds:
             self._known[host] = (time.monotonic(), addresses)
@@ -130,19 +132,19 @@ class NameResolver:
                 self._known.popitem(last=False)
         return addresses
 
-    def _forget(self, host: str, done: asyncio.Task[list[str]]) -> None:
+    def _forget_lookup(self, host: str, done: asyncio.Task[list[str]]) -> None:
         if self._running.get(host) is done:
             del self._running[host]
-            if not any(_domain(other) == _domain(host) for other in self._running):
-                self._domains.pop(_domain(host), None)
+            if not any(_registered_domain(other) == _registered_domain(host) for other in self._running):
+                self._domains.pop(_registered_domain(host), None)
         if not done.cancelled():
             done.exception()  # read once: its askers may all have gone
 
 
-def _unreachable(error: Exception) -> Unreachable:
+def _unreachable_error(error: Exception) -> SourceUnreachable:
     if isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN:
-        return Unreachable(SILENT)
-    return Unreachable("the host name does not resolve")
+        return SourceUnreachable(SILENT)
+    return SourceUnreachable("the host name does not resolve")
 
 
 @lru_cache(1024)
@@ -154,7 +156,7 @@ def _is_number(host: str) -> bool:
     return True
 
 
-def _domain(host: str) -> str:
+def _registered_domain(host: str) -> str:
     """What one party most likely rules as a whole: the last two labels, or three below names like co.uk."""
     labels = host.lower().rstrip(".").split(".")
     taken = 3 if len(labels) > 2 and len(labels[-2]) <= 3 and len(labels[-1]) <= 3 else 2

@@ -13,12 +13,12 @@ from urllib.parse import quote
 from c2d_box.assets import results, salted_blocks
 from c2d_box.assets.files import IpfsFile, ResultFile
 from c2d_box.storage.addresses import Origin
-from c2d_box.storage.errors import Forbidden, Rejected, Unreachable, Unusable
+from c2d_box.storage.errors import FetchForbidden, FileUnusable, SourceRejected, SourceUnreachable
 from c2d_box.storage.fetcher import Fetcher
 from c2d_box.storage.gateways import gateway_url
 from c2d_box.storage.http1 import HttpRequest
 from c2d_box.storage.s3_client import S3Endpoint
-from c2d_box.storage.sigv4 import Credentials
+from c2d_box.storage.sigv4 import S3Credentials
 
 _BLOCK = 2 << 20
 """Bytes that a block of an IPFS node may have."""
@@ -40,7 +40,7 @@ class S3Results:
 
     endpoint: str
     bucket: str
-    credentials: Credentials | None = field(repr=False)
+    credentials: S3Credentials | None = field(repr=False)
 
     @property
     def origin(self) -> str:
@@ -60,22 +60,22 @@ class ResultStore:
         """Whether plain IPFS files are read from the node that has the results, too."""
         if gateway is None or not isinstance(self.place, IpfsResults):
             return False
-        return Origin.of(gateway) == Origin.of(self.place.gateway)
+        return Origin.from_url(gateway) == Origin.from_url(self.place.gateway)
 
-    def request(self, file: ResultFile, method: str) -> HttpRequest:
+    def build_request(self, file: ResultFile, method: str) -> HttpRequest:
         """Raises Forbidden for a file that the engine has not sealed for this asset."""
         if not self._secret or not results.is_proven(self._secret, file):
-            raise Forbidden(_UNPROVEN)
+            raise FetchForbidden(_UNPROVEN)
         if isinstance(self.place, IpfsResults):
             path = results.content_path(file.place)
             if path is None:
-                raise Forbidden(_UNPROVEN)
+                raise FetchForbidden(_UNPROVEN)
             return HttpRequest(method, self._content_url(path), {}, follow=False)
         key = results.object_key(file.place, bucket=self.place.bucket, job=file.job)
         if key is None:
-            raise Forbidden(_UNPROVEN)
+            raise FetchForbidden(_UNPROVEN)
         if self.place.credentials is None:
-            raise Unusable("this Provider has no key of the result store")
+            raise FileUnusable("this Provider has no key of the result store")
         return S3Endpoint(self.place.endpoint, self.place.credentials).sign(method, self.place.bucket, key)
 
     async def require_foreign(self, file: IpfsFile) -> None:
@@ -86,18 +86,18 @@ class ResultStore:
         response = await self.fetcher.fetch(request)
         try:
             if response.status != 200:
-                raise Rejected(response.status)
+                raise SourceRejected(response.status)
             if response.headers.get("content-type", "").split(";")[0] != "application/vnd.ipld.raw":
-                raise Unreachable("the gateway does not show blocks")
+                raise SourceUnreachable("the gateway does not show blocks")
             block = bytearray()
             async for chunk in response.chunks():
                 block += chunk
                 if len(block) > _BLOCK:
-                    raise Forbidden("the block is too large")
+                    raise FetchForbidden("the block is too large")
         finally:
             response.close()
         if salted_blocks.is_result(bytes(block)):
-            raise Forbidden("results of jobs are not read by their name")
+            raise FetchForbidden("results of jobs are not read by their name")
 
     def _content_url(self, path: str) -> str:
         assert isinstance(self.place, IpfsResults)

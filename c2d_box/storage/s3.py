@@ -5,10 +5,10 @@ from __future__ import annotations
 from c2d_box.assets.files import S3File
 from c2d_box.storage.http1 import HttpRequest
 from c2d_box.storage.s3_client import S3Endpoint
-from c2d_box.storage.sigv4 import Credentials
+from c2d_box.storage.sigv4 import S3Credentials
 
 
-def request(file: S3File, endpoint: str, method: str) -> HttpRequest:
+def build_request(file: S3File, endpoint: str, method: str) -> HttpRequest:
     """``endpoint`` is the file's after aliases: what is signed is the host that is asked."""
-    credentials = Credentials(file.access_key_id, file.secret_access_key, file.region)
+    credentials = S3Credentials(file.access_key_id, file.secret_access_key, file.region)
     return S3Endpoint(endpoint, credentials).sign(method, file.bucket, file.object_key.lstrip("/"))

@@ -21,7 +21,7 @@ import httpx
 
 from c2d_box.proxies import may_use_proxy
 from c2d_box.storage.http1 import HttpRequest
-from c2d_box.storage.sigv4 import EMPTY_SHA256, Credentials, object_path, signed_headers
+from c2d_box.storage.sigv4 import EMPTY_SHA256, S3Credentials, object_path, signed_headers
 
 _CHUNK = 1 << 20
 _UNRESERVED = "-_.~"
@@ -49,7 +49,7 @@ class S3Endpoint:
     """The address of a store and the key that its requests are signed with."""
 
     address: str
-    credentials: Credentials
+    credentials: S3Credentials
 
     def sign(
         self,
@@ -85,7 +85,7 @@ class S3Client:
         """Create ``bucket``; succeed also where it exists."""
         _check(self.send("PUT", bucket), 200, 409)
 
-    def create_account(self, key: Credentials) -> None:
+    def create_account(self, key: S3Credentials) -> None:
         """Create a user of the store with this key (a call of versitygw); succeed also where it exists."""
         account = {"Access": key.access_key_id, "Secret": key.secret_access_key, "Role": "user"}
         fields = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in account.items())
@@ -99,11 +99,11 @@ class S3Client:
     def put_file(self, bucket: str, key: str, path: Path) -> None:
         """Stream a file to ``bucket/key``; the store checks its SHA-256 on arrival."""
         digest, size = hashlib.sha256(), 0
-        for chunk in _chunks(path):
+        for chunk in _file_chunks(path):
             digest.update(chunk)
             size += len(chunk)
         request = self.endpoint.sign("PUT", bucket, key, digest=digest.hexdigest())
-        _check(self._send(request, _chunks(path), size), 200)
+        _check(self._send(request, _file_chunks(path), size), 200)
 
     def read(self, bucket: str, key: str) -> bytes:
         return _check(self.send("GET", bucket, key), 200).content
@@ -118,7 +118,7 @@ class S3Client:
 
     def buckets(self) -> list[str]:
         """Return the buckets that this key may see."""
-        return _texts(_check(self.send("GET")), "Name")
+        return _element_texts(_check(self.send("GET")), "Name")
 
     def keys(self, bucket: str) -> list[str]:
         """Return every key of ``bucket``, however many pages that takes."""
@@ -126,9 +126,9 @@ class S3Client:
         page = {"encoding-type": "url", "list-type": "2"}
         while True:
             answer = _check(self.send("GET", bucket, query=page))
-            is_encoded = _texts(answer, "EncodingType") == ["url"]
-            found += [unquote(key) if is_encoded else key for key in _texts(answer, "Key")]
-            following = _texts(answer, "NextContinuationToken")
+            is_encoded = _element_texts(answer, "EncodingType") == ["url"]
+            found += [unquote(key) if is_encoded else key for key in _element_texts(answer, "Key")]
+            following = _element_texts(answer, "NextContinuationToken")
             if not following:
                 return found
             page["continuation-token"] = following[0]
@@ -180,13 +180,13 @@ def _check(answer: httpx.Response, *statuses: int) -> httpx.Response:
     raise S3Refused(answer)
 
 
-def _texts(answer: httpx.Response, tag: str) -> list[str]:
+def _element_texts(answer: httpx.Response, tag: str) -> list[str]:
     """Return the texts of every ``tag`` of an answer, whatever its namespace."""
     root = ElementTree.fromstring(answer.text)
     return [element.text or "" for element in root.iter() if element.tag.rpartition("}")[2] == tag]
 
 
-def _chunks(path: Path) -> Iterator[bytes]:
+def _file_chunks(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
             yield chunk

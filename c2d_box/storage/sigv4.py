@@ -17,7 +17,7 @@ EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
 
 
 @dataclass(frozen=True)
-class Credentials:
+class S3Credentials:
     access_key_id: str
     secret_access_key: str
     region: str
@@ -29,7 +29,7 @@ class Credentials:
 def signed_headers(
     method: str,
     url: str,
-    credentials: Credentials,
+    credentials: S3Credentials,
     now: datetime | None = None,
     payload: str = EMPTY_SHA256,
 ) -> Mapping[str, str]:
@@ -41,7 +41,7 @@ def signed_headers(
     stamp, day = moment.strftime("%Y%m%dT%H%M%SZ"), moment.strftime("%Y%m%d")
     parts = urlsplit(url)
     # As clients write the Host header: without the scheme's own port, in small letters.
-    headers = {"host": Origin.of(url).netloc, "x-amz-content-sha256": payload, "x-amz-date": stamp}
+    headers = {"host": Origin.from_url(url).netloc, "x-amz-content-sha256": payload, "x-amz-date": stamp}
     names = ";".join(sorted(headers))
     canonical = "\n".join(
         [
@@ -56,7 +56,7 @@ def signed_headers(
     )
     scope = f"{day}/{credentials.region}/s3/aws4_request"
     to_sign = "\n".join(["AWS4-HMAC-SHA256", stamp, scope, hashlib.sha256(canonical.encode()).hexdigest()])
-    signature = hmac.new(_key(credentials, day), to_sign.encode(), hashlib.sha256).hexdigest()
+    signature = hmac.new(_signing_key(credentials, day), to_sign.encode(), hashlib.sha256).hexdigest()
     return {
         "x-amz-content-sha256": payload,
         "x-amz-date": stamp,
@@ -75,7 +75,7 @@ def object_path(bucket: str, key: str = "") -> str:
     return f"{path}/{quote(key, safe='/~-._')}" if key else path
 
 
-def _key(credentials: Credentials, day: str) -> bytes:
+def _signing_key(credentials: S3Credentials, day: str) -> bytes:
     key = f"AWS4{credentials.secret_access_key}".encode()
     for part in (day, credentials.region, "s3", "aws4_request"):
         key = hmac.new(key, part.encode(), hashlib.sha256).digest()

@@ -8,34 +8,34 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from c2d_box.assets.files import FileObjectError, SmartContractFile
-from c2d_box.storage.errors import StorageError, Unreachable, Unusable
+from c2d_box.storage.errors import FileUnusable, SourceUnreachable, StorageError
 
 ContractReader = Callable[[SmartContractFile, list[Any]], Awaitable[Any]]
 
 
-async def read(
+async def read_contract(
     file: SmartContractFile, userdata: Mapping[str, Any] | None, reader: ContractReader | None
 ) -> bytes:
     if reader is None:
-        raise Unusable("this Provider reads no contracts")
+        raise FileUnusable("this Provider reads no contracts")
     try:
-        arguments = file.arguments(userdata)
+        arguments = file.call_arguments(userdata)
     except FileObjectError as error:
-        raise Unusable(str(error)) from None
+        raise FileUnusable(str(error)) from None
     try:
         result = await reader(file, arguments)
     except StorageError:
         raise
     except Exception:
-        raise Unreachable("the contract call failed") from None
-    return json.dumps(_plain(result), separators=(",", ":")).encode()
+        raise SourceUnreachable("the contract call failed") from None
+    return json.dumps(_plain_value(result), separators=(",", ":")).encode()
 
 
-def _plain(value: Any) -> Any:
+def _plain_value(value: Any) -> Any:
     if isinstance(value, bytes | bytearray):
         return "0x" + bytes(value).hex()
     if isinstance(value, Mapping):
-        return {str(key): _plain(entry) for key, entry in value.items()}
+        return {str(key): _plain_value(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(entry) for entry in value]
+        return [_plain_value(entry) for entry in value]
     return value

@@ -14,21 +14,21 @@ from typing import Any
 from c2d_box.assets.filenames import name_in
 from c2d_box.assets.files import FileObject, IpfsFile, ResultFile, S3File, SmartContractFile
 from c2d_box.storage import s3, smartcontract
-from c2d_box.storage.codings import coding_of, is_packed, unpacked
+from c2d_box.storage.codings import coding_of, is_packed, unpack_chunks
 from c2d_box.storage.errors import (
     ChainAway,
+    FileUnusable,
     OwnAway,
-    Rejected,
+    SourceRejected,
+    SourceUnreachable,
     StorageError,
     TooLarge,
-    Unreachable,
-    Unusable,
 )
-from c2d_box.storage.fetcher import Fetcher, Response
+from c2d_box.storage.fetcher import Fetcher, SourceResponse
 from c2d_box.storage.gateways import gateway_url
 from c2d_box.storage.http1 import NO_ANSWER, HttpRequest
-from c2d_box.storage.port import Meta, OpenFile, Probe
-from c2d_box.storage.readings import Readings
+from c2d_box.storage.port import FileMeta, FileProbe, OpenFile
+from c2d_box.storage.readings import ProbeCache
 from c2d_box.storage.resultstore import ResultStore
 from c2d_box.storage.smartcontract import ContractReader
 
@@ -58,7 +58,7 @@ class Storage:
         ``spend`` is told of all bytes that are read for a hash, as they come; what it raises ends the
         reading.
         """
-        self._readings = Readings()
+        self._readings = ProbeCache()
         self._spend = spend
         self._results = results
         self._fetcher = fetcher
@@ -74,22 +74,22 @@ class Storage:
         Raises StorageError; Rejected when the source answers with anything but success.
         """
         if isinstance(file, SmartContractFile):
-            return _from_memory(await smartcontract.read(file, userdata, self._contracts))
+            return _from_memory(await smartcontract.read_contract(file, userdata, self._contracts))
         await self._require_permitted(file)
-        whole = request = self._request(file, userdata, "GET")
+        whole = request = self._build_request(file, userdata, "GET")
         if byte_range is not None and _RANGE.match(byte_range):
             request = replace(request, headers={**request.headers, "range": byte_range})
-        response = await self._successful(request, self._via(file))
+        response = await self._fetch_successful(request, self._fetcher_for(file))
         if response.status == 206 and is_packed(response.headers):
             response.close()  # a part of what is packed cannot be unpacked
-            response = await self._successful(whole, self._via(file))
+            response = await self._fetch_successful(whole, self._fetcher_for(file))
         try:
             coding = coding_of(response.headers)
         except StorageError:
             response.close()
             raise
-        chunks = unpacked(_counted(response), coding) if coding else _counted(response)
-        return OpenFile(_meta(response, file), chunks, response.close)
+        chunks = unpack_chunks(_counted_chunks(response), coding) if coding else _counted_chunks(response)
+        return OpenFile(_file_meta(response, file), chunks, response.close)
 
     async def probe(
         self,
@@ -99,31 +99,31 @@ class Storage:
         checksum_limit: int = 0,
         audience: str = "",
         anew: bool = False,
-    ) -> Probe:
+    ) -> FileProbe:
         """Never raises for an unreachable file; OwnAway or ChainAway where that is no fault of the file's.
         ``checksum_limit``: hash the file if it has at most so many bytes. A hash may be some seconds old,
         except ``anew``; those of one ``audience`` share a reading.
         """
         if not checksum_limit:
-            return await self._probed(file, userdata, 0)
+            return await self._probe_source(file, userdata, 0)
         sent = [audience, file.type, asdict(file), userdata, checksum_limit]
         key = hashlib.sha256(json.dumps(sent).encode()).digest()
-        return await self._readings.probe(
-            key, lambda: self._probed(file, userdata, checksum_limit), anew=anew
+        return await self._readings.probe_once(
+            key, lambda: self._probe_source(file, userdata, checksum_limit), anew=anew
         )
 
-    async def _probed(self, file: FileObject, userdata: UserData, checksum_limit: int) -> Probe:
+    async def _probe_source(self, file: FileObject, userdata: UserData, checksum_limit: int) -> FileProbe:
         try:
             async with asyncio.timeout(self._probe_seconds):
                 if checksum_limit or isinstance(file, SmartContractFile):
                     return await self._read_probe(file, userdata, checksum_limit)
                 return await self._head_probe(file, userdata)
         except TimeoutError:
-            return Probe(valid=False, reason="the source did not deliver in time")
+            return FileProbe(valid=False, reason="the source did not deliver in time")
         except (OwnAway, ChainAway):
             raise
         except StorageError as problem:
-            return Probe(valid=False, reason=problem.text)
+            return FileProbe(valid=False, reason=problem.text)
 
     async def probe_all(
         self,
@@ -133,7 +133,7 @@ class Storage:
         checksum_limit: int = 0,
         audience: str = "",
         anew: bool = False,
-    ) -> list[Probe]:
+    ) -> list[FileProbe]:
         """A few files at a time, all of them within twice the time of one."""
         look = partial(
             self.probe, userdata=userdata, checksum_limit=checksum_limit, audience=audience, anew=anew
@@ -142,7 +142,7 @@ class Storage:
             return [await look(files[0])]
         places = asyncio.Semaphore(_AT_ONCE)
 
-        async def probed(file: FileObject) -> Probe:
+        async def probed(file: FileObject) -> FileProbe:
             async with places:
                 return await look(file)
 
@@ -151,7 +151,9 @@ class Storage:
             return []
         try:
             await asyncio.wait(running, timeout=2 * self._probe_seconds, return_when=asyncio.FIRST_EXCEPTION)
-            late = Probe(valid=False, reason="the files of this service could not all be looked at in time")
+            late = FileProbe(
+                valid=False, reason="the files of this service could not all be looked at in time"
+            )
             failed = next((task for task in running if task.done() and task.exception()), None)
             if failed is not None:
                 failed.result()
@@ -161,37 +163,37 @@ class Storage:
                 task.cancel()
             await asyncio.gather(*running, return_exceptions=True)
 
-    async def _head_probe(self, file: FileObject, userdata: UserData) -> Probe:
+    async def _head_probe(self, file: FileObject, userdata: UserData) -> FileProbe:
         await self._require_permitted(file)
-        request, fetcher = self._request(file, userdata, "HEAD"), self._via(file)
+        request, fetcher = self._build_request(file, userdata, "HEAD"), self._fetcher_for(file)
         if request.method == "HEAD":
-            response = await self._fetched(request, fetcher)
+            response = await self._fetch_response(request, fetcher)
             response.close()
             if response.status == 200 and "content-length" in response.headers:
-                return Probe(True, _meta(response, file))
-        response = await self._successful(self._request(file, userdata, "GET"), fetcher)
+                return FileProbe(True, _file_meta(response, file))
+        response = await self._fetch_successful(self._build_request(file, userdata, "GET"), fetcher)
         response.close()
-        return Probe(True, _meta(response, file))
+        return FileProbe(True, _file_meta(response, file))
 
-    async def _read_probe(self, file: FileObject, userdata: UserData, limit: int) -> Probe:
+    async def _read_probe(self, file: FileObject, userdata: UserData, limit: int) -> FileProbe:
         opened = await self.open(file, userdata)
         try:
-            digest = await _hash(opened, limit, self._spend) if limit else None
+            digest = await _hash_file(opened, limit, self._spend) if limit else None
         except TooLarge:
             digest = None
         finally:
             opened.close()
-        return Probe(True, opened.meta, digest)
+        return FileProbe(True, opened.meta, digest)
 
-    def _request(self, file: FileObject, userdata: UserData, method: str) -> HttpRequest:
+    def _build_request(self, file: FileObject, userdata: UserData, method: str) -> HttpRequest:
         """``method`` is GET or HEAD; a POST stays one."""
         match file:
             case S3File():
-                return s3.request(file, self._fetcher.renamed(file.endpoint), method)
+                return s3.build_request(file, self._fetcher.apply_aliases(file.endpoint), method)
             case ResultFile():
                 if self._results is None:
-                    raise Unusable("this Provider knows no result store")
-                return self._results.request(file, method)
+                    raise FileUnusable("this Provider knows no result store")
+                return self._results.build_request(file, method)
             case SmartContractFile():
                 raise AssertionError("a contract call is no HTTP request")
         wanted = file.request(userdata)
@@ -200,7 +202,7 @@ class Storage:
             method if wanted.method == "GET" else wanted.method, url, wanted.headers, wanted.body
         )
 
-    def _via(self, file: FileObject) -> Fetcher:
+    def _fetcher_for(self, file: FileObject) -> Fetcher:
         """The result store is behind a fetcher of its own: no other file object leads there."""
         if self._results is None:
             return self._fetcher
@@ -215,42 +217,42 @@ class Storage:
         if isinstance(file, IpfsFile) and self._results and self._results.is_gateway(gateway):
             await self._results.require_foreign(file)
 
-    async def _fetched(self, request: HttpRequest, fetcher: Fetcher) -> Response:
+    async def _fetch_response(self, request: HttpRequest, fetcher: Fetcher) -> SourceResponse:
         """A gateway that is silent is looking for content that nobody has; a store that is silent is away."""
         try:
             return await fetcher.fetch(request)
         except OwnAway as problem:
             gateways = [gateway for gateway in self._gateways.values() if gateway]
             if problem.text == NO_ANSWER and any(request.url.startswith(gateway) for gateway in gateways):
-                raise Unreachable("the gateway does not find it in time") from None
+                raise SourceUnreachable("the gateway does not find it in time") from None
             raise
 
-    async def _successful(self, request: HttpRequest, fetcher: Fetcher) -> Response:
-        response = await self._fetched(request, fetcher)
+    async def _fetch_successful(self, request: HttpRequest, fetcher: Fetcher) -> SourceResponse:
+        response = await self._fetch_response(request, fetcher)
         if response.status not in (200, 206):
             response.close()
             if response.status in _AWAY and fetcher.is_own(request.url):
                 raise OwnAway(f"it answers with status {response.status}")
-            raise Rejected(response.status)
+            raise SourceRejected(response.status)
         return response
 
 
-def _meta(response: Response, file: FileObject) -> Meta:
+def _file_meta(response: SourceResponse, file: FileObject) -> FileMeta:
     headers = response.headers
     length = headers.get("content-length", "")
     content_range = headers.get("content-range")
     if not length.isdigit() and content_range and (found := _CONTENT_RANGE.match(content_range)):
         length = str(int(found[2]) - int(found[1]) + 1)
-    return Meta(
+    return FileMeta(
         status=response.status,
         length=int(length) if length.isdigit() and not is_packed(headers) else None,
         content_type=headers.get("content-type", "").split(";")[0].strip(),
-        filename=_filename(file, headers.get("content-disposition", "")),
+        filename=_suggest_filename(file, headers.get("content-disposition", "")),
         content_range=content_range if response.status == 206 else None,
     )
 
 
-def _filename(file: FileObject, disposition: str) -> str:
+def _suggest_filename(file: FileObject, disposition: str) -> str:
     """The source's own name for it, else the last part of its address; of content that is addressed by its
     hash a gateway's name could be that hash."""
     if file.names_itself and (given := name_in(disposition)):
@@ -258,7 +260,7 @@ def _filename(file: FileObject, disposition: str) -> str:
     return file.filename()
 
 
-async def _counted(response: Response) -> AsyncIterator[bytes]:
+async def _counted_chunks(response: SourceResponse) -> AsyncIterator[bytes]:
     """The body, which must be as long as it was announced to be."""
     announced = response.headers.get("content-length", "")
     count = 0
@@ -266,10 +268,10 @@ async def _counted(response: Response) -> AsyncIterator[bytes]:
         count += len(chunk)
         yield chunk
     if announced.isdigit() and count != int(announced):
-        raise Unreachable("the source sent fewer bytes than it announced")
+        raise SourceUnreachable("the source sent fewer bytes than it announced")
 
 
-async def _hash(opened: OpenFile, limit: int, spend: Callable[[int], None]) -> str:
+async def _hash_file(opened: OpenFile, limit: int, spend: Callable[[int], None]) -> str:
     if opened.meta.length is not None and opened.meta.length > limit:
         raise TooLarge("the file is too large for a checksum")
     digest, count = hashlib.sha256(), 0
@@ -286,4 +288,4 @@ def _from_memory(data: bytes) -> OpenFile:
     async def once() -> AsyncIterator[bytes]:
         yield data
 
-    return OpenFile(Meta(length=len(data), content_type="application/json"), once(), close=lambda: None)
+    return OpenFile(FileMeta(length=len(data), content_type="application/json"), once(), close=lambda: None)

@@ -29,33 +29,33 @@ def main(arguments: list[str] | None = None) -> int:
 
     def work() -> None:
         if options.verb == "unmount":
-            _unmount(options.root)
+            _unmount_root(options.root)
         elif options.config is None:
             raise UsageError(
                 "C2D-VOLUMES-USAGE", "neither --config nor a verb", "python3 -m c2d_box.volumes --help"
             )
         else:
             configure_logging()
-            asyncio.run(_serve(options.config))
+            asyncio.run(_serve_until_stopped(options.config))
 
     return exit_status(work)
 
 
-def _unmount(root: Path) -> None:
+def _unmount_root(root: Path) -> None:
     from c2d_box.volumes.unmounting import unmount_all
 
     done = unmount_all(root)
     print(f"unmounted {len(done.points)}, detached {len(done.devices)}")
 
 
-async def _serve(config: Path) -> None:
-    from c2d_box.volumes.serving import serve
-    from c2d_box.volumes.settings import Settings
+async def _serve_until_stopped(config: Path) -> None:
+    from c2d_box.volumes.serving import serve_provisioner
+    from c2d_box.volumes.settings import VolumesSettings
 
-    settings = load_settings(Settings, config)
+    settings = load_settings(VolumesSettings, config)
     stopped = stop_event()
     node = os.environ.get("NODE_NAME") or socket.gethostname()
-    service = asyncio.create_task(serve(settings, node))
+    service = asyncio.create_task(serve_provisioner(settings, node))
     waiting = asyncio.create_task(stopped.wait())
     await asyncio.wait({service, waiting}, return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()

@@ -28,7 +28,7 @@ UNITS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Folder:
+class VolumeFolder:
     """A directory that is created in a new volume."""
 
     name: str
@@ -44,14 +44,14 @@ class StorageClass:
 
     name: str
     kind: Literal["disk", "directory"]
-    owner: Folder
-    folders: tuple[Folder, ...]
+    owner: VolumeFolder
+    folders: tuple[VolumeFolder, ...]
     waits: bool = False
     """True where a claim waits until the scheduler has chosen a node for its first pod."""
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class VolumeClaim:
     """A PersistentVolumeClaim; ``size`` in bytes."""
 
     namespace: str
@@ -73,18 +73,18 @@ class Claim:
         return f"pvc-{self.uid}"
 
     @property
-    def protected(self) -> bool:
+    def is_protected(self) -> bool:
         """True while our finalizer keeps the claim from vanishing."""
         return FINALIZER in self.finalizers
 
     @property
-    def released(self) -> bool:
+    def is_released(self) -> bool:
         """True where only our finalizer holds the deleted claim: no pod uses it any more."""
         return self.deleting and set(self.finalizers) <= {FINALIZER}
 
 
 @dataclass(frozen=True, slots=True)
-class Volume:
+class PersistentVolume:
     """A PersistentVolume of ours."""
 
     name: str
@@ -105,18 +105,18 @@ def size_of(quantity: str) -> int:
     return int(exact.to_integral_value(rounding="ROUND_CEILING"))
 
 
-def folder(text: str) -> Folder:
+def parse_folder(text: str) -> VolumeFolder:
     """Parse ``name:user:group:mode`` (mode in octal)."""
     name, user, group, mode = text.split(":")
     if name in ("", ".", "..") or "/" in name:
         raise ValueError(f"not a folder name: {name!r}")
-    return Folder(name, int(user), int(group), int(mode, 8))
+    return VolumeFolder(name, int(user), int(group), int(mode, 8))
 
 
-def claim(item: Mapping[str, Any]) -> Claim:
+def parse_claim(item: Mapping[str, Any]) -> VolumeClaim:
     meta, spec = item["metadata"], item["spec"]
     annotations = meta.get("annotations") or {}
-    return Claim(
+    return VolumeClaim(
         namespace=meta["namespace"],
         name=meta["name"],
         uid=meta["uid"],
@@ -132,13 +132,13 @@ def claim(item: Mapping[str, Any]) -> Claim:
     )
 
 
-def volume(item: Mapping[str, Any], namespaces: Collection[str]) -> Volume | None:
+def parse_volume(item: Mapping[str, Any], namespaces: Collection[str]) -> PersistentVolume | None:
     """Parse a volume; None where it is not one of ours. ``namespaces`` are those whose claims are watched."""
     meta, spec = item["metadata"], item["spec"]
     if (meta.get("annotations") or {}).get(PROVISIONED_BY) != PROVISIONER:
         return None
     terms = spec["nodeAffinity"]["required"]["nodeSelectorTerms"]
-    return Volume(
+    return PersistentVolume(
         name=meta["name"],
         claim_uid=spec["claimRef"]["uid"],
         node=terms[0]["matchExpressions"][0]["values"][0],
@@ -147,24 +147,24 @@ def volume(item: Mapping[str, Any], namespaces: Collection[str]) -> Volume | Non
     )
 
 
-def storage_class(item: Mapping[str, Any]) -> StorageClass | None:
+def parse_storage_class(item: Mapping[str, Any]) -> StorageClass | None:
     """Parse a class; None where another provisioner serves it."""
     if item["provisioner"] != PROVISIONER:
         return None
     parameters = item.get("parameters") or {}
     user, group, mode = parameters.get("owner", "0:0:0755").split(":")
-    folders = tuple(folder(part) for part in parameters.get("folders", "").split(",") if part)
+    folders = tuple(parse_folder(part) for part in parameters.get("folders", "").split(",") if part)
     kind: Literal["disk", "directory"] = "directory" if parameters.get("kind") == "directory" else "disk"
     return StorageClass(
         item["metadata"]["name"],
         kind,
-        Folder("volume", int(user), int(group), int(mode, 8)),
+        VolumeFolder("volume", int(user), int(group), int(mode, 8)),
         folders,
         item.get("volumeBindingMode") == "WaitForFirstConsumer",
     )
 
 
-def manifest(made_for: Claim, path: str, node: str) -> dict[str, Any]:
+def volume_manifest(made_for: VolumeClaim, path: str, node: str) -> dict[str, Any]:
     """Build the PersistentVolume for a claim. The UID in its reference makes Kubernetes bind it at once."""
     return {
         "apiVersion": "v1",

@@ -25,27 +25,27 @@ from c2d_box.kubernetes.port import (
     VersionConflict,
 )
 from c2d_box.volumes import claims
-from c2d_box.volumes.claims import Claim, StorageClass, Volume
+from c2d_box.volumes.claims import PersistentVolume, StorageClass, VolumeClaim
 
 KEPT_SECONDS = 60.0
 """Seconds for which the number of nodes is used again. The provisioner of a node that is added asks anew."""
 
 
-class Cluster(Protocol):
+class VolumeCluster(Protocol):
     """The port of the controller: the objects it reads, one question, and six writes."""
 
-    claims: dict[str, Claim]
+    claims: dict[str, VolumeClaim]
     """Claims by the name of the volume that each is to get."""
-    volumes: dict[str, Volume]
+    volumes: dict[str, PersistentVolume]
     classes: dict[str, StorageClass]
 
     async def is_only_node(self) -> bool: ...
-    async def protect(self, claim: Claim) -> None: ...
-    async def unprotect(self, claim: Claim) -> None: ...
-    async def give_back(self, claim: Claim) -> None: ...
-    async def publish(self, claim: Claim, path: str, node: str) -> None: ...
-    async def retire(self, volume: Volume) -> None: ...
-    async def tell(self, claim: Claim, reason: str, message: str) -> None: ...
+    async def add_finalizer(self, claim: VolumeClaim) -> None: ...
+    async def remove_finalizer(self, claim: VolumeClaim) -> None: ...
+    async def give_back(self, claim: VolumeClaim) -> None: ...
+    async def create_volume(self, claim: VolumeClaim, path: str, node: str) -> None: ...
+    async def delete_volume(self, volume: PersistentVolume) -> None: ...
+    async def write_event(self, claim: VolumeClaim, reason: str, message: str) -> None: ...
 
 
 class WatchedCluster:
@@ -57,8 +57,8 @@ class WatchedCluster:
         self._namespaces, self._changed = namespaces, changed
         self._cluster = next(iter(namespaces.values()))
         """Any of them reaches the objects that belong to no namespace."""
-        self.claims: dict[str, Claim] = {}
-        self.volumes: dict[str, Volume] = {}
+        self.claims: dict[str, VolumeClaim] = {}
+        self.volumes: dict[str, PersistentVolume] = {}
         self.classes: dict[str, StorageClass] = {}
         self._classes_copy = self._copy(self._cluster, STORAGE_CLASSES, self._class_seen)
         self._volumes_copy = self._copy(self._cluster, VOLUMES, self._volume_seen)
@@ -100,7 +100,7 @@ class WatchedCluster:
 
     def _class_seen(self, item: Object, deleted: bool) -> str:
         name = item["metadata"]["name"]
-        found = claims.storage_class(item)
+        found = claims.parse_storage_class(item)
         if deleted or found is None:
             self.classes.pop(name, None)
         else:
@@ -111,7 +111,7 @@ class WatchedCluster:
         return ""
 
     def _claim_seen(self, item: Object, deleted: bool) -> str:
-        found = claims.claim(item)
+        found = claims.parse_claim(item)
         if deleted:
             self.claims.pop(found.volume_name, None)
         else:
@@ -119,7 +119,7 @@ class WatchedCluster:
         return found.volume_name
 
     def _volume_seen(self, item: Object, deleted: bool) -> str:
-        found = claims.volume(item, self._namespaces)
+        found = claims.parse_volume(item, self._namespaces)
         if found is None:
             return ""
         if deleted:
@@ -136,7 +136,7 @@ class WatchedCluster:
             self._asked = time.monotonic()
         return self._only_node
 
-    async def protect(self, claim: Claim) -> None:
+    async def add_finalizer(self, claim: VolumeClaim) -> None:
         """Append our finalizer. By position, not by version: the volume controller annotates new claims at
         the same moment, and a conflict would cost two more round trips.
         """
@@ -148,11 +148,11 @@ class WatchedCluster:
             steps[1] = {"op": "add", "path": "/metadata/finalizers", "value": [claims.FINALIZER]}
         await self._patch_claim(claim, steps)
 
-    async def _patch_claim(self, claim: Claim, steps: list[Object]) -> None:
+    async def _patch_claim(self, claim: VolumeClaim, steps: list[Object]) -> None:
         cluster, copy = self._namespaces[claim.namespace], self._claims_copies[claim.namespace]
         copy.put(await cluster.patch_json(CLAIMS, claim.name, steps))
 
-    async def unprotect(self, claim: Claim) -> None:
+    async def remove_finalizer(self, claim: VolumeClaim) -> None:
         """Remove our finalizer, if the claim is still in the version that was planned on; else plan anew."""
         cluster, copy = self._namespaces[claim.namespace], self._claims_copies[claim.namespace]
         left = [finalizer for finalizer in claim.finalizers if finalizer != claims.FINALIZER]
@@ -167,7 +167,7 @@ class WatchedCluster:
         except ObjectGone:
             self.claims.pop(claim.volume_name, None)
 
-    async def give_back(self, claim: Claim) -> None:
+    async def give_back(self, claim: VolumeClaim) -> None:
         """Take the scheduler's choice of a node off the claim, so that it chooses again, as the provisioners
         of the Kubernetes project do. Where somebody was faster, nothing is done.
         """
@@ -183,19 +183,19 @@ class WatchedCluster:
             if problem.status not in (404, 422):
                 raise
 
-    async def publish(self, claim: Claim, path: str, node: str) -> None:
+    async def create_volume(self, claim: VolumeClaim, path: str, node: str) -> None:
         made: Object | None
         try:
-            made = await self._cluster.create(VOLUMES, claims.manifest(claim, path, node))
+            made = await self._cluster.create(VOLUMES, claims.volume_manifest(claim, path, node))
         except AlreadyExists:
             made = await self._cluster.get(VOLUMES, claim.volume_name)
         if made is not None:
             self._volumes_copy.put(made)
 
-    async def retire(self, volume: Volume) -> None:
+    async def delete_volume(self, volume: PersistentVolume) -> None:
         await self._cluster.delete(VOLUMES, volume.name)
 
-    async def tell(self, claim: Claim, reason: str, message: str) -> None:
+    async def write_event(self, claim: VolumeClaim, reason: str, message: str) -> None:
         """Write a warning event on the claim; there is one object per reason, which a repetition updates."""
         key = hashlib.sha256(f"{claim.uid}{reason}".encode()).hexdigest()[:16]
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

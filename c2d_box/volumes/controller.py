@@ -12,80 +12,80 @@ import time
 
 from c2d_box.errors import C2DError
 from c2d_box.retry import Backoff
-from c2d_box.service.json_logging import loggable
-from c2d_box.volumes.claims import Claim
-from c2d_box.volumes.cluster import Cluster
-from c2d_box.volumes.disks import NO_ROOM, Disks
-from c2d_box.volumes.plan import Action, Situation, is_unplaced, plan
+from c2d_box.service.json_logging import loggable_text
+from c2d_box.volumes.claims import VolumeClaim
+from c2d_box.volumes.cluster import VolumeCluster
+from c2d_box.volumes.disks import NO_ROOM, NodeDisk
+from c2d_box.volumes.plan import VolumeAction, VolumeSituation, is_unplaced, plan_action
 
 log = logging.getLogger("c2d.volumes")
 
 
-class Controller:
+class VolumeController:
     """Serves the claims of ``cluster`` from the disk of ``node``."""
 
-    def __init__(self, cluster: Cluster, disks: Disks, node: str) -> None:
+    def __init__(self, cluster: VolumeCluster, disks: NodeDisk, node: str) -> None:
         self._cluster, self._disks, self._node = cluster, disks, node
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._again: set[str] = set()
 
-    def changed(self, name: str) -> None:
+    def enqueue_volume(self, name: str) -> None:
         """Reconcile the volume ``name`` soon; while it is being reconciled, once more afterwards."""
         if not name:
             return
         if name in self._busy:
             self._again.add(name)
             return
-        task = asyncio.get_running_loop().create_task(self._settle(name), name=name)
+        task = asyncio.get_running_loop().create_task(self._reconcile_volume(name), name=name)
         self._busy[name] = task
-        task.add_done_callback(lambda _: self._idle(name))
+        task.add_done_callback(lambda _: self._on_idle(name))
 
-    async def sweep(self) -> None:
+    async def sweep_disk(self) -> None:
         """Reconcile every volume on the disk: no event comes for what a crash has left behind."""
-        for name in await asyncio.to_thread(self._disks.names):
-            self.changed(name)
+        for name in await asyncio.to_thread(self._disks.volume_names):
+            self.enqueue_volume(name)
 
-    async def weigh(self) -> None:
+    async def check_sizes(self) -> None:
         """Report each service whose directory holds more than its claim requests: nothing else limits it."""
         for name, claim in list(self._cluster.claims.items()):
-            used = await asyncio.to_thread(self._disks.used, name)
+            used = await asyncio.to_thread(self._disks.used_bytes, name)
             if used is None or used <= claim.size:
                 continue
             message = (
                 f"{claim.name} takes {used >> 20} MiB of the node's disk, {claim.size >> 20} MiB are planned"
             )
             log.warning("over its size", extra={"volume": name, "problem": message})
-            await self._tell(name, "C2D-VOLUME-OVER", message)
+            await self._write_event(name, "C2D-VOLUME-OVER", message)
 
     async def stop(self) -> None:
         for task in list(self._busy.values()):
             task.cancel()
         await asyncio.gather(*self._busy.values(), return_exceptions=True)
 
-    def _idle(self, name: str) -> None:
+    def _on_idle(self, name: str) -> None:
         del self._busy[name]
         if name in self._again:
             self._again.discard(name)
-            self.changed(name)
+            self.enqueue_volume(name)
 
-    async def _settle(self, name: str) -> None:
+    async def _reconcile_volume(self, name: str) -> None:
         """Act until nothing is left to be done; after a failure wait, longer each time, and ask again."""
         backoff = Backoff(0.05, 15.0, 4.0)
         while True:
             try:
-                if (action := await self._next(name)) is None:
+                if (action := await self._next_action(name)) is None:
                     return
-                await self._do(name, action)
+                await self._execute_action(name, action)
             except (C2DError, OSError) as problem:
-                log.warning("failed", extra={"volume": name, "problem": loggable(problem)})
+                log.warning("failed", extra={"volume": name, "problem": loggable_text(problem)})
                 code = getattr(problem, "code", "C2D-VOLUME-DISK")
-                await self._tell(name, code, str(problem))
+                await self._write_event(name, code, str(problem))
                 if code == NO_ROOM and await self._has_given_back(name):
                     return  # another node may have room, and the watch says which is chosen
                 await asyncio.sleep(backoff.next_pause())
                 continue
             backoff.reset()
-            if action in (Action.RETIRE, Action.REPORT_LOST, Action.REPORT_UNPLACED):
+            if action in (VolumeAction.RETIRE, VolumeAction.REPORT_LOST, VolumeAction.REPORT_UNPLACED):
                 return  # the watch says when there is more to do
 
     async def _has_given_back(self, name: str) -> bool:
@@ -95,69 +95,71 @@ class Controller:
         try:
             await self._cluster.give_back(claim)
         except C2DError as problem:
-            log.warning("the node's choice stands", extra={"volume": name, "problem": loggable(problem)})
+            log.warning("the node's choice stands", extra={"volume": name, "problem": loggable_text(problem)})
             return False
         return True
 
-    async def _do(self, name: str, action: Action) -> None:
+    async def _execute_action(self, name: str, action: VolumeAction) -> None:
         began = time.monotonic()
-        await self._act(name, action)
+        await self._dispatch_action(name, action)
         log.info(action.value, extra={"volume": name, "seconds": round(time.monotonic() - began, 4)})
 
-    async def _next(self, name: str) -> Action | None:
+    async def _next_action(self, name: str) -> VolumeAction | None:
         claim = self._cluster.claims.get(name)
         storage_class = self._cluster.classes.get(claim.storage_class) if claim else None
         unplaced = claim is not None and storage_class is not None and is_unplaced(claim, storage_class)
-        return plan(
-            Situation(
+        return plan_action(
+            VolumeSituation(
                 node=self._node,
                 claim=claim,
                 storage_class=storage_class,
                 volume=self._cluster.volumes.get(name),
-                stored=await asyncio.to_thread(self._disks.stored, name),
+                stored=await asyncio.to_thread(self._disks.find_stored, name),
                 is_only_node=not unplaced or await self._cluster.is_only_node(),
             )
         )
 
-    async def _act(self, name: str, action: Action) -> None:
-        if action is Action.ERASE:
-            written = await asyncio.to_thread(self._disks.erase, name)
+    async def _dispatch_action(self, name: str, action: VolumeAction) -> None:
+        if action is VolumeAction.ERASE:
+            written = await asyncio.to_thread(self._disks.erase_volume, name)
             log.info("overwritten", extra={"volume": name, "bytes": written})
-        elif action is Action.MOUNT:
-            await asyncio.to_thread(self._disks.mount, name)
-        elif action is Action.RETIRE:
-            await self._cluster.retire(self._cluster.volumes[name])
+        elif action is VolumeAction.MOUNT:
+            await asyncio.to_thread(self._disks.mount_volume, name)
+        elif action is VolumeAction.RETIRE:
+            await self._cluster.delete_volume(self._cluster.volumes[name])
         elif claim := self._cluster.claims.get(name):
-            await self._act_for(claim, name, action)
+            await self._act_on_claim(claim, name, action)
 
-    async def _act_for(self, claim: Claim, name: str, action: Action) -> None:
-        if action is Action.PROTECT:
-            await self._cluster.protect(claim)
-        elif action is Action.UNPROTECT:
-            await self._cluster.unprotect(claim)
-        elif action is Action.REPORT_LOST:
+    async def _act_on_claim(self, claim: VolumeClaim, name: str, action: VolumeAction) -> None:
+        if action is VolumeAction.PROTECT:
+            await self._cluster.add_finalizer(claim)
+        elif action is VolumeAction.UNPROTECT:
+            await self._cluster.remove_finalizer(claim)
+        elif action is VolumeAction.REPORT_LOST:
             log.error("the volume's data is not on this node", extra={"volume": name})
-            await self._cluster.tell(
+            await self._cluster.write_event(
                 claim, "C2D-VOLUME-LOST", f"the data of {name} is not on node {self._node}"
             )
-        elif action is Action.REPORT_UNPLACED:
+        elif action is VolumeAction.REPORT_UNPLACED:
             message = (
                 f"the class {claim.storage_class} binds at once and this cluster has several nodes: none is"
                 " chosen for the volume; set provisioner.jobBinding to WaitForFirstConsumer"
             )
             log.error("unplaced", extra={"volume": name, "problem": message})
-            await self._cluster.tell(claim, "C2D-VOLUME-UNPLACED", message)
+            await self._cluster.write_event(claim, "C2D-VOLUME-UNPLACED", message)
         else:
             made_by = self._cluster.classes[claim.storage_class]
-            if action is Action.MAKE:
-                await asyncio.to_thread(self._disks.make, name, made_by, claim.size)
+            if action is VolumeAction.MAKE:
+                await asyncio.to_thread(self._disks.make_volume, name, made_by, claim.size)
             else:
-                await self._cluster.publish(claim, str(self._disks.path(name, made_by.kind)), self._node)
+                await self._cluster.create_volume(
+                    claim, str(self._disks.volume_path(name, made_by.kind)), self._node
+                )
 
-    async def _tell(self, name: str, reason: str, message: str) -> None:
+    async def _write_event(self, name: str, reason: str, message: str) -> None:
         claim = self._cluster.claims.get(name)
         if claim:
             try:
-                await self._cluster.tell(claim, reason, message)
+                await self._cluster.write_event(claim, reason, message)
             except C2DError as problem:
-                log.warning("no event written", extra={"volume": name, "problem": loggable(problem)})
+                log.warning("no event written", extra={"volume": name, "problem": loggable_text(problem)})

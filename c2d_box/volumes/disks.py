@@ -24,8 +24,8 @@ from typing import Protocol
 
 from c2d_box.errors import Failed
 from c2d_box.volumes import mounts, wiping
-from c2d_box.volumes.claims import Folder, StorageClass
-from c2d_box.volumes.plan import Stored
+from c2d_box.volumes.claims import StorageClass, VolumeFolder
+from c2d_box.volumes.plan import StoredVolume
 
 BLOCK = 4096
 NO_ROOM = "C2D-VOLUME-NO-ROOM"
@@ -33,13 +33,13 @@ NO_ROOM = "C2D-VOLUME-NO-ROOM"
 SMALLEST = 1 << 20
 
 
-class Run(Protocol):
+class RunProgram(Protocol):
     """Runs a program to its end; an exit status not in ``accept`` is an error."""
 
     def __call__(self, command: Sequence[str], accept: Sequence[int] = (0,)) -> None: ...
 
 
-def run(command: Sequence[str], accept: Sequence[int] = (0,)) -> None:
+def run_program(command: Sequence[str], accept: Sequence[int] = (0,)) -> None:
     """Run a program; the error of a failed one contains its output."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
@@ -51,38 +51,40 @@ def run(command: Sequence[str], accept: Sequence[int] = (0,)) -> None:
 
 
 @dataclass(frozen=True)
-class Disks:
+class NodeDisk:
     """The volumes under ``root``; ``reserve`` bytes of the disk stay free."""
 
     root: Path
     reserve: int = 0
-    run: Run = field(default=run)
+    run: RunProgram = field(default=run_program)
 
-    def names(self) -> set[str]:
+    def volume_names(self) -> set[str]:
         """Return the names of volumes of which anything is on the disk."""
-        return {entry.name for kind in ("jobs", "services") for entry in self._entries(kind)}
+        return {entry.name for kind in ("jobs", "services") for entry in self._list_folders(kind)}
 
-    def stored(self, name: str) -> Stored | None:
+    def find_stored(self, name: str) -> StoredVolume | None:
         if (self.root / "jobs" / name).exists():
             mounted = mounts.is_mounted(self._mount_point(name))
-            return Stored("disk", mounted and self.path(name, "disk").is_dir())
+            return StoredVolume("disk", mounted and self.volume_path(name, "disk").is_dir())
         if (self.root / "services" / name).exists():
-            path = self.path(name, "directory")
-            return Stored("directory", path.is_dir(), empty=not path.is_dir() or not any(path.iterdir()))
+            path = self.volume_path(name, "directory")
+            return StoredVolume(
+                "directory", path.is_dir(), empty=not path.is_dir() or not any(path.iterdir())
+            )
         return None
 
-    def path(self, name: str, kind: str) -> Path:
+    def volume_path(self, name: str, kind: str) -> Path:
         """Return the folder that becomes the volume."""
         return (
             self._mount_point(name) / "volume" if kind == "disk" else self.root / "services" / name / "volume"
         )
 
-    def make(self, name: str, storage_class: StorageClass, size: int) -> Path:
+    def make_volume(self, name: str, storage_class: StorageClass, size: int) -> Path:
         """Make the volume from nothing (an interrupted attempt is erased first). Returns its path."""
-        self.erase(name)
+        self.erase_volume(name)
         for kind in ("jobs", "services"):  # nobody but root passes, whatever the owners below are
             (self.root / kind).mkdir(parents=True, exist_ok=True, mode=0o700)
-        path = self.path(name, storage_class.kind)
+        path = self.volume_path(name, storage_class.kind)
         if storage_class.kind == "disk":
             self._make_disk(name, size)
         else:
@@ -94,29 +96,29 @@ class Disks:
         scratch.rename(path)
         return path
 
-    def mount(self, name: str) -> None:
+    def mount_volume(self, name: str) -> None:
         """Mount the volume's file system, after a check: the node may have gone down with it mounted."""
         if mounts.is_mounted(self._mount_point(name)):
             return
-        if self._was_dirty(self._image(name)):
-            self.run(["e2fsck", "-p", "-E", "nodiscard", str(self._image(name))], accept=(0, 1))
-        self._mount(name)
+        if self._was_dirty(self._image_path(name)):
+            self.run(["e2fsck", "-p", "-E", "nodiscard", str(self._image_path(name))], accept=(0, 1))
+        self._mount_image(name)
 
-    def erase(self, name: str) -> int:
+    def erase_volume(self, name: str) -> int:
         """Unmount, overwrite and remove the volume. Returns the number of bytes overwritten."""
         if (directory := self.root / "services" / name).exists():
             shutil.rmtree(directory)
-        folder, image, written = self.root / "jobs" / name, self._image(name), 0
+        folder, image, written = self.root / "jobs" / name, self._image_path(name), 0
         if not folder.exists():
             return 0
-        self.unmount(name)
+        self.unmount_volume(name)
         if image.exists():
-            written = wiping.overwrite(image)
+            written = wiping.overwrite_file(image)
             image.unlink()
         shutil.rmtree(folder)
         return written
 
-    def unmount(self, name: str, patience: float = 5.0) -> None:
+    def unmount_volume(self, name: str, patience: float = 5.0) -> None:
         """Unmount, and wait until nobody in any namespace holds the file system."""
         point, deadline = self._mount_point(name), time.monotonic() + patience
         while mounts.is_mounted(point):
@@ -126,23 +128,23 @@ class Disks:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.1)
-        while devices := mounts.devices_of(self._image(name)):
+        while devices := mounts.devices_of(self._image_path(name)):
             if time.monotonic() > deadline:
                 raise Failed("C2D-VOLUME-BUSY", f"{name} is still in use through {', '.join(devices)}")
             time.sleep(0.02)
 
-    def used(self, name: str) -> int | None:
+    def used_bytes(self, name: str) -> int | None:
         """Return the bytes of a service's directory on the node's disk; None for a volume of another kind."""
-        folder = self.path(name, "directory")
-        return _taken(folder) if folder.is_dir() else None
+        folder = self.volume_path(name, "directory")
+        return _folder_bytes(folder) if folder.is_dir() else None
 
-    def room(self) -> int:
+    def free_bytes(self) -> int:
         """Return the bytes that can still be promised: the free ones, less what existing disks may yet grow
         by and the reserve.
         """
         self.root.mkdir(parents=True, exist_ok=True)
         disk, promised = os.statvfs(self.root), 0
-        for entry in self._entries("jobs"):
+        for entry in self._list_folders("jobs"):
             image = entry / "disk.img"
             if image.exists():
                 stat = image.stat()
@@ -152,18 +154,18 @@ class Disks:
     def _make_disk(self, name: str, size: int) -> None:
         if size < SMALLEST:
             raise Failed("C2D-VOLUME-SIZE", f"a volume of {size} bytes is too small: at least {SMALLEST}")
-        if (room := self.room()) < size:
+        if (room := self.free_bytes()) < size:
             raise Failed(
                 NO_ROOM,
                 f"the node's disk has room for {max(0, room)} bytes more, {size} are asked for",
                 "free space on the node, or ask for less",
             )
-        point, image = self._mount_point(name), self._image(name)
+        point, image = self._mount_point(name), self._image_path(name)
         point.mkdir(parents=True, mode=0o700)
         with image.open("xb") as file:
             os.fchmod(file.fileno(), 0o600)
             file.truncate(-(-size // BLOCK) * BLOCK)
-            allocate(file.fileno(), -(-size // BLOCK) * BLOCK)
+            allocate_blocks(file.fileno(), -(-size // BLOCK) * BLOCK)
         options = "lazy_itable_init=1,nodiscard,root_owner=0:0"
         self.run(
             [
@@ -181,12 +183,14 @@ class Disks:
                 str(image),
             ]
         )
-        self._mount(name)
+        self._mount_image(name)
         shutil.rmtree(point / "lost+found", ignore_errors=True)
 
-    def _mount(self, name: str) -> None:
+    def _mount_image(self, name: str) -> None:
         options = "loop,nodev,nosuid,noatime,noinit_itable"
-        self.run(["mount", "-t", "ext4", "-o", options, str(self._image(name)), str(self._mount_point(name))])
+        self.run(
+            ["mount", "-t", "ext4", "-o", options, str(self._image_path(name)), str(self._mount_point(name))]
+        )
 
     def _was_dirty(self, image: Path) -> bool:
         """Return whether the file system was not unmounted cleanly (``s_state`` of the superblock)."""
@@ -194,18 +198,18 @@ class Disks:
             file.seek(1024 + 58)
             return not int.from_bytes(file.read(2), "little") & 1
 
-    def _entries(self, kind: str) -> list[Path]:
+    def _list_folders(self, kind: str) -> list[Path]:
         folder = self.root / kind
         return [entry for entry in folder.iterdir() if entry.is_dir()] if folder.exists() else []
 
-    def _image(self, name: str) -> Path:
+    def _image_path(self, name: str) -> Path:
         return self.root / "jobs" / name / "disk.img"
 
     def _mount_point(self, name: str) -> Path:
         return self.root / "jobs" / name / "mnt"
 
 
-def _taken(folder: Path) -> int:
+def _folder_bytes(folder: Path) -> int:
     """Return the disk space of all files below ``folder``. Files that vanish meanwhile are not counted."""
     total, waiting = 0, [folder]
     while waiting:
@@ -221,7 +225,7 @@ def _taken(folder: Path) -> int:
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
-def allocate(descriptor: int, size: int) -> bool:
+def allocate_blocks(descriptor: int, size: int) -> bool:
     """Take ``size`` bytes of the disk for a file at once, without writing them; False where the node's file
     system cannot, and the file stays sparse.
 
@@ -237,7 +241,7 @@ def allocate(descriptor: int, size: int) -> bool:
     raise Failed(NO_ROOM, f"the node's disk has no room for {size} bytes: {os.strerror(problem)}")
 
 
-def _make_folder(path: Path, like: Folder) -> None:
+def _make_folder(path: Path, like: VolumeFolder) -> None:
     path.mkdir()
     os.chown(path, like.user, like.group)
     path.chmod(like.mode)

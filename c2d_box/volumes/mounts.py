@@ -14,33 +14,35 @@ LOOP_INFO64 = 232
 
 
 @dataclass(frozen=True, slots=True)
-class Mount:
+class MountEntry:
     """One line of mountinfo."""
 
     point: Path
     source: str
 
 
-def mounts(text: str | None = None) -> list[Mount]:
+def list_mounts(text: str | None = None) -> list[MountEntry]:
     """Return all mounts of this process's namespace, in the order they were made."""
     lines = (Path("/proc/self/mountinfo").read_text() if text is None else text).splitlines()
     found = []
     for line in lines:
         before, after = line.split(" - ", 1)
-        found.append(Mount(Path(_plain(before.split(" ")[4])), _plain(after.split(" ")[1])))
+        found.append(
+            MountEntry(Path(_unescape_field(before.split(" ")[4])), _unescape_field(after.split(" ")[1]))
+        )
     return found
 
 
-def _plain(field: str) -> str:
+def _unescape_field(field: str) -> str:
     r"""Decode a field of mountinfo: blanks and backslashes are written as ``\040`` and the like."""
     return re.sub(r"\\([0-7]{3})", lambda octal: chr(int(octal[1], 8)), field)
 
 
 def is_mounted(point: Path) -> bool:
-    return any(mount.point == point for mount in mounts())
+    return any(mount.point == point for mount in list_mounts())
 
 
-def loops() -> dict[str, tuple[int, int]]:
+def loop_devices() -> dict[str, tuple[int, int]]:
     """Return device number and inode of the backing file, by loop device (``/dev/loop3``).
 
     The device itself is asked: the path in sysfs is cut short once the container that attached it is gone.
@@ -62,4 +64,4 @@ def devices_of(*files: Path) -> list[str]:
     """Return the loop devices backed by ``files``, in whatever namespace they are mounted."""
     stats = [file.stat() for file in files if file.exists()]
     wanted = {(stat.st_dev, stat.st_ino) for stat in stats}
-    return [device for device, backing in loops().items() if backing in wanted] if wanted else []
+    return [device for device, backing in loop_devices().items() if backing in wanted] if wanted else []

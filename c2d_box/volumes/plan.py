@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Literal
 
-from c2d_box.volumes.claims import Claim, StorageClass, Volume
+from c2d_box.volumes.claims import PersistentVolume, StorageClass, VolumeClaim
 
 
-class Action(Enum):
+class VolumeAction(Enum):
     """One idempotent step of the controller."""
 
     PROTECT = "protect"
@@ -35,7 +35,7 @@ class Action(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredVolume:
     """The state of a volume on this node's disk. ``ready``: whole, and mounted if it must be; ``empty``: a
     directory that nobody ever wrote to.
     """
@@ -46,19 +46,19 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
-class Situation:
+class VolumeSituation:
     """Everything known about one volume, on the node that plans."""
 
     node: str
-    claim: Claim | None
+    claim: VolumeClaim | None
     storage_class: StorageClass | None
-    volume: Volume | None
-    stored: Stored | None
+    volume: PersistentVolume | None
+    stored: StoredVolume | None
     is_only_node: bool = True
     """Asked of the cluster only where :func:`is_unplaced` says that the answer matters."""
 
 
-def is_unplaced(claim: Claim, storage_class: StorageClass) -> bool:
+def is_unplaced(claim: VolumeClaim, storage_class: StorageClass) -> bool:
     """Return whether no scheduler chooses the node of this claim's volume (``volumeBindingMode: Immediate``).
 
     Every node's provisioner sees such a claim. On several nodes each would take the volume's whole size, and
@@ -67,54 +67,54 @@ def is_unplaced(claim: Claim, storage_class: StorageClass) -> bool:
     return not (claim.volume or claim.selected_node or storage_class.waits)
 
 
-def plan(now: Situation) -> Action | None:
+def plan_action(now: VolumeSituation) -> VolumeAction | None:
     """Return the next action, or None where nothing is to be done (by this node)."""
     if now.claim is None:
-        return _without_claim(now)
+        return _plan_leftover(now)
     if now.volume and now.volume.node != now.node:
-        return Action.ERASE if now.stored else None
+        return VolumeAction.ERASE if now.stored else None
     if now.claim.deleting:
-        return _leaving(now, now.claim)
+        return _plan_leaving(now, now.claim)
     if now.volume:
-        return _serving(now, now.claim)
-    return _arriving(now, now.claim)
+        return _plan_serving(now, now.claim)
+    return _plan_arriving(now, now.claim)
 
 
-def _arriving(now: Situation, claim: Claim) -> Action | None:
+def _plan_arriving(now: VolumeSituation, claim: VolumeClaim) -> VolumeAction | None:
     if now.storage_class is None or claim.volume:
         return None
     if is_unplaced(claim, now.storage_class):
         if not now.is_only_node:
-            return Action.REPORT_UNPLACED
+            return VolumeAction.REPORT_UNPLACED
     elif claim.selected_node != now.node:
         return None
-    return Action.PUBLISH if now.stored and now.stored.ready else Action.MAKE
+    return VolumeAction.PUBLISH if now.stored and now.stored.ready else VolumeAction.MAKE
 
 
-def _serving(now: Situation, claim: Claim) -> Action | None:
+def _plan_serving(now: VolumeSituation, claim: VolumeClaim) -> VolumeAction | None:
     if now.stored is None:
-        return Action.REPORT_LOST
+        return VolumeAction.REPORT_LOST
     if not now.stored.ready:
-        return Action.MOUNT
-    return Action.PROTECT if claim.bound and not claim.protected else None
+        return VolumeAction.MOUNT
+    return VolumeAction.PROTECT if claim.bound and not claim.is_protected else None
 
 
-def _leaving(now: Situation, claim: Claim) -> Action | None:
-    if not claim.released:  # its pods still run, or start again after a reboot
-        return Action.MOUNT if now.volume and now.stored and not now.stored.ready else None
+def _plan_leaving(now: VolumeSituation, claim: VolumeClaim) -> VolumeAction | None:
+    if not claim.is_released:  # its pods still run, or start again after a reboot
+        return VolumeAction.MOUNT if now.volume and now.stored and not now.stored.ready else None
     if now.stored:
-        return Action.ERASE
-    return Action.UNPROTECT if claim.protected else None
+        return VolumeAction.ERASE
+    return VolumeAction.UNPROTECT if claim.is_protected else None
 
 
-def _without_claim(now: Situation) -> Action | None:
+def _plan_leftover(now: VolumeSituation) -> VolumeAction | None:
     """Plan for a volume without a claim. A job's disk is erased; a service's directory that holds data but
     has no volume in Kubernetes is left alone.
     """
     if now.volume is None:
-        return Action.ERASE if now.stored and (now.stored.kind == "disk" or now.stored.empty) else None
+        return VolumeAction.ERASE if now.stored and (now.stored.kind == "disk" or now.stored.empty) else None
     if now.volume.node != now.node or not now.volume.followed:
         return None
     if now.stored:
-        return Action.ERASE
-    return None if now.volume.deleting else Action.RETIRE
+        return VolumeAction.ERASE
+    return None if now.volume.deleting else VolumeAction.RETIRE

@@ -16,9 +16,9 @@ from c2d_box.kubernetes.kubeconfig import find_connection
 from c2d_box.service.http_server import EmbeddedServer, server_config
 from c2d_box.service.liveness import LIVEZ
 from c2d_box.volumes.cluster import WatchedCluster
-from c2d_box.volumes.controller import Controller
-from c2d_box.volumes.disks import Disks
-from c2d_box.volumes.settings import Settings
+from c2d_box.volumes.controller import VolumeController
+from c2d_box.volumes.disks import NodeDisk
+from c2d_box.volumes.settings import VolumesSettings
 
 log = logging.getLogger("c2d.volumes")
 SWEEP_SECONDS = 60.0
@@ -26,25 +26,25 @@ WEIGH_SECONDS = 600.0
 """Seconds between two measurements of the services' directories: each walks through all their files."""
 
 
-async def serve(settings: Settings, node: str) -> None:
+async def serve_provisioner(settings: VolumesSettings, node: str) -> None:
     """Serve until cancelled."""
     connection = find_connection(settings.kubeconfig)
     namespaces = {name: HttpCluster(connection, name) for name in settings.namespaces}
 
     def changed(name: str) -> None:
         if cluster.listed.is_set():  # until then an absence means nothing
-            controller.changed(name)
+            controller.enqueue_volume(name)
 
     cluster = WatchedCluster(namespaces, changed)
-    controller = Controller(cluster, Disks(settings.root, settings.reserve_bytes), node)
-    app, listen = application(lambda: cluster.is_current), settings.listen
+    controller = VolumeController(cluster, NodeDisk(settings.root, settings.reserve_bytes), node)
+    app, listen = provisioner_application(lambda: cluster.is_current), settings.listen
     server = EmbeddedServer(server_config(app, listen.host, listen.port, stop_seconds=1))
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(server.serve())
             group.create_task(cluster.start())
-            group.create_task(_sweep(cluster, controller))
-            group.create_task(_weigh(cluster, controller))
+            group.create_task(_sweep_loop(cluster, controller))
+            group.create_task(_size_loop(cluster, controller))
     finally:
         await controller.stop()
         await cluster.stop()
@@ -52,22 +52,22 @@ async def serve(settings: Settings, node: str) -> None:
             await http.close()
 
 
-async def _sweep(cluster: WatchedCluster, controller: Controller) -> None:
+async def _sweep_loop(cluster: WatchedCluster, controller: VolumeController) -> None:
     await cluster.listed.wait()
     log.info("serving")
     while True:
-        await controller.sweep()
+        await controller.sweep_disk()
         await asyncio.sleep(SWEEP_SECONDS)
 
 
-async def _weigh(cluster: WatchedCluster, controller: Controller) -> None:
+async def _size_loop(cluster: WatchedCluster, controller: VolumeController) -> None:
     await cluster.listed.wait()
     while True:
-        await controller.weigh()
+        await controller.check_sizes()
         await asyncio.sleep(WEIGH_SECONDS)
 
 
-def application(is_ready: Callable[[], bool]) -> Starlette:
+def provisioner_application(is_ready: Callable[[], bool]) -> Starlette:
     """Return the application that answers the probes: ready while the cluster is followed."""
 
     async def readyz(_: Request) -> Response:

@@ -9,16 +9,16 @@ from pydantic import Field
 from c2d_box.service.settings import ListenSection, SettingsSection
 
 
-class Listen(ListenSection):
+class VolumesListen(ListenSection):
     port: int = 8052
 
 
-class Settings(SettingsSection):
+class VolumesSettings(SettingsSection):
     """The provisioner's settings. ``root`` is a folder of the node, mounted at the same path; sizes are
     bytes.
     """
 
-    listen: Listen = Listen()
+    listen: VolumesListen = VolumesListen()
     root: Path
     namespaces: tuple[str, ...] = Field(min_length=1)
     reserve_bytes: int = Field(default=1 << 30, ge=0)

@@ -16,14 +16,14 @@ from c2d_box.volumes import mounts
 
 
 @dataclass(frozen=True)
-class Unmounted:
+class UnmountReport:
     """The mount points and loop devices that were removed."""
 
     points: tuple[Path, ...]
     devices: tuple[str, ...]
 
 
-def unmount_all(root: Path, patience: float = 10.0) -> Unmounted:
+def unmount_all(root: Path, patience: float = 10.0) -> UnmountReport:
     """Unmount every volume under ``root`` wherever it is mounted, and detach its loop device.
 
     Idempotent. A mount that stays busy for ``patience`` seconds is an error that names it: it is never
@@ -32,16 +32,16 @@ def unmount_all(root: Path, patience: float = 10.0) -> Unmounted:
     """
     root = root.resolve()
     points, deadline = [], time.monotonic() + patience
-    devices = tuple(_ours(root))
-    while todo := _mounted(root):
+    devices = tuple(_attached_devices(root))
+    while todo := _mounted_points(root):
         for point in reversed(todo):
-            if not _umount(point):
+            if not _unmount_point(point):
                 if time.monotonic() > deadline:
                     raise Failed("C2D-VOLUME-BUSY", f"{point} is in use", "end what uses it, then repeat")
                 time.sleep(0.1)
                 break
             points.append(point)
-    while left := _ours(root):
+    while left := _attached_devices(root):
         for device in left:
             subprocess.run(["losetup", "-d", device], capture_output=True, check=False)
         if time.monotonic() > deadline:
@@ -51,21 +51,21 @@ def unmount_all(root: Path, patience: float = 10.0) -> Unmounted:
                 "a process in another namespace holds it",
             )
         time.sleep(0.02)
-    return Unmounted(tuple(points), devices)
+    return UnmountReport(tuple(points), devices)
 
 
-def _ours(root: Path) -> list[str]:
+def _attached_devices(root: Path) -> list[str]:
     return mounts.devices_of(*root.glob("jobs/*/disk.img"))
 
 
-def _mounted(root: Path) -> list[Path]:
-    devices = set(_ours(root))
+def _mounted_points(root: Path) -> list[Path]:
+    devices = set(_attached_devices(root))
     return [
         mount.point
-        for mount in mounts.mounts()
+        for mount in mounts.list_mounts()
         if mount.source in devices or (mount.point != root and mount.point.is_relative_to(root))
     ]
 
 
-def _umount(point: Path) -> bool:
+def _unmount_point(point: Path) -> bool:
     return subprocess.run(["umount", str(point)], capture_output=True, check=False).returncode == 0

@@ -17,7 +17,7 @@ from pathlib import Path
 CHUNK = 4 << 20
 
 
-def extents(descriptor: int) -> Iterator[tuple[int, int]]:
+def data_extents(descriptor: int) -> Iterator[tuple[int, int]]:
     """Yield start and end of each stretch of data; holes are left out."""
     position, size = 0, os.fstat(descriptor).st_size
     while position < size:
@@ -31,7 +31,7 @@ def extents(descriptor: int) -> Iterator[tuple[int, int]]:
         yield start, position
 
 
-def overwrite(path: Path) -> int:
+def overwrite_file(path: Path) -> int:
     """Write zeros over the file's data and flush them. Returns the number of bytes overwritten."""
     with mmap.mmap(-1, CHUNK) as zeros:  # page-aligned, as direct writes want it
         try:
@@ -42,14 +42,16 @@ def overwrite(path: Path) -> int:
             descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW)  # tmpfs knows no direct writes
         try:
             os.fsync(descriptor)
-            written = sum(_zero(descriptor, zeros, start, end) for start, end in list(extents(descriptor)))
+            written = sum(
+                _write_zeros(descriptor, zeros, start, end) for start, end in list(data_extents(descriptor))
+            )
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
     return written
 
 
-def _zero(descriptor: int, zeros: mmap.mmap, start: int, end: int) -> int:
+def _write_zeros(descriptor: int, zeros: mmap.mmap, start: int, end: int) -> int:
     view = memoryview(zeros)
     try:
         position = start

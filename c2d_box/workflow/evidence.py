@@ -39,7 +39,7 @@ def evidence_record(
         "entries": entries,
         "head": previous,
         "signer": signatures.address_of(key),
-        "signature": signatures.sign(key, _text(workflow.job, previous)),
+        "signature": signatures.sign_text(key, _text(workflow.job, previous)),
     }
 
 
@@ -56,7 +56,9 @@ def evidence_problems(found: Mapping[str, Any]) -> list[str]:
             previous = entry["hash"]
         if found["head"] != previous:
             wrong.append("the head is not the last entry's hash")
-        signer = signatures.recover(_text(str(found["job"]), str(found["head"])), str(found["signature"]))
+        signer = signatures.recover_signer(
+            _text(str(found["job"]), str(found["head"])), str(found["signature"])
+        )
         if signer is None or signer != found["signer"] or found["signature"] != found["signature"].lower():
             wrong.append("the signature is not the signer's")
     except (KeyError, TypeError, AttributeError):

@@ -14,7 +14,7 @@ BREACH = 99
 RULES = {"maxFiles": 3, "maxBytes": 2000, "types": ["csv"], "maxRows": 5}
 """Disclosure rules: small tables, no log."""
 
-Check = Callable[["Ended"], str | None]
+Check = Callable[["EndedAttack"], str | None]
 """Looks at what is left; returns what is wrong, None where all is well."""
 
 
@@ -46,7 +46,7 @@ class Attack:
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class EndedAttack:
     """A job of the battery at its end."""
 
     attack: Attack

@@ -11,7 +11,7 @@ from c2d_box import timestamps
 from c2d_box.workflow import states
 from c2d_box.workflow.resource import Moment
 from c2d_box.workflow.states import State
-from sandbox.attacks.attack import BREACH, Check, Ended
+from sandbox.attacks.attack import BREACH, Check, EndedAttack
 
 LOG_LIMIT = 10 << 20
 WITHHELD = b"The log stays in: a rule of a dataset's publisher.\n"
@@ -20,12 +20,12 @@ READ_LIMIT = 32 << 20
 """Results above it are not read back."""
 
 
-def ended_as_expected(job: Ended) -> str | None:
+def ended_as_expected(job: EndedAttack) -> str | None:
     """Number, text, reason, exit code and stop mark."""
     attack, status = job.attack, job.status
     code = int(status.get("code", 0))
     if status.get("algorithm", {}).get("exitCode") == BREACH:
-        return f"the program got through: {_confession(job)}"
+        return f"the program got through: {_confession_lines(job)}"
     if code != attack.code:
         last = f"; {_last_words(job)}" if code == State.ALGORITHM_FAILED else ""
         return f"ended {code} ({status.get('reason', '')}), expected {int(attack.code)}{last}"
@@ -41,7 +41,7 @@ def ended_as_expected(job: Ended) -> str | None:
     return None
 
 
-def _confession(job: Ended) -> str:
+def _confession_lines(job: EndedAttack) -> str:
     """The lines in which the program says so; for people, who should look at the rest of the log too."""
     lines = [
         line.decode(errors="replace")
@@ -52,13 +52,13 @@ def _confession(job: Ended) -> str:
     return "; ".join(lines[:4]) or "its log does not say how"
 
 
-def _last_words(job: Ended) -> str:
+def _last_words(job: EndedAttack) -> str:
     logs = [job.read(result) for result in job.of_type("algorithmLog")]
     lines = b"".join(logs).decode(errors="replace").splitlines()
     return lines[-1] if lines else "no log"
 
 
-def proven_closed(job: Ended) -> str | None:
+def proven_closed(job: EndedAttack) -> str | None:
     """The warden's proof belongs to every job whose algorithm ran."""
     proof = job.status.get("isolation") or {}
     if proof.get("verdict") != "closed" or proof.get("answered"):
@@ -66,7 +66,7 @@ def proven_closed(job: Ended) -> str | None:
     return None
 
 
-def hashes_true(job: Ended) -> str | None:
+def hashes_true(job: EndedAttack) -> str | None:
     """What is stored is what was judged."""
     for result in job.results:
         if int(result["filesize"]) > READ_LIMIT:
@@ -77,17 +77,17 @@ def hashes_true(job: Ended) -> str | None:
     return None
 
 
-def nothing_of_the_victim(job: Ended) -> str | None:
+def nothing_of_the_victim(job: EndedAttack) -> str | None:
     """No result holds what was in another job's inputs."""
-    return _without(job, job.victim, "another job's input")
+    return _check_absence(job, job.victim, "another job's input")
 
 
-def nothing_of_the_inputs(job: Ended) -> str | None:
+def nothing_of_the_inputs(job: EndedAttack) -> str | None:
     """No result holds this job's input: its program never copied it, only linked to it."""
-    return _without(job, job.sentinel, "the job's input")
+    return _check_absence(job, job.sentinel, "the job's input")
 
 
-def no_outputs(job: Ended) -> str | None:
+def no_outputs(job: EndedAttack) -> str | None:
     """Where one output is refused, none leaves; the log does."""
     kept = [str(result["filename"]) for result in job.of_type("output")]
     if kept:
@@ -95,7 +95,7 @@ def no_outputs(job: Ended) -> str | None:
     return None if job.of_type("algorithmLog") else "the algorithm's log is missing"
 
 
-def nothing_said_of_the_inputs(job: Ended) -> str | None:
+def nothing_said_of_the_inputs(job: EndedAttack) -> str | None:
     """No word of the status, and nothing that was shown while it ran, holds this job's input."""
     secret = job.sentinel.decode()
     plain = secret.partition(":")[2]
@@ -105,7 +105,7 @@ def nothing_said_of_the_inputs(job: Ended) -> str | None:
     return None
 
 
-def log_stays_in(job: Ended) -> str | None:
+def log_stays_in(job: EndedAttack) -> str | None:
     """Rules that allow no log let none out: a line of ours stands in its place."""
     for result in job.of_type("algorithmLog"):
         if int(result["filesize"]) > READ_LIMIT or job.read(result) != WITHHELD:
@@ -113,7 +113,7 @@ def log_stays_in(job: Ended) -> str | None:
     return None
 
 
-def log_is_plain(job: Ended) -> str | None:
+def log_is_plain(job: EndedAttack) -> str | None:
     """No control character reaches a terminal."""
     for result in job.of_type("algorithmLog"):
         data = job.read(result)
@@ -122,23 +122,23 @@ def log_is_plain(job: Ended) -> str | None:
     return None
 
 
-def log_is_bounded(job: Ended) -> str | None:
+def log_is_bounded(job: EndedAttack) -> str | None:
     for result in job.of_type("algorithmLog"):
         if int(result["filesize"]) > LOG_LIMIT + 200:
             return f"the log has {result['filesize']} bytes"
     return None
 
 
-def log_is_empty(job: Ended) -> str | None:
+def log_is_empty(job: EndedAttack) -> str | None:
     """What stands in the log's place was not followed."""
     sizes = [int(result["filesize"]) for result in job.of_type("algorithmLog")]
     return None if sizes == [0] else f"the log's sizes are {sizes}"
 
 
-def within(seconds: float) -> Check:
+def ended_within(seconds: float) -> Check:
     """From the go-ahead to Kubernetes' word that it ended, the machine's load allowed for."""
 
-    def check(job: Ended) -> str | None:
+    def check(job: EndedAttack) -> str | None:
         ran = seconds_between(job.status, "staged", "ended") or 0.0
         return None if ran <= seconds else f"it took {ran:.0f} s to end, more than {seconds:.0f}"
 
@@ -153,14 +153,14 @@ def seconds_between(status: Mapping[str, Any], first: Moment, last: Moment) -> f
     return timestamps.rfc3339_seconds(times[last]) - timestamps.rfc3339_seconds(times[first])
 
 
-def _without(job: Ended, secret: bytes, what: str) -> str | None:
+def _check_absence(job: EndedAttack, secret: bytes, what: str) -> str | None:
     for result in job.results:
         if int(result["filesize"]) <= READ_LIMIT and secret in job.read(result):
             return f"{result['filename']} holds {what}"
     return None
 
 
-def ended_by_itself(job: Ended) -> str | None:
+def ended_by_itself(job: EndedAttack) -> str | None:
     """Under rules that were not written for it: the program must not get through, however it ends."""
     if job.status.get("algorithm", {}).get("exitCode") == BREACH:
         return "the program got through; its log stays in"

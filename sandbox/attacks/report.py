@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class AttackVerdict:
     name: str
     group: str
     tries: str
@@ -22,11 +22,11 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class SelftestReport:
     contained: bool
     seconds: float
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[AttackVerdict, ...]
 
     @property
-    def failed(self) -> tuple[Verdict, ...]:
+    def failed_verdicts(self) -> tuple[AttackVerdict, ...]:
         return tuple(verdict for verdict in self.verdicts if not verdict.contained)

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 from c2d_box.kubernetes.sync_client import KubeApi
-from sandbox.clusters.port import Cluster
+from sandbox.clusters.port import ClusterDriver
 
 _PRESSURES = ("MemoryPressure", "DiskPressure", "PIDPressure")
 CLOCK_TOLERANCE = 2.0
@@ -21,14 +21,14 @@ CLOCK_TOLERANCE = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class NodeFacts:
     restarts: dict[str, int]
     pressures: tuple[str, ...]
     clock: float
     """Seconds between the clock and the machine's uptime."""
 
     @classmethod
-    def of(cls, kube: KubeApi, cluster: Cluster, namespaces: tuple[str, ...]) -> Facts:
+    def read_facts(cls, kube: KubeApi, cluster: ClusterDriver, namespaces: tuple[str, ...]) -> NodeFacts:
         restarts = {part.name: part.restarts for part in cluster.status().components}
         for namespace in namespaces:
             for pod in kube.items(f"/api/v1/namespaces/{namespace}/pods"):
@@ -36,9 +36,9 @@ class Facts:
                     continue  # the pod of a Kubernetes Job, which may end and be taken away
                 for entry in pod.get("status", {}).get("containerStatuses", []):
                     restarts[f"{pod['metadata']['name']}/{entry['name']}"] = int(entry["restartCount"])
-        return cls(restarts, tuple(_pressures(kube)), time.time() - time.monotonic())
+        return cls(restarts, tuple(_node_problems(kube)), time.time() - time.monotonic())
 
-    def changed(self, later: Facts) -> list[str]:
+    def describe_changes(self, later: NodeFacts) -> list[str]:
         """What is worse in ``later``, in words."""
         found = [
             f"{name} was restarted"
@@ -52,7 +52,7 @@ class Facts:
         return found
 
 
-def _pressures(kube: KubeApi) -> Iterator[str]:
+def _node_problems(kube: KubeApi) -> Iterator[str]:
     for node in kube.items("/api/v1/nodes"):
         conditions = {entry["type"]: entry["status"] for entry in node["status"].get("conditions", [])}
         name = node["metadata"]["name"]

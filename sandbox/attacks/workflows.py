@@ -21,7 +21,7 @@ LABEL = "c2d-box.io/selftest"
 
 
 @dataclass
-class Workflows:
+class AttackJobs:
     """Starts jobs and looks at them; remembers what it made."""
 
     kube: KubeApi
@@ -30,7 +30,7 @@ class Workflows:
     image: ContainerImage
     made: list[str] = field(default_factory=list)
 
-    def start(
+    def start_job(
         self,
         script: str,
         custom: Mapping[str, Any],
@@ -58,22 +58,22 @@ class Workflows:
             "metadata": {"name": job, "namespace": self.namespace, "labels": {LABEL: "yes"}},
             "spec": spec,
         }
-        self.kube.apply(self._path(job), body)
+        self.kube.apply(self._job_path(job), body)
         self.made.append(job)
         return job
 
-    def stop(self, job: str) -> None:
+    def stop_job(self, job: str) -> None:
         """As its owner would."""
-        found = self.kube.get(self._path(job)) or {}
+        found = self.kube.get(self._job_path(job)) or {}
         body = {
             "apiVersion": names.API_VERSION,
             "kind": names.KIND,
             "metadata": {"name": job, "namespace": self.namespace, "labels": {LABEL: "yes"}},
             "spec": {**found.get("spec", {}), "stop": True},
         }
-        self.kube.apply(self._path(job), body)
+        self.kube.apply(self._job_path(job), body)
 
-    def statuses(self) -> dict[str, Mapping[str, Any]]:
+    def job_statuses(self) -> dict[str, Mapping[str, Any]]:
         """Of all jobs made here that are there, in one look."""
         mine = set(self.made)
         path = f"/apis/{names.GROUP}/{names.VERSION}/namespaces/{self.namespace}/{names.PLURAL}"
@@ -83,12 +83,12 @@ class Workflows:
             if item["metadata"]["name"] in mine
         }
 
-    def live(self, job: str) -> str:
+    def live_log(self, job: str) -> str:
         """What Kubernetes shows of the algorithm's output; empty where there is none."""
         path = f"/api/v1/namespaces/{self.namespace}/pods/{names.pod_name(job, 'algorithm')}/log"
         return self.kube.text(path, container="algorithm")
 
-    def left(self, job: str) -> list[str]:
+    def leftover_objects(self, job: str) -> list[str]:
         """Objects that a job of which all is said and done should not have."""
         found = []
         for kind in ("pods", "persistentvolumeclaims", "secrets"):
@@ -97,17 +97,17 @@ class Workflows:
             found += [f"{kind}/{item['metadata']['name']}" for item in listed]
         return found
 
-    def forget(self, keep: Callable[[str], bool] = lambda job: False) -> None:
+    def delete_jobs(self, keep: Callable[[str], bool] = lambda job: False) -> None:
         """Delete what was made; the engine's finalizer takes care of the rest."""
         for job in [job for job in self.made if not keep(job)]:
-            self.kube.delete(self._path(job))
+            self.kube.delete(self._job_path(job))
             self.made.remove(job)
 
-    def sweep(self) -> None:
+    def delete_leftovers(self) -> None:
         """Delete what an earlier run could not."""
         path = f"/apis/{names.GROUP}/{names.VERSION}/namespaces/{self.namespace}/{names.PLURAL}"
         for item in self.kube.items(path, labelSelector=f"{LABEL}=yes"):
-            self.kube.delete(self._path(item["metadata"]["name"]))
+            self.kube.delete(self._job_path(item["metadata"]["name"]))
 
-    def _path(self, job: str) -> str:
+    def _job_path(self, job: str) -> str:
         return f"/apis/{names.GROUP}/{names.VERSION}/namespaces/{self.namespace}/{names.PLURAL}/{job}"

@@ -14,28 +14,34 @@ from typing import Literal
 from c2d_box.errors import EnvironmentProblem
 from c2d_box.files import replace_file
 from sandbox.bundle import container as inside
-from sandbox.bundle.build_dependencies import NODE, go_is_enough, install, install_command, missing_packages
-from sandbox.bundle.cache import Cache, Entry
-from sandbox.bundle.commands import Commands
+from sandbox.bundle.build_dependencies import (
+    NODE,
+    go_is_enough,
+    install_command,
+    install_packages,
+    missing_packages,
+)
+from sandbox.bundle.cache import BundleCache, CachedPart
+from sandbox.bundle.commands import CommandRunner
 from sandbox.bundle.parts import catalogue, programs
 from sandbox.bundle.parts.go_licenses import GoLicenses
 from sandbox.bundle.parts.go_programs import GoPrograms
 from sandbox.bundle.parts.go_toolchain import GO_TOOLCHAIN
-from sandbox.bundle.parts.recipe import Recipe, architecture
-from sandbox.bundle.schedule import Plan, Schedule, whole
-from sandbox.bundle.store import Bundle, damaged
-from sandbox.progress import Event, Progress
+from sandbox.bundle.parts.recipe import Recipe, machine_architecture
+from sandbox.bundle.schedule import BuildPlan, BuildSchedule, find_intact
+from sandbox.bundle.store import Bundle, damaged_parts
+from sandbox.progress import Progress, ProgressEvent
 
 Confirm = Callable[[str], bool]
 """A function that shows the user a question and returns whether they agree."""
 
 
-def build(
+def build_bundle(
     parts: Iterable[str] | None = None,
     *,
     yes: bool = False,
     confirm: Confirm | None = None,
-    cache: Cache | None = None,
+    cache: BundleCache | None = None,
     container: bool | None = None,
     base: Path | None = None,
     for_node: bool = True,
@@ -47,16 +53,19 @@ def build(
     part the next time. ``container``: build in one (None: where this machine is not Debian), of ``base``.
     ``for_node``: install with the builder's packages those that a cluster on this machine needs.
     """
-    cache = cache or Cache()
+    cache = cache or BundleCache()
     began = time.monotonic()
     parts = None if parts is None else list(parts)
-    recipes = catalogue.chosen(parts)
-    machine = architecture()
-    keys = catalogue.keys(recipes, machine)
-    recipes = _required(cache, recipes, keys, parts)
-    missing = [recipe for recipe in recipes if whole(cache, recipe.name, keys[recipe.name]) is None]
-    yield Event(
-        "bundle", "started", f"{len(missing)} of {len(recipes)} parts to make", seconds=_estimate(missing)
+    recipes = catalogue.chosen_recipes(parts)
+    machine = machine_architecture()
+    keys = catalogue.content_keys(recipes, machine)
+    recipes = _required_recipes(cache, recipes, keys, parts)
+    missing = [recipe for recipe in recipes if find_intact(cache, recipe.name, keys[recipe.name]) is None]
+    yield ProgressEvent(
+        "bundle",
+        "started",
+        f"{len(missing)} of {len(recipes)} parts to make",
+        seconds=_estimate_seconds(missing),
     )
     if missing and (inside.is_needed() if container is None else container):
         yield from inside.build_inside(parts, cache, base)
@@ -65,15 +74,17 @@ def build(
     if missing:
         yield from _provide_packages(cache, missing, for_node, yes=yes, confirm=confirm)
         go = yield from _provide_go(cache, missing, machine)
-    entries = yield from Schedule(cache, Plan(recipes, keys, machine, go)).run()
+    entries = yield from BuildSchedule(cache, BuildPlan(recipes, keys, machine, go)).run_plan()
     if missing or not (cache.root / "bundle.json").exists():
-        _describe(cache, machine)
-    yield Event("bundle", "done", f"{len(entries)} parts in {cache.root}", 1.0, time.monotonic() - began)
+        _write_description(cache, machine)
+    yield ProgressEvent(
+        "bundle", "done", f"{len(entries)} parts in {cache.root}", 1.0, time.monotonic() - began
+    )
     return Bundle(machine, entries)
 
 
-def _required(
-    cache: Cache, recipes: Sequence[Recipe], keys: dict[str, str], parts: Iterable[str] | None
+def _required_recipes(
+    cache: BundleCache, recipes: Sequence[Recipe], keys: dict[str, str], parts: Iterable[str] | None
 ) -> list[Recipe]:
     """Return the recipes of the parts asked for, and, of their inputs, only those that a missing part needs:
     a bundle that was loaded from a file has no layers.
@@ -87,14 +98,14 @@ def _required(
     waiting = list(wanted)
     while waiting:
         name = waiting.pop()
-        if whole(cache, name, keys[name]) is None:
+        if find_intact(cache, name, keys[name]) is None:
             new = set(by_name[name].needs) - wanted
             wanted |= new
             waiting += new
     return [recipe for recipe in recipes if recipe.name in wanted]
 
 
-def _estimate(missing: Sequence[Recipe]) -> float:
+def _estimate_seconds(missing: Sequence[Recipe]) -> float:
     """Return the estimated seconds of two lanes that overlap: those of the longer one."""
     lanes: dict[str, float] = {"compile": 0.0, "assemble": 0.0}
     for recipe in missing:
@@ -103,7 +114,7 @@ def _estimate(missing: Sequence[Recipe]) -> float:
 
 
 def _provide_packages(
-    cache: Cache, missing: Sequence[Recipe], for_node: bool, *, yes: bool, confirm: Confirm | None
+    cache: BundleCache, missing: Sequence[Recipe], for_node: bool, *, yes: bool, confirm: Confirm | None
 ) -> Progress[None]:
     groups = {group for recipe in missing for group in recipe.debian}
     packages = missing_packages(groups | NODE if for_node else groups)
@@ -111,7 +122,7 @@ def _provide_packages(
         return
     command = " ".join(install_command(packages))
     step = "bundle.packages"
-    yield Event(step, "note", f"These Debian packages are needed: {' '.join(packages)}.")
+    yield ProgressEvent(step, "note", f"These Debian packages are needed: {' '.join(packages)}.")
     if not yes and not (confirm is not None and confirm(f"Install them with `{command}`?")):
         raise EnvironmentProblem(
             "C2D-BUNDLE-CONSENT",
@@ -119,27 +130,27 @@ def _provide_packages(
             f"Run the command with --yes to have them installed, or install them: {command}",
             packages=packages,
         )
-    yield Event(step, "started", command)
+    yield ProgressEvent(step, "started", command)
     began = time.monotonic()
-    install(packages, Commands("packages", cache.log("packages"), threading.Event()))
-    yield Event(step, "done", command, seconds=time.monotonic() - began)
+    install_packages(packages, CommandRunner("packages", cache.log_path("packages"), threading.Event()))
+    yield ProgressEvent(step, "done", command, seconds=time.monotonic() - began)
 
 
-def _provide_go(cache: Cache, missing: Sequence[Recipe], machine: str) -> Progress[Path]:
+def _provide_go(cache: BundleCache, missing: Sequence[Recipe], machine: str) -> Progress[Path]:
     """Return a Go toolchain that is new enough: the machine's, else one that is fetched as a part."""
     if not any(isinstance(recipe, GoPrograms | GoLicenses) for recipe in missing) or go_is_enough():
         return Path("go")
-    yield Event("bundle.go-toolchain", "note", "no Go, or one too old, on this machine: getting one")
-    keys = {GO_TOOLCHAIN.name: GO_TOOLCHAIN.key(machine, {})}
-    entries = yield from Schedule(cache, Plan([GO_TOOLCHAIN], keys, machine)).run()
-    return entries[GO_TOOLCHAIN.name].file("go/bin/go")
+    yield ProgressEvent("bundle.go-toolchain", "note", "no Go, or one too old, on this machine: getting one")
+    keys = {GO_TOOLCHAIN.name: GO_TOOLCHAIN.content_key(machine, {})}
+    entries = yield from BuildSchedule(cache, BuildPlan([GO_TOOLCHAIN], keys, machine)).run_plan()
+    return entries[GO_TOOLCHAIN.name].file_path("go/bin/go")
 
 
 def cache_key() -> str:
     """Return a key of the bundle that this version of c2d-box would make on this machine."""
-    keys = catalogue.keys(catalogue.chosen(None), architecture())
+    keys = catalogue.content_keys(catalogue.chosen_recipes(None), machine_architecture())
     hashed = hashlib.sha256(json.dumps(keys, sort_keys=True).encode()).hexdigest()[:16]
-    return f"c2d-box-{architecture()}-{hashed}"
+    return f"c2d-box-{machine_architecture()}-{hashed}"
 
 
 PartState = Literal["ready", "missing", "outdated", "damaged"]
@@ -177,20 +188,20 @@ _KINDS = {
 }
 
 
-def list_parts(parts: Iterable[str] | None = None, *, cache: Cache | None = None) -> list[PartStatus]:
+def list_parts(parts: Iterable[str] | None = None, *, cache: BundleCache | None = None) -> list[PartStatus]:
     """Return every part and its state. Reads names and times, not bytes."""
-    cache = cache or Cache()
-    recipes = catalogue.chosen(parts)
-    keys = catalogue.keys(recipes, architecture())
-    return [_status(cache, recipe, keys[recipe.name]) for recipe in recipes]
+    cache = cache or BundleCache()
+    recipes = catalogue.chosen_recipes(parts)
+    keys = catalogue.content_keys(recipes, machine_architecture())
+    return [_part_status(cache, recipe, keys[recipe.name]) for recipe in recipes]
 
 
-def _status(cache: Cache, recipe: Recipe, key: str) -> PartStatus:
-    entry = cache.entry(recipe.name, key)
+def _part_status(cache: BundleCache, recipe: Recipe, key: str) -> PartStatus:
+    entry = cache.find_part(recipe.name, key)
     state: PartState = "ready"
     if entry is None:
-        state = "outdated" if cache.latest(recipe.name) else "missing"
-    elif next(entry.damage(), None) is not None:
+        state = "outdated" if cache.latest_part(recipe.name) else "missing"
+    elif next(entry.find_damage(), None) is not None:
         state = "damaged"
     return PartStatus(
         name=recipe.name,
@@ -198,44 +209,48 @@ def _status(cache: Cache, recipe: Recipe, key: str) -> PartStatus:
         version=recipe.version,
         state=state,
         key=key,
-        size=entry.manifest.size if entry else 0,
+        size=entry.manifest.total_size if entry else 0,
         seconds=entry.manifest.seconds if entry else None,
         digest=entry.manifest.facts.get("digest") if entry else None,
-        folder=cache.folder(recipe.name, key),
+        folder=cache.part_folder(recipe.name, key),
     )
 
 
-def verify(parts: Iterable[str] | None = None, *, cache: Cache | None = None) -> Progress[list[PartStatus]]:
+def verify_parts(
+    parts: Iterable[str] | None = None, *, cache: BundleCache | None = None
+) -> Progress[list[PartStatus]]:
     """Hash every file of every part in the cache; raise an error that names the damaged ones.
 
     Damage is remembered, so that the next ``build`` makes the part again.
     """
-    cache = cache or Cache()
+    cache = cache or BundleCache()
     findings: dict[str, list[str]] = {}
     statuses = list_parts(parts, cache=cache)
     total = sum(status.size for status in statuses) or 1
     hashed = 0
     for status in statuses:
-        entry = cache.entry(status.name, status.key)
+        entry = cache.find_part(status.name, status.key)
         if entry is None:
-            yield Event(f"bundle.{status.name}", "skipped", status.state)
+            yield ProgressEvent(f"bundle.{status.name}", "skipped", status.state)
             continue
-        wrong = list(entry.damage(thorough=True))
+        wrong = list(entry.find_damage(thorough=True))
         hashed += status.size
         if wrong:
             entry.mark_damaged()
             findings[status.name] = [f"{name}: {what}" for name, what in wrong]
-        yield Event(f"bundle.{status.name}", "failed" if wrong else "done", status.version, hashed / total)
+        yield ProgressEvent(
+            f"bundle.{status.name}", "failed" if wrong else "done", status.version, hashed / total
+        )
     if findings:
-        raise damaged(findings)
+        raise damaged_parts(findings)
     return statuses
 
 
-def _describe(cache: Cache, machine: str) -> None:
+def _write_description(cache: BundleCache, machine: str) -> None:
     """Write ``bundle.json``, which tells a person who finds the folder which bundle it holds."""
-    entries: list[Entry] = []
+    entries: list[CachedPart] = []
     for status in list_parts(cache=cache):
-        if entry := cache.entry(status.name, status.key):
+        if entry := cache.find_part(status.name, status.key):
             entries.append(entry)
     document = {
         "format": 1,
@@ -246,7 +261,7 @@ def _describe(cache: Cache, machine: str) -> None:
                 "name": entry.manifest.part,
                 "version": entry.manifest.version,
                 "key": entry.manifest.key,
-                "bytes": entry.manifest.size,
+                "bytes": entry.manifest.total_size,
                 "seconds": entry.manifest.seconds,
                 "digest": entry.manifest.facts.get("digest"),
             }

@@ -17,7 +17,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from c2d_box.errors import EnvironmentProblem
-from sandbox.bundle.commands import Commands
+from sandbox.bundle.commands import CommandRunner
 from sandbox.bundle.parts.go_programs import least_go
 
 SEARCH = os.pathsep.join(filter(None, [os.environ.get("PATH"), "/usr/local/sbin", "/usr/sbin", "/sbin"]))
@@ -25,7 +25,7 @@ SEARCH = os.pathsep.join(filter(None, [os.environ.get("PATH"), "/usr/local/sbin"
 
 
 @dataclass(frozen=True, slots=True)
-class Tool:
+class BuildTool:
     """A program that recipes or the running box need, and the Debian package that contains it."""
 
     package: str
@@ -33,7 +33,7 @@ class Tool:
     file: str = ""
     only_unprivileged: bool = False
 
-    def present(self) -> bool:
+    def is_present(self) -> bool:
         if self.only_unprivileged and os.geteuid() == 0:
             return True
         if self.program:
@@ -41,25 +41,25 @@ class Tool:
         return Path(self.file).exists()
 
 
-TOOLS: dict[str, tuple[Tool, ...]] = {
-    "cc": (Tool("gcc", program="gcc"), Tool("libc6-dev", file="/usr/include/stdio.h")),
-    "musl-gcc": (Tool("musl-tools", program="musl-gcc"),),
+TOOLS: dict[str, tuple[BuildTool, ...]] = {
+    "cc": (BuildTool("gcc", program="gcc"), BuildTool("libc6-dev", file="/usr/include/stdio.h")),
+    "musl-gcc": (BuildTool("musl-tools", program="musl-gcc"),),
     "seccomp": (
-        Tool("pkg-config", program="pkg-config"),
-        Tool("libseccomp-dev", file="/usr/include/seccomp.h"),
+        BuildTool("pkg-config", program="pkg-config"),
+        BuildTool("libseccomp-dev", file="/usr/include/seccomp.h"),
     ),
     "debian-rootfs": (
-        Tool("mmdebstrap", program="mmdebstrap"),
-        Tool("debian-archive-keyring", file="/usr/share/keyrings/debian-archive-keyring.gpg"),
-        Tool("uidmap", program="newuidmap", only_unprivileged=True),
+        BuildTool("mmdebstrap", program="mmdebstrap"),
+        BuildTool("debian-archive-keyring", file="/usr/share/keyrings/debian-archive-keyring.gpg"),
+        BuildTool("uidmap", program="newuidmap", only_unprivileged=True),
     ),
-    "docker": (Tool("docker.io", program="dockerd"),),
+    "docker": (BuildTool("docker.io", program="dockerd"),),
     "node": (
-        Tool("nftables", program="nft"),
-        Tool("e2fsprogs", program="mkfs.ext4"),
-        Tool("iproute2", program="ip"),
-        Tool("mount", program="losetup"),
-        Tool("ca-certificates", file="/etc/ssl/certs/ca-certificates.crt"),
+        BuildTool("nftables", program="nft"),
+        BuildTool("e2fsprogs", program="mkfs.ext4"),
+        BuildTool("iproute2", program="ip"),
+        BuildTool("mount", program="losetup"),
+        BuildTool("ca-certificates", file="/etc/ssl/certs/ca-certificates.crt"),
     ),
 }
 """Tools by group. Two groups are not for building: ``docker`` is an engine for tests, ``node`` is what a
@@ -73,7 +73,7 @@ NODE = frozenset({"node"})
 def missing_packages(groups: Iterable[str]) -> list[str]:
     """Return the Debian packages that would have to be installed, sorted."""
     tools = {tool for group in groups for tool in TOOLS[group]}
-    return sorted({tool.package for tool in tools if not tool.present()})
+    return sorted({tool.package for tool in tools if not tool.is_present()})
 
 
 def install_command(packages: list[str]) -> list[str]:
@@ -88,10 +88,10 @@ def install_command(packages: list[str]) -> list[str]:
             packages=packages,
         )
     command = ["apt-get", "install", "--yes", "--no-install-recommends", *packages]
-    return command if os.geteuid() == 0 else [*_sudo(packages), *command]
+    return command if os.geteuid() == 0 else [*_sudo_prefix(packages), *command]
 
 
-def _sudo(packages: list[str]) -> list[str]:
+def _sudo_prefix(packages: list[str]) -> list[str]:
     if shutil.which("sudo") is None:
         raise EnvironmentProblem(
             "C2D-BUNDLE-TOOLS",
@@ -102,13 +102,13 @@ def _sudo(packages: list[str]) -> list[str]:
     return ["sudo", "--"]
 
 
-def install(packages: list[str], commands: Commands) -> None:
+def install_packages(packages: list[str], commands: CommandRunner) -> None:
     """Install ``packages`` through apt; fetch its lists first, since a fresh machine has none or old ones."""
     command = install_command(packages)
     prefix = command[: command.index("apt-get")]
     environment = ["env", "DEBIAN_FRONTEND=noninteractive"]
-    commands.run([*prefix, *environment, "apt-get", "update"], terminal=True)
-    commands.run([*prefix, *environment, *command[len(prefix) :]], terminal=True)
+    commands.run_command([*prefix, *environment, "apt-get", "update"], terminal=True)
+    commands.run_command([*prefix, *environment, *command[len(prefix) :]], terminal=True)
 
 
 def go_is_enough(go: str | Path = "go") -> bool:

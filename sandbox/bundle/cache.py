@@ -57,7 +57,7 @@ class FileRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
+class PartManifest:
     """The content of an entry's ``manifest.json``."""
 
     part: str
@@ -72,31 +72,31 @@ class Manifest:
     format: int = FORMAT
 
     @property
-    def size(self) -> int:
+    def total_size(self) -> int:
         return sum(record.size for record in self.files)
 
     @classmethod
-    def parse(cls, text: str) -> Manifest:
+    def parse_manifest(cls, text: str) -> PartManifest:
         document = json.loads(text)
         records = tuple(FileRecord(**record) for record in document.pop("files"))
         return cls(files=records, **document)
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CachedPart:
     """A finished part in the cache."""
 
     folder: Path
-    manifest: Manifest
+    manifest: PartManifest
 
-    def file(self, name: str) -> Path:
+    def file_path(self, name: str) -> Path:
         return self.folder / name
 
-    def sha256(self, name: str) -> str:
+    def file_sha256(self, name: str) -> str:
         """Return the recorded hash of one file."""
         return next(record.sha256 for record in self.manifest.files if record.path == name)
 
-    def damage(self, *, thorough: bool = False) -> Iterator[tuple[str, Damage]]:
+    def find_damage(self, *, thorough: bool = False) -> Iterator[tuple[str, Damage]]:
         """Yield the files that differ from the recorded build. Unless ``thorough``, only files whose size or
         time changed are hashed.
         """
@@ -111,7 +111,7 @@ class Entry:
         with contextlib.suppress(OSError):
             (self.folder / ".damaged").touch()
 
-    def touch(self) -> None:
+    def mark_used(self) -> None:
         """Mark the entry as recently used, so that it is not among the old entries that are dropped."""
         with contextlib.suppress(OSError):
             os.utime(self.folder / "manifest.json")
@@ -133,34 +133,34 @@ def _damage_of(path: Path, record: FileRecord, thorough: bool) -> Damage | None:
         return "missing"
 
 
-class Cache:
+class BundleCache:
     """The store below one folder. Cheap to create; makes its folders when it writes."""
 
     def __init__(self, root: Path | None = None) -> None:
         self.root = root or cache_root()
 
-    def folder(self, part: str, key: str) -> Path:
+    def part_folder(self, part: str, key: str) -> Path:
         return self.root / "parts" / part / key
 
     def free_mib(self) -> int:
         return shutil.disk_usage(self.root).free >> 20
 
-    def log(self, part: str) -> Path:
+    def log_path(self, part: str) -> Path:
         return self.root / "logs" / f"{part}.log"
 
-    def entry(self, part: str, key: str) -> Entry | None:
+    def find_part(self, part: str, key: str) -> CachedPart | None:
         """Return the finished entry, or None where it is absent or its manifest is unreadable."""
-        folder = self.folder(part, key)
+        folder = self.part_folder(part, key)
         try:
-            manifest = Manifest.parse((folder / "manifest.json").read_text("utf-8"))
+            manifest = PartManifest.parse_manifest((folder / "manifest.json").read_text("utf-8"))
         except (OSError, ValueError, TypeError, KeyError):
             return None
-        return Entry(folder, manifest) if manifest.key == key else None
+        return CachedPart(folder, manifest) if manifest.key == key else None
 
-    def latest(self, part: str) -> Entry | None:
+    def latest_part(self, part: str) -> CachedPart | None:
         """Return this part's entry that was built or used last, whatever its key: a source of estimates."""
         entries = self._by_use(part)
-        return self.entry(part, entries[0].name) if entries else None
+        return self.find_part(part, entries[0].name) if entries else None
 
     def _by_use(self, part: str) -> list[Path]:
         def used(folder: Path) -> float:
@@ -174,7 +174,7 @@ class Cache:
         return sorted(folders, key=used, reverse=True)
 
     @contextlib.contextmanager
-    def lock(self, part: str, waiting: Callable[[], None]) -> Iterator[None]:
+    def lock_part(self, part: str, waiting: Callable[[], None]) -> Iterator[None]:
         """Hold the part's lock. ``waiting`` is called between attempts: it sleeps, and raises to give up."""
         path = self.root / "locks" / f"{part}.lock"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -188,35 +188,35 @@ class Cache:
             yield
 
     @contextlib.contextmanager
-    def workspace(self, part: str, key: str) -> Iterator[Path]:
+    def open_workspace(self, part: str, key: str) -> Iterator[Path]:
         """Yield an empty folder on the cache's own file system. Call it with the part's lock held."""
         for stale in (self.root / "work").glob(f"{part}@*"):
-            remove(stale)
+            remove_tree(stale)
         folder = self.root / "work" / f"{part}@{key[:12]}.{os.getpid()}"
         folder.mkdir(parents=True)
         try:
             yield folder
         finally:
-            remove(folder)
+            remove_tree(folder)
 
-    def publish(self, built: Path, manifest: Manifest, keep: int = 2) -> Entry:
+    def publish_part(self, built: Path, manifest: PartManifest, keep: int = 2) -> CachedPart:
         """Move a finished folder into the store in one rename, replacing a damaged one.
 
         Of the part's entries the ``keep`` used last stay, so that switching between versions is cheap.
         """
         (built / "manifest.json").write_text(json.dumps(asdict(manifest), indent=1) + "\n", "utf-8")
-        target = self.folder(manifest.part, manifest.key)
+        target = self.part_folder(manifest.part, manifest.key)
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists():
             doomed = self.root / "work" / f"{manifest.part}@replaced.{os.getpid()}"
             target.rename(doomed)
             built.rename(target)
-            remove(doomed)
+            remove_tree(doomed)
         else:
             built.rename(target)
         for old in self._by_use(manifest.part)[keep:]:
-            remove(old)
-        return Entry(target, manifest)
+            remove_tree(old)
+        return CachedPart(target, manifest)
 
 
 def records_of(folder: Path) -> tuple[FileRecord, ...]:
@@ -233,6 +233,6 @@ def records_of(folder: Path) -> tuple[FileRecord, ...]:
     return tuple(found)
 
 
-def remove(path: Path) -> None:
+def remove_tree(path: Path) -> None:
     """Delete a folder tree; what cannot be deleted is left for the next build to try."""
     shutil.rmtree(path, ignore_errors=True)

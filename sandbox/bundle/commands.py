@@ -43,7 +43,7 @@ _NOT_GENUINE = re.compile(
 )
 
 
-class Cancelled(Exception):
+class BuildCancelled(Exception):
     """Raised when the build was told to stop. It is not reported to the user a second time."""
 
 
@@ -62,7 +62,7 @@ def disk_full(what: str, cache: Path) -> EnvironmentProblem:
     )
 
 
-class Commands:
+class CommandRunner:
     """Runs commands for one part, one after the other, all writing to the part's log."""
 
     def __init__(
@@ -79,7 +79,7 @@ class Commands:
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_bytes(b"")
 
-    def run(
+    def run_command(
         self,
         command: Sequence[str | Path],
         *,
@@ -95,29 +95,29 @@ class Commands:
         """
         for pause in self.pauses:
             try:
-                return self._once(command, cwd, env, terminal)
+                return self._run_once(command, cwd, env, terminal)
             except C2DError as error:
                 if error.code != NO_NETWORK:
                     raise
             self.cancelled.wait(pause)
-        return self._once(command, cwd, env, terminal)
+        return self._run_once(command, cwd, env, terminal)
 
-    def _once(
+    def _run_once(
         self, command: Sequence[str | Path], cwd: Path | None, env: Mapping[str, str] | None, terminal: bool
     ) -> None:
-        self.check()
+        self.check_cancelled()
         words = [str(word) for word in command]
         with self.log.open("ab") as stream:
             begin = stream.tell()
             stream.write(f"$ {' '.join(words)}\n".encode())
             stream.flush()
-            process = self._start(words, cwd, env, stream, terminal)
-            with _ended(process):
-                status = self._wait(process)
+            process = self._start_process(words, cwd, env, stream, terminal)
+            with _ending_process(process):
+                status = self._wait_for_process(process)
         if status != 0:
-            raise self._failure(words[0], status, begin)
+            raise self._command_failure(words[0], status, begin)
 
-    def _start(
+    def _start_process(
         self,
         words: list[str],
         cwd: Path | None,
@@ -143,19 +143,19 @@ class Commands:
                 program=words[0],
             ) from error
 
-    def check(self) -> None:
+    def check_cancelled(self) -> None:
         """Raise :class:`Cancelled` if the build was told to stop."""
         if self.cancelled.is_set():
-            raise Cancelled(self.part)
+            raise BuildCancelled(self.part)
 
-    def _wait(self, process: subprocess.Popen[bytes]) -> int:
+    def _wait_for_process(self, process: subprocess.Popen[bytes]) -> int:
         while True:
             try:
                 return process.wait(POLL_SECONDS)
             except subprocess.TimeoutExpired:
-                self.check()
+                self.check_cancelled()
 
-    def _failure(self, program: str, status: int, begin: int) -> C2DError:
+    def _command_failure(self, program: str, status: int, begin: int) -> C2DError:
         said = self.log.read_bytes()[begin:].decode("utf-8", "replace")
         if _DISK_FULL.search(said):
             return disk_full(self.part, self.log.parent)
@@ -185,21 +185,21 @@ class Commands:
 
 
 @contextlib.contextmanager
-def _ended(process: subprocess.Popen[bytes]) -> Iterator[None]:
+def _ending_process(process: subprocess.Popen[bytes]) -> Iterator[None]:
     """Make sure that the child process has ended, however the block is left."""
     try:
         yield
     finally:
         if process.poll() is None:
-            _signal(process, signal.SIGTERM)
+            _signal_process(process, signal.SIGTERM)
             try:
                 process.wait(GRACE_SECONDS)
             except subprocess.TimeoutExpired:
-                _signal(process, signal.SIGKILL)
+                _signal_process(process, signal.SIGKILL)
                 process.wait()
 
 
-def _signal(process: subprocess.Popen[bytes], number: int) -> None:
+def _signal_process(process: subprocess.Popen[bytes], number: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
         if os.getpgid(process.pid) == process.pid:
             os.killpg(process.pid, number)

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from c2d_box.errors import C2DError, EnvironmentProblem, Failed
-from sandbox.bundle.cache import Cache, digest_of
+from sandbox.bundle.cache import BundleCache, digest_of
 from sandbox.bundle.parts.c_programs import SOURCES
-from sandbox.progress import Event, Progress
+from sandbox.progress import Progress, ProgressEvent
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -43,7 +43,7 @@ def is_needed() -> bool:
     return sys.platform != "linux" or shutil.which("apt-get") is None
 
 
-def build_inside(parts: Iterable[str] | None, cache: Cache, base: Path | None = None) -> Progress[None]:
+def build_inside(parts: Iterable[str] | None, cache: BundleCache, base: Path | None = None) -> Progress[None]:
     """Make ``parts`` in a container. ``base`` is a root file system (tar) used instead of the image that is
     pulled.
 
@@ -52,7 +52,7 @@ def build_inside(parts: Iterable[str] | None, cache: Cache, base: Path | None = 
     from sandbox import docker_engine
 
     try:
-        client = docker_engine.connect()
+        client = docker_engine.connect_engine()
     except C2DError as problem:
         raise EnvironmentProblem(
             "C2D-BUNDLE-TOOLS",
@@ -61,7 +61,7 @@ def build_inside(parts: Iterable[str] | None, cache: Cache, base: Path | None = 
             "architecture and copy its cache folder here (bundle save, bundle load); or have the tools from "
             "this system's package manager and use `bundle build --on-host`.",
         ) from problem
-    image = yield from _base(client, base)
+    image = yield from _base_image(client, base)
     cache.root.mkdir(parents=True, exist_ok=True)
     volumes = {str(SOURCES / name): {"bind": f"/c2d/{name}", "mode": "ro"} for name in ("sandbox", "c2d_box")}
     volumes[str(cache.root)] = {"bind": "/cache", "mode": "rw"}
@@ -73,7 +73,7 @@ def build_inside(parts: Iterable[str] | None, cache: Cache, base: Path | None = 
         "COMPLETE": "yes" if base else "no",
         **{name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")},
     }
-    with docker_engine.coded():
+    with docker_engine.coded_errors():
         made = client.containers.create(
             image,
             ["sh", "-c", PREPARE, "sh", *(parts or ())],
@@ -82,10 +82,10 @@ def build_inside(parts: Iterable[str] | None, cache: Cache, base: Path | None = 
             network_mode=os.environ.get("C2D_BUILD_NETWORK", "bridge"),
         )
     try:
-        with docker_engine.coded():
+        with docker_engine.coded_errors():
             made.start()
-        yield from _followed(made.logs(stream=True, follow=True))
-        with docker_engine.coded():
+        yield from _builder_events(made.logs(stream=True, follow=True))
+        with docker_engine.coded_errors():
             status = int(made.wait()["StatusCode"])
         if status != 0:
             said = bytes(made.logs(tail=20)).decode("utf-8", "replace")
@@ -96,31 +96,31 @@ def build_inside(parts: Iterable[str] | None, cache: Cache, base: Path | None = 
                 last_lines=said.splitlines()[-12:],
             )
     finally:
-        with docker_engine.coded():
+        with docker_engine.coded_errors():
             made.remove(force=True, v=True)
 
 
-def _base(client: DockerClient, base: Path | None) -> Progress[str]:
+def _base_image(client: DockerClient, base: Path | None) -> Progress[str]:
     """Return the base image's name once the engine has the image."""
     import docker.errors
 
     from sandbox import docker_engine
 
     name = f"{IMPORTED}:{digest_of(base)[:16]}" if base else BASE
-    with docker_engine.coded():
+    with docker_engine.coded_errors():
         try:
             client.images.get(name)
             return name
         except docker.errors.ImageNotFound:
             pass
-    yield Event("bundle.base", "started", "bringing the Debian base to the Docker engine")
+    yield ProgressEvent("bundle.base", "started", "bringing the Debian base to the Docker engine")
     if base:
         repository, _, tag = name.rpartition(":")
-        with docker_engine.coded():
+        with docker_engine.coded_errors():
             client.api.import_image(str(base), repository=repository, tag=tag)
     else:
         try:
-            with docker_engine.coded():
+            with docker_engine.coded_errors():
                 client.images.pull(*name.split("@"))
         except C2DError as problem:
             raise EnvironmentProblem(
@@ -129,25 +129,25 @@ def _base(client: DockerClient, base: Path | None) -> Progress[str]:
                 "Check the network; or give a Debian root file system: c2d-box bundle build --base FILE.tar; "
                 "or bring a finished bundle: c2d-box bundle load FILE",
             ) from problem
-    yield Event("bundle.base", "done")
+    yield ProgressEvent("bundle.base", "done")
     return name
 
 
-def _followed(output: Iterator[bytes]) -> Progress[None]:
+def _builder_events(output: Iterator[bytes]) -> Progress[None]:
     """Yield the events of the builder in the container; raise its error as if the builder had run here."""
     rest = b""
     for chunk in output:
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
-            told = _told(line)
+            told = _parse_line(line)
             if "error" in told:
                 error = told["error"]
                 raise Failed(str(error["code"]), str(error["message"]), str(error["next_step"]))
             if "event" in told:
-                yield Event(**told["event"])
+                yield ProgressEvent(**told["event"])
 
 
-def _told(line: bytes) -> dict[str, Any]:
+def _parse_line(line: bytes) -> dict[str, Any]:
     try:
         found = json.loads(line)
     except ValueError:

@@ -10,20 +10,20 @@ import sys
 from dataclasses import asdict
 
 from c2d_box.errors import C2DError
-from sandbox.bundle.build import build
-from sandbox.progress import Event, run
+from sandbox.bundle.build import build_bundle
+from sandbox.progress import ProgressEvent, run_verb
 
 
 def main() -> int:
     try:
-        run(build(sys.argv[1:] or None, yes=True, container=False, for_node=False), _tell)
+        run_verb(build_bundle(sys.argv[1:] or None, yes=True, container=False, for_node=False), _print_event)
     except C2DError as problem:
         print(json.dumps({"error": problem.as_dict()}, default=str), flush=True)
         return problem.exit_status
     return 0
 
 
-def _tell(event: Event) -> None:
+def _print_event(event: ProgressEvent) -> None:
     print(json.dumps({"event": asdict(event)}), flush=True)
 
 

@@ -21,7 +21,7 @@ NEVER = {"pip", "setuptools"}
 """Packages left out of the locks: some packages name them as dependencies, none needs them at run time."""
 
 
-def resolve(requirements: Path, architecture: str) -> dict[tuple[str, str], str]:
+def resolve_wheels(requirements: Path, architecture: str) -> dict[tuple[str, str], str]:
     """Return (name, version) of everything that would be installed, with its wheel's hash."""
     with tempfile.NamedTemporaryFile(suffix=".json") as report:
         subprocess.run(
@@ -41,11 +41,11 @@ def resolve(requirements: Path, architecture: str) -> dict[tuple[str, str], str]
     }
 
 
-def lock(requirements: Path) -> str:
+def lock_text(requirements: Path) -> str:
     """Return the text of the lock."""
     hashes: dict[tuple[str, str], set[str]] = {}
     for architecture in MACHINES:
-        for package, digest in resolve(requirements, architecture).items():
+        for package, digest in resolve_wheels(requirements, architecture).items():
             hashes.setdefault(package, set()).add(digest)
     lines = [
         " \\\n    ".join([f"{name}=={version}", *(f"--hash=sha256:{digest}" for digest in sorted(digests))])
@@ -59,7 +59,7 @@ def main() -> None:
     chosen = sys.argv[1:]
     for requirements in sorted((RECIPES / "wheels").glob("*.in")):
         if not chosen or requirements.stem in chosen:
-            requirements.with_suffix(".lock").write_text(lock(requirements), "utf-8")
+            requirements.with_suffix(".lock").write_text(lock_text(requirements), "utf-8")
             print(requirements.stem)
 
 

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from c2d_box.errors import C2DError, EnvironmentProblem, Failed
-from sandbox.bundle.cache import Cache, Entry, Manifest, records_of
-from sandbox.bundle.commands import Cancelled, Commands, disk_full
-from sandbox.bundle.parts.recipe import Bench, Lane, Recipe
-from sandbox.progress import Event, Progress
+from sandbox.bundle.cache import BundleCache, CachedPart, PartManifest, records_of
+from sandbox.bundle.commands import BuildCancelled, CommandRunner, disk_full
+from sandbox.bundle.parts.recipe import BuildContext, Lane, Recipe
+from sandbox.progress import Progress, ProgressEvent
 
 REPORT_SECONDS = 1.0
 LOCK_SECONDS = 0.2
@@ -29,7 +29,7 @@ LANES: tuple[Lane, ...] = ("compile", "assemble")
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class BuildPlan:
     """The parts that a build covers, with their keys and the machine's toolchain."""
 
     recipes: Sequence[Recipe]
@@ -38,14 +38,14 @@ class Plan:
     go: Path = Path("go")
 
 
-class Schedule:
+class BuildSchedule:
     """One run over a plan. Use an instance once."""
 
-    def __init__(self, cache: Cache, plan: Plan) -> None:
+    def __init__(self, cache: BundleCache, plan: BuildPlan) -> None:
         self.cache = cache
         self.plan = plan
-        self.entries: dict[str, Entry] = {}
-        self.events: queue.Queue[Event | BaseException | None] = queue.Queue()
+        self.entries: dict[str, CachedPart] = {}
+        self.events: queue.Queue[ProgressEvent | BaseException | None] = queue.Queue()
         self.cancelled = threading.Event()
         self.changed = threading.Condition()
         self.waiting: list[Recipe] = []
@@ -53,22 +53,24 @@ class Schedule:
         self.total = 1.0
         self.spent = 0.0
 
-    def run(self) -> Progress[dict[str, Entry]]:
+    def run_plan(self) -> Progress[dict[str, CachedPart]]:
         """Make the parts that are missing; return the entry of every part of the plan."""
         for recipe in self.plan.recipes:
-            entry = whole(self.cache, recipe.name, self.plan.keys[recipe.name])
+            entry = find_intact(self.cache, recipe.name, self.plan.keys[recipe.name])
             if entry is None:
                 self.waiting.append(recipe)
             else:
                 self.entries[recipe.name] = entry
-        self.total = sum(map(self._estimate, self.waiting)) or 1.0
+        self.total = sum(map(self._estimate_seconds, self.waiting)) or 1.0
         if self.waiting:
             self._check_room()
-            yield from self._drive()
+            yield from self._drive_lanes()
         return self.entries
 
-    def _drive(self) -> Progress[None]:
-        threads = [threading.Thread(target=self._work, args=(lane,), name=f"bundle-{lane}") for lane in LANES]
+    def _drive_lanes(self) -> Progress[None]:
+        threads = [
+            threading.Thread(target=self._work_lane, args=(lane,), name=f"bundle-{lane}") for lane in LANES
+        ]
         for thread in threads:
             thread.start()
         alive = len(threads)
@@ -77,7 +79,7 @@ class Schedule:
                 try:
                     event = self.events.get(timeout=REPORT_SECONDS)
                 except queue.Empty:
-                    yield from self._report()
+                    yield from self._report_progress()
                     continue
                 if event is None:
                     alive -= 1
@@ -86,27 +88,27 @@ class Schedule:
                 else:
                     yield event
         finally:
-            self._cancel()
+            self._cancel_lanes()
             for thread in threads:
                 thread.join()
 
-    def _report(self) -> Progress[None]:
+    def _report_progress(self) -> Progress[None]:
         now = time.monotonic()
-        estimates = {recipe.name: self._estimate(recipe) for recipe in self.plan.recipes}
+        estimates = {recipe.name: self._estimate_seconds(recipe) for recipe in self.plan.recipes}
         done = self.spent
         for name, began in list(self.running.items()):
             elapsed, estimate = now - began, estimates[name]
             done += min(elapsed, estimate)
             fraction = min(elapsed / estimate, 0.99)
             text = f"{elapsed:.0f} s of about {max(estimate, elapsed):.0f} s"
-            yield Event(f"bundle.{name}", "progress", text, fraction=fraction, seconds=elapsed)
-        yield Event(
+            yield ProgressEvent(f"bundle.{name}", "progress", text, fraction=fraction, seconds=elapsed)
+        yield ProgressEvent(
             "bundle", "progress", f"{len(self.waiting)} parts wait", fraction=min(done / self.total, 0.99)
         )
 
-    def _estimate(self, recipe: Recipe) -> float:
+    def _estimate_seconds(self, recipe: Recipe) -> float:
         """Return the estimated seconds: what this machine needed the last time, else the recipe's guess."""
-        before = self.cache.latest(recipe.name)
+        before = self.cache.latest_part(recipe.name)
         return max(before.manifest.seconds if before else recipe.seconds, 0.1)
 
     def _check_room(self) -> None:
@@ -123,28 +125,28 @@ class Schedule:
                 free_mib=free,
             )
 
-    def _cancel(self) -> None:
+    def _cancel_lanes(self) -> None:
         self.cancelled.set()
         with self.changed:
             self.changed.notify_all()
 
-    def _work(self, lane: Lane) -> None:
+    def _work_lane(self, lane: Lane) -> None:
         try:
-            while recipe := self._next(lane):
-                entry = self._made(recipe)
+            while recipe := self._next_recipe(lane):
+                entry = self._make_part(recipe)
                 with self.changed:
                     self.entries[recipe.name] = entry
-                    self.spent += self._estimate(recipe)
+                    self.spent += self._estimate_seconds(recipe)
                     self.running.pop(recipe.name, None)
                     self.changed.notify_all()
-        except Cancelled:
+        except BuildCancelled:
             pass
         except BaseException as error:
             self.events.put(error)
         finally:
             self.events.put(None)
 
-    def _next(self, lane: Lane) -> Recipe | None:
+    def _next_recipe(self, lane: Lane) -> Recipe | None:
         """Return the next part of this lane whose needs are met; wait for the other lane where it must."""
         with self.changed:
             while not self.cancelled.is_set():
@@ -158,28 +160,30 @@ class Schedule:
                 self.changed.wait()
         return None
 
-    def _made(self, recipe: Recipe) -> Entry:
+    def _make_part(self, recipe: Recipe) -> CachedPart:
         step = f"bundle.{recipe.name}"
         self.events.put(
-            Event(step, "started", f"{recipe.name} {recipe.version}", seconds=self._estimate(recipe))
+            ProgressEvent(
+                step, "started", f"{recipe.name} {recipe.version}", seconds=self._estimate_seconds(recipe)
+            )
         )
         self.running[recipe.name] = began = time.monotonic()
         try:
-            with self.cache.lock(recipe.name, self._wait_for_other(step)):
-                key = self._key(recipe)
-                if entry := whole(self.cache, recipe.name, key):
-                    self.events.put(Event(step, "skipped", "made by another build meanwhile"))
+            with self.cache.lock_part(recipe.name, self._wait_for_other(step)):
+                key = self._content_key(recipe)
+                if entry := find_intact(self.cache, recipe.name, key):
+                    self.events.put(ProgressEvent(step, "skipped", "made by another build meanwhile"))
                     return entry
-                entry = self._build(recipe, key)
+                entry = self._build_part(recipe, key)
         except C2DError as error:
-            self.events.put(Event(step, "failed", error.message, seconds=time.monotonic() - began))
+            self.events.put(ProgressEvent(step, "failed", error.message, seconds=time.monotonic() - began))
             raise
         except OSError as error:
             raise self._storage_problem(recipe, error) from error
         except (ValueError, LookupError, tarfile.TarError) as error:
-            raise self._unexpected(recipe, error) from error
-        text = f"{recipe.name} {recipe.version}, {entry.manifest.size / 1e6:.1f} MB"
-        self.events.put(Event(step, "done", text, seconds=entry.manifest.seconds))
+            raise self._unexpected_error(recipe, error) from error
+        text = f"{recipe.name} {recipe.version}, {entry.manifest.total_size / 1e6:.1f} MB"
+        self.events.put(ProgressEvent(step, "done", text, seconds=entry.manifest.seconds))
         return entry
 
     def _wait_for_other(self, step: str) -> Callable[[], None]:
@@ -191,26 +195,28 @@ class Schedule:
         def wait() -> None:
             nonlocal told
             if not told:
-                self.events.put(Event(step, "note", "another build is making this part; waiting for it"))
+                self.events.put(
+                    ProgressEvent(step, "note", "another build is making this part; waiting for it")
+                )
                 told = True
             if self.cancelled.wait(LOCK_SECONDS):
-                raise Cancelled(step)
+                raise BuildCancelled(step)
 
         return wait
 
-    def _key(self, recipe: Recipe) -> str:
+    def _content_key(self, recipe: Recipe) -> str:
         """Return the part's current key: sources may have been edited since the plan was made."""
         needs = {need: self.entries[need].manifest.key for need in recipe.needs}
-        return recipe.key(self.plan.architecture, needs)
+        return recipe.content_key(self.plan.architecture, needs)
 
-    def _build(self, recipe: Recipe, key: str) -> Entry:
+    def _build_part(self, recipe: Recipe, key: str) -> CachedPart:
         """Make the part; make it again where its sources were edited meanwhile, since it would be stored
         under the wrong key.
         """
         for _ in range(ATTEMPTS):
-            if entry := self._attempt(recipe, key):
+            if entry := self._attempt_build(recipe, key):
                 return entry
-            key = self._key(recipe)
+            key = self._content_key(recipe)
         raise Failed(
             "C2D-BUNDLE-CHANGED",
             f"The sources of {recipe.name} were changed each time while it was being made.",
@@ -218,19 +224,21 @@ class Schedule:
             part=recipe.name,
         )
 
-    def _attempt(self, recipe: Recipe, key: str) -> Entry | None:
+    def _attempt_build(self, recipe: Recipe, key: str) -> CachedPart | None:
         began = time.monotonic()
-        with self.cache.workspace(recipe.name, key) as workspace:
+        with self.cache.open_workspace(recipe.name, key) as workspace:
             out, scratch = workspace / "out", workspace / "scratch"
             out.mkdir()
             scratch.mkdir()
-            commands = Commands(recipe.name, self.cache.log(recipe.name), self.cancelled)
+            commands = CommandRunner(recipe.name, self.cache.log_path(recipe.name), self.cancelled)
             needs = {need: self.entries[need] for need in recipe.needs}
-            facts = recipe.make(Bench(out, scratch, commands, needs, self.plan.architecture, self.plan.go))
-            commands.check()
-            if self._key(recipe) != key:
+            facts = recipe.make_part(
+                BuildContext(out, scratch, commands, needs, self.plan.architecture, self.plan.go)
+            )
+            commands.check_cancelled()
+            if self._content_key(recipe) != key:
                 return None
-            manifest = Manifest(
+            manifest = PartManifest(
                 part=recipe.name,
                 version=recipe.version,
                 key=key,
@@ -239,13 +247,13 @@ class Schedule:
                 files=records_of(out),
                 facts=facts,
             )
-            return self.cache.publish(out, manifest, recipe.keep)
+            return self.cache.publish_part(out, manifest, recipe.keep)
 
-    def _unexpected(self, recipe: Recipe, error: Exception) -> C2DError:
+    def _unexpected_error(self, recipe: Recipe, error: Exception) -> C2DError:
         return Failed(
             "C2D-BUNDLE-BUILD",
             f"{recipe.name} could not be put together: {type(error).__name__}: {error}.",
-            f"The output of the tools is in {self.cache.log(recipe.name)}.",
+            f"The output of the tools is in {self.cache.log_path(recipe.name)}.",
             part=recipe.name,
         )
 
@@ -260,7 +268,7 @@ class Schedule:
         )
 
 
-def whole(cache: Cache, part: str, key: str) -> Entry | None:
+def find_intact(cache: BundleCache, part: str, key: str) -> CachedPart | None:
     """Return the entry if it is there and undamaged, as far as a check of sizes and times can tell."""
-    entry = cache.entry(part, key)
-    return entry if entry is not None and next(entry.damage(), None) is None else None
+    entry = cache.find_part(part, key)
+    return entry if entry is not None and next(entry.find_damage(), None) is None else None

@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from c2d_box.errors import StateProblem
-from sandbox.bundle.cache import Cache, Entry
+from sandbox.bundle.cache import BundleCache, CachedPart
 from sandbox.bundle.parts import catalogue, programs
-from sandbox.bundle.parts.recipe import architecture
+from sandbox.bundle.parts.recipe import machine_architecture
 
 _BUILD = "Run `c2d-box bundle build`: it makes what is missing or damaged and keeps the rest."
 
 
 @dataclass(frozen=True, slots=True)
-class Image:
+class BundleImage:
     """One image of the bundle."""
 
     name: str
@@ -27,7 +27,7 @@ class Image:
     """OCI archive, uncompressed."""
 
     @property
-    def pinned(self) -> str:
+    def pinned_reference(self) -> str:
         """Return ``c2d.local/<name>@sha256:…``: the reference of exactly this image, for the objects of the
         cluster.
         """
@@ -35,7 +35,7 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
-class NodeImage:
+class BundleNodeImage:
     """The image of a whole node, for the Docker engine."""
 
     reference: str
@@ -47,35 +47,35 @@ class NodeImage:
 class Bundle:
     """The finished parts of one version of c2d-box, for one architecture."""
 
-    def __init__(self, architecture: str, entries: Mapping[str, Entry]) -> None:
+    def __init__(self, architecture: str, entries: Mapping[str, CachedPart]) -> None:
         self.architecture = architecture
         self._entries = entries
 
     @classmethod
-    def open(cls, parts: Iterable[str] | None = None, cache: Cache | None = None) -> Bundle:
+    def open_cached(cls, parts: Iterable[str] | None = None, cache: BundleCache | None = None) -> Bundle:
         """Open the bundle in the cache, or only the named parts of it. Checks sizes and times, not bytes.
 
         Raises :class:`StateProblem` when parts are missing (``C2D-BUNDLE-INCOMPLETE``), were made by another
         version of c2d-box (``C2D-BUNDLE-VERSION``) or are damaged (``C2D-BUNDLE-DAMAGED``).
         """
-        cache = cache or Cache()
+        cache = cache or BundleCache()
         parts = None if parts is None else list(parts)
-        recipes = catalogue.chosen(parts)
-        machine = architecture()
-        keys = catalogue.keys(recipes, machine)
+        recipes = catalogue.chosen_recipes(parts)
+        machine = machine_architecture()
+        keys = catalogue.content_keys(recipes, machine)
         asked = None if parts is None else {catalogue.part_named(name) for name in parts}
         used = [
             recipe
             for recipe in recipes
             if (catalogue.is_product(recipe) if asked is None else recipe.name in asked)
         ]
-        entries = {recipe.name: cache.entry(recipe.name, keys[recipe.name]) for recipe in used}
+        entries = {recipe.name: cache.find_part(recipe.name, keys[recipe.name]) for recipe in used}
         found = {name: entry for name, entry in entries.items() if entry is not None}
         _check_complete(cache, [name for name in entries if name not in found])
         for name, entry in found.items():
-            if damage := next(entry.damage(), None):
-                raise damaged({name: [damage[0]]})
-            entry.touch()
+            if damage := next(entry.find_damage(), None):
+                raise damaged_parts({name: [damage[0]]})
+            entry.mark_used()
         return cls(machine, found)
 
     @property
@@ -89,7 +89,7 @@ class Bundle:
         """
         for entry in self._entries.values():
             if any(record.path == name for record in entry.manifest.files) and not _is_layer(name):
-                return entry.file(name)
+                return entry.file_path(name)
         raise KeyError(name)
 
     @property
@@ -97,20 +97,20 @@ class Bundle:
         """Return the folder that holds the CNI plugins."""
         return self.binary("cni/bridge").parent
 
-    def image(self, name: str) -> Image:
+    def image(self, name: str) -> BundleImage:
         entry = self._entries[f"{name}-image"]
         facts = entry.manifest.facts
-        return Image(name, str(facts["reference"]), str(facts["digest"]), entry.file("image.tar"))
+        return BundleImage(name, str(facts["reference"]), str(facts["digest"]), entry.file_path("image.tar"))
 
     @property
-    def node_image(self) -> NodeImage:
+    def node_image(self) -> BundleNodeImage:
         """Return kind's node image, made of this bundle."""
         entry = self._entries["node-image"]
         facts = entry.manifest.facts
-        return NodeImage(str(facts["reference"]), str(facts["id"]), entry.file("image.tar"))
+        return BundleNodeImage(str(facts["reference"]), str(facts["id"]), entry.file_path("image.tar"))
 
     @property
-    def images(self) -> list[Image]:
+    def images(self) -> list[BundleImage]:
         """Return all images, in the catalogue's order."""
         names = [recipe.name for recipe in catalogue.IMAGES if recipe.name in self._entries]
         return [self.image(name.removesuffix("-image")) for name in names]
@@ -120,11 +120,11 @@ def _is_layer(name: str) -> bool:
     return name in ("layer.tar", "image.tar")
 
 
-def _check_complete(cache: Cache, missing: list[str]) -> None:
+def _check_complete(cache: BundleCache, missing: list[str]) -> None:
     if not missing:
         return
     names = ", ".join(missing)
-    if any(cache.latest(name) for name in missing):
+    if any(cache.latest_part(name) for name in missing):
         raise StateProblem(
             "C2D-BUNDLE-VERSION",
             f"The bundle in {cache.root} was made by another version of c2d-box: {names} must be made again.",
@@ -134,7 +134,7 @@ def _check_complete(cache: Cache, missing: list[str]) -> None:
     raise StateProblem("C2D-BUNDLE-INCOMPLETE", f"The bundle lacks {names}.", _BUILD, parts=missing)
 
 
-def damaged(findings: Mapping[str, list[str]]) -> StateProblem:
+def damaged_parts(findings: Mapping[str, list[str]]) -> StateProblem:
     """Return the error that names damaged entries and their files."""
     named = "; ".join(f"{part} ({', '.join(files)})" for part, files in findings.items())
     return StateProblem(

@@ -9,7 +9,7 @@ import sys
 import click
 
 from sandbox.cli.command_table import COMMANDS, SECTIONS
-from sandbox.cli.settings import Settings, global_options
+from sandbox.cli.settings import CliSettings, global_options
 
 USAGE = 2
 
@@ -66,7 +66,7 @@ def root(context: click.Context) -> None:
 
 def invoke(arguments: list[str]) -> int:
     """Run one command line; returns the exit status. No traceback leaves this function unless ``--debug``."""
-    settings = Settings()
+    settings = CliSettings()
     try:
         with root.make_context("c2d-box", arguments, obj=settings) as context:
             root.invoke(context)
@@ -77,6 +77,6 @@ def invoke(arguments: list[str]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except (Exception, KeyboardInterrupt) as problem:
-        from sandbox.cli.failures import report
+        from sandbox.cli.failures import report_problem
 
-        return report(problem, settings)
+        return report_problem(problem, settings)

@@ -18,7 +18,7 @@ def command(example: str, *, context: dict[str, Any] | None = None, **attributes
     """Declare a command; ``example`` (one line or several) ends its help."""
 
     settings = {**CONTEXT, **(context or {})}
-    make: Declaration = click.command(epilog=_epilog(example), context_settings=settings, **attributes)
+    make: Declaration = click.command(epilog=_help_epilog(example), context_settings=settings, **attributes)
     return lambda function: make(global_options(function, hidden=True))
 
 
@@ -26,13 +26,13 @@ def group(example: str, cls: type[click.Group] = click.Group, **attributes: Any)
     """Declare a command with subcommands."""
 
     def declare(function: Callable[..., Any]) -> click.Group:
-        return click.group(cls=cls, epilog=_epilog(example), context_settings=CONTEXT, **attributes)(
+        return click.group(cls=cls, epilog=_help_epilog(example), context_settings=CONTEXT, **attributes)(
             global_options(function, hidden=True)
         )
 
     return declare
 
 
-def _epilog(example: str) -> str:
+def _help_epilog(example: str) -> str:
     lines = "\n".join(f"  {line}" for line in example.splitlines())
     return f"\b\nExample:\n{lines}\n\nGlobal options (--home, --json, --as, --yes …): c2d-box --help"

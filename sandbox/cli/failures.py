@@ -27,16 +27,16 @@ import click
 
 from c2d_box.errors import C2DError, UsageError
 from sandbox.cli.opening import for_this_box
-from sandbox.cli.settings import Settings
+from sandbox.cli.settings import CliSettings
 from sandbox.display_text import visible_text
 
 INTERRUPTED = 130
 
 
-def report(problem: BaseException, settings: Settings) -> int:
+def report_problem(problem: BaseException, settings: CliSettings) -> int:
     """Tell the user about ``problem`` on stderr; returns the exit status."""
     if isinstance(problem, KeyboardInterrupt | click.Abort):
-        _tell(
+        _print_error(
             C2DError(
                 "C2D-INTERRUPTED",
                 "interrupted; nothing was rolled back",
@@ -48,7 +48,7 @@ def report(problem: BaseException, settings: Settings) -> int:
     error = _as_coded(problem)
     if settings.debug:
         traceback.print_exception(problem)
-    _tell(error, settings)
+    _print_error(error, settings)
     return error.exit_status
 
 
@@ -76,12 +76,12 @@ def _as_coded(problem: BaseException) -> C2DError:
     return defect
 
 
-def _tell(error: C2DError, settings: Settings) -> None:
+def _print_error(error: C2DError, settings: CliSettings) -> None:
     if settings.json:
         document = {**error.as_dict(), "next_step": for_this_box(error.next_step, settings)}
         print(json.dumps({"error": document}, default=str), file=sys.stderr)
         return
-    bold, red, plain = _colours(settings)
+    bold, red, plain = _error_colours(settings)
     print(
         f"{red}{error.code}{plain}: {bold}{visible_text(for_this_box(error.message, settings))}{plain}",
         file=sys.stderr,
@@ -89,12 +89,12 @@ def _tell(error: C2DError, settings: Settings) -> None:
     if error.__cause__ is not None and str(error.__cause__) not in error.message:
         print(f"  because: {visible_text(error.__cause__)}", file=sys.stderr)
     for name, value in error.details.items():
-        _tell_detail(name, value)
+        _print_detail(name, value)
     if error.next_step:
         print(f"  next:    {visible_text(for_this_box(error.next_step, settings))}", file=sys.stderr)
 
 
-def _tell_detail(name: str, value: object) -> None:
+def _print_detail(name: str, value: object) -> None:
     if isinstance(value, Mapping) and "rule" in value:  # a tree of reasons, as a refusal carries it
         from sandbox.demo.story import reason_lines
 
@@ -109,7 +109,7 @@ def _tell_detail(name: str, value: object) -> None:
             print(f"    {line}", file=sys.stderr)
 
 
-def _colours(settings: Settings) -> tuple[str, str, str]:
+def _error_colours(settings: CliSettings) -> tuple[str, str, str]:
     if settings.no_color or "NO_COLOR" in os.environ or not sys.stderr.isatty():
         return "", "", ""
     return "\033[1m", "\033[31m", "\033[0m"

@@ -29,8 +29,8 @@ def spending_options(function: Callable[..., Any]) -> Callable[..., Any]:
     )
     @functools.wraps(function)
     def limited(*, most: tuple[str, ...], slippage: float, **others: Any) -> Any:
-        from c2d_box.client import Spending
+        from c2d_box.client import SpendingLimits
 
-        return function(spending=Spending(most, slippage / 100), **others)
+        return function(spending=SpendingLimits(most, slippage / 100), **others)
 
     return limited

@@ -12,50 +12,50 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, TypeVar
 
-from sandbox.cli.settings import Settings, current
+from sandbox.cli.settings import CliSettings, current
 from sandbox.display_text import visible_line, visible_text
-from sandbox.progress import Event, Progress, run
+from sandbox.progress import Progress, ProgressEvent, run_verb
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 T = TypeVar("T")
-Sink = Callable[[Event], None]
+Sink = Callable[[ProgressEvent], None]
 
 MARKS = {"started": "→", "progress": "…", "done": "✓", "skipped": "–", "failed": "✗", "note": " "}
 COLOURS = {"done": "green", "skipped": "dim", "failed": "red", "note": ""}
 
 
-def perform(verb: Progress[T]) -> T:
+def perform_verb(verb: Progress[T]) -> T:
     """Run a verb to its end, narrating; returns its result."""
-    with _sink(current()) as sink:
-        return run(verb, sink)
+    with _event_sink(current()) as sink:
+        return run_verb(verb, sink)
 
 
 @contextmanager
-def _sink(settings: Settings) -> Iterator[Sink]:
+def _event_sink(settings: CliSettings) -> Iterator[Sink]:
     if settings.json:
         yield json_lines
     elif sys.stderr.isatty() and not settings.no_color and os.environ.get("TERM") != "dumb":
-        with _live() as sink:
+        with _live_list() as sink:
             yield sink
     else:
         yield plain_lines
 
 
-def json_lines(event: Event) -> None:
+def json_lines(event: ProgressEvent) -> None:
     """One event as one JSON object on stderr."""
     print(json.dumps({"event": asdict(event)}), file=sys.stderr, flush=True)
 
 
-def plain_lines(event: Event) -> None:
+def plain_lines(event: ProgressEvent) -> None:
     """One event as one line; inner progress is left out, as a log file has no use for it."""
     if event.state == "progress":
         return
-    print(line(event), file=sys.stderr, flush=True)
+    print(describe_event(event), file=sys.stderr, flush=True)
 
 
-def line(event: Event) -> str:
+def describe_event(event: ProgressEvent) -> str:
     """The text of an event: mark, what, seconds. A step is one line whatever its name holds."""
     if event.state == "note":
         return visible_text(event.text)
@@ -68,7 +68,7 @@ def line(event: Event) -> str:
 
 
 @contextmanager
-def _live() -> Iterator[Sink]:
+def _live_list() -> Iterator[Sink]:
     """Finished steps scroll by; the steps under way stand below with a spinner, their share and elapsed
     time.
     """
@@ -76,17 +76,17 @@ def _live() -> Iterator[Sink]:
     from rich.live import Live
 
     console = Console(stderr=True, highlight=False)
-    underway: dict[str, Event] = {}
+    underway: dict[str, ProgressEvent] = {}
     with Live(console=console, refresh_per_second=8, transient=True) as live:
 
-        def sink(event: Event) -> None:
-            _follow(event, underway, console)
-            live.update(_picture(underway))
+        def sink(event: ProgressEvent) -> None:
+            _update_list(event, underway, console)
+            live.update(_list_picture(underway))
 
         yield sink
 
 
-def _follow(event: Event, underway: dict[str, Event], console: Console) -> None:
+def _update_list(event: ProgressEvent, underway: dict[str, ProgressEvent], console: Console) -> None:
     from rich.text import Text
 
     if event.state == "started":
@@ -94,16 +94,16 @@ def _follow(event: Event, underway: dict[str, Event], console: Console) -> None:
         return
     if event.state == "progress":
         begun = underway.get(event.step, event)
-        underway[event.step] = Event(
+        underway[event.step] = ProgressEvent(
             event.step, "progress", event.text or begun.text, event.fraction, begun.seconds, begun.at
         )
         return
     if event.state in ("done", "skipped", "failed"):
         underway.pop(event.step, None)
-    console.print(Text(line(event), style=COLOURS[event.state]))
+    console.print(Text(describe_event(event), style=COLOURS[event.state]))
 
 
-def _picture(underway: dict[str, Event]) -> RenderableType:
+def _list_picture(underway: dict[str, ProgressEvent]) -> RenderableType:
     from rich.console import Group
     from rich.spinner import Spinner
     from rich.text import Text
@@ -112,7 +112,7 @@ def _picture(underway: dict[str, Event]) -> RenderableType:
     return Group(*(Spinner("dots", Text(_underway_text(event))) for event in underway.values()))
 
 
-def _underway_text(event: Event) -> str:
+def _underway_text(event: ProgressEvent) -> str:
     share = f"  {event.fraction:.0%}" if event.fraction is not None else ""
     estimate = f"  of about {event.seconds:.0f} s" if event.seconds else ""
     return f"{visible_line(event.text or event.step)}{share}{estimate}"

@@ -12,7 +12,7 @@ import click
 from c2d_box.errors import C2DError
 from sandbox.box import PROGRAM, Box, open_box
 from sandbox.cli.command_table import BOXLESS, COMMANDS
-from sandbox.cli.settings import Settings, current
+from sandbox.cli.settings import CliSettings, current
 from sandbox.display_text import visible_text
 
 
@@ -22,7 +22,7 @@ def the_box() -> Box:
     return open_box(settings.home, settings.box_name or os.environ.get("C2D_BOX_NAME"))
 
 
-def for_this_box(text: str, settings: Settings | None = None) -> str:
+def for_this_box(text: str, settings: CliSettings | None = None) -> str:
     """``text`` with each ``c2d-box VERB`` in it as it has to be typed for the box of this invocation.
 
     Texts of all layers name commands without knowing the box: pasted as they are, they would act on the
@@ -33,19 +33,19 @@ def for_this_box(text: str, settings: Settings | None = None) -> str:
     settings = settings or current()
     name = settings.box_name or os.environ.get("C2D_BOX_NAME")
     try:
-        prefix = open_box(settings.home, name).command("")
+        prefix = open_box(settings.home, name).command_line("")
     except C2DError:
         return text
-    return _commands().sub(lambda found: prefix + found[1], text)
+    return _command_pattern().sub(lambda found: prefix + found[1], text)
 
 
 @cache
-def _commands() -> re.Pattern[str]:
+def _command_pattern() -> re.Pattern[str]:
     verbs = "|".join(sorted(set(COMMANDS) - BOXLESS, key=len, reverse=True))
     return re.compile(rf"(?<![\w/.-]){PROGRAM} ({verbs})\b")
 
 
-def agreed(question: str) -> bool:
+def ask_agreement(question: str) -> bool:
     """Ask on stderr; ``--yes`` answers, and where nobody can answer the answer is no."""
     if current().yes:
         return True
@@ -54,6 +54,6 @@ def agreed(question: str) -> bool:
     return click.confirm(visible_text(question), default=False, err=True)
 
 
-def acting(default: str) -> str:
+def acting_account(default: str) -> str:
     """Who acts: ``--as``, else ``default``."""
     return current().act_as or default

@@ -32,7 +32,7 @@ def as_json(value: Any) -> Any:
     return value
 
 
-def document(value: Any) -> bool:
+def print_json(value: Any) -> bool:
     """Print ``value`` as JSON if the user asked for it; says whether it did."""
     if not current().json:
         return False
@@ -40,27 +40,27 @@ def document(value: Any) -> bool:
     return True
 
 
-def say(text: str = "") -> None:
+def print_text(text: str = "") -> None:
     """A line of the result, or several."""
     print(visible_text(for_this_box(text)))
 
 
-def say_foreign(text: str) -> None:
+def print_foreign(text: str) -> None:
     """Several lines of a stranger, such as a log: nothing is obeyed, and no word is changed."""
     print(visible_text(text))
 
 
-def say_line(value: object) -> None:
+def print_line(value: object) -> None:
     """One value on one line: a path or name of a stranger forges no second line."""
     print(visible_line(value))
 
 
-def say_value(name: object, value: object) -> None:
+def print_value(name: object, value: object) -> None:
     """``name = value``, indented, on one line whatever they hold."""
     print(f"    {visible_line(name)} = {visible_line(value)}")
 
 
-def content(data: bytes) -> None:
+def print_content(data: bytes) -> None:
     """Bytes of a stranger: exact into a file or pipe, made visible on a terminal."""
     if sys.stdout.isatty():
         print(visible_text(data.decode(errors="replace")))
@@ -68,11 +68,11 @@ def content(data: bytes) -> None:
         sys.stdout.buffer.write(data)
 
 
-def table(headers: Sequence[str], rows: Iterable[Sequence[object]], empty: str = "nothing yet") -> None:
+def print_table(headers: Sequence[str], rows: Iterable[Sequence[object]], empty: str = "nothing yet") -> None:
     """Columns as wide as their content; nothing is cut, so that ids can be copied. ``empty`` goes to
     stderr.
     """
-    cells = [[_cell(value) for value in row] for row in rows]
+    cells = [[_cell_text(value) for value in row] for row in rows]
     if not cells:
         print(empty, file=sys.stderr)
         return
@@ -81,18 +81,18 @@ def table(headers: Sequence[str], rows: Iterable[Sequence[object]], empty: str =
         print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-def pairs(items: Mapping[str, object]) -> None:
+def print_pairs(items: Mapping[str, object]) -> None:
     """Name and value, aligned."""
     width = max((len(name) for name in items), default=0)
     for name, value in items.items():
-        print(f"{name:<{width}}  {_cell(value)}")
+        print(f"{name:<{width}}  {_cell_text(value)}")
 
 
-def _cell(value: object) -> str:
+def _cell_text(value: object) -> str:
     if value is None:
         return "-"
     if isinstance(value, float):
         return f"{value:.2f}"
     if isinstance(value, list | tuple):
-        return ", ".join(_cell(item) for item in value)
+        return ", ".join(_cell_text(item) for item in value)
     return visible_line(value)

@@ -13,7 +13,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 @dataclass
-class Settings:
+class CliSettings:
     """What the global options of one invocation said."""
 
     home: Path | None = None
@@ -25,15 +25,15 @@ class Settings:
     debug: bool = False
 
 
-def current() -> Settings:
+def current() -> CliSettings:
     """The settings of the running command."""
-    settings = click.get_current_context().find_object(Settings)
+    settings = click.get_current_context().find_object(CliSettings)
     assert settings is not None
     return settings
 
 
-def _remember(context: click.Context, parameter: click.Parameter, value: Any) -> None:
-    settings = context.find_object(Settings)
+def _store_option(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    settings = context.find_object(CliSettings)
     if settings is not None and value not in (None, False):
         setattr(settings, str(parameter.name), value)
 
@@ -46,9 +46,9 @@ def global_options(command: F, *, hidden: bool = False) -> F:
     """
     own = {name for parameter in getattr(command, "__click_params__", ()) for name in parameter.opts}
     for names, attributes in reversed([option for option in _OPTIONS if not own.intersection(option[0])]):
-        command = click.option(*names, expose_value=False, callback=_remember, hidden=hidden, **attributes)(
-            command
-        )
+        command = click.option(
+            *names, expose_value=False, callback=_store_option, hidden=hidden, **attributes
+        )(command)
     return command
 
 

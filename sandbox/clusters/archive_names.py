@@ -19,7 +19,7 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
-class ArchivedImage:
+class ArchiveName:
     """The name and manifest digest of the image in an archive."""
 
     reference: str
@@ -32,7 +32,7 @@ class ArchivedImage:
         return f"{head}/{last.partition(':')[0]}@{self.digest}" if head else f"{last}@{self.digest}"
 
 
-def read_archive(archive: Path) -> ArchivedImage:
+def read_archive(archive: Path) -> ArchiveName:
     """Return name and manifest digest of the one image in an OCI archive."""
     try:
         with tarfile.open(archive) as tar:
@@ -43,23 +43,23 @@ def read_archive(archive: Path) -> ArchivedImage:
     except FileNotFoundError as cause:
         raise UsageError("C2D-NO-SUCH-FILE", f"There is no file {archive}.", "Check the path.") from cause
     except (KeyError, ValueError, tarfile.TarError) as cause:
-        raise _unusable(archive, "it is not an OCI image archive") from cause
+        raise _unusable_archive(archive, "it is not an OCI image archive") from cause
     manifests = index.get("manifests")
     if not isinstance(manifests, list) or not all(isinstance(entry, dict) for entry in manifests):
-        raise _unusable(archive, "its index lists no images")
+        raise _unusable_archive(archive, "its index lists no images")
     if len(manifests) != 1:
-        raise _unusable(archive, f"it holds {len(manifests)} images, not one")
+        raise _unusable_archive(archive, f"it holds {len(manifests)} images, not one")
     notes: Any = manifests[0].get("annotations")
     reference = (notes.get(NAME) or notes.get(SHORT_NAME)) if isinstance(notes, dict) else None
     if not isinstance(reference, str) or "/" not in reference:
-        raise _unusable(archive, f"its index names no image (annotation {NAME})")
+        raise _unusable_archive(archive, f"its index names no image (annotation {NAME})")
     digest = manifests[0].get("digest")
     if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
-        raise _unusable(archive, "its index gives the image no digest")
-    return ArchivedImage(reference, digest)
+        raise _unusable_archive(archive, "its index gives the image no digest")
+    return ArchiveName(reference, digest)
 
 
-def _unusable(archive: Path, why: str) -> UsageError:
+def _unusable_archive(archive: Path, why: str) -> UsageError:
     return UsageError(
         "C2D-IMAGE-ARCHIVE",
         f"{archive} cannot be imported: {why}.",
@@ -73,21 +73,21 @@ anywhere: without the label a disk that is full for two minutes deletes them, th
 """
 
 
-def listed(lines: Iterable[str]) -> list[ClusterImage]:
+def parse_image_list(lines: Iterable[str]) -> list[ClusterImage]:
     """Return the images in what ``ctr images list`` prints."""
     found = []
     for line in list(lines)[1:]:
         fields = line.split()
-        found.append(ClusterImage(fields[0], fields[2], _bytes(fields[3], fields[4]), PINNED in line))
+        found.append(ClusterImage(fields[0], fields[2], _size_bytes(fields[3], fields[4]), PINNED in line))
     return found
 
 
-def unpinned(lines: Iterable[str]) -> list[str]:
+def unpinned_references(lines: Iterable[str]) -> list[str]:
     """Return the references, in what ``ctr images list`` prints, that the kubelet may remove."""
     return [line.split()[0] for line in list(lines)[1:] if line.strip() and PINNED not in line]
 
 
-def _bytes(number: str, unit: str) -> int:
+def _size_bytes(number: str, unit: str) -> int:
     scale = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
     try:
         return int(float(number) * scale.get(unit, 1))

@@ -27,7 +27,7 @@ class WholeBundle:
     def _bundle(self) -> Bundle:
         from sandbox.bundle import Bundle
 
-        return Bundle.open()
+        return Bundle.open_cached()
 
 
 class BundleParts:
@@ -38,12 +38,12 @@ class BundleParts:
     def binary(self, name: str) -> Path:
         from sandbox.bundle import Bundle
 
-        return Bundle.open([name]).binary(name)
+        return Bundle.open_cached([name]).binary(name)
 
     def node_image(self) -> Any:
         from sandbox.bundle import Bundle
 
         try:
-            return Bundle.open(["node-image"]).node_image
+            return Bundle.open_cached(["node-image"]).node_image
         except StateProblem:
             return None

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol, TypeVar
 
 from c2d_box.errors import StateProblem
-from sandbox.clusters.port import Isolation
+from sandbox.clusters.port import JobIsolation
 
 FORMAT = 1
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class ClusterOptions:
     """Options of a native or kind cluster that a user or a test chose."""
 
     egress: bool = False
@@ -25,13 +25,13 @@ class Options:
     """Give job classes the ordinary pod network. For tests that must see themselves fail, never for users."""
 
 
-class Recorded(Protocol):
+class DriverRecord(Protocol):
     """The fields that every driver's record has: a dataclass with at least these."""
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
     @property
-    def isolation(self) -> Isolation: ...
+    def isolation(self) -> JobIsolation: ...
 
     @property
     def ports(self) -> dict[int, int]: ...
@@ -46,7 +46,7 @@ def runtime_classes(name: str) -> dict[str, str]:
     }
 
 
-def stored(record: Recorded) -> str:
+def record_text(record: DriverRecord) -> str:
     """Return the record as text."""
     value = asdict(record) | {
         "format": FORMAT,
@@ -56,13 +56,13 @@ def stored(record: Recorded) -> str:
     return json.dumps(value, indent=1)
 
 
-def restored(path: Path, make: Callable[[dict[str, Any]], T]) -> T | None:
+def load_record(path: Path, make: Callable[[dict[str, Any]], T]) -> T | None:
     """Return what ``make`` builds of the record at ``path``; None where there is none."""
     try:
         value = json.loads(path.read_text())
         if value.pop("format") != FORMAT:
             raise ValueError("another format")
-        value["isolation"] = Isolation.from_dict(value["isolation"])
+        value["isolation"] = JobIsolation.from_dict(value["isolation"])
         value["ports"] = {int(host): int(node) for host, node in value["ports"].items()}
         return make(value)
     except FileNotFoundError:

@@ -8,27 +8,27 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sandbox.clusters.bundle_parts import BundleParts, WholeBundle
-from sandbox.clusters.port import Cluster
-from sandbox.home import Home
-from sandbox.settings import BEHIND, NODE_PORTS, Settings
+from sandbox.clusters.port import ClusterDriver
+from sandbox.home import BoxHome
+from sandbox.settings import BEHIND, NODE_PORTS, BoxSettings
 
 if TYPE_CHECKING:
-    from sandbox.clusters.driver_record import Options
+    from sandbox.clusters.driver_record import ClusterOptions
 
 
 @dataclass(frozen=True, slots=True)
 class ClusterRequest:
     """The box for which a cluster is made. ``published``: port of 127.0.0.1 to NodePort."""
 
-    home: Home
-    settings: Settings
+    home: BoxHome
+    settings: BoxSettings
     published: Mapping[int, int]
 
     @property
-    def options(self) -> Options:
-        from sandbox.clusters.driver_record import Options
+    def options(self) -> ClusterOptions:
+        from sandbox.clusters.driver_record import ClusterOptions
 
-        return Options(egress=self.settings.chain.rpc_url is not None)
+        return ClusterOptions(egress=self.settings.chain.rpc_url is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class ClusterDriver:
     """
 
     name: str
-    make: Callable[[ClusterRequest], Cluster]
+    make: Callable[[ClusterRequest], ClusterDriver]
     missing_parts: Callable[[], tuple[str, ...]] | None = None
     uses_docker: bool = False
 
@@ -51,13 +51,13 @@ def driver_of(name: str) -> ClusterDriver:
     return DRIVERS.get(name, _NATIVE)
 
 
-def _native_cluster(request: ClusterRequest) -> Cluster:
+def _native_cluster(request: ClusterRequest) -> ClusterDriver:
     from sandbox.clusters.native.driver import NativeCluster
 
     return NativeCluster(request.home, WholeBundle(), request.settings.name, request.options)
 
 
-def _kind_cluster(request: ClusterRequest) -> Cluster:
+def _kind_cluster(request: ClusterRequest) -> ClusterDriver:
     from sandbox.clusters.kind.driver import KindCluster
 
     name = request.settings.name
@@ -65,12 +65,12 @@ def _kind_cluster(request: ClusterRequest) -> Cluster:
 
 
 def _kind_parts() -> tuple[str, ...]:
-    from sandbox.clusters.kind.tool import installed
+    from sandbox.clusters.kind.tool import installed_kind
 
-    return () if installed() else ("kind",)
+    return () if installed_kind() else ("kind",)
 
 
-def _k3d_cluster(request: ClusterRequest) -> Cluster:
+def _k3d_cluster(request: ClusterRequest) -> ClusterDriver:
     from sandbox.clusters.k3d.driver import K3dCluster
 
     name = request.settings.name
@@ -83,7 +83,7 @@ def _k3d_parts() -> tuple[str, ...]:
     return () if installed() else ("k3d",)
 
 
-def _existing_cluster(request: ClusterRequest) -> Cluster:
+def _existing_cluster(request: ClusterRequest) -> ClusterDriver:
     from sandbox.clusters.existing.driver import ExistingCluster
 
     behind = {NODE_PORTS[name]: service for name, service in BEHIND.items()}

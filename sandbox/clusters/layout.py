@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from c2d_box.errors import UsageError
-from sandbox.home import Home
+from sandbox.home import BoxHome
 
 LONGEST_HOME = 75
 """Unix socket paths end at 107 bytes; kubelet needs up to 30 of them below the home."""
@@ -20,15 +20,15 @@ def path_bytes(path: Path) -> int:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class ClusterLayout:
     """The names and paths of one native cluster. Asking for a path creates nothing."""
 
-    home: Home
+    home: BoxHome
     name: str
 
     @property
     def root(self) -> Path:
-        return self.home.cluster
+        return self.home.cluster_folder
 
     @property
     def identity(self) -> str:
@@ -49,23 +49,23 @@ class Layout:
         return f"c2d-{self.name}"
 
     @property
-    def record(self) -> Path:
+    def record_file(self) -> Path:
         return self.root / "cluster.json"
 
     @property
-    def state(self) -> Path:
+    def state_file(self) -> Path:
         """Return the file with the box's process ids and their start times, written by the anchor."""
         return self.root / "state.json"
 
     @property
-    def components(self) -> Path:
+    def components_file(self) -> Path:
         """Return the file with the last known state of each component, so that ``status`` of a dead box can
         still say why.
         """
         return self.root / "components.json"
 
     @property
-    def lock(self) -> Path:
+    def supervisor_lock(self) -> Path:
         return self.root / "supervisor.lock"
 
     @property
@@ -73,23 +73,23 @@ class Layout:
         return self.root / "create.lock"
 
     @property
-    def socket(self) -> Path:
+    def supervisor_socket(self) -> Path:
         return self.root / "supervisor.sock"
 
     @property
-    def pki(self) -> Path:
+    def pki_folder(self) -> Path:
         return self.root / "pki"
 
     @property
-    def configuration(self) -> Path:
+    def configuration_folder(self) -> Path:
         return self.root / "etc"
 
     @property
-    def programs(self) -> Path:
+    def programs_folder(self) -> Path:
         return self.root / "bin"
 
     @property
-    def logs(self) -> Path:
+    def logs_folder(self) -> Path:
         return self.root / "logs"
 
     @property
@@ -108,10 +108,10 @@ class Layout:
     def kubelet(self) -> Path:
         return self.root / "kubelet"
 
-    def log(self, component: str) -> Path:
-        return self.logs / f"{component}.log"
+    def log_file(self, component: str) -> Path:
+        return self.logs_folder / f"{component}.log"
 
-    def check(self) -> None:
+    def check_limits(self) -> None:
         """Refuse homes and names that something below would refuse later, with a less clear error."""
         length = path_bytes(self.home.path)
         if length > LONGEST_HOME:

@@ -39,31 +39,31 @@ ClusterState = Literal["absent", "stopped", "starting", "running", "degraded", "
 
 
 @dataclass(frozen=True, slots=True)
-class Endpoint:
+class AllowedEndpoint:
     """One TCP address a job pod may open: a Service's cluster IP and port."""
 
     ip: str
     port: int
 
     @classmethod
-    def of(cls, value: Endpoint | tuple[str, int] | list[Any]) -> Endpoint:
-        return value if isinstance(value, Endpoint) else cls(str(value[0]), int(value[1]))
+    def from_value(cls, value: AllowedEndpoint | tuple[str, int] | list[Any]) -> AllowedEndpoint:
+        return value if isinstance(value, AllowedEndpoint) else cls(str(value[0]), int(value[1]))
 
 
 @dataclass(frozen=True, slots=True)
-class Isolation:
+class JobIsolation:
     """The endpoints that pods of the two routed job classes may reach. Empty: nothing at all."""
 
-    staging: tuple[Endpoint, ...] = ()
-    publishing: tuple[Endpoint, ...] = ()
+    staging: tuple[AllowedEndpoint, ...] = ()
+    publishing: tuple[AllowedEndpoint, ...] = ()
 
     @classmethod
-    def listing(
+    def from_lists(
         cls, staging: list[tuple[str, int]] | None = None, publishing: list[tuple[str, int]] | None = None
-    ) -> Isolation:
+    ) -> JobIsolation:
         return cls(
-            tuple(Endpoint.of(item) for item in staging or ()),
-            tuple(Endpoint.of(item) for item in publishing or ()),
+            tuple(AllowedEndpoint.from_value(item) for item in staging or ()),
+            tuple(AllowedEndpoint.from_value(item) for item in publishing or ()),
         )
 
     def as_dict(self) -> dict[str, list[list[Any]]]:
@@ -73,10 +73,10 @@ class Isolation:
         }
 
     @classmethod
-    def from_dict(cls, value: Mapping[str, Any]) -> Isolation:
+    def from_dict(cls, value: Mapping[str, Any]) -> JobIsolation:
         return cls(
-            tuple(Endpoint.of(item) for item in value.get("staging", ())),
-            tuple(Endpoint.of(item) for item in value.get("publishing", ())),
+            tuple(AllowedEndpoint.from_value(item) for item in value.get("staging", ())),
+            tuple(AllowedEndpoint.from_value(item) for item in value.get("publishing", ())),
         )
 
 
@@ -117,14 +117,14 @@ class ClusterImage:
 
 
 @dataclass(frozen=True, slots=True)
-class Resources:
+class ResourceUsage:
     """The memory of the running cluster, pods included."""
 
     pss_bytes: int
     by_process: Mapping[str, int] = field(default_factory=dict)
 
 
-class Cluster(Protocol):
+class ClusterDriver(Protocol):
     """The interface of a driver. The module's text says what each verb promises."""
 
     @property
@@ -178,12 +178,12 @@ class Cluster(Protocol):
 
     def load_image(self, archive: Path) -> Progress[str]: ...
 
-    def images(self) -> list[ClusterImage]: ...
+    def list_images(self) -> list[ClusterImage]: ...
 
-    def publish(self, ports: Mapping[int, int]) -> None: ...
+    def publish_ports(self, ports: Mapping[int, int]) -> None: ...
 
-    def allow(self, isolation: Isolation) -> None: ...
+    def allow_endpoints(self, isolation: JobIsolation) -> None: ...
 
-    def logs(self, component: str, lines: int = 200) -> str: ...
+    def read_logs(self, component: str, lines: int = 200) -> str: ...
 
-    def resources(self) -> Resources: ...
+    def resource_usage(self) -> ResourceUsage: ...

@@ -20,11 +20,11 @@ from c2d_box.workflow import names
 from sandbox.box import Box
 from sandbox.bundle.build import Confirm
 from sandbox.defaults import ENTRYPOINT, IMAGE
-from sandbox.progress import Event, Progress
+from sandbox.progress import Progress, ProgressEvent
 from sandbox.verbs import assets, jobs
 from sandbox.verbs.accounts import signer
 from sandbox.verbs.chain_connection import chain_of
-from sandbox.verbs.job_timeline import overhead, stages
+from sandbox.verbs.job_timeline import job_overhead, seconds_by_stage
 from sandbox.verbs.up import UpReport, up
 
 PUBLISHER, CONSUMER = "publisher", "consumer"
@@ -35,7 +35,7 @@ SCRIPT = HERE / "train.py"
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class DemoOutcome:
     """What came of it. ``metrics`` is what the algorithm wrote; ``stages`` are seconds; ``cost`` is in
     OCEAN.
     """
@@ -56,37 +56,45 @@ class Outcome:
     look_further: tuple[str, ...] = field(default=())
 
 
-def demo(box: Box, folder: Path, *, yes: bool = False, confirm: Confirm | None = None) -> Progress[Outcome]:
+def demo(
+    box: Box, folder: Path, *, yes: bool = False, confirm: Confirm | None = None
+) -> Progress[DemoOutcome]:
     """Boot the box if need be, run the whole story, put the results into ``folder``; the box stays up."""
     began = time.monotonic()
-    yield from _say("1  The box: Kubernetes, a chain with Ocean's contracts, IPFS, S3 and C2D's services.")
+    yield from _narrate_lines(
+        "1  The box: Kubernetes, a chain with Ocean's contracts, IPFS, S3 and C2D's services."
+    )
     report = yield from up(box, yes=yes, confirm=confirm)
-    dataset, algorithm = yield from _publish(box)
-    yield from _say("", "4  A consumer tries to compute. Nobody said that this algorithm may see this data:")
+    dataset, algorithm = yield from _publish_assets(box)
+    yield from _narrate_lines(
+        "", "4  A consumer tries to compute. Nobody said that this algorithm may see this data:"
+    )
     refusal = yield from _refused_start(box, dataset.did, algorithm.did)
-    yield from _say("", "5  The publisher reads the algorithm and permits exactly this version of it.")
-    yield from assets.permit(box, PUBLISHER, dataset.did, algorithm.did)
-    yield from _say(
+    yield from _narrate_lines(
+        "", "5  The publisher reads the algorithm and permits exactly this version of it."
+    )
+    yield from assets.permit_algorithm(box, PUBLISHER, dataset.did, algorithm.did)
+    yield from _narrate_lines(
         "", "6  The consumer orders both, pays on the chain, starts. The algorithm travels to the data:"
     )
-    before = _balance(box)
+    before = _ocean_balance(box)
     job = yield from jobs.start(box, CONSUMER, JobRequest(dataset.did, algorithm.did))
-    cost = before - _balance(box)
+    cost = before - _ocean_balance(box)
     job = yield from jobs.follow(box, CONSUMER, job.id)
     if not job.has_succeeded:
-        raise _unfinished(box, job)
+        raise _unfinished_error(box, job)
 
-    yield from _say(
+    yield from _narrate_lines(
         "", "7  Only what the algorithm wrote comes out. C2D hands it to the consumer and to nobody else:"
     )
     target = folder / job.id[:8]
-    yield from jobs.fetch(box, CONSUMER, job.id, target)
+    yield from jobs.fetch_results(box, CONSUMER, job.id, target)
     metrics = json.loads((target / "metrics.json").read_text())
-    listed = evidence(box, job.id)
-    seconds = stages(job)
+    listed = recorded_results(box, job.id)
+    seconds = seconds_by_stage(job)
     further = look_further(box, job.id, listed, target)
     yield from _tell_outcome(metrics, listed, seconds, cost, target, further)
-    return Outcome(
+    return DemoOutcome(
         job_id=job.id,
         dataset=dataset.did,
         algorithm=algorithm.did,
@@ -96,33 +104,35 @@ def demo(box: Box, folder: Path, *, yes: bool = False, confirm: Confirm | None =
         folder=target,
         cost=cost,
         stages=seconds,
-        overhead_seconds=overhead(job),
+        overhead_seconds=job_overhead(job),
         up=report,
         seconds=time.monotonic() - began,
         look_further=further,
     )
 
 
-def _publish(box: Box) -> Progress[tuple[assets.Published, assets.Published]]:
-    yield from _say(
+def _publish_assets(box: Box) -> Progress[tuple[assets.PublishedAsset, assets.PublishedAsset]]:
+    yield from _narrate_lines(
         "",
         "2  A hospital publishes a table: 569 tumours, 30 measurements each. It stays in its private S3; on",
         "   the chain there is a description, a price, and the table's place, encrypted for the Provider.",
     )
-    dataset = yield from assets.publish_dataset(box, PUBLISHER, str(TABLE), _dataset())
-    yield from _say(f"   dataset {dataset.did}, {DATASET_PRICE:g} OCEAN per job")
-    yield from _say("", "3  An algorithm, published the same way: a Python script and the image it runs in.")
-    algorithm = yield from assets.publish_algorithm(
-        box, PUBLISHER, str(SCRIPT), IMAGE, ENTRYPOINT, _algorithm()
+    dataset = yield from assets.publish_dataset(box, PUBLISHER, str(TABLE), _dataset_offer())
+    yield from _narrate_lines(f"   dataset {dataset.did}, {DATASET_PRICE:g} OCEAN per job")
+    yield from _narrate_lines(
+        "", "3  An algorithm, published the same way: a Python script and the image it runs in."
     )
-    yield from _say(f"   algorithm {algorithm.did}, {ALGORITHM_PRICE:g} OCEAN per run")
+    algorithm = yield from assets.publish_algorithm(
+        box, PUBLISHER, str(SCRIPT), IMAGE, ENTRYPOINT, _algorithm_offer()
+    )
+    yield from _narrate_lines(f"   algorithm {algorithm.did}, {ALGORITHM_PRICE:g} OCEAN per run")
     return dataset, algorithm
 
 
-def evidence(box: Box, job_id: str) -> list[dict[str, Any]]:
+def recorded_results(box: Box, job_id: str) -> list[dict[str, Any]]:
     """Results with CID and hash, as the job's WorkFlow records them."""
     path = f"{names.workflows_path(names.JOBS_NAMESPACE)}/{job_id}"
-    with box.kube() as kube:
+    with box.kube_api() as kube:
         workflow = kube.get(path) or {}
     return list(workflow.get("status", {}).get("results") or [])
 
@@ -130,20 +140,20 @@ def evidence(box: Box, job_id: str) -> list[dict[str, Any]]:
 def look_further(box: Box, job_id: str, listed: list[dict[str, Any]], target: Path) -> tuple[str, ...]:
     """Commands with which a doubter sees each part for himself."""
     lines = [
-        box.command(f"kubectl get workflow {job_id} -n {names.JOBS_NAMESPACE} -o yaml"),
-        box.command("kubectl get pods -A"),
-        box.command(f"job {job_id}"),
-        box.command("status --resources"),
-        f"curl -s {box.urls['provider']}/ | head -c 300",
+        box.command_line(f"kubectl get workflow {job_id} -n {names.JOBS_NAMESPACE} -o yaml"),
+        box.command_line("kubectl get pods -A"),
+        box.command_line(f"job {job_id}"),
+        box.command_line("status --resources"),
+        f"curl -s {box.service_urls['provider']}/ | head -c 300",
         f"less {target / 'report.md'}",
     ]
     if listed and listed[0].get("cid"):
-        lines.insert(2, f"curl -s {box.urls['ipfs-gateway']}/ipfs/{listed[0]['cid']}")
+        lines.insert(2, f"curl -s {box.service_urls['ipfs-gateway']}/ipfs/{listed[0]['cid']}")
     return tuple(lines)
 
 
-def _dataset() -> assets.Offer:
-    return assets.Offer(
+def _dataset_offer() -> assets.AssetOffer:
+    return assets.AssetOffer(
         "Breast Cancer Wisconsin (Diagnostic)",
         "569 fine-needle aspirates: 30 measurements of cell nuclei each, and the diagnosis. CC BY 4.0, UCI.",
         "Wolberg, Street, Mangasarian",
@@ -151,8 +161,8 @@ def _dataset() -> assets.Offer:
     )
 
 
-def _algorithm() -> assets.Offer:
-    return assets.Offer(
+def _algorithm_offer() -> assets.AssetOffer:
+    return assets.AssetOffer(
         "Malignant or benign",
         "Trains and cross-validates a classifier; writes metrics, a ROC plot and a report.",
         "c2d-box",
@@ -165,9 +175,9 @@ def _refused_start(box: Box, dataset: str, algorithm: str) -> Progress[dict[str,
     try:
         yield from jobs.start(box, CONSUMER, JobRequest(dataset, algorithm))
     except Refused as refusal:
-        yield from _say(f"   {refusal.code}: {refusal.message}")
-        yield from _say(*[f"     {line}" for line in reason_lines(refusal.details.get("reasons"))])
-        yield from _say("   Nothing was paid. A dataset trusts nobody until its publisher says so.")
+        yield from _narrate_lines(f"   {refusal.code}: {refusal.message}")
+        yield from _narrate_lines(*[f"     {line}" for line in reason_lines(refusal.details.get("reasons"))])
+        yield from _narrate_lines("   Nothing was paid. A dataset trusts nobody until its publisher says so.")
         return refusal.as_dict()
     raise Failed(
         "C2D-DEMO-NOT-REFUSED",
@@ -193,41 +203,43 @@ def _tell_outcome(
     target: Path,
     further: tuple[str, ...],
 ) -> Progress[None]:
-    yield from _say(
+    yield from _narrate_lines(
         f"   accuracy {metrics['accuracy']:.4f}, area under the ROC curve {metrics['roc_auc']:.4f}, "
         f"on {metrics['rows']} rows the consumer never saw",
         f"   in {target}",
         "",
     )
     for item in listed:
-        yield from _say(
+        yield from _narrate_lines(
             f"   {item['filename']:<24} {item.get('filesize', 0):>8} bytes  cid {item.get('cid', '-')}",
             f"   {'':<24} sha256 {item.get('sha256', '-')}",
         )
-    yield from _say("", f"   paid: {cost:g} OCEAN")
-    yield from _say(*[f"   {name:<42} {seconds:6.2f} s" for name, seconds in stages.items()])
-    yield from _say("", "8  Look for yourself, as who runs this box:", *[f"   {line}" for line in further])
+    yield from _narrate_lines("", f"   paid: {cost:g} OCEAN")
+    yield from _narrate_lines(*[f"   {name:<42} {seconds:6.2f} s" for name, seconds in stages.items()])
+    yield from _narrate_lines(
+        "", "8  Look for yourself, as who runs this box:", *[f"   {line}" for line in further]
+    )
     if any(item.get("cid") for item in listed):
-        yield from _say(
+        yield from _narrate_lines(
             "   curl reads a result where it is stored: on this computer, whoever has its CID can. Guessing",
             "   the content leads to no CID. start --encrypt makes results that the consumer alone can read.",
         )
 
 
-def _balance(box: Box) -> float:
+def _ocean_balance(box: Box) -> float:
     chain = chain_of(box)
-    return float(chain.balance(signer(CONSUMER).address, chain.addresses.ocean)) / ETHER
+    return float(chain.balance_of(signer(CONSUMER).address, chain.addresses.ocean)) / ETHER
 
 
-def _unfinished(box: Box, job: JobDetails) -> Failed:
+def _unfinished_error(box: Box, job: JobDetails) -> Failed:
     return Failed(
         "C2D-DEMO-JOB-FAILED",
         f"the job ended with {job.status} {job.text}",
-        f"{box.command(f'job logs {job.id} --kind all')}; {box.command('logs operator-engine')}",
+        f"{box.command_line(f'job logs {job.id} --kind all')}; {box.command_line('logs operator-engine')}",
         reason=job.reason or "not recorded",
     )
 
 
-def _say(*lines: str) -> Progress[None]:
+def _narrate_lines(*lines: str) -> Progress[None]:
     for line in lines:
-        yield Event("demo", "note", line)
+        yield ProgressEvent("demo", "note", line)

@@ -2,7 +2,7 @@
 and fix.
 """
 
-from sandbox.doctor.examination import examine
+from sandbox.doctor.examination import examine_machine
 from sandbox.doctor.finding import Finding, Level
 
-__all__ = ["Finding", "Level", "examine"]
+__all__ = ["Finding", "Level", "examine_machine"]

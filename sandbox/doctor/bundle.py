@@ -6,13 +6,16 @@ from c2d_box.errors import C2DError
 from sandbox.doctor.finding import Finding
 
 
-def bundle() -> Finding:
+def check_bundle() -> Finding:
     """Complete, incomplete, of another version, or damaged."""
     from sandbox.bundle import Bundle
 
     try:
         return Finding(
-            "C2D-DOC-BUNDLE", "ok", "bundle", f"complete, Kubernetes {Bundle.open().kubernetes_version}"
+            "C2D-DOC-BUNDLE",
+            "ok",
+            "bundle",
+            f"complete, Kubernetes {Bundle.open_cached().kubernetes_version}",
         )
     except C2DError as problem:
         damaged = problem.code == "C2D-BUNDLE-DAMAGED"
@@ -22,12 +25,12 @@ def bundle() -> Finding:
         )
 
 
-def packages() -> Finding:
+def check_packages() -> Finding:
     """Debian packages that a build would need."""
     from sandbox.bundle.build_dependencies import NODE, missing_packages
     from sandbox.bundle.parts import catalogue
 
-    groups = {group for recipe in catalogue.chosen(None) for group in recipe.debian}
+    groups = {group for recipe in catalogue.chosen_recipes(None) for group in recipe.debian}
     missing = missing_packages(NODE | groups)
     if not missing:
         return Finding("C2D-DOC-PACKAGES", "ok", "packages", "all there")

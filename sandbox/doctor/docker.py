@@ -13,7 +13,7 @@ from c2d_box.errors import C2DError
 from sandbox import docker_engine
 from sandbox.clusters.k3d import tool as k3d
 from sandbox.clusters.k3d import trust
-from sandbox.clusters.kind.tool import installed
+from sandbox.clusters.kind.tool import installed_kind
 from sandbox.doctor.finding import Finding, Level
 
 LEAST_MEMORY = 3 << 30
@@ -26,27 +26,30 @@ SHARED = ("/Users", "/Volumes", "/private", "/tmp", "/var/folders", "/home")
 """Folders that Docker Desktop lets containers see, as it comes."""
 
 
-def docker(wanted: bool, cache: Path | None = None) -> list[Finding]:
+def check_docker(wanted: bool, cache: Path | None = None) -> list[Finding]:
     """``wanted``: the box runs, or is to run, on Docker; else a missing engine is no problem. ``cache``: the
     folder where a builder in a container would write.
     """
     worst: Level = "problem" if wanted else "ok"
     try:
-        client = docker_engine.connect(timeout=5)
-        version = docker_engine.version(client)
+        client = docker_engine.connect_engine(timeout=5)
+        version = docker_engine.engine_version(client)
     except C2DError as problem:
         id = "C2D-DOC-DOCKER-PERMISSION" if problem.code == "C2D-DOCKER-PERMISSION" else "C2D-DOC-DOCKER"
         return [Finding(id, worst, "docker", problem.message, problem.next_step if wanted else "")]
-    found = [_version(version), _tool(), _k3d()]
-    with docker_engine.coded():
+    found = [_check_version(version), _check_kind(), _check_k3d()]
+    with docker_engine.coded_errors():
         about = client.info()
-    found += [_memory(int(about.get("MemTotal", 0))), _control_groups(str(about.get("CgroupVersion", "")))]
-    found += [_disk(about), _desktop(about, cache)]
-    found += [_leftovers(item) for item in docker_engine.homeless(client)]
+    found += [
+        _check_memory(int(about.get("MemTotal", 0))),
+        _check_control_groups(str(about.get("CgroupVersion", ""))),
+    ]
+    found += [_check_disk(about), _check_desktop(about, cache)]
+    found += [_leftover_finding(item) for item in docker_engine.homeless_clusters(client)]
     return found
 
 
-def _version(version: tuple[int, ...]) -> Finding:
+def _check_version(version: tuple[int, ...]) -> Finding:
     text = ".".join(map(str, version))
     if version < docker_engine.OLDEST:
         least = ".".join(map(str, docker_engine.OLDEST))
@@ -56,13 +59,13 @@ def _version(version: tuple[int, ...]) -> Finding:
     return Finding("C2D-DOC-DOCKER", "ok", "docker", f"version {text} answers")
 
 
-def _tool() -> Finding:
-    program = installed()
+def _check_kind() -> Finding:
+    program = installed_kind()
     said = str(program) if program else "not on the PATH; the bundle makes one"
     return Finding("C2D-DOC-KIND", "ok", "kind", said)
 
 
-def _k3d() -> Finding:
+def _check_k3d() -> Finding:
     program = k3d.installed()
     if program is None:
         return Finding("C2D-DOC-K3D", "ok", "k3d", "not on the PATH")
@@ -72,7 +75,7 @@ def _k3d() -> Finding:
     return Finding("C2D-DOC-K3D", "warning", "k3d", f"{program}, never seen to hold jobs in", fix)
 
 
-def _disk(about: Mapping[str, Any]) -> Finding:
+def _check_disk(about: Mapping[str, Any]) -> Finding:
     """Room where the engine keeps containers; not to be seen where that is inside a machine of its own."""
     root = Path(str(about.get("DockerRootDir", "")))
     if not root.is_absolute() or not root.exists():
@@ -85,7 +88,7 @@ def _disk(about: Mapping[str, Any]) -> Finding:
     return Finding("C2D-DOC-DOCKER-DISK", "problem", "docker disk", said, fix)
 
 
-def _desktop(about: Mapping[str, Any], cache: Path | None) -> Finding:
+def _check_desktop(about: Mapping[str, Any], cache: Path | None) -> Finding:
     """Docker Desktop shows containers some of the computer's folders only; elsewhere mounts are empty."""
     if about.get("OperatingSystem") != DESKTOP or cache is None:
         return Finding("C2D-DOC-DOCKER-DESKTOP", "ok", "Docker Desktop", "nothing to heed")
@@ -100,7 +103,7 @@ def _desktop(about: Mapping[str, Any], cache: Path | None) -> Finding:
     )
 
 
-def _memory(total: int) -> Finding:
+def _check_memory(total: int) -> Finding:
     said = f"{total / 2**30:.1f} GiB for containers"
     if total >= LEAST_MEMORY:
         return Finding("C2D-DOC-DOCKER-MEMORY", "ok", "docker memory", said)
@@ -108,7 +111,7 @@ def _memory(total: int) -> Finding:
     return Finding("C2D-DOC-DOCKER-MEMORY", "problem", "docker memory", said, fix)
 
 
-def _control_groups(version: str) -> Finding:
+def _check_control_groups(version: str) -> Finding:
     if version == "2":
         return Finding("C2D-DOC-DOCKER-CGROUP", "ok", "docker control groups", "version 2")
     return Finding(
@@ -120,7 +123,7 @@ def _control_groups(version: str) -> Finding:
     )
 
 
-def _leftovers(network: str) -> Finding:
+def _leftover_finding(network: str) -> Finding:
     return Finding(
         "C2D-DOC-DOCKER-LEFTOVERS",
         "warning",
@@ -130,18 +133,20 @@ def _leftovers(network: str) -> Finding:
     )
 
 
-def fix() -> list[str]:
+def remove_homeless() -> list[str]:
     """Remove what boxes without a home left in the engine. Returns what is gone."""
     try:
-        client = docker_engine.connect(timeout=10)
+        client = docker_engine.connect_engine(timeout=10)
         return [
-            name for box in docker_engine.homeless(client) for name in docker_engine.remove_box(client, box)
+            name
+            for box in docker_engine.homeless_clusters(client)
+            for name in docker_engine.remove_box(client, box)
         ]
     except C2DError:
         return []
 
 
-def windows(home: Path) -> Finding:
+def check_windows(home: Path) -> Finding:
     """WSL2: Windows' disk is slow there and knows neither owners nor sockets."""
     if "microsoft" not in os.uname().release.lower() or sys.platform != "linux":
         return Finding("C2D-DOC-WSL", "ok", "WSL", "this is not Windows")

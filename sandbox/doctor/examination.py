@@ -11,19 +11,19 @@ from pathlib import Path
 from sandbox.clusters.driver_registry import driver_of
 from sandbox.doctor import bundle, docker, guest, machine, native, ports
 from sandbox.doctor.finding import Finding
-from sandbox.settings import Existing
+from sandbox.settings import ExistingClusterSettings
 
 Check = Callable[[], Finding | list[Finding]]
 
 
-def examine(
+def examine_machine(
     home: Path,
     cache: Path,
     box_ports: Mapping[str, int],
     *,
     name: str = "c2d",
     cluster: str = "native",
-    existing: Existing | None = None,
+    existing: ExistingClusterSettings | None = None,
     running: bool,
     more: Iterable[Check] = (),
 ) -> list[Finding]:
@@ -31,28 +31,28 @@ def examine(
     itself.
     """
     checks: list[Check] = [
-        *([partial(native.needs, home)] if cluster == "native" else []),
-        *([partial(guest.existing, existing)] if cluster == "existing" and existing else []),
-        partial(docker.docker, driver_of(cluster).uses_docker, cache),
-        partial(docker.windows, home),
-        machine.distribution,
-        machine.rights,
-        machine.memory,
-        partial(machine.cache_disk, cache),
-        partial(native.home_path, home),
-        partial(native.leftovers, home, name),
-        bundle.bundle,
-        bundle.packages,
+        *([partial(native.check_needs, home)] if cluster == "native" else []),
+        *([partial(guest.check_existing, existing)] if cluster == "existing" and existing else []),
+        partial(docker.check_docker, driver_of(cluster).uses_docker, cache),
+        partial(docker.check_windows, home),
+        machine.check_distribution,
+        machine.check_root,
+        machine.check_memory,
+        partial(machine.check_cache_disk, cache),
+        partial(native.check_home_path, home),
+        partial(native.check_leftovers, home, name),
+        bundle.check_bundle,
+        bundle.check_packages,
         *more,
     ]
     if not running:
-        checks.append(lambda: ports.free_ports(box_ports.items()))
-    findings = [finding for check in checks for finding in _safely(check)]
+        checks.append(lambda: ports.check_ports(box_ports.items()))
+    findings = [finding for check in checks for finding in _run_check(check)]
     order = {"problem": 0, "warning": 1, "ok": 2}
     return sorted(findings, key=lambda finding: order[finding.level])
 
 
-def _safely(check: Check) -> list[Finding]:
+def _run_check(check: Check) -> list[Finding]:
     try:
         found = check()
     except Exception as error:

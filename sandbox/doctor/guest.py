@@ -9,19 +9,19 @@ from pathlib import Path
 from c2d_box.errors import C2DError
 from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.clusters.existing import access
-from sandbox.clusters.existing.registry import Registry
+from sandbox.clusters.existing.registry import ImageRegistry
 from sandbox.doctor.finding import Finding
-from sandbox.settings import Existing
+from sandbox.settings import ExistingClusterSettings
 
 
-def existing(chosen: Existing) -> list[Finding]:
+def check_existing(chosen: ExistingClusterSettings) -> list[Finding]:
     """The cluster answers, and so does the registry."""
-    return [_cluster(chosen), _registry(chosen.registry)]
+    return [_check_cluster(chosen), _check_registry(chosen.registry)]
 
 
-def _cluster(chosen: Existing) -> Finding:
+def _check_cluster(chosen: ExistingClusterSettings) -> Finding:
     try:
-        text = access.extract(chosen.kubeconfig, chosen.context)
+        text = access.extract_kubeconfig(chosen.kubeconfig, chosen.context)
         with tempfile.TemporaryDirectory(prefix="c2d-doctor-") as scratch:
             path = Path(scratch, "kubeconfig")
             path.touch(mode=0o600)
@@ -30,16 +30,16 @@ def _cluster(chosen: Existing) -> Finding:
                 found = json.loads(kube.text("/version") or "{}")
     except C2DError as problem:
         return Finding("C2D-DOC-EXISTING", "problem", "cluster", problem.message, problem.next_step)
-    where = f"{access.server(text)} (context {access.context(text)})"
+    where = f"{access.server_url(text)} (context {access.current_context(text)})"
     if "gitVersion" not in found:
         fix = "kubectl auth can-i --list says what this context may do"
         return Finding("C2D-DOC-EXISTING", "problem", "cluster", f"{where} does not take this context", fix)
     return Finding("C2D-DOC-EXISTING", "ok", "cluster", f"{where}, Kubernetes {found['gitVersion']}")
 
 
-def _registry(place: str) -> Finding:
+def _check_registry(place: str) -> Finding:
     try:
-        Registry(place).require()
+        ImageRegistry(place).require_access()
     except C2DError as problem:
         return Finding("C2D-DOC-EXISTING-REGISTRY", "problem", "registry", problem.message, problem.next_step)
     return Finding("C2D-DOC-EXISTING-REGISTRY", "ok", "registry", f"{place} answers")

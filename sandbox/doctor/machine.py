@@ -15,7 +15,7 @@ MEMORY_NEEDED, MEMORY_COMFORT = 2 * GIB, 4 * GIB
 CACHE_NEEDED, CACHE_COMFORT = 2 * GIB, 12 * GIB
 
 
-def distribution() -> Finding:
+def check_distribution() -> Finding:
     """The bundle's images are made of Debian packages with Debian's tools."""
     release = _os_release()
     evidence = release.get("PRETTY_NAME", "unknown distribution")
@@ -31,26 +31,26 @@ def distribution() -> Finding:
     )
 
 
-def memory() -> Finding:
+def check_memory() -> Finding:
     """Memory that is free for a box and its jobs."""
     available = _meminfo().get("MemAvailable", 0)
     evidence = f"{available / GIB:.1f} GiB available"
-    level = _level(available, MEMORY_NEEDED, MEMORY_COMFORT)
+    level = _finding_level(available, MEMORY_NEEDED, MEMORY_COMFORT)
     fix = f"free memory: an idle box takes about 1 GiB, {MEMORY_COMFORT / GIB:.0f} GiB leave room for jobs"
     return Finding("C2D-DOC-MEMORY", level, "memory", evidence, "" if level == "ok" else fix)
 
 
-def cache_disk(folder: Path) -> Finding:
+def check_cache_disk(folder: Path) -> Finding:
     """Space where the bundle is built."""
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(existing).free
-    level = _level(free, CACHE_NEEDED, CACHE_COMFORT)
+    level = _finding_level(free, CACHE_NEEDED, CACHE_COMFORT)
     fix = f"a build wants {CACHE_COMFORT / GIB:.0f} GiB: free space there, or set C2D_BOX_CACHE"
     evidence = f"{free / GIB:.1f} GiB free at {existing}"
     return Finding("C2D-DOC-CACHE-DISK", level, "disk for the bundle", evidence, "" if level == "ok" else fix)
 
 
-def rights() -> Finding:
+def check_root() -> Finding:
     """Only the cluster's supervisor needs root; sudo is enough."""
     if os.geteuid() == 0:
         return Finding("C2D-DOC-ROOT", "ok", "root", "running as root")
@@ -59,7 +59,7 @@ def rights() -> Finding:
     return Finding("C2D-DOC-ROOT", "problem", "root", "neither root nor sudo", "run as root, or install sudo")
 
 
-def _level(have: int, needed: int, comfort: int) -> Level:
+def _finding_level(have: int, needed: int, comfort: int) -> Level:
     return "problem" if have < needed else "warning" if have < comfort else "ok"
 
 

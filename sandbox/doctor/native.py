@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sandbox.clusters.layout import LONGEST_HOME, Layout, path_bytes
+from sandbox.clusters.layout import LONGEST_HOME, ClusterLayout, path_bytes
 from sandbox.clusters.native import probes
 from sandbox.clusters.native.sweep import holders
 from sandbox.doctor.finding import Finding
-from sandbox.home import Home
+from sandbox.home import BoxHome
 
 
-def needs(home: Path) -> list[Finding]:
+def check_needs(home: Path) -> list[Finding]:
     """One finding per need of the driver."""
     return [
         Finding(
@@ -25,7 +25,7 @@ def needs(home: Path) -> list[Finding]:
     ]
 
 
-def home_path(home: Path) -> Finding:
+def check_home_path(home: Path) -> Finding:
     """Sockets below the home must fit into the kernel's limit."""
     length = path_bytes(home)
     if length <= LONGEST_HOME:
@@ -34,16 +34,16 @@ def home_path(home: Path) -> Finding:
     return Finding("C2D-DOC-HOME", "problem", "home", f"{home} has {length} bytes", fix)
 
 
-def leftovers(home: Path, name: str) -> Finding:
+def check_leftovers(home: Path, name: str) -> Finding:
     """Traces of a box that ended without cleaning up; the next ``up`` or ``down`` removes them."""
-    layout = Layout(Home(home), name)
+    layout = ClusterLayout(BoxHome(home), name)
     if holders(layout):
         return Finding("C2D-DOC-LEFTOVERS", "ok", "leftovers", "the box runs")
     traces = [f"loop device {device}" for device in _loops_of(home)]
     if Path("/sys/class/net", layout.host_link).exists():
         traces.append(f"network link {layout.host_link}")
-    if layout.state.exists():
-        traces.append(f"record {layout.state}")
+    if layout.state_file.exists():
+        traces.append(f"record {layout.state_file}")
     if not traces:
         return Finding("C2D-DOC-LEFTOVERS", "ok", "leftovers", "none")
     return Finding(

@@ -13,7 +13,7 @@ LISTEN = "0A"
 
 
 @dataclass(frozen=True, slots=True)
-class Holder:
+class PortHolder:
     """A process that listens; without the right to look, only that somebody does."""
 
     port: int
@@ -35,20 +35,20 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
     return True
 
 
-def holder(port: int) -> Holder | None:
+def port_holder(port: int) -> PortHolder | None:
     """The process listening on ``port``, or None if there is none."""
     sockets = _listening_sockets(port)
     if not sockets:
         return None
     for process in Path("/proc").glob("[0-9]*"):
-        if _holds(process, sockets):
-            return Holder(port, int(process.name), _command(process))
-    return Holder(port, None, "a process of another user")
+        if _holds_socket(process, sockets):
+            return PortHolder(port, int(process.name), _command_line(process))
+    return PortHolder(port, None, "a process of another user")
 
 
-def free_ports(ports: Iterable[tuple[str, int]]) -> list[Finding]:
+def check_ports(ports: Iterable[tuple[str, int]]) -> list[Finding]:
     """One finding per port that is taken; one that all is well otherwise."""
-    taken = [(name, port, holder(port)) for name, port in ports if not is_free(port)]
+    taken = [(name, port, port_holder(port)) for name, port in ports if not is_free(port)]
     if not taken:
         return [Finding("C2D-DOC-PORT", "ok", "ports", "all free")]
     return [
@@ -77,14 +77,14 @@ def _listening_sockets(port: int) -> set[str]:
     return found
 
 
-def _holds(process: Path, sockets: set[str]) -> bool:
+def _holds_socket(process: Path, sockets: set[str]) -> bool:
     try:
         return any(str(entry.readlink()) in sockets for entry in (process / "fd").iterdir())
     except OSError:
         return False
 
 
-def _command(process: Path) -> str:
+def _command_line(process: Path) -> str:
     try:
         words = (process / "cmdline").read_bytes().split(b"\0")
         return b" ".join(words[:3]).decode(errors="replace").strip() or process.name

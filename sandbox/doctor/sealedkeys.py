@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from c2d_box.assets.ddo import DDO
-from c2d_box.assets.files import FileObjectError, S3File, unseal
+from c2d_box.assets.files import FileObjectError, S3File, unseal_files
 from sandbox.doctor.finding import Finding
 
 _NAMED = 3
@@ -18,7 +18,9 @@ _NAMED = 3
 
 def examine_assets(documents: Iterable[Mapping[str, Any]], provider_key: str, root_key: str) -> Finding:
     """``documents``: DDOs; ``root_key``: the access key that no asset should hold."""
-    found = [str(document.get("id")) for document in documents if _holds(document, provider_key, root_key)]
+    found = [
+        str(document.get("id")) for document in documents if _holds_root_key(document, provider_key, root_key)
+    ]
     if not found:
         return Finding("C2D-DOC-SEALED-KEY", "ok", "no asset holds the store's root key", "all were opened")
     named = ", ".join(found[:_NAMED]) + (f" and {len(found) - _NAMED} more" if len(found) > _NAMED else "")
@@ -31,14 +33,14 @@ def examine_assets(documents: Iterable[Mapping[str, Any]], provider_key: str, ro
     )
 
 
-def _holds(document: Mapping[str, Any], provider_key: str, root_key: str) -> bool:
+def _holds_root_key(document: Mapping[str, Any], provider_key: str, root_key: str) -> bool:
     try:
         ddo = DDO.parse(dict(document))
     except ValueError:
         return False
     for service in ddo.services:
         try:
-            files = unseal(
+            files = unseal_files(
                 provider_key,
                 service.files,
                 nft=ddo.nft_address,

@@ -21,13 +21,13 @@ from c2d_box.kubernetes.sync_client import KubeApi
 from c2d_box.proxies import environment_without_proxy
 from c2d_box.workflow import names
 from sandbox.box import Box
-from sandbox.box_lock import changing
+from sandbox.box_lock import hold_box_lock
 from sandbox.install.chart_values import JOBS, NAMESPACE
 from sandbox.install.kubectl import program
 from sandbox.keys import open_keys
 from sandbox.objectstore import ObjectStore
-from sandbox.parallel import together
-from sandbox.progress import Event, Progress, step
+from sandbox.parallel import run_together
+from sandbox.progress import Progress, ProgressEvent, run_step
 from sandbox.run_memory import loop_memory
 
 WORKFLOWS = names.workflows_path(JOBS)
@@ -47,7 +47,9 @@ def take_baseline(box: Box) -> Progress[None]:
     """Record the state of the box as it is now."""
     if box.settings.chain.rpc_url is not None:
         return  # a chain outside the box takes nothing back
-    yield from step("baseline", "remembering this state", lambda: _save(box, _now(box)))
+    yield from run_step(
+        "baseline", "remembering this state", lambda: _save_baseline(box, _current_baseline(box))
+    )
 
 
 def has_baseline(box: Box) -> bool:
@@ -62,35 +64,37 @@ def return_to_baseline(box: Box) -> Progress[None]:
             "a chain outside the box takes nothing back",
             "end the assets one by one",
         )
-    before = _load(box)
-    with changing(box.home, "reset"), box.kube() as kube:
-        yield from step("reset.jobs", "ending and forgetting jobs", lambda: _forget_jobs(box, kube))
+    before = _load_baseline(box)
+    with hold_box_lock(box.home, "reset"), box.kube_api() as kube:
+        yield from run_step("reset.jobs", "ending and forgetting jobs", lambda: _forget_jobs(box, kube))
         # Jobs are over, so nothing comes in any more; the rest has nothing to do with one another.
         pins, objects = set(before.pins), set(before.objects)
-        yield from together(
+        yield from run_together(
             [
                 _take_back(box, before.snapshot),
-                step(
-                    "reset.table", "emptying the job table", lambda: _psql(box, kube.server, "TRUNCATE jobs")
+                run_step(
+                    "reset.table",
+                    "emptying the job table",
+                    lambda: _run_psql(box, kube.server, "TRUNCATE jobs"),
                 ),
-                step("reset.ipfs", "forgetting results in IPFS", lambda: _unpin(box, pins)),
-                step("reset.s3", "forgetting objects in S3", lambda: _drop(box, objects)),
+                run_step("reset.ipfs", "forgetting results in IPFS", lambda: _remove_pins(box, pins)),
+                run_step("reset.s3", "forgetting objects in S3", lambda: _delete_object(box, objects)),
             ]
         )
-        loop_memory(box.home).forget()  # DIDs come again, for other assets
-        _save(box, Baseline(_rpc(box, "evm_snapshot"), before.pins, before.objects))
-    yield Event("reset", "done", "the box is as it was")
+        loop_memory(box.home).forget_all()  # DIDs come again, for other assets
+        _save_baseline(box, Baseline(_call_rpc(box, "evm_snapshot"), before.pins, before.objects))
+    yield ProgressEvent("reset", "done", "the box is as it was")
 
 
-def _now(box: Box) -> Baseline:
-    return Baseline(_rpc(box, "evm_snapshot"), tuple(_pins(box)), tuple(_objects(box)))
+def _current_baseline(box: Box) -> Baseline:
+    return Baseline(_call_rpc(box, "evm_snapshot"), tuple(_list_pins(box)), tuple(_list_objects(box)))
 
 
-def _save(box: Box, baseline: Baseline) -> None:
+def _save_baseline(box: Box, baseline: Baseline) -> None:
     replace_file(box.home.baseline_file, json.dumps(asdict(baseline), indent=2) + "\n")
 
 
-def _load(box: Box) -> Baseline:
+def _load_baseline(box: Box) -> Baseline:
     try:
         document = json.loads(box.home.baseline_file.read_text())
         return Baseline(document["snapshot"], tuple(document["pins"]), tuple(document["objects"]))
@@ -98,7 +102,7 @@ def _load(box: Box) -> Baseline:
         raise StateProblem(
             "C2D-RESET-NO-BASELINE",
             "this box does not know a state to return to",
-            f"{box.command('up')} or {box.command('seed FILE')} remembers one",
+            f"{box.command_line('up')} or {box.command_line('seed FILE')} remembers one",
         ) from cause
 
 
@@ -109,18 +113,20 @@ def _forget_jobs(box: Box, kube: KubeApi) -> None:
     while kube.items(WORKFLOWS):
         if time.monotonic() > deadline:
             raise Failed(
-                "C2D-RESET-JOBS-STAY", "jobs do not end", f"{box.command('logs operator-engine')} may say why"
+                "C2D-RESET-JOBS-STAY",
+                "jobs do not end",
+                f"{box.command_line('logs operator-engine')} may say why",
             )
         time.sleep(0.1)
 
 
 def _take_back(box: Box, snapshot: str) -> Progress[None]:
     """Restore the chain, and wait for the metadata cache, which follows it."""
-    yield from step("reset.chain", "taking the chain back", lambda: _revert(box, snapshot))
-    yield from step("reset.cache", "waiting for the metadata cache", lambda: _await_cache(box))
+    yield from run_step("reset.chain", "taking the chain back", lambda: _revert_chain(box, snapshot))
+    yield from run_step("reset.cache", "waiting for the metadata cache", lambda: _await_cache(box))
 
 
-def _psql(box: Box, server: str, statement: str) -> None:
+def _run_psql(box: Box, server: str, statement: str) -> None:
     psql = ["psql", "-h", "/var/lib/c2d/postgres", "-U", "c2d", "-d", "c2d", "-c", statement]
     command = ["kubectl", "--kubeconfig", str(box.home.kubeconfig), "-n", NAMESPACE]
     done = subprocess.run(
@@ -135,75 +141,81 @@ def _psql(box: Box, server: str, statement: str) -> None:
         raise Failed("C2D-RESET-TABLE", f"PostgreSQL refused: {done.stderr.strip()}", "c2d-box logs postgres")
 
 
-def _rpc(box: Box, method: str, *params: Any) -> Any:
+def _call_rpc(box: Box, method: str, *params: Any) -> Any:
     body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
     try:
-        answer = httpx.post(box.urls["chain"], json=body, timeout=30.0, trust_env=False).json()
+        answer = httpx.post(box.service_urls["chain"], json=body, timeout=30.0, trust_env=False).json()
     except (httpx.TransportError, ValueError) as cause:
-        raise StateProblem("C2D-BOX-DOWN", "the chain does not answer", box.command("up")) from cause
+        raise StateProblem("C2D-BOX-DOWN", "the chain does not answer", box.command_line("up")) from cause
     if "error" in answer:
-        raise Failed("C2D-RESET-CHAIN", f"the chain refused: {answer['error']}", box.command("logs chain"))
+        raise Failed(
+            "C2D-RESET-CHAIN", f"the chain refused: {answer['error']}", box.command_line("logs chain")
+        )
     return answer["result"]
 
 
-def _revert(box: Box, snapshot: str) -> None:
-    if _rpc(box, "evm_revert", snapshot) is not True:
+def _revert_chain(box: Box, snapshot: str) -> None:
+    if _call_rpc(box, "evm_revert", snapshot) is not True:
         raise StateProblem(
             "C2D-RESET-NO-SNAPSHOT",
             "the chain has forgotten that state: somebody went back behind it",
-            f"start over: {box.command('reset')}",
+            f"start over: {box.command_line('reset')}",
         )
 
 
 def _await_cache(box: Box) -> None:
     """Wait until the cache has read exactly as far as the chain now goes."""
-    url = f"{box.urls['cache']}/api/aquarius/chains/status/{box.settings.chain.chain_id}"
+    url = f"{box.service_urls['cache']}/api/aquarius/chains/status/{box.settings.chain.chain_id}"
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
-        head = int(_rpc(box, "eth_blockNumber"), 16)
+        head = int(_call_rpc(box, "eth_blockNumber"), 16)
         if httpx.get(url, timeout=5.0, trust_env=False).json().get("last_block") == head:
             return
         time.sleep(0.05)
-    raise Failed("C2D-RESET-CACHE", "the metadata cache does not follow the chain", box.command("logs cache"))
+    raise Failed(
+        "C2D-RESET-CACHE", "the metadata cache does not follow the chain", box.command_line("logs cache")
+    )
 
 
-def _ipfs(box: Box, call: str, **query: str) -> Any:
-    token = open_keys(box.home.keys)["ipfs-admin-token"]
+def _call_ipfs(box: Box, call: str, **query: str) -> Any:
+    token = open_keys(box.home.keys_folder)["ipfs-admin-token"]
     answer = httpx.post(
-        f"{box.urls['ipfs-api']}/api/v0/{call}",
+        f"{box.service_urls['ipfs-api']}/api/v0/{call}",
         params=query,
         headers={"Authorization": f"Bearer {token}"},
         timeout=30.0,
         trust_env=False,
     )
     if not answer.is_success:
-        raise Failed("C2D-RESET-IPFS", f"IPFS refused {call}: {answer.text[:200]}", box.command("logs ipfs"))
+        raise Failed(
+            "C2D-RESET-IPFS", f"IPFS refused {call}: {answer.text[:200]}", box.command_line("logs ipfs")
+        )
     return answer
 
 
-def _pins(box: Box) -> list[str]:
-    return sorted(_ipfs(box, "pin/ls", type="recursive").json().get("Keys") or {})
+def _list_pins(box: Box) -> list[str]:
+    return sorted(_call_ipfs(box, "pin/ls", type="recursive").json().get("Keys") or {})
 
 
-def _unpin(box: Box, kept: set[str]) -> None:
-    for cid in _pins(box):
+def _remove_pins(box: Box, kept: set[str]) -> None:
+    for cid in _list_pins(box):
         if cid not in kept:
-            _ipfs(box, "pin/rm", arg=cid)
-    _ipfs(box, "repo/gc", quiet="true")
+            _call_ipfs(box, "pin/rm", arg=cid)
+    _call_ipfs(box, "repo/gc", quiet="true")
 
 
-def _store(box: Box) -> ObjectStore:
-    keys = open_keys(box.home.keys)
-    return ObjectStore(box.urls["s3"], keys["s3-access-key"], keys["s3-secret-key"])
+def _object_store(box: Box) -> ObjectStore:
+    keys = open_keys(box.home.keys_folder)
+    return ObjectStore(box.service_urls["s3"], keys["s3-access-key"], keys["s3-secret-key"])
 
 
-def _objects(box: Box) -> list[str]:
-    store = _store(box)
-    return sorted(f"{bucket}/{key}" for bucket in store.buckets() for key in store.keys(bucket))
+def _list_objects(box: Box) -> list[str]:
+    store = _object_store(box)
+    return sorted(f"{bucket}/{key}" for bucket in store.list_buckets() for key in store.list_keys(bucket))
 
 
-def _drop(box: Box, kept: set[str]) -> None:
-    store = _store(box)
-    for place in _objects(box):
+def _delete_object(box: Box, kept: set[str]) -> None:
+    store = _object_store(box)
+    for place in _list_objects(box):
         if place not in kept:
-            store.delete(*place.split("/", 1))
+            store.delete_object(*place.split("/", 1))

@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Image:
+class CanaryImage:
     """The runtime image as the nodes know it."""
 
     reference: str
@@ -39,7 +39,7 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class DialPlace:
     """A kind of pod from which to dial: namespace, labels (policies select by them) and RuntimeClass ("": the
     ordinary one).
     """
@@ -51,7 +51,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Dialled:
+class DialReport:
     """The report of one pod that dialled."""
 
     reached: tuple[str, ...]
@@ -63,33 +63,35 @@ class Dialled:
 class Canary:
     """A listener that runs. ``addresses``: its ``ip:port``s."""
 
-    def __init__(self, kube: KubeApi, image: Image, namespace: str) -> None:
+    def __init__(self, kube: KubeApi, image: CanaryImage, namespace: str) -> None:
         self._kube = kube
         self._image = image
         self.namespace = namespace
         self.addresses: tuple[str, ...] = ()
 
-    def heard(self) -> list[str]:
+    def heard_contacts(self) -> list[str]:
         """Return every contact so far, as the listener recorded it."""
-        return [line for line in self._log(self.namespace, "listener").splitlines() if "heard" in line]
+        return [line for line in self._pod_log(self.namespace, "listener").splitlines() if "heard" in line]
 
-    def dial(
-        self, places: Sequence[Place], targets: Sequence[str], control: str = "routed"
-    ) -> dict[str, Dialled]:
+    def dial_targets(
+        self, places: Sequence[DialPlace], targets: Sequence[str], control: str = "routed"
+    ) -> dict[str, DialReport]:
         """Try the canary and ``targets`` from every place at once, and from a routed pod (``control``)."""
-        routed = Place(control, self.namespace, {})
+        routed = DialPlace(control, self.namespace, {})
         made = [routed, *places]
         words = ["dial", str(DIAL_TIMEOUT), *dict.fromkeys([*self.addresses, *targets])]
         for place in made:
-            account(self._kube, place.namespace)
-            self._start(place, words)
-        return {place.name: self._said(place, words) for place in made}
+            create_account(self._kube, place.namespace)
+            self._start_pod(place, words)
+        return {place.name: self._await_report(place, words) for place in made}
 
-    def start(self) -> None:
-        account(self._kube, self.namespace)
-        self._start(Place("listener", self.namespace, {}), ["listen", *map(str, PORTS)])
-        self._until(lambda: "listening" in self._log(self.namespace, "listener"), self.namespace, "listener")
-        found = self._until(self._listener_ips, self.namespace, "listener")
+    def start_listener(self) -> None:
+        create_account(self._kube, self.namespace)
+        self._start_pod(DialPlace("listener", self.namespace, {}), ["listen", *map(str, PORTS)])
+        self._wait_until(
+            lambda: "listening" in self._pod_log(self.namespace, "listener"), self.namespace, "listener"
+        )
+        found = self._wait_until(self._listener_ips, self.namespace, "listener")
         self.addresses = tuple(
             f"[{ip}]:{port}" if ":" in ip else f"{ip}:{port}" for ip in found for port in PORTS
         )
@@ -98,37 +100,37 @@ class Canary:
         pod = self._kube.get(_pod_path(self.namespace, "listener")) or {}
         return [entry["ip"] for entry in pod.get("status", {}).get("podIPs", [])]
 
-    def _start(self, place: Place, words: list[str]) -> None:
-        self._kube.apply(_pod_path(place.namespace, place.name), _pod(place, self._image, words))
+    def _start_pod(self, place: DialPlace, words: list[str]) -> None:
+        self._kube.apply(_pod_path(place.namespace, place.name), _pod_manifest(place, self._image, words))
 
-    def _said(self, place: Place, words: list[str]) -> Dialled:
+    def _await_report(self, place: DialPlace, words: list[str]) -> DialReport:
         def report() -> dict[str, Any] | None:
-            for line in self._log(place.namespace, place.name).splitlines():
+            for line in self._pod_log(place.namespace, place.name).splitlines():
                 if line.startswith("{"):
                     found: dict[str, Any] = json.loads(line)
                     return found
-            self._revive(place, words)
+            self._revive_pod(place, words)
             return None
 
-        said = self._until(report, place.namespace, place.name)
+        said = self._wait_until(report, place.namespace, place.name)
         reached = [f"{probe['kind']} {probe['target']}" for probe in said["probes"] if not probe["closed"]]
-        return Dialled(tuple(reached), len(said["probes"]), said["restrictions"])
+        return DialReport(tuple(reached), len(said["probes"]), said["restrictions"])
 
-    def _revive(self, place: Place, words: list[str]) -> None:
+    def _revive_pod(self, place: DialPlace, words: list[str]) -> None:
         """Start a pod again that failed before it reported (on control groups v1 a busy node fails to start
         one now and then): that it reached nothing proves nothing.
         """
         path = _pod_path(place.namespace, place.name)
         pod = self._kube.get(path)
         if pod is None:
-            self._start(place, words)
+            self._start_pod(place, words)
         elif pod.get("status", {}).get("phase") == "Failed":
             self._kube.delete(path)
 
-    def _log(self, namespace: str, name: str) -> str:
+    def _pod_log(self, namespace: str, name: str) -> str:
         return self._kube.text(f"{_pod_path(namespace, name)}/log")
 
-    def _until(self, question: Callable[[], T | None], namespace: str, name: str) -> T:
+    def _wait_until(self, question: Callable[[], T | None], namespace: str, name: str) -> T:
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline:
             try:
@@ -147,22 +149,22 @@ class Canary:
 
 
 @contextmanager
-def canary(kube: KubeApi, image: Image) -> Iterator[Canary]:
+def open_canary(kube: KubeApi, image: CanaryImage) -> Iterator[Canary]:
     """Yield a canary that listens; it and every pod that dialled it are deleted afterwards."""
-    sweep(kube)
+    remove_canaries(kube)
     namespace = f"c2d-canary-{secrets.token_hex(3)}"
     labels = {LABEL: "yes", "pod-security.kubernetes.io/enforce": "restricted"}
     body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace, "labels": labels}}
     kube.apply(f"/api/v1/namespaces/{namespace}", body)
     try:
         made = Canary(kube, image, namespace)
-        made.start()
+        made.start_listener()
         yield made
     finally:
-        sweep(kube)
+        remove_canaries(kube)
 
 
-def sweep(kube: KubeApi) -> None:
+def remove_canaries(kube: KubeApi) -> None:
     """Delete everything that this or an earlier run made, in every namespace."""
     for kind in ("pods", "serviceaccounts"):
         for found in kube.items(f"/api/v1/{kind}", labelSelector=f"{LABEL}=yes"):
@@ -172,7 +174,7 @@ def sweep(kube: KubeApi) -> None:
         kube.delete(f"/api/v1/namespaces/{found['metadata']['name']}")
 
 
-def account(kube: KubeApi, namespace: str) -> None:
+def create_account(kube: KubeApi, namespace: str) -> None:
     """Make a ServiceAccount of our own: the default one comes seconds later than a new namespace."""
     metadata = {"name": _ACCOUNT, "labels": {LABEL: "yes"}}
     pull_secrets = [{"name": name} for name in carry_pull_secret(kube, namespace)]
@@ -194,7 +196,7 @@ def _pod_name(name: str) -> str:
     return f"canary-{name}"
 
 
-def _pod(place: Place, image: Image, words: list[str]) -> Object:
+def _pod_manifest(place: DialPlace, image: CanaryImage, words: list[str]) -> Object:
     """Return a pod with the restrictions of a job's pod, so that it may run in the same namespaces."""
     restricted = {
         "runAsUser": names.UID_ALGORITHM,

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from c2d_box.assets.endpoints import spellings
+from c2d_box.assets.endpoints import origin_spellings
 from c2d_box.workflow import names
 from sandbox.box import Box
-from sandbox.bundle import Image
+from sandbox.bundle import BundleImage
 from sandbox.clusters.existing.pull_secrets import pull_secret_names
-from sandbox.clusters.port import Isolation
+from sandbox.clusters.port import JobIsolation
 from sandbox.defaults import SERVICES_NAMESPACE, SYSTEM_NAMESPACE
 from sandbox.keys import BoxKeys
 
@@ -47,28 +47,28 @@ _FIXED = {
 
 
 @dataclass(frozen=True, slots=True)
-class Addresses:
+class ServiceAddresses:
     """Fixed addresses of services, by the chart's names."""
 
     by_name: Mapping[str, str]
 
     @classmethod
-    def within(cls, service_cidr: str) -> Addresses:
+    def within_range(cls, service_cidr: str) -> ServiceAddresses:
         base = ipaddress.ip_network(service_cidr).network_address
         return cls({name: str(base + place) for name, (place, _) in _FIXED.items()})
 
-    def endpoints(self) -> list[str]:
+    def endpoint_texts(self) -> list[str]:
         """Return ``ip:port`` of each service: those that this box runs answer, and an algorithm must reach
         none.
         """
         return ["{}:{}".format(*self._endpoint(name)) for name in self.by_name]
 
-    def isolation(self, result_store: str) -> Isolation:
+    def job_isolation(self, result_store: str) -> JobIsolation:
         """Return the endpoints that pods of the two routed job classes may reach; the algorithm's reach
         nothing.
         """
         provider, engine, store = map(self._endpoint, ("provider", "operatorEngine", result_store))
-        return Isolation.listing(staging=[provider, engine], publishing=[engine, store])
+        return JobIsolation.from_lists(staging=[provider, engine], publishing=[engine, store])
 
     def _endpoint(self, name: str) -> tuple[str, int]:
         return self.by_name[name], _FIXED[name][1]
@@ -87,9 +87,9 @@ def services_of(box: Box) -> tuple[str, ...]:
 
 def chart_values(box: Box, keys: BoxKeys, images: Mapping[str, str]) -> dict[str, Any]:
     """Return the chart's values for this box; ``images`` maps names to references by digest."""
-    addresses = Addresses.within(box.cluster.service_cidr).by_name
+    addresses = ServiceAddresses.within_range(box.cluster.service_cidr).by_name
     classes, policy = box.cluster.runtime_classes, pull_policy(box)
-    provider, s3 = box.urls["provider"], box.urls["s3"]
+    provider, s3 = box.service_urls["provider"], box.service_urls["s3"]
     secret_names = pull_secret_names(box.settings.existing) if box.settings.cluster == "existing" else []
     values: dict[str, Any] = {
         "images": {name: images[name] for name in SERVICE_IMAGES},
@@ -100,13 +100,13 @@ def chart_values(box: Box, keys: BoxKeys, images: Mapping[str, str]) -> dict[str
         "nodePorts": {"enabled": bool(classes)},
         "storage": {"className": "c2d-service"},
         "runtimeClasses": {"create": bool(classes), **classes},
-        "chain": _chain(box),
+        "chain": _chain_values(box),
         "provider": {
             "publicUrl": provider,
             "fetch": {
                 "allow": ["http://s3.c2d.svc:9000", "http://ipfs.c2d.svc:8080"],
                 "ipfsGateway": "http://ipfs.c2d.svc:8080",
-                "aliases": dict.fromkeys(spellings(s3), "http://s3.c2d.svc:9000"),
+                "aliases": dict.fromkeys(origin_spellings(s3), "http://s3.c2d.svc:9000"),
             },
             "endpointAliases": _provider_names(provider, addresses["provider"]),
             "trust": {"emptyLists": box.settings.trust_empty_lists},
@@ -114,7 +114,7 @@ def chart_values(box: Box, keys: BoxKeys, images: Mapping[str, str]) -> dict[str
             "limits": {"perMinute": 0},
         },
         "cache": {"endpointAliases": _provider_names(provider, addresses["provider"])},
-        "operatorService": {"allowedProviders": [keys.address("provider-key")]},
+        "operatorService": {"allowedProviders": [keys.key_address("provider-key")]},
         # One engine: the machine has one node, and a second one would cost the memory of the first.
         "operatorEngine": {
             "replicas": 1,
@@ -123,7 +123,7 @@ def chart_values(box: Box, keys: BoxKeys, images: Mapping[str, str]) -> dict[str
             # On a chain outside nobody funds the account that pays for the transactions.
             "registration": box.settings.chain.rpc_url is None,
         },
-        "environments": [_environment(keys)],
+        "environments": [_environment_values(keys)],
         "resultStore": {"kind": box.settings.result_store},
         "jobs": {"imagePullPolicy": policy, "imagePullSecrets": secret_names},
         "networkPolicies": {"dns": [KUBE_DNS, {"ipBlock": {"cidr": f"{box.cluster.dns_ip}/32"}}]},
@@ -144,14 +144,14 @@ def _provider_names(url: str, address: str) -> dict[str, str]:
     """
     inside = f"http://{address}:8030"
     names = (f"provider.{NAMESPACE}.svc.cluster.local", f"provider.{NAMESPACE}.svc", f"provider.{NAMESPACE}")
-    known = (*spellings(url), *(f"http://{name}:8030" for name in (*names, "provider")), inside)
+    known = (*origin_spellings(url), *(f"http://{name}:8030" for name in (*names, "provider")), inside)
     return dict.fromkeys(known, inside)
 
 
-def pinned(box: Box, image: Image) -> str:
+def pinned_image(box: Box, image: BundleImage) -> str:
     """Return the reference of exactly this image, as the cluster's nodes find it."""
     registry = box.cluster.registry
-    return f"{registry}/{image.name}@{image.digest}" if registry else image.pinned
+    return f"{registry}/{image.name}@{image.digest}" if registry else image.pinned_reference
 
 
 def pull_policy(box: Box) -> str:
@@ -164,7 +164,7 @@ def warden_targets(box: Box) -> list[str]:
     return [f"{node}:6443", f"{node}:10250", f"{box.cluster.dns_ip}:53"]
 
 
-def _chain(box: Box) -> dict[str, Any]:
+def _chain_values(box: Box) -> dict[str, Any]:
     choice = box.settings.chain
     if choice.rpc_url is not None:
         addresses = json.loads(box.home.address_file.read_text())
@@ -172,7 +172,7 @@ def _chain(box: Box) -> dict[str, Any]:
     return {"enabled": True, "id": choice.chain_id, "allowedHosts": ["127.0.0.1", "localhost"]}
 
 
-def _environment(keys: BoxKeys) -> dict[str, Any]:
+def _environment_values(keys: BoxKeys) -> dict[str, Any]:
     return {
         "id": ENVIRONMENT,
         "desc": "This computer",
@@ -186,55 +186,55 @@ def _environment(keys: BoxKeys) -> dict[str, Any]:
         "maxJobs": 10,
         "maxJobDuration": 3600,
         "storageExpiry": 0,
-        "consumerAddress": keys.address(f"environment-key-{ENVIRONMENT}"),
+        "consumerAddress": keys.key_address(f"environment-key-{ENVIRONMENT}"),
     }
 
 
-def secrets(keys: BoxKeys) -> dict[str, dict[str, str]]:
+def service_secrets(keys: BoxKeys) -> dict[str, dict[str, str]]:
     """Return the Secrets of the services' namespace: name, then key to value. Each service gets what it needs
     and no more.
     """
     environment = f"environment-key-{ENVIRONMENT}"
     swarm_key = f"/key/swarm/psk/1.0.0/\n/base16/\n{keys['swarm-key']}\n"
     return {
-        "cache-secrets": _pick(keys, "cache-key"),
+        "cache-secrets": _pick_keys(keys, "cache-key"),
         "provider-secrets": {
-            **_pick(keys, "provider-key", "token-secret", "result-secret"),
-            **_s3(keys, "provider"),
+            **_pick_keys(keys, "provider-key", "token-secret", "result-secret"),
+            **_s3_keys(keys, "provider"),
         },
         "operator-service-secrets": {
-            **_pick(keys, "admin-password"),
-            **_s3(keys, "service"),
+            **_pick_keys(keys, "admin-password"),
+            **_s3_keys(keys, "service"),
             "postgres-password": keys["postgres-service-password"],
         },
         "operator-engine-secrets": {
-            **_pick(keys, environment, "upload-token", "expiry-token", "register-key", "result-secret"),
-            **_s3(keys, "engine"),
+            **_pick_keys(keys, environment, "upload-token", "expiry-token", "register-key", "result-secret"),
+            **_s3_keys(keys, "engine"),
             "postgres-password": keys["postgres-engine-password"],
         },
         "postgres-secrets": {
-            **_pick(keys, "postgres-password"),
+            **_pick_keys(keys, "postgres-password"),
             "role-c2d_engine": keys["postgres-engine-password"],
             "role-c2d_service": keys["postgres-service-password"],
         },
         "ipfs-secrets": {
-            **_pick(keys, "upload-token", "expiry-token", "ipfs-admin-token"),
+            **_pick_keys(keys, "upload-token", "expiry-token", "ipfs-admin-token"),
             "swarm-key": swarm_key,
         },
         "s3-secrets": {name: key for name, key in keys.values.items() if name.startswith("s3-")},
     }
 
 
-def _s3(keys: BoxKeys, user: str) -> dict[str, str]:
+def _s3_keys(keys: BoxKeys, user: str) -> dict[str, str]:
     """Return a service's own key of the store, under the names by which every service reads its own."""
     return {f"s3-{part}-key": keys[f"s3-{user}-{part}-key"] for part in ("access", "secret")}
 
 
-def _pick(keys: BoxKeys, *names: str) -> dict[str, str]:
+def _pick_keys(keys: BoxKeys, *names: str) -> dict[str, str]:
     return {name: keys[name] for name in names}
 
 
-def fingerprint(values: Mapping[str, Any], chart: Path) -> str:
+def values_fingerprint(values: Mapping[str, Any], chart: Path) -> str:
     """Return a hash that changes when anything helm would install changes: values (images by digest among
     them) or chart.
     """

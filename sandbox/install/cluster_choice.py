@@ -21,7 +21,7 @@ IMAGES = ("runtime", "postgres", "kubo", "s3", "algo-python", "algo-node")
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ClusterChoice:
     """The chosen driver, and why it was chosen."""
 
     driver: str
@@ -29,26 +29,26 @@ class Choice:
     """One line for the user that says which driver and why."""
 
 
-def choose(box: Box) -> Choice:
+def choose_cluster(box: Box) -> ClusterChoice:
     """Return the driver for ``box``, whose settings hold what was asked for."""
-    asked, had = box.settings.cluster or "auto", _had(box)
+    asked, had = box.settings.cluster or "auto", _previous_driver(box)
     if had and asked not in ("auto", had):
         raise UsageError(
             "C2D-CLUSTER-OTHER",
             f"This box is on a {had} cluster; its assets and jobs are there.",
-            f"forget it first: {box.command('reset')}; or make another box: --name",
+            f"forget it first: {box.command_line('reset')}; or make another box: --name",
         )
     if had:
-        return Choice(had, f"cluster: {had}, as this box has it already")
+        return ClusterChoice(had, f"cluster: {had}, as this box has it already")
     if asked != "auto":
-        return Choice(asked, f"cluster: {asked}, as asked for")
+        return ClusterChoice(asked, f"cluster: {asked}, as asked for")
     why_not = _no_docker()
     if not why_not and _prefers_k3d():
-        return Choice("k3d", "cluster: k3d, because its command is here and it has passed a selftest")
+        return ClusterChoice("k3d", "cluster: k3d, because its command is here and it has passed a selftest")
     if not why_not:
-        return Choice("kind", "cluster: kind, because a Docker engine answers")
+        return ClusterChoice("kind", "cluster: kind, because a Docker engine answers")
     if sys.platform == "linux":
-        return Choice("native", f"cluster: native, because {why_not}")
+        return ClusterChoice("native", f"cluster: native, because {why_not}")
     raise EnvironmentProblem(
         "C2D-NO-CLUSTER-POSSIBLE",
         f"This machine can carry no cluster: {why_not}, and the native one needs Linux.",
@@ -56,11 +56,11 @@ def choose(box: Box) -> Choice:
     )
 
 
-def _had(box: Box) -> str:
+def _previous_driver(box: Box) -> str:
     """Return the driver that ``box.json`` records, for a box that got as far as having a cluster."""
     from sandbox.box import open_box
 
-    if not (box.home.cluster / "cluster.json").exists():
+    if not (box.home.cluster_folder / "cluster.json").exists():
         return ""
     return open_box(box.home.path).settings.cluster or "native"
 
@@ -70,7 +70,7 @@ def _no_docker() -> str:
     from sandbox import docker_engine
 
     try:
-        docker_engine.require_new_enough(docker_engine.connect(timeout=5))
+        docker_engine.require_new_enough(docker_engine.connect_engine(timeout=5))
     except C2DError as problem:
         return problem.message[0].lower() + problem.message[1:].rstrip(".")
     return ""
@@ -81,7 +81,7 @@ def _prefers_k3d() -> bool:
     from sandbox.clusters.k3d import trust
     from sandbox.clusters.kind import tool as kind
 
-    return trust.is_verified() and k3d.installed() is not None and kind.installed() is None
+    return trust.is_verified() and k3d.installed() is not None and kind.installed_kind() is None
 
 
 def parts_for(driver: str) -> tuple[str, ...] | None:

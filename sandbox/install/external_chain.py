@@ -19,7 +19,7 @@ from c2d_box.strict_json import parse_json
 from sandbox.settings import ChainChoice
 
 
-def choose(rpc_url: str, address_file: Path | None) -> ChainChoice:
+def choose_chain(rpc_url: str, address_file: Path | None) -> ChainChoice:
     """Return the choice that ``--chain-rpc`` and ``--address-file`` ask for; contacts nothing."""
     host = urlsplit(rpc_url).hostname
     if not host or not rpc_url.startswith(("http://", "https://")):
@@ -37,13 +37,13 @@ def choose(rpc_url: str, address_file: Path | None) -> ChainChoice:
     return ChainChoice("rpc", rpc_url, address_file=str(address_file.absolute()) if address_file else None)
 
 
-def examined(choice: ChainChoice) -> tuple[ChainChoice, dict[str, Any]]:
+def examine_chain(choice: ChainChoice) -> tuple[ChainChoice, dict[str, Any]]:
     """Return the choice with the chain's own id, and the address file's text; raise coded errors for what is
     missing.
     """
     assert choice.rpc_url is not None
     chain_id = _chain_id(choice.rpc_url)
-    document = _addresses(choice)
+    document = _contract_addresses(choice)
     if not any(isinstance(e, dict) and e.get("chainId") == chain_id for e in document.values()):
         raise EnvironmentProblem(
             "C2D-ADDRESSES-CHAIN",
@@ -66,7 +66,7 @@ def _chain_id(url: str) -> int:
         ) from cause
 
 
-def _addresses(choice: ChainChoice) -> dict[str, Any]:
+def _contract_addresses(choice: ChainChoice) -> dict[str, Any]:
     source = choice.address_file or f"{str(choice.rpc_url).rstrip('/')}/address.json"
     try:
         if choice.address_file:

@@ -19,15 +19,15 @@ ENOUGH, GIFT = ETHER, 100 * ETHER
 
 def fund_register(box: Box) -> None:
     """Top up the register's account where it is low; the test chain signs for the mnemonic's accounts."""
-    address = open_keys(box.home.keys, barge=box.settings.barge_keys).address("register-key")
-    url = box.urls["chain"]
-    if int(_ask(url, "eth_getBalance", [address, "latest"]), 16) >= ENOUGH:
+    address = open_keys(box.home.keys_folder, barge=box.settings.barge_keys).key_address("register-key")
+    url = box.service_urls["chain"]
+    if int(_call_rpc(url, "eth_getBalance", [address, "latest"]), 16) >= ENOUGH:
         return
-    giver = _ask(url, "eth_accounts", [])[0]
-    _ask(url, "eth_sendTransaction", [{"from": giver, "to": address, "value": hex(GIFT)}])
+    giver = _call_rpc(url, "eth_accounts", [])[0]
+    _call_rpc(url, "eth_sendTransaction", [{"from": giver, "to": address, "value": hex(GIFT)}])
 
 
-def _ask(url: str, method: str, parameters: list[Any]) -> Any:
+def _call_rpc(url: str, method: str, parameters: list[Any]) -> Any:
     body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters}
     answer = parse_json(httpx.post(url, json=body, timeout=10.0, trust_env=False).content)
     if "error" in answer:

@@ -19,7 +19,7 @@ RELEASE = "c2d"
 UNFINISHED = ("pending-install", "pending-upgrade", "pending-rollback", "failed", "uninstalling")
 
 
-def install(box: Box, kube: KubeApi, helm: Path, values: Mapping[str, Any]) -> None:
+def install_chart(box: Box, kube: KubeApi, helm: Path, values: Mapping[str, Any]) -> None:
     """Run ``helm upgrade --install``; do not wait for the services."""
     forget_unfinished(kube)
     with tempfile.TemporaryDirectory(prefix="c2d-helm-") as scratch:
@@ -28,13 +28,13 @@ def install(box: Box, kube: KubeApi, helm: Path, values: Mapping[str, Any]) -> N
         command = [str(helm), "upgrade", "--install", RELEASE, str(chart_folder())]
         command += ["--namespace", NAMESPACE, "--values", str(file), "--kubeconfig", str(box.home.kubeconfig)]
         done = subprocess.run(
-            command, capture_output=True, text=True, check=False, env=_environment(scratch, kube)
+            command, capture_output=True, text=True, check=False, env=_helm_environment(scratch, kube)
         )
     if done.returncode != 0:
         raise Failed(
             "C2D-CHART-REFUSED",
             "the chart could not be installed",
-            f"{box.command('status')}; then {box.command('up')}",
+            f"{box.command_line('status')}; then {box.command_line('up')}",
             helm=done.stderr.strip().splitlines()[-12:],
         )
 
@@ -50,6 +50,6 @@ def forget_unfinished(kube: KubeApi) -> None:
             kube.delete(f"{path}/{record['metadata']['name']}")
 
 
-def _environment(scratch: str, kube: KubeApi) -> dict[str, str]:
+def _helm_environment(scratch: str, kube: KubeApi) -> dict[str, str]:
     folders = {f"HELM_{kind}_HOME": scratch for kind in ("CACHE", "CONFIG", "DATA")}
     return {**environment_without_proxy(kube.server), **folders}

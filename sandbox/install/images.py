@@ -13,7 +13,7 @@ from c2d_box.files import replace_file
 from c2d_box.workflow import names
 from sandbox.box import Box
 from sandbox.bundle.parts.image_recipes import REGISTRY
-from sandbox.progress import Progress, step
+from sandbox.progress import Progress, run_step
 
 _SHELLS = "shells.json"
 INFRASTRUCTURE = {"runtime", "postgres", "kubo", "s3", "pause", "node-image"}
@@ -31,11 +31,11 @@ class ContainerImage:
     """True where the image has ``/bin/sh``; None where that is not known."""
 
 
-def images(box: Box) -> list[ContainerImage]:
+def node_images(box: Box) -> list[ContainerImage]:
     """Return the images an algorithm may name: all on the node but the box's own parts."""
     found = {}
-    shells = _shells(box)
-    for image in box.cluster.images():
+    shells = _known_shells(box)
+    for image in box.cluster.list_images():
         name, tag = split_reference(image.reference)
         if tag and name.rpartition("/")[2] not in INFRASTRUCTURE and not name.startswith("sha256"):
             shell = shells.get(image.digest)
@@ -50,16 +50,16 @@ def import_image(box: Box, archive: Path) -> Progress[list[ContainerImage]]:
     """
     from sandbox.bundle.oci import archive_inspection, docker_save
     from sandbox.bundle.oci.shell_probe import has_shell
-    from sandbox.bundle.parts.recipe import architecture
+    from sandbox.bundle.parts.recipe import machine_architecture
 
     if not archive.is_file():
         raise UsageError(
             "C2D-IMAGE-NO-FILE", f"{archive} is not a file", "docker save IMAGE -o FILE makes one"
         )
-    inspected = yield from step(
+    inspected = yield from run_step(
         "image.inspect",
         f"reading {archive.name}",
-        lambda: archive_inspection.inspect(archive, architecture()),
+        lambda: archive_inspection.inspect_archive(archive, machine_architecture()),
     )
     with tempfile.TemporaryDirectory(prefix="c2d-image-") as scratch:
         source = archive
@@ -67,12 +67,12 @@ def import_image(box: Box, archive: Path) -> Progress[list[ContainerImage]]:
             source = Path(scratch, "image.tar")
             work = Path(scratch, "layers")
             work.mkdir()
-            yield from step(
+            yield from run_step(
                 "image.convert",
                 "writing it as an OCI archive",
-                lambda: docker_save.convert(archive, source, work, architecture()),
+                lambda: docker_save.convert_to_oci(archive, source, work, machine_architecture()),
             )
-        shell = has_shell(archive_inspection.inspect(source, architecture()))
+        shell = has_shell(archive_inspection.inspect_archive(source, machine_architecture()))
         digest = yield from box.cluster.load_image(source)
     _note_shell(box, digest, shell)
     name, tag = split_reference(inspected.name)
@@ -85,7 +85,7 @@ def find_image(box: Box, reference: str) -> ContainerImage:
 
     The bundle's own name of an image means that image in the registry too, where nodes take it from there.
     """
-    available = images(box)
+    available = node_images(box)
     if (registry := box.cluster.registry) and reference.startswith(f"{REGISTRY}/"):
         reference = registry + reference.removeprefix(REGISTRY)
     for image in available:
@@ -97,7 +97,7 @@ def find_image(box: Box, reference: str) -> ContainerImage:
 
 def demand_image(box: Box, image: str, checksum: str, entrypoint: str) -> None:
     """Refuse a job whose image is not on the node or cannot run its entrypoint, before anything is paid."""
-    available = images(box)
+    available = node_images(box)
     known = [entry for entry in available if entry.checksum == checksum]
     if not known:
         raise unknown_image(f"{image}@{checksum}", available)
@@ -107,10 +107,10 @@ def demand_image(box: Box, image: str, checksum: str, entrypoint: str) -> None:
 def demand_entrypoint(image: ContainerImage, entrypoint: str) -> None:
     """Refuse an entrypoint that only a shell can run, for an image that is known to have none."""
     if image.shell is False:
-        commandline.words(entrypoint.replace("$ALGO", names.ALGORITHM_FILE))
+        commandline.split_words(entrypoint.replace("$ALGO", names.ALGORITHM_FILE))
 
 
-def _shells(box: Box) -> dict[str, bool]:
+def _known_shells(box: Box) -> dict[str, bool]:
     """Return by digest whether an image has a shell, as seen when it was imported."""
     try:
         found = json.loads((box.home.path / _SHELLS).read_text())
@@ -122,7 +122,7 @@ def _shells(box: Box) -> dict[str, bool]:
 def _note_shell(box: Box, digest: str, shell: bool | None) -> None:
     if shell is None:
         return
-    replace_file(box.home.path / _SHELLS, json.dumps({**_shells(box), digest: shell}, indent=1))
+    replace_file(box.home.path / _SHELLS, json.dumps({**_known_shells(box), digest: shell}, indent=1))
 
 
 def unknown_image(reference: str, available: list[ContainerImage]) -> Refused:

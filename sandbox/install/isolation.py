@@ -17,8 +17,8 @@ from pathlib import Path
 from c2d_box.files import replace_file
 from c2d_box.kubernetes.sync_client import KubeApi
 from c2d_box.workflow import names
-from sandbox.install.canary import Canary, Dialled, Image, Place, canary
-from sandbox.progress import Event, Progress
+from sandbox.install.canary import Canary, CanaryImage, DialPlace, DialReport, open_canary
+from sandbox.progress import Progress, ProgressEvent
 
 RECORD = "isolation.json"
 _ALGORITHM = {names.LABEL_COMPONENT: "algorithm"}
@@ -26,7 +26,7 @@ _LISTED = 6
 
 
 @dataclass(frozen=True, slots=True)
-class Holding:
+class IsolationFinding:
     """The result of a probe. ``job`` is what counts; the other two say why."""
 
     job: bool
@@ -46,11 +46,11 @@ class Holding:
     """Unix seconds (UTC)."""
 
     @property
-    def proven(self) -> bool:
+    def is_proven(self) -> bool:
         return self.alive and self.job
 
     @property
-    def text(self) -> str:
+    def summary_text(self) -> str:
         """Return one line that says the result to a person."""
         if not self.alive:
             return "not proven: the canary could not be reached from a routed pod either"
@@ -70,40 +70,45 @@ class Holding:
         )
 
 
-def probe(
-    kube: KubeApi, image: Image, runtime_class: str, jobs_namespace: str, targets: Sequence[str]
-) -> Progress[Holding]:
+def probe_isolation(
+    kube: KubeApi, image: CanaryImage, runtime_class: str, jobs_namespace: str, targets: Sequence[str]
+) -> Progress[IsolationFinding]:
     """Test the cluster's isolation. ``runtime_class``: the algorithm's, "" where there is none; ``targets``:
     ``ip:port`` of what answers (API server, kubelet, DNS, services).
     """
     began = time.monotonic()
-    yield Event("isolation", "started", "looking for ways out of an algorithm's pod")
-    with canary(kube, image) as listener:
-        found = look(listener, runtime_class, jobs_namespace, targets)
-    yield Event(
-        "isolation", "done" if found.proven else "failed", found.text, seconds=time.monotonic() - began
+    yield ProgressEvent("isolation", "started", "looking for ways out of an algorithm's pod")
+    with open_canary(kube, image) as listener:
+        found = probe_with_canary(listener, runtime_class, jobs_namespace, targets)
+    yield ProgressEvent(
+        "isolation",
+        "done" if found.is_proven else "failed",
+        found.summary_text,
+        seconds=time.monotonic() - began,
     )
     return found
 
 
-def look(listener: Canary, runtime_class: str, jobs_namespace: str, targets: Sequence[str]) -> Holding:
+def probe_with_canary(
+    listener: Canary, runtime_class: str, jobs_namespace: str, targets: Sequence[str]
+) -> IsolationFinding:
     """Run the same test with a canary that runs already."""
     places = [
-        Place("policy", jobs_namespace, _ALGORITHM),
-        Place("job", jobs_namespace, _ALGORITHM, runtime_class),
+        DialPlace("policy", jobs_namespace, _ALGORITHM),
+        DialPlace("job", jobs_namespace, _ALGORITHM, runtime_class),
     ]
     if runtime_class:
-        places.append(Place("construction", listener.namespace, {}, runtime_class))
-    said = listener.dial(places, targets)
+        places.append(DialPlace("construction", listener.namespace, {}, runtime_class))
+    said = listener.dial_targets(places, targets)
     own = {f"{kind} {address}" for kind in ("tcp", "udp") for address in listener.addresses}
-    return judged(said, own)
+    return judge_reports(said, own)
 
 
-def judged(said: Mapping[str, Dialled], canary_answers: set[str]) -> Holding:
+def judge_reports(said: Mapping[str, DialReport], canary_answers: set[str]) -> IsolationFinding:
     """Derive the result from what the dialling pods reported."""
     construction = said.get("construction")
     job = said["job"]
-    return Holding(
+    return IsolationFinding(
         job=not job.reached,
         construction=construction is not None and not construction.reached,
         policy=not said["policy"].reached,
@@ -115,19 +120,19 @@ def judged(said: Mapping[str, Dialled], canary_answers: set[str]) -> Holding:
     )
 
 
-def remember(folder: Path, found: Holding) -> None:
+def save_finding(folder: Path, found: IsolationFinding) -> None:
     replace_file(folder / RECORD, json.dumps(asdict(found), indent=1))
 
 
-def remembered(folder: Path) -> Holding | None:
+def load_finding(folder: Path) -> IsolationFinding | None:
     """Return what the last probe found; None where there was none."""
     try:
         value = json.loads((folder / RECORD).read_text())
-        return Holding(**{**value, "reached": tuple(value["reached"])})
+        return IsolationFinding(**{**value, "reached": tuple(value["reached"])})
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
-def forget(folder: Path) -> None:
+def forget_finding(folder: Path) -> None:
     """Forget the last result: it came from another cluster than the one that is there now."""
     (folder / RECORD).unlink(missing_ok=True)

@@ -16,7 +16,7 @@ def program() -> Path:
     It is called as ``kubectl``, whatever the file is named.
     """
     try:
-        return Bundle.open(["kube"]).binary("kube")
+        return Bundle.open_cached(["kube"]).binary("kube")
     except StateProblem as missing:
         if found := shutil.which("kubectl"):
             return Path(found)

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from c2d_box.errors import Failed
 from c2d_box.kubernetes.sync_client import KubeApi, Object
 from sandbox.pod_states import why_not_ready
-from sandbox.progress import Event, Progress
+from sandbox.progress import Progress, ProgressEvent
 
 POLL_SECONDS = 0.25
 PROBE_SECONDS = 1.0
@@ -47,28 +47,28 @@ def await_services(
     began = time.monotonic()
     waiting, took = list(services), {}
     for name in waiting:
-        yield Event(f"service.{name}", "started", name)
-    with _Asking(probes) as asking:
+        yield ProgressEvent(f"service.{name}", "started", name)
+    with _ServiceProbes(probes) as asking:
         while waiting:
             elapsed = time.monotonic() - began
-            listed = ready_endpoints(kube, namespace) - rolling(kube, namespace)
-            for name in [name for name in waiting if name in listed and asking.answered(name)]:
+            listed = ready_endpoints(kube, namespace) - rolling_deployments(kube, namespace)
+            for name in [name for name in waiting if name in listed and asking.has_answered(name)]:
                 waiting.remove(name)
                 took[name] = elapsed
-                yield Event(f"service.{name}", "done", name, seconds=elapsed)
+                yield ProgressEvent(f"service.{name}", "done", name, seconds=elapsed)
             if not waiting:
                 break
-            failure = _hopeless(kube, namespace, waiting, elapsed) if elapsed > 3 else None
+            failure = _find_hopeless(kube, namespace, waiting, elapsed) if elapsed > 3 else None
             if failure is None and elapsed > deadline:
-                failure = (waiting[0], _late(kube, namespace, waiting[0], deadline))
+                failure = (waiting[0], _late_reason(kube, namespace, waiting[0], deadline))
             if failure is not None:
-                yield Event(f"service.{failure[0]}", "failed", failure[0], seconds=elapsed)
+                yield ProgressEvent(f"service.{failure[0]}", "failed", failure[0], seconds=elapsed)
                 raise _not_ready(kube, namespace, *failure)
             time.sleep(POLL_SECONDS)
     return took
 
 
-class _Asking:
+class _ServiceProbes:
     """Runs all probes in parallel: behind a port whose pod is not there yet a request hangs, and the other
     probes must not wait for it.
     """
@@ -78,13 +78,13 @@ class _Asking:
         self._pool = ThreadPoolExecutor(max(1, len(probes)))
         self._asked: dict[str, Future[bool]] = {}
 
-    def __enter__(self) -> _Asking:
+    def __enter__(self) -> _ServiceProbes:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def answered(self, name: str) -> bool:
+    def has_answered(self, name: str) -> bool:
         """Return whether the last probe succeeded; each read of a finished result starts the next probe."""
         if name not in self._probes:
             return True
@@ -106,7 +106,7 @@ def ready_endpoints(kube: KubeApi, namespace: str) -> set[str]:
     return ready
 
 
-def rolling(kube: KubeApi, namespace: str) -> set[str]:
+def rolling_deployments(kube: KubeApi, namespace: str) -> set[str]:
     """Return the names of deployments whose latest version does not run yet."""
     found = set()
     for deployment in kube.items(f"/apis/apps/v1/namespaces/{namespace}/deployments"):
@@ -135,22 +135,24 @@ def http_probe(url: str) -> Probe:
     return probe
 
 
-def _late(kube: KubeApi, namespace: str, service: str, deadline: float) -> str:
+def _late_reason(kube: KubeApi, namespace: str, service: str, deadline: float) -> str:
     pods = pods_behind(kube, namespace, service)
     reason = why_not_ready(pods[-1]) if pods else "no pod was created"
     return f"not ready after {deadline:.0f} s" + (f": {reason}" if reason else "")
 
 
-def _hopeless(kube: KubeApi, namespace: str, waiting: list[str], elapsed: float) -> tuple[str, str] | None:
+def _find_hopeless(
+    kube: KubeApi, namespace: str, waiting: list[str], elapsed: float
+) -> tuple[str, str] | None:
     for name in waiting:
         for pod in pods_behind(kube, namespace, name)[-1:]:
-            reason = _reason(pod, elapsed)
+            reason = _hopeless_reason(pod, elapsed)
             if reason:
                 return name, reason
     return None
 
 
-def _reason(pod: Object, elapsed: float) -> str | None:
+def _hopeless_reason(pod: Object, elapsed: float) -> str | None:
     states = pod.get("status", {})
     for container in [*states.get("initContainerStatuses", []), *states.get("containerStatuses", [])]:
         waiting = (container.get("state") or {}).get("waiting") or {}
@@ -183,12 +185,12 @@ def pods_by_service(kube: KubeApi, namespace: str) -> dict[str, list[Object]]:
     for service in kube.items(f"/api/v1/namespaces/{namespace}/services"):
         selector = service.get("spec", {}).get("selector") or {}
         found[str(service["metadata"]["name"])] = [
-            pod for pod in pods if selector and _selected(pod, selector)
+            pod for pod in pods if selector and _is_selected(pod, selector)
         ]
     return found
 
 
-def _selected(pod: Object, selector: Object) -> bool:
+def _is_selected(pod: Object, selector: Object) -> bool:
     labels: Object = pod["metadata"].get("labels", {})
     return selector.items() <= labels.items()
 
@@ -205,7 +207,7 @@ def _not_ready(kube: KubeApi, namespace: str, service: str, reason: str) -> Fail
     for pod in pods:
         name = pod["metadata"]["name"]
         details[f"pod_{name}"] = pod.get("status", {}).get("phase", "unknown")
-        details["events"] = _events(kube, namespace, name)
+        details["events"] = _event_lines(kube, namespace, name)
         details["last_log_lines"] = last_lines(kube, namespace, pod)
     return Failed(
         "C2D-SERVICE-NOT-READY",
@@ -215,7 +217,7 @@ def _not_ready(kube: KubeApi, namespace: str, service: str, reason: str) -> Fail
     )
 
 
-def _events(kube: KubeApi, namespace: str, pod: str) -> list[str]:
+def _event_lines(kube: KubeApi, namespace: str, pod: str) -> list[str]:
     events = kube.items(f"/api/v1/namespaces/{namespace}/events", fieldSelector=f"involvedObject.name={pod}")
     return [
         f"{event.get('reason')}: {event.get('message')}" for event in events if event.get("type") != "Normal"

@@ -7,31 +7,31 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from c2d_box.errors import UsageError
-from sandbox.loop.trying import Tried, dry_run
-from sandbox.progress import Progress, step
+from sandbox.loop.trying import DryRun, dry_run
+from sandbox.progress import Progress, run_step
 
 TEMPLATE = Path(__file__).parent / "template"
 SCRIPT, SAMPLE = "algorithm.py", "sample.csv"
 
 
 @dataclass(frozen=True, slots=True)
-class Created:
+class CreatedAlgorithm:
     """The new algorithm, and what its dry run wrote."""
 
     folder: Path
     script: Path
     sample: Path
-    tried: Tried
+    tried: DryRun
 
 
-def new_algorithm(name: str, into: Path | None = None) -> Progress[Created]:
+def new_algorithm(name: str, into: Path | None = None) -> Progress[CreatedAlgorithm]:
     """Make the folder ``name`` below ``into`` and dry-run the script in it. Never writes over anything."""
     folder = (into or Path()) / name
     if not name or name != Path(name).name or name.startswith((".", "-")):
         raise UsageError("C2D-NEW-NAME", f"{name or '…'} is no name for an algorithm", "give a plain name")
     if folder.exists():
         raise UsageError("C2D-NEW-EXISTS", f"{folder} is already there", "choose another name")
-    yield from step("new.files", f"writing {folder}", lambda: shutil.copytree(TEMPLATE, folder))
+    yield from run_step("new.files", f"writing {folder}", lambda: shutil.copytree(TEMPLATE, folder))
     script, sample = folder / SCRIPT, folder / SAMPLE
     tried = yield from dry_run(script, [sample], folder / "outputs")
-    return Created(folder, script, sample, tried)
+    return CreatedAlgorithm(folder, script, sample, tried)

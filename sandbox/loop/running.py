@@ -11,28 +11,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from c2d_box.client import JobDetails, JobRequest
-from c2d_box.client.explanations import Version, algorithm_facts
-from c2d_box.client.spending import NO_LIMITS, Spending
+from c2d_box.client.explanations import AlgorithmVersion, algorithm_facts
+from c2d_box.client.spending import NO_LIMITS, SpendingLimits
 from c2d_box.errors import C2DError, Failed, Refused, UsageError
 from sandbox.box import Box
 from sandbox.bundle.build import Confirm
 from sandbox.defaults import ENTRYPOINT, IMAGE
 from sandbox.install.images import find_image
-from sandbox.progress import Event, Progress
-from sandbox.run_memory import Known, Memory, digest, loop_memory
+from sandbox.progress import Progress, ProgressEvent
+from sandbox.run_memory import Known, LoopMemory, digest, loop_memory
 from sandbox.verbs import assets, jobs
 from sandbox.verbs.accounts import ACCOUNTS, signer
 from sandbox.verbs.identity import asset_mark
 from sandbox.verbs.sdk_connections import connection_to
 
 if TYPE_CHECKING:
-    from c2d_box.assets.permissions import Verdict
+    from c2d_box.assets.permissions import PermissionVerdict
 
 FOLDER = Path("c2d-results")
 
 
 @dataclass(frozen=True, slots=True)
-class Loop:
+class ScriptRun:
     """The arguments of a run. ``who`` writes the algorithm, orders and gets the results; ``owner`` publishes
     data that is a local file.
     """
@@ -45,11 +45,11 @@ class Loop:
     owner: str = "publisher"
     folder: Path = FOLDER
     environment: str | None = None
-    spending: Spending = NO_LIMITS
+    spending: SpendingLimits = NO_LIMITS
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
+class RunReport:
     """The ended job, and what was saved. ``published`` names what was new or changed."""
 
     job: JobDetails
@@ -58,14 +58,14 @@ class Ran:
     published: tuple[str, ...]
     permitted: tuple[str, ...]
     folder: Path
-    files: tuple[jobs.Fetched, ...]
+    files: tuple[jobs.FetchedResult, ...]
 
     @property
     def succeeded(self) -> bool:
         return self.job.has_succeeded
 
 
-def run_script(box: Box, loop: Loop, confirm: Confirm) -> Progress[Ran]:
+def run_script(box: Box, loop: ScriptRun, confirm: Confirm) -> Progress[RunReport]:
     """Run the whole loop. Nothing is ordered before everything is permitted; if the user says no, the assets
     stay published, and the error says so.
     """
@@ -78,65 +78,71 @@ def run_script(box: Box, loop: Loop, confirm: Confirm) -> Progress[Ran]:
     memory, published = loop_memory(box.home), []
     datasets = []
     for data in loop.data:
-        did, changed = yield from _dataset(box, loop, data, memory)
+        did, changed = yield from _ensure_dataset(box, loop, data, memory)
         datasets.append(did)
         published += [did] if changed else []
-    before = _living(box, memory.get(loop.script, loop.who))
-    difference = memory.changes(loop.script, before)
-    algorithm, changed = yield from _algorithm(box, loop, memory, before)
+    before = _living_version(box, memory.get(loop.script, loop.who))
+    difference = memory.diff_script(loop.script, before)
+    algorithm, changed = yield from _ensure_algorithm(box, loop, memory, before)
     published += [algorithm] if changed else []
-    permitted = yield from _permitted(box, loop, datasets, algorithm, difference, published, confirm)
+    permitted = yield from _ensure_permits(box, loop, datasets, algorithm, difference, published, confirm)
     first, *more = datasets
     wanted = JobRequest(first, algorithm, tuple(more), loop.environment, spending=loop.spending)
     started = yield from jobs.start(box, loop.who, wanted)
     job = yield from jobs.follow(box, loop.who, started.id)
     folder = loop.folder / job.id[:8]
-    files = (yield from jobs.fetch(box, loop.who, job.id, folder)) if job.results else []
-    return Ran(job, tuple(datasets), algorithm, tuple(published), tuple(permitted), folder, tuple(files))
+    files = (yield from jobs.fetch_results(box, loop.who, job.id, folder)) if job.results else []
+    return RunReport(
+        job, tuple(datasets), algorithm, tuple(published), tuple(permitted), folder, tuple(files)
+    )
 
 
-def _dataset(box: Box, loop: Loop, data: str, memory: Memory) -> Progress[tuple[str, bool]]:
+def _ensure_dataset(box: Box, loop: ScriptRun, data: str, memory: LoopMemory) -> Progress[tuple[str, bool]]:
     """Return the DID of the data, and whether something was published for it."""
     if data.startswith("did:"):
         return data, False
     path = Path(data)
     if not path.is_file():
         raise UsageError("C2D-RUN-NO-FILE", f"{data} is neither a DID nor a file", "see c2d-box assets")
-    known, sha256 = _living(box, memory.get(path, loop.owner)), digest(path)
+    known, sha256 = _living_version(box, memory.get(path, loop.owner)), digest(path)
     if known is not None and known.sha256 == sha256:
-        yield Event("publish.dataset", "skipped", f"{path.name} is published as it is: {known.did}")
+        yield ProgressEvent("publish.dataset", "skipped", f"{path.name} is published as it is: {known.did}")
         return known.did, False
     if known is None:
-        made = yield from assets.publish_dataset(box, loop.owner, str(path), assets.Offer(path.name))
+        made = yield from assets.publish_dataset(box, loop.owner, str(path), assets.AssetOffer(path.name))
         known = Known(made.did, sha256)
     else:
-        yield from assets.replace(box, loop.owner, known.did, str(path))
+        yield from assets.replace_content(box, loop.owner, known.did, str(path))
     memory.put(path, loop.owner, Known(known.did, sha256, mark=asset_mark(box, known.did)))
     return known.did, True
 
 
-def _algorithm(box: Box, loop: Loop, memory: Memory, known: Known | None) -> Progress[tuple[str, bool]]:
+def _ensure_algorithm(
+    box: Box, loop: ScriptRun, memory: LoopMemory, known: Known | None
+) -> Progress[tuple[str, bool]]:
     container = assets.container_section(find_image(box, loop.image), loop.entrypoint)
     how, sha256 = f"{container['checksum']} {loop.entrypoint}", digest(loop.script)
     if known is not None and (known.sha256, known.how) == (sha256, how):
-        yield Event("publish.algorithm", "skipped", f"{loop.script.name} is published as it is: {known.did}")
+        yield ProgressEvent(
+            "publish.algorithm", "skipped", f"{loop.script.name} is published as it is: {known.did}"
+        )
         return known.did, False
     if known is None:
-        offer = assets.Offer(loop.script.name, services=("access",))
+        offer = assets.AssetOffer(loop.script.name, services=("access",))
         made = yield from assets.publish_algorithm(
             box, loop.who, str(loop.script), loop.image, loop.entrypoint, offer
         )
         did = made.did
     else:
         did = known.did
-        yield from assets.replace(box, loop.who, did, str(loop.script), container)
+        yield from assets.replace_content(box, loop.who, did, str(loop.script), container)
     memory.put_script(loop.script, loop.who, Known(did, sha256, how, asset_mark(box, did)))
     return did, True
 
 
-def _permitted(
+def _ensure_permits(
     box: Box,
-    loop: Loop,
+    loop: ScriptRun,
     datasets: list[str],
     algorithm: str,
     difference: list[str],
@@ -150,13 +156,15 @@ def _permitted(
     """
     permitted = []
     for dataset in datasets:
-        verdict = assets.verdict(box, dataset, algorithm)
+        verdict = assets.permission_verdict(box, dataset, algorithm)
         if verdict.allowed:
-            yield Event("permit", "skipped", f"{loop.script.name} may run on {assets.short(dataset)} already")
+            yield ProgressEvent(
+                "permit", "skipped", f"{loop.script.name} may run on {assets.short_did(dataset)} already"
+            )
             continue
-        owner, version = _owner(box, dataset), _version(box, loop, algorithm)
-        yield from _shown(loop, dataset, algorithm, owner, verdict, difference)
-        if not confirm(f"Permit {loop.script.name} on {assets.short(dataset)} as {owner}?"):
+        owner, version = _dataset_owner(box, dataset), _script_version(box, loop, algorithm)
+        yield from _show_permission(loop, dataset, algorithm, owner, verdict, difference)
+        if not confirm(f"Permit {loop.script.name} on {assets.short_did(dataset)} as {owner}?"):
             raise Refused(
                 "C2D-RUN-NOT-PERMITTED",
                 f"nothing more was permitted, nothing was ordered or paid; {_said_published(published)}",
@@ -164,21 +172,23 @@ def _permitted(
                 algorithm=algorithm,
                 published=published,
             )
-        yield from assets.permit(box, owner, dataset, algorithm, version)
+        yield from assets.permit_algorithm(box, owner, dataset, algorithm, version)
         permitted.append(dataset)
     return permitted
 
 
-def _version(box: Box, loop: Loop, algorithm: str) -> Version:
+def _script_version(box: Box, loop: ScriptRun, algorithm: str) -> AlgorithmVersion:
     """Return the version of the local script as a permission names it; raise Refused where the box has
     another one under the algorithm's DID.
     """
     container = assets.container_section(find_image(box, loop.image), loop.entrypoint)
-    version = Version.of([digest(loop.script)], loop.entrypoint, container["checksum"])
+    version = AlgorithmVersion.from_digests([digest(loop.script)], loop.entrypoint, container["checksum"])
     with connection_to(box) as connection:
         found = algorithm_facts(connection, algorithm)
     readable = bool(found.files_checksum)  # where they are not, permit refuses with its own reason
-    if found.owner.lower() != signer(loop.who).address.lower() or (readable and not version.is_of(found)):
+    if found.owner.lower() != signer(loop.who).address.lower() or (
+        readable and not version.is_version_of(found)
+    ):
         raise Refused(
             "C2D-RUN-OTHER-ALGORITHM",
             f"{algorithm} is not {loop.script} as it is here: somebody else published it, or changed it",
@@ -194,7 +204,7 @@ def _said_published(published: list[str]) -> str:
     return f"published, and still there: {', '.join(published)}"
 
 
-def _living(box: Box, known: Known | None) -> Known | None:
+def _living_version(box: Box, known: Known | None) -> Known | None:
     """Return the known asset, or None where the box no longer has it, or has something else under its DID:
     after a reset DIDs are given out again, to the next published asset.
     """
@@ -203,14 +213,19 @@ def _living(box: Box, known: Known | None) -> Known | None:
     return known if asset_mark(box, known.did) == known.mark else None
 
 
-def _shown(
-    loop: Loop, dataset: str, algorithm: str, owner: str, verdict: Verdict, difference: list[str]
+def _show_permission(
+    loop: ScriptRun,
+    dataset: str,
+    algorithm: str,
+    owner: str,
+    verdict: PermissionVerdict,
+    difference: list[str],
 ) -> Progress[None]:
     """Yield notes that show the owner of the data what they are about to sign."""
     lines = loop.script.read_text(errors="replace").count("\n")
     said = [
-        f"{loop.script.name} may not run on {assets.short(dataset)} yet:",
-        *[f"  {line}" for line in verdict.reasons.lines()],
+        f"{loop.script.name} may not run on {assets.short_did(dataset)} yet:",
+        *[f"  {line}" for line in verdict.reasons.text_lines()],
         f"{owner}, who owns that data, would permit exactly this version:",
         f"  algorithm   {algorithm}",
         f"  script      {loop.script}, {lines} lines, sha256 {digest(loop.script)[:16]}…",
@@ -218,16 +233,16 @@ def _shown(
         *[f"  {line}" for line in difference],
     ]
     for line in said:
-        yield Event("permit", "note", line)
+        yield ProgressEvent("permit", "note", line)
 
 
-def _owner(box: Box, dataset: str) -> str:
+def _dataset_owner(box: Box, dataset: str) -> str:
     """Return the account of this box that owns ``dataset``; raise Refused where no account here owns it."""
     with connection_to(box) as connection:
-        owner = str((connection.cache.record(dataset).get("nft") or {}).get("owner") or "")
+        owner = str((connection.cache.read_record(dataset).get("nft") or {}).get("owner") or "")
     for index in range(ACCOUNTS):
         if signer(str(index)).address.lower() == owner.lower():
-            return _role(index)
+            return _account_role(index)
     raise Refused(
         "C2D-ASSET-NOT-YOURS",
         f"{dataset} belongs to {owner or 'nobody'}, who is no account of this box",
@@ -235,17 +250,17 @@ def _owner(box: Box, dataset: str) -> str:
     )
 
 
-def _role(index: int) -> str:
+def _account_role(index: int) -> str:
     from sandbox.verbs.accounts import ROLES
 
     return next((role for role, number in ROLES.items() if number == index), str(index))
 
 
-def unfinished(box: Box, ran: Ran) -> C2DError:
+def unfinished_error(box: Box, ran: RunReport) -> C2DError:
     """Return the error for a job that did not finish; its logs were saved."""
     return Failed(
         "C2D-RUN-JOB-FAILED",
         f"the job ended with {ran.job.status} {ran.job.text}",
-        f"read its log in {ran.folder}; {box.command(f'job {ran.job.id}')}",
+        f"read its log in {ran.folder}; {box.command_line(f'job {ran.job.id}')}",
         reason=ran.job.reason or "not recorded",
     )

@@ -21,9 +21,9 @@ from pathlib import Path
 from c2d_box.errors import Failed, UsageError
 from c2d_box.limits import OUTPUT_FILES
 from c2d_box.pods.judge.__main__ import examine_outputs
-from c2d_box.pods.judge.outputs import Limits, Verdict
+from c2d_box.pods.judge.outputs import Limits, OutputsVerdict
 from sandbox.defaults import ENTRYPOINT
-from sandbox.progress import Event, Progress, step
+from sandbox.progress import Progress, ProgressEvent, run_step
 
 SECONDS = 300
 LAST = 12
@@ -32,7 +32,7 @@ JUDGED = Limits(OUTPUT_FILES, 2 << 30, 10 << 20)
 
 
 @dataclass(frozen=True, slots=True)
-class Tried:
+class DryRun:
     """The result of a dry run: what the script left in ``folder``, and its output. ``refused``: path and
     reason of what would make a job withhold all outputs; the first ones of ``refused_count``.
     """
@@ -47,7 +47,7 @@ class Tried:
 
 def dry_run(
     script: Path, data: Sequence[Path], folder: Path, entrypoint: str = ENTRYPOINT
-) -> Progress[Tried]:
+) -> Progress[DryRun]:
     """Run ``script`` on local files; its outputs land in ``folder``.
 
     Raises ``C2D-TRY-FAILED`` with the last lines of its log when it does not end with 0, and
@@ -58,17 +58,17 @@ def dry_run(
             raise UsageError("C2D-RUN-NO-FILE", f"{path} is not a file", "give the path of a file")
     with tempfile.TemporaryDirectory(prefix="c2d-try-") as scratch:
         root = Path(scratch)
-        environment = _laid_out(root, script, data)
-        yield Event("try", "note", "with this machine's packages: the image may lack some of them")
-        began = Event("try", "started")
-        done = yield from step(
+        environment = _lay_out_volume(root, script, data)
+        yield ProgressEvent("try", "note", "with this machine's packages: the image may lack some of them")
+        began = ProgressEvent("try", "started")
+        done = yield from run_step(
             "try",
             f"running {script.name} on {', '.join(path.name for path in data)}, on this desk",
-            lambda: _execute(entrypoint, environment),
+            lambda: _run_script(entrypoint, environment),
         )
         for line in done.stdout.splitlines()[-LAST:]:
-            yield Event("try", "note", f"  │ {line}")
-        written = sorted(_files(root / "outputs"))
+            yield ProgressEvent("try", "note", f"  │ {line}")
+        written = sorted(_plain_files(root / "outputs"))
         if done.returncode != 0:
             raise Failed(
                 "C2D-TRY-FAILED",
@@ -77,34 +77,36 @@ def dry_run(
                 log=done.stdout.splitlines()[-LAST:],
             )
         verdict = examine_outputs(root, JUDGED)
-        yield from _told(verdict)
+        yield from _warn_refusals(verdict)
         if not written and not verdict.refused:
             raise Failed(
                 "C2D-TRY-SILENT",
                 f"{script.name} wrote nothing to $OUTPUTS",
                 "a job's results are the files below $OUTPUTS; write one",
             )
-        kept = _kept(written, root / "outputs", folder)
-    seconds = Event("try", "done").at - began.at
+        kept = _keep_outputs(written, root / "outputs", folder)
+    seconds = ProgressEvent("try", "done").at - began.at
     refused = tuple((entry.path, entry.reason) for entry in verdict.refused)
-    return Tried(folder, tuple(kept), done.stdout, seconds, refused, verdict.refused_count)
+    return DryRun(folder, tuple(kept), done.stdout, seconds, refused, verdict.refused_count)
 
 
-def _files(folder: Path) -> Iterator[Path]:
+def _plain_files(folder: Path) -> Iterator[Path]:
     """Yield plain files; the target of a link is not the script's output."""
     return (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
 
 
-def _told(verdict: Verdict) -> Progress[None]:
+def _warn_refusals(verdict: OutputsVerdict) -> Progress[None]:
     """Warn of what a job would refuse: found out in the job, it costs the whole run."""
     if not verdict.refused_count:
         return
-    yield Event("try", "note", f"! a job would refuse all outputs, because of {verdict.refused_count}:")
+    yield ProgressEvent(
+        "try", "note", f"! a job would refuse all outputs, because of {verdict.refused_count}:"
+    )
     for entry in verdict.refused[:LAST]:
-        yield Event("try", "note", f"!   {entry.path}: {entry.reason}")
+        yield ProgressEvent("try", "note", f"!   {entry.path}: {entry.reason}")
 
 
-def _laid_out(root: Path, script: Path, data: Sequence[Path]) -> dict[str, str]:
+def _lay_out_volume(root: Path, script: Path, data: Sequence[Path]) -> dict[str, str]:
     """Make a job's volume below ``root``; return its variables."""
     dids = [f"{position:064x}" for position in range(1, len(data) + 1)]
     for did, path in zip(dids, data, strict=True):
@@ -128,7 +130,7 @@ def _laid_out(root: Path, script: Path, data: Sequence[Path]) -> dict[str, str]:
     }
 
 
-def _execute(entrypoint: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+def _run_script(entrypoint: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     place = f"{environment['VOLUME']}/transformations/algorithm"
     words = shlex.split(entrypoint.replace("$ALGO", shlex.quote(place)))
     try:
@@ -156,7 +158,7 @@ def _execute(entrypoint: str, environment: dict[str, str]) -> subprocess.Complet
         ) from cause
 
 
-def _kept(written: list[Path], outputs: Path, folder: Path) -> list[Path]:
+def _keep_outputs(written: list[Path], outputs: Path, folder: Path) -> list[Path]:
     kept = []
     for path in written:
         target = folder / path.relative_to(outputs)

@@ -1,7 +1,7 @@
 """Puts a box into a known state: makes everything that a list declares, and can take back what came later."""
 
 from sandbox.install.baseline import return_to_baseline
-from sandbox.seeding.declaration import Declaration, read
-from sandbox.seeding.sowing import Sown, seed
+from sandbox.seeding.declaration import Declaration, read_declaration
+from sandbox.seeding.sowing import SeedReport, seed
 
-__all__ = ["Declaration", "Sown", "read", "return_to_baseline", "seed"]
+__all__ = ["Declaration", "SeedReport", "read_declaration", "return_to_baseline", "seed"]

@@ -32,18 +32,18 @@ from sandbox.defaults import ENTRYPOINT
 EXAMPLE = "see: c2d-box seed --help"
 
 
-class _Strict(BaseModel):
+class _StrictModel(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class AccountSeed(_Strict):
+class AccountSeed(_StrictModel):
     """The least balances of an account, in whole units."""
 
     eth: float = Field(0.0, ge=0)
     ocean: float = Field(0.0, ge=0)
 
 
-class TrustSeed(_Strict):
+class TrustSeed(_StrictModel):
     """A dataset's wider rules; publishers and markets are accounts of the box or addresses."""
 
     publishers: tuple[str, ...] = ()
@@ -53,7 +53,7 @@ class TrustSeed(_Strict):
     network: bool = False
 
 
-class AssetSeed(_Strict):
+class AssetSeed(_StrictModel):
     """One dataset or algorithm. ``permit`` and ``trust`` are complete: a permission that is not listed is
     taken back.
     """
@@ -73,7 +73,7 @@ class AssetSeed(_Strict):
     trust: TrustSeed = TrustSeed()
 
     @model_validator(mode="after")
-    def _whole(self) -> AssetSeed:
+    def _check_whole(self) -> AssetSeed:
         if (self.file is None) == (self.url is None):
             raise ValueError("either file or url is wanted")
         if self.type == "algorithm" and not self.image:
@@ -83,14 +83,14 @@ class AssetSeed(_Strict):
         return self
 
     @property
-    def offered(self) -> tuple[str, ...]:
+    def offered_services(self) -> tuple[str, ...]:
         """Return the services; a dataset is for compute and an algorithm for download, unless the list says
         more.
         """
         return self.services or (("compute",) if self.type == "dataset" else ("access",))
 
 
-class Declaration(_Strict):
+class Declaration(_StrictModel):
     """A whole list, with the folder that its files lie in."""
 
     accounts: dict[str, AccountSeed] = {}
@@ -98,7 +98,7 @@ class Declaration(_Strict):
     folder: Path = Field(Path(), exclude=True)
 
     @model_validator(mode="after")
-    def _known(self) -> Declaration:
+    def _check_known(self) -> Declaration:
         for name, asset in self.assets.items():
             for algorithm in asset.permit:
                 listed = self.assets.get(algorithm)
@@ -106,12 +106,12 @@ class Declaration(_Strict):
                     raise ValueError(f"{name} permits {algorithm}, which is no algorithm of this list")
         return self
 
-    def source(self, asset: AssetSeed) -> str:
+    def content_source(self, asset: AssetSeed) -> str:
         """Return where an asset's content is: a path, or its URL."""
         return asset.url or str(self.folder / str(asset.file))
 
 
-def read(path: Path) -> Declaration:
+def read_declaration(path: Path) -> Declaration:
     """Read the list at ``path``; raise ``C2D-SEED-UNREADABLE`` or ``C2D-SEED-INVALID`` with the place."""
     try:
         document = parse_yaml(path.read_bytes())
@@ -122,9 +122,9 @@ def read(path: Path) -> Declaration:
     try:
         declared = Declaration.model_validate({**document, "folder": path.absolute().parent})
     except ValidationError as problem:
-        raise UsageError("C2D-SEED-INVALID", f"{path}: {_places(problem)}", EXAMPLE) from problem
+        raise UsageError("C2D-SEED-INVALID", f"{path}: {_problem_text(problem)}", EXAMPLE) from problem
     for name, asset in declared.assets.items():
-        if asset.file is not None and not Path(declared.source(asset)).is_file():
+        if asset.file is not None and not Path(declared.content_source(asset)).is_file():
             raise UsageError(
                 "C2D-SEED-NO-FILE",
                 f"{path}: assets.{name}: there is no {asset.file} beside the list",
@@ -133,7 +133,7 @@ def read(path: Path) -> Declaration:
     return declared
 
 
-def _places(problem: ValidationError) -> str:
+def _problem_text(problem: ValidationError) -> str:
     said = []
     for error in problem.errors():
         place = ".".join(map(str, error["loc"])) or "the list"

@@ -22,7 +22,7 @@ from c2d_box.errors import EnvironmentProblem
 from c2d_box.files import replace_file
 from c2d_box.service.json_logging import configure_logging
 from c2d_box.service.main import exit_status, load_settings
-from sandbox.testchain.settings import Listen, Settings
+from sandbox.testchain.settings import ChainNodeListen, ChainNodeSettings
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -43,26 +43,28 @@ def main(arguments: list[str] | None = None) -> int:
 
     def work() -> None:
         if options.config:
-            serve(load_settings(Settings, options.config), options.ready_file)
+            serve_chain(load_settings(ChainNodeSettings, options.config), options.ready_file)
             return
         with tempfile.TemporaryDirectory(prefix="c2d-chain-") as folder:
-            serve(Settings(listen=Listen(port=0), data_dir=Path(folder)), options.ready_file)
+            serve_chain(
+                ChainNodeSettings(listen=ChainNodeListen(port=0), data_dir=Path(folder)), options.ready_file
+            )
 
     return exit_status(work)
 
 
-def serve(settings: Settings, ready_file: Path | None = None) -> None:
+def serve_chain(settings: ChainNodeSettings, ready_file: Path | None = None) -> None:
     """Serve until SIGTERM or SIGINT."""
-    listener = _listen(settings.listen)
+    listener = _open_listener(settings.listen)
     import uvicorn
 
     from c2d_box.service.http_server import server_config
     from sandbox.testchain.node import open_node
-    from sandbox.testchain.server import Server
+    from sandbox.testchain.server import NodeServer
 
     threading.stack_size(64 * 1024 * 1024)  # room for 1,024 nested EVM calls; touched only when they happen
     node = open_node(settings)
-    server = Server(node)
+    server = NodeServer(node)
 
     class Stopping(uvicorn.Server):
         """A server whose long polls end with the signal; uvicorn alone would wait for each."""
@@ -76,7 +78,7 @@ def serve(settings: Settings, ready_file: Path | None = None) -> None:
     if ready_file is not None:
         replace_file(ready_file, json.dumps({"url": url, "pid": os.getpid()}))
     logging.getLogger("c2d.testchain").info("serving chain %d at %s", settings.chain_id, url)
-    config = server_config(server.application(), stop_seconds=1)
+    config = server_config(server.build_app(), stop_seconds=1)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # uvicorn raises what it caught again, when it is done
     try:
@@ -94,7 +96,7 @@ def _stop_with_stdin() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _listen(listen: Listen) -> socket.socket:
+def _open_listener(listen: ChainNodeListen) -> socket.socket:
     family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -21,7 +21,7 @@ _PATH = (44 + _HARDENED, 60 + _HARDENED, _HARDENED, 0)
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class ChainAccount:
     """A key and its address; the key is in no ``repr``."""
 
     key: bytes
@@ -31,21 +31,21 @@ class Account:
         return f"Account(0x{self.address.hex()})"
 
 
-def derive(mnemonic: str, count: int) -> tuple[Account, ...]:
+def derive_accounts(mnemonic: str, count: int) -> tuple[ChainAccount, ...]:
     """The first ``count`` accounts of ``mnemonic``."""
     words = unicodedata.normalize("NFKD", " ".join(mnemonic.split()))
     seed = hashlib.pbkdf2_hmac("sha512", words.encode(), b"mnemonic", 2048)
-    key, code = _split(hmac.digest(b"Bitcoin seed", seed, "sha512"))
+    key, code = _split_digest(hmac.digest(b"Bitcoin seed", seed, "sha512"))
     for index in _PATH:
-        key, code = _child(key, code, index)
-    return tuple(from_key(_child(key, code, index)[0]) for index in range(count))
+        key, code = _derive_child(key, code, index)
+    return tuple(account_from_key(_derive_child(key, code, index)[0]) for index in range(count))
 
 
-def from_key(key: bytes) -> Account:
-    return Account(key, _address(PrivateKey(key).public_key))
+def account_from_key(key: bytes) -> ChainAccount:
+    return ChainAccount(key, _public_address(PrivateKey(key).public_key))
 
 
-def sign_digest(account: Account, digest: bytes) -> tuple[int, int, int]:
+def sign_digest(account: ChainAccount, digest: bytes) -> tuple[int, int, int]:
     """Return the deterministic (RFC 6979) signature of a 32-byte digest: recovery id, r, s (low s)."""
     signature = PrivateKey(account.key).sign_recoverable(digest, hasher=None)
     return signature[64], int.from_bytes(signature[:32], "big"), int.from_bytes(signature[32:64], "big")
@@ -59,24 +59,24 @@ def message_digest(message: bytes) -> bytes:
 class KeyRing:
     """The accounts the node holds, by address."""
 
-    def __init__(self, accounts: Sequence[Account]) -> None:
+    def __init__(self, accounts: Sequence[ChainAccount]) -> None:
         self.accounts = tuple(accounts)
         self._by_address = {account.address: account for account in accounts}
 
-    def get(self, address: bytes) -> Account | None:
+    def find_account(self, address: bytes) -> ChainAccount | None:
         return self._by_address.get(address)
 
 
-def _address(public: PublicKey) -> bytes:
+def _public_address(public: PublicKey) -> bytes:
     return keccak(public.format(compressed=False)[1:])[12:]
 
 
-def _split(digest: bytes) -> tuple[bytes, bytes]:
+def _split_digest(digest: bytes) -> tuple[bytes, bytes]:
     return digest[:32], digest[32:]
 
 
-def _child(key: bytes, code: bytes, index: int) -> tuple[bytes, bytes]:
+def _derive_child(key: bytes, code: bytes, index: int) -> tuple[bytes, bytes]:
     parent = b"\0" + key if index >= _HARDENED else PrivateKey(key).public_key.format(compressed=True)
-    tweak, chain_code = _split(hmac.digest(code, parent + index.to_bytes(4, "big"), "sha512"))
+    tweak, chain_code = _split_digest(hmac.digest(code, parent + index.to_bytes(4, "big"), "sha512"))
     child = (int.from_bytes(tweak, "big") + int.from_bytes(key, "big")) % _CURVE_ORDER
     return child.to_bytes(32, "big"), chain_code

@@ -11,7 +11,7 @@ from typing import Any
 from eth_utils.exceptions import ValidationError
 
 from sandbox.testchain.evm import PragueTransactionBuilder
-from sandbox.testchain.faults import RpcFault, invalid_params, refused
+from sandbox.testchain.faults import RpcFault, invalid_params, refusal_fault
 from sandbox.testchain.machine import BASE_FEE, GAS_LIMIT
 
 _MAX_INITCODE = 49_152
@@ -19,20 +19,20 @@ _FLOOR_PER_TOKEN = 10
 _TYPES = (0, 1, 2)
 
 
-def decode(raw: bytes, chain_id: int) -> Any:
+def decode_transaction(raw: bytes, chain_id: int) -> Any:
     """Decode the signed transaction in ``raw``: legacy, EIP-2930 or EIP-1559, of this chain."""
     if not raw:
         raise invalid_params("empty transaction")
     if raw[0] < 0x80 and raw[0] not in _TYPES[1:]:
-        raise refused("transaction type not supported")
+        raise refusal_fault("transaction type not supported")
     try:
         tx: Any = PragueTransactionBuilder.decode(raw)
         sender = tx.sender
     except Exception as error:  # rlp, signature and field errors of four libraries
-        raise refused(f"invalid transaction: {error}") from error
+        raise refusal_fault(f"invalid transaction: {error}") from error
     signed_for = tx.chain_id
     if signed_for is not None and signed_for != chain_id:
-        raise refused(f"invalid chain id for signer: have {signed_for} want {chain_id}")
+        raise refusal_fault(f"invalid chain id for signer: have {signed_for} want {chain_id}")
     assert len(sender) == 20
     return tx
 
@@ -40,51 +40,51 @@ def decode(raw: bytes, chain_id: int) -> Any:
 def check_form(tx: Any) -> None:
     """Check the rules that do not depend on any account."""
     if tx.gas > GAS_LIMIT:
-        raise refused("exceeds block gas limit")
+        raise refusal_fault("exceeds block gas limit")
     if tx.max_priority_fee_per_gas > tx.max_fee_per_gas:
-        raise refused(
+        raise refusal_fault(
             "max priority fee per gas higher than max fee per gas: "
             f"address 0x{tx.sender.hex()}, maxPriorityFeePerGas: {tx.max_priority_fee_per_gas}, "
             f"maxFeePerGas: {tx.max_fee_per_gas}"
         )
     if tx.max_fee_per_gas < BASE_FEE:
-        raise refused(
+        raise refusal_fault(
             "max fee per gas less than block base fee: "
             f"address 0x{tx.sender.hex()}, maxFeePerGas: {tx.max_fee_per_gas}, baseFee: {BASE_FEE}"
         )
     if not tx.to and len(tx.data) > _MAX_INITCODE:
-        raise refused(f"max initcode size exceeded: code size {len(tx.data)} limit {_MAX_INITCODE}")
+        raise refusal_fault(f"max initcode size exceeded: code size {len(tx.data)} limit {_MAX_INITCODE}")
     _check_gas(tx)
     try:
         tx.validate()
     except ValidationError as error:
-        raise refused(f"invalid transaction: {error}") from error
+        raise refusal_fault(f"invalid transaction: {error}") from error
 
 
 def _check_gas(tx: Any) -> None:
     intrinsic = tx.intrinsic_gas
     if tx.gas < intrinsic:
-        raise refused(f"intrinsic gas too low: gas {tx.gas}, minimum needed {intrinsic}")
+        raise refusal_fault(f"intrinsic gas too low: gas {tx.gas}, minimum needed {intrinsic}")
     zeros = tx.data.count(0)
     floor = 21_000 + _FLOOR_PER_TOKEN * (zeros + 4 * (len(tx.data) - zeros))
     if tx.gas < floor:
-        raise refused(f"insufficient gas for floor data gas cost: gas {tx.gas}, minimum needed {floor}")
+        raise refusal_fault(f"insufficient gas for floor data gas cost: gas {tx.gas}, minimum needed {floor}")
 
 
 def check_funds(tx: Any, state: Any) -> None:
     balance = state.get_balance(tx.sender)
     cost = tx.gas * tx.max_fee_per_gas + tx.value
     if balance < cost:
-        raise refused(
+        raise refusal_fault(
             "insufficient funds for gas * price + value: "
             f"balance {balance}, tx cost {cost}, overshot {cost - balance}"
         )
 
 
 def nonce_too_low(expected: int, given: int) -> RpcFault:
-    return refused(f"nonce too low: next nonce {expected}, tx nonce {given}")
+    return refusal_fault(f"nonce too low: next nonce {expected}, tx nonce {given}")
 
 
-def encoded(tx: Any) -> bytes:
+def encode_transaction(tx: Any) -> bytes:
     """The canonical bytes of a signed transaction (EIP-2718 envelope or legacy RLP)."""
     return bytes(tx.encode())

@@ -26,9 +26,9 @@ from typing import Any
 from c2d_box.errors import C2DError, EnvironmentProblem, Failed
 from c2d_box.files import replace_file
 from c2d_box.service.main import load_settings
-from sandbox.testchain.deploy import deploy
+from sandbox.testchain.deploy import deploy_contracts
 from sandbox.testchain.rpc import HttpRpc
-from sandbox.testchain.settings import Settings
+from sandbox.testchain.settings import ChainNodeSettings
 
 PACKAGE = "@foundry-rs/anvil@1.7.1"
 _SAVE_SECONDS = 5
@@ -37,7 +37,7 @@ _STOP_SECONDS = 10.0
 log = logging.getLogger("c2d.testchain.anvil")
 
 
-def find(cache: Path | None = None) -> Path | None:
+def find_anvil(cache: Path | None = None) -> Path | None:
     """Return anvil's binary in ``cache`` or on PATH, or None."""
     if cache is not None:
         for place in sorted(cache.glob("node_modules/@foundry-rs/anvil-*/bin/anvil")):
@@ -46,9 +46,9 @@ def find(cache: Path | None = None) -> Path | None:
     return None if found is None else Path(found)
 
 
-def install(cache: Path) -> Path:
+def install_anvil(cache: Path) -> Path:
     """Fetch the binary through npm into ``cache`` unless it is there."""
-    found = find(cache)
+    found = find_anvil(cache)
     if found is not None:
         return found
     npm = shutil.which("npm")
@@ -61,7 +61,7 @@ def install(cache: Path) -> Path:
     cache.mkdir(parents=True, exist_ok=True)
     command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(cache), PACKAGE]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    found = find(cache)
+    found = find_anvil(cache)
     if done.returncode or found is None:
         raise Failed(
             "C2D-ANVIL-INSTALL", f"npm could not fetch {PACKAGE}: {done.stderr[-500:]}", "Is npm online?"
@@ -69,16 +69,18 @@ def install(cache: Path) -> Path:
     return found
 
 
-class Anvil:
+class AnvilProcess:
     """A running anvil; its state is kept in ``settings.data_dir``/anvil.json."""
 
-    def __init__(self, binary: Path, settings: Settings, port: int) -> None:
+    def __init__(self, binary: Path, settings: ChainNodeSettings, port: int) -> None:
         host = settings.listen.host
         self.url = f"http://127.0.0.1:{port}" if host == "0.0.0.0" else f"http://{host}:{port}"
         self._settings = settings
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         with (settings.data_dir / "anvil.log").open("ab") as output:
-            self.process = subprocess.Popen(_command(binary, settings, port), stdout=output, stderr=output)
+            self.process = subprocess.Popen(
+                _anvil_command(binary, settings, port), stdout=output, stderr=output
+            )
 
     def wait_ready(self) -> None:
         deadline = time.monotonic() + _START_SECONDS
@@ -95,10 +97,10 @@ class Anvil:
             f"See {self._settings.data_dir / 'anvil.log'} for its reason.",
         )
 
-    def deploy(self) -> dict[str, Any]:
+    def deploy_contracts(self) -> dict[str, Any]:
         """Deploy Ocean's contracts and write the address file, as on our own node."""
         with HttpRpc(self.url) as rpc:
-            addresses = deploy(rpc, self._settings.mnemonic, 0, self._settings.pool_contracts)
+            addresses = deploy_contracts(rpc, self._settings.mnemonic, 0, self._settings.pool_contracts)
         replace_file(self._settings.data_dir / "address.json", json.dumps(addresses, indent=2) + "\n")
         return addresses
 
@@ -113,7 +115,7 @@ class Anvil:
             return self.process.wait()
 
 
-def _command(binary: Path, settings: Settings, port: int) -> list[str]:
+def _anvil_command(binary: Path, settings: ChainNodeSettings, port: int) -> list[str]:
     values = {
         "--host": settings.listen.host,
         "--port": port,
@@ -144,19 +146,19 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stdout)
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
-        settings = load_settings(Settings, options.config)
-        binary = find() if options.cache is None else install(options.cache)
+        settings = load_settings(ChainNodeSettings, options.config)
+        binary = find_anvil() if options.cache is None else install_anvil(options.cache)
         if binary is None:
             raise EnvironmentProblem(
                 "C2D-ANVIL-MISSING", "anvil is not on PATH", "Install it, or give --cache."
             )
-        return _serve(Anvil(binary, settings, settings.listen.port))
+        return _serve_anvil(AnvilProcess(binary, settings, settings.listen.port))
     except C2DError as error:
         print(json.dumps(error.as_dict()), file=sys.stderr)
         return error.exit_status
 
 
-def _serve(anvil: Anvil) -> int:
+def _serve_anvil(anvil: AnvilProcess) -> int:
     asked = threading.Event()
 
     def stop(_number: int, _frame: FrameType | None) -> None:
@@ -166,7 +168,7 @@ def _serve(anvil: Anvil) -> int:
         signal.signal(number, stop)
     try:
         anvil.wait_ready()
-        anvil.deploy()
+        anvil.deploy_contracts()
         log.info("anvil serves %s", anvil.url)
         while not asked.wait(0.2):
             if anvil.process.poll() is not None:

@@ -9,14 +9,14 @@ import rlp  # type: ignore[import-untyped]
 from eth_hash.auto import keccak
 
 from sandbox.testchain import rendering
-from sandbox.testchain.encoding import data, quantity
+from sandbox.testchain.encoding import hex_data, hex_quantity
 from sandbox.testchain.evm import EMPTY_SHA256, PragueBlockHeader, make_trie_root_and_nodes
-from sandbox.testchain.index import BlockRow, Head, LogRow, TransactionRow
-from sandbox.testchain.machine import BASE_FEE, COINBASE, GAS_LIMIT, Surroundings
+from sandbox.testchain.index import BlockRow, ChainHead, LogRow, TransactionRow
+from sandbox.testchain.machine import BASE_FEE, COINBASE, GAS_LIMIT, BlockContext
 
 
 @dataclass(frozen=True, slots=True)
-class Executed:
+class ExecutedTransaction:
     """A signed transaction (and its bytes) with its outcome."""
 
     tx: Any
@@ -26,7 +26,7 @@ class Executed:
 
 
 @dataclass(frozen=True, slots=True)
-class Built:
+class BuiltBlock:
     """A new block: its own row and those of its transactions and logs."""
 
     block: BlockRow
@@ -34,25 +34,27 @@ class Built:
     logs: tuple[LogRow, ...]
 
     @property
-    def head(self) -> Head:
-        return Head(self.block.number, self.block.hash, self.block.timestamp, self.block.state_root)
+    def head(self) -> ChainHead:
+        return ChainHead(self.block.number, self.block.hash, self.block.timestamp, self.block.state_root)
 
 
-def build(chain_id: int, parent: bytes, around: Surroundings, root: bytes, done: Executed | None) -> Built:
+def build_block(
+    chain_id: int, parent: bytes, around: BlockContext, root: bytes, done: ExecutedTransaction | None
+) -> BuiltBlock:
     """Make the block after ``parent`` whose state is ``root``."""
-    header = _header(parent, around, root, done)
+    header = _block_header(parent, around, root, done)
     encoded = rlp.encode(header)
     block_hash = keccak(encoded)
-    body = rendering.header_json(header, block_hash, _size(len(encoded), done))
+    body = rendering.header_json(header, block_hash, _block_size(len(encoded), done))
     block = BlockRow(
-        around.number, block_hash, around.timestamp, root, header.gas_used, rendering.compact(body)
+        around.number, block_hash, around.timestamp, root, header.gas_used, rendering.compact_json(body)
     )
     if done is None:
-        return Built(block, (), ())
+        return BuiltBlock(block, (), ())
     place = {
-        "blockHash": data(block.hash),
-        "blockNumber": quantity(block.number),
-        "transactionHash": data(done.tx.hash),
+        "blockHash": hex_data(block.hash),
+        "blockNumber": hex_quantity(block.number),
+        "transactionHash": hex_data(done.tx.hash),
         "transactionIndex": "0x0",
     }
     logs = [
@@ -60,10 +62,10 @@ def build(chain_id: int, parent: bytes, around: Surroundings, root: bytes, done:
         for position, log in enumerate(done.receipt.logs)
     ]
     transaction = _transaction_row(chain_id, block, done, place, logs)
-    return Built(block, (transaction,), _log_rows(block.number, done.receipt.logs, logs))
+    return BuiltBlock(block, (transaction,), _log_rows(block.number, done.receipt.logs, logs))
 
 
-def _header(parent: bytes, around: Surroundings, root: bytes, done: Executed | None) -> Any:
+def _block_header(parent: bytes, around: BlockContext, root: bytes, done: ExecutedTransaction | None) -> Any:
     fields: dict[str, Any] = {}
     if done:
         fields = {
@@ -90,12 +92,16 @@ def _header(parent: bytes, around: Surroundings, root: bytes, done: Executed | N
 
 
 def _transaction_row(
-    chain_id: int, block: BlockRow, done: Executed, place: dict[str, Any], logs: list[dict[str, Any]]
+    chain_id: int,
+    block: BlockRow,
+    done: ExecutedTransaction,
+    place: dict[str, Any],
+    logs: list[dict[str, Any]],
 ) -> TransactionRow:
     tx = done.tx
     body = rendering.transaction_json(tx, chain_id, BASE_FEE)
     body |= {key: place[key] for key in ("blockHash", "blockNumber", "transactionIndex")}
-    body["blockTimestamp"] = quantity(block.timestamp)
+    body["blockTimestamp"] = hex_quantity(block.timestamp)
     receipt = rendering.receipt_json(tx, done.receipt, place, logs, done.gas_used, BASE_FEE)
     tip = rendering.effective_gas_price(tx, BASE_FEE) - BASE_FEE
     return TransactionRow(
@@ -105,8 +111,8 @@ def _transaction_row(
         tx.sender,
         tip,
         done.raw,
-        rendering.compact(body),
-        rendering.compact(receipt),
+        rendering.compact_json(body),
+        rendering.compact_json(receipt),
     )
 
 
@@ -117,21 +123,21 @@ def _log_rows(number: int, logs: Any, bodies: list[dict[str, Any]]) -> tuple[Log
             position,
             log.address,
             tuple(topic.to_bytes(32, "big") for topic in log.topics),
-            rendering.compact(bodies[position]),
+            rendering.compact_json(bodies[position]),
         )
         for position, log in enumerate(logs)
     )
 
 
-def _size(header: int, done: Executed | None) -> int:
+def _block_size(header: int, done: ExecutedTransaction | None) -> int:
     """Return the length of the block's RLP: header, transaction (a string if typed), no uncles or
     withdrawals."""
     inner = 0
     if done:
-        inner = len(done.raw) + (_prefix(len(done.raw)) if done.tx.type_id else 0)
-    payload = header + _prefix(inner) + inner + 2
-    return payload + _prefix(payload)
+        inner = len(done.raw) + (_prefix_length(len(done.raw)) if done.tx.type_id else 0)
+    payload = header + _prefix_length(inner) + inner + 2
+    return payload + _prefix_length(payload)
 
 
-def _prefix(length: int) -> int:
+def _prefix_length(length: int) -> int:
     return 1 if length < 56 else 1 + (length.bit_length() + 7) // 8

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sandbox.testchain.evm import OutOfGas, PragueTransactionBuilder, Revert, SpoofTransaction, computing
-from sandbox.testchain.faults import RpcFault, refused, reverted
-from sandbox.testchain.machine import GAS_LIMIT, Machine, View, gas_used
+from sandbox.testchain.faults import RpcFault, refusal_fault, revert_fault
+from sandbox.testchain.machine import GAS_LIMIT, EvmRunner, StateView, gas_used
 
 PLAIN_TRANSFER_GAS = 21_000
 _CALL_STIPEND = 2_300
@@ -27,7 +27,7 @@ _WORDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class MessageCall:
     """A message to try out; ``to`` empty creates a contract. Amounts in wei."""
 
     sender: bytes
@@ -40,7 +40,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CallOutcome:
     """The result of one attempt to run a message."""
 
     gas_used: int
@@ -48,89 +48,89 @@ class Outcome:
     error: Exception | None
 
 
-def execute(machine: Machine, view: View, call: Call) -> bytes:
+def execute_call(machine: EvmRunner, view: StateView, call: MessageCall) -> bytes:
     """Answer ``eth_call``: return the returned bytes, or raise the fault that geth would answer."""
-    outcome = _attempt(machine, view, call, min(call.gas or GAS_LIMIT, GAS_LIMIT))
+    outcome = _attempt_call(machine, view, call, min(call.gas or GAS_LIMIT, GAS_LIMIT))
     if outcome.error is not None:
-        raise _fault(outcome)
+        raise _outcome_fault(outcome)
     return outcome.output
 
 
-def estimate(machine: Machine, view: View, call: Call) -> int:
+def estimate_call_gas(machine: EvmRunner, view: StateView, call: MessageCall) -> int:
     """Answer ``eth_estimateGas``: enough gas, within 1.5 %, by geth's search: a good guess first, then
     halving."""
-    high = _allowance(machine, view, call)
+    high = _gas_allowance(machine, view, call)
     if _is_plain_transfer(machine, view, call):
         return PLAIN_TRANSFER_GAS
-    outcome = _attempt(machine, view, call, high)
+    outcome = _attempt_call(machine, view, call, high)
     if isinstance(outcome.error, OutOfGas):
-        raise refused(f"gas required exceeds allowance ({high})")
+        raise refusal_fault(f"gas required exceeds allowance ({high})")
     if outcome.error is not None:
-        raise _fault(outcome)
+        raise _outcome_fault(outcome)
     low = outcome.gas_used - 1
     guess = (outcome.gas_used + _CALL_STIPEND) * 64 // 63
     while low + 1 < high and (high - low) / high > _TOLERANCE:
         middle = guess if low < guess < high else min((low + high) // 2, low * 2)
         guess = 0
-        if _attempt(machine, view, call, middle).error is None:
+        if _attempt_call(machine, view, call, middle).error is None:
             high = middle
         else:
             low = middle
     return high
 
 
-def _is_plain_transfer(machine: Machine, view: View, call: Call) -> bool:
+def _is_plain_transfer(machine: EvmRunner, view: StateView, call: MessageCall) -> bool:
     """Return whether the call only transfers to an account without code: that takes exactly 21,000 gas, which
     the search would only come near to."""
-    if not call.to or call.data or call.access_list or machine.state(view).get_code(call.to):
+    if not call.to or call.data or call.access_list or machine.open_state(view).get_code(call.to):
         return False
-    return _attempt(machine, view, call, PLAIN_TRANSFER_GAS).error is None
+    return _attempt_call(machine, view, call, PLAIN_TRANSFER_GAS).error is None
 
 
-def _allowance(machine: Machine, view: View, call: Call) -> int:
+def _gas_allowance(machine: EvmRunner, view: StateView, call: MessageCall) -> int:
     """Return the most gas the call may use: what it says, what a block holds, what its sender can pay."""
     asked = call.gas if call.gas and call.gas >= PLAIN_TRANSFER_GAS else GAS_LIMIT
     high = min(asked, GAS_LIMIT)
     if not call.gas_price:
         return high
-    funds = machine.state(view).get_balance(call.sender) - call.value
+    funds = machine.open_state(view).get_balance(call.sender) - call.value
     if funds < 0:
-        raise refused("insufficient funds for transfer")
+        raise refusal_fault("insufficient funds for transfer")
     return int(min(high, funds // call.gas_price))
 
 
-def _attempt(machine: Machine, view: View, call: Call, gas: int) -> Outcome:
+def _attempt_call(machine: EvmRunner, view: StateView, call: MessageCall, gas: int) -> CallOutcome:
     """Run ``call`` with ``gas``, free of charge, and forget its effects."""
-    state = machine.state(view, base_fee=0)
+    state = machine.open_state(view, base_fee=0)
     balance = state.get_balance(call.sender)
     if balance < call.value:
-        raise refused(
+        raise refusal_fault(
             "insufficient funds for gas * price + value: "
             f"address 0x{call.sender.hex()} have {balance} want {call.value}"
         )
-    tx = _unsigned(machine.chain_id, state.get_nonce(call.sender), call, gas)
+    tx = _unsigned_message(machine.chain_id, state.get_nonce(call.sender), call, gas)
     if gas < tx.intrinsic_gas:
-        return Outcome(tx.intrinsic_gas, b"", OutOfGas("intrinsic gas too low"))
+        return CallOutcome(tx.intrinsic_gas, b"", OutOfGas("intrinsic gas too low"))
     if call.gas_price:
         context = state.get_transaction_context_class()(gas_price=call.gas_price, origin=call.sender)
         state.get_transaction_context = lambda _tx: context  # GASPRICE shows it, nobody pays it
     with computing():
         computation = state.apply_transaction(tx)
         error = computation.error if computation.is_error else None
-        return Outcome(gas_used(tx, computation), bytes(computation.output), error)
+        return CallOutcome(gas_used(tx, computation), bytes(computation.output), error)
 
 
-def _unsigned(chain_id: int, nonce: int, call: Call, gas: int) -> Any:
+def _unsigned_message(chain_id: int, nonce: int, call: MessageCall, gas: int) -> Any:
     build: Any = PragueTransactionBuilder.new_unsigned_dynamic_fee_transaction
     message = build(chain_id, nonce, 0, 0, gas, call.to, call.value, call.data, call.access_list)
     return SpoofTransaction(message, from_=call.sender)
 
 
-def _fault(outcome: Outcome) -> RpcFault:
+def _outcome_fault(outcome: CallOutcome) -> RpcFault:
     error = outcome.error
     if isinstance(error, Revert):
-        return reverted(outcome.output)
+        return revert_fault(outcome.output)
     if isinstance(error, OutOfGas):
-        return refused("out of gas")
+        return refusal_fault("out of gas")
     name = type(error).__name__
-    return refused(_WORDS.get(name, str(error) or name))
+    return refusal_fault(_WORDS.get(name, str(error) or name))

@@ -12,7 +12,7 @@ LAST_SECOND = 253_402_300_799
 """The end of the year 9999, the last second that calendars know. No block has a later time."""
 
 
-class Clock:
+class ChainClock:
     """The wall clock with an offset. ``offset`` in seconds lasts; ``fixed`` holds for the next block only,
     then time goes on from there."""
 
@@ -30,20 +30,20 @@ class Clock:
         """Return the wall clock's time, in whole seconds."""
         return int(self._wall())
 
-    def used(self, timestamp: int) -> None:
+    def note_block(self, timestamp: int) -> None:
         """Note that a block was made with ``timestamp``."""
         if self.fixed is not None:
             self.offset = timestamp - int(self._wall())
             self.fixed = None
 
-    def set(self, timestamp: int) -> int:
+    def set_time(self, timestamp: int) -> int:
         """Make it ``timestamp`` now; return the offset."""
         self.offset = timestamp - int(self._wall())
         return self.offset
 
-    def dump(self) -> str:
+    def to_text(self) -> str:
         return json.dumps({"offset": self.offset, "fixed": self.fixed})
 
-    def restore(self, text: str) -> None:
+    def restore_text(self, text: str) -> None:
         state = json.loads(text)
         self.offset, self.fixed = int(state["offset"]), state["fixed"]

@@ -19,7 +19,7 @@ from eth_hash.auto import keccak
 
 from c2d_box.errors import EnvironmentProblem
 from c2d_box.units import ETHER
-from sandbox.testchain.accounts import Account
+from sandbox.testchain.accounts import ChainAccount
 
 _BURN = bytes.fromhex("000000000000000000000000000000000000dead")
 _IMMUTABLE = re.compile(rb"\x7f\x00{32}")
@@ -55,7 +55,7 @@ Step = Create | Invoke
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class DeploymentPlan:
     """Transactions of account 0, in order, with the artifacts of the release that they come from."""
 
     steps: tuple[Step, ...]
@@ -81,7 +81,7 @@ _MARKET: tuple[Step, ...] = (
 """Templates, dispenser and factory: the same steps in the same order in every release."""
 
 
-def plan(accounts: Sequence[Account]) -> tuple[Step, ...]:
+def current_steps(accounts: Sequence[ChainAccount]) -> tuple[Step, ...]:
     """Return the current set. Appending moves the pools' addresses; any other change moves every later
     address."""
     owner = accounts[0].address
@@ -105,7 +105,7 @@ def plan(accounts: Sequence[Account]) -> tuple[Step, ...]:
     )
 
 
-def pool_plan(artifacts: Traversable) -> Plan:
+def pool_plan(artifacts: Traversable) -> DeploymentPlan:
     """Return the set of release 1.1.14: its own router, factory and templates, and what a pool is made of."""
     router, ocean = Ref("Router"), Ref("Ocean")
     collector, template = Ref("OPFCommunityFeeCollector"), Ref("poolTemplate")
@@ -118,24 +118,24 @@ def pool_plan(artifacts: Traversable) -> Plan:
         *_MARKET,
         Invoke("Router", "addSSContract", (Ref("Staking"),)),
     )
-    return Plan(steps, artifacts)
+    return DeploymentPlan(steps, artifacts)
 
 
-def message(plan: Plan, step: Step, addresses: Mapping[str, bytes]) -> tuple[bytes, bytes]:
+def step_message(plan: DeploymentPlan, step: Step, addresses: Mapping[str, bytes]) -> tuple[bytes, bytes]:
     """Return recipient and data of the step's transaction; ``addresses`` has every name a
     :class:`Ref` uses."""
     arguments = tuple(addresses[item.name] if isinstance(item, Ref) else item for item in step.arguments)
     if isinstance(step, Create):
         artifact = load_artifact(step.artifact, plan.artifacts)
         kinds = _input_types(artifact, None)
-        return b"", bytes.fromhex(artifact["bytecode"][2:]) + _encode(kinds, arguments)
+        return b"", bytes.fromhex(artifact["bytecode"][2:]) + _encode_arguments(kinds, arguments)
     artifact = load_artifact(plan.creations[step.target][1], plan.artifacts)
     kinds = _input_types(artifact, step.function)
     selector = keccak(f"{step.function}({','.join(kinds)})".encode())[:4]
-    return addresses[step.target], selector + _encode(kinds, arguments)
+    return addresses[step.target], selector + _encode_arguments(kinds, arguments)
 
 
-def _encode(kinds: list[str], arguments: tuple[object, ...]) -> bytes:
+def _encode_arguments(kinds: list[str], arguments: tuple[object, ...]) -> bytes:
     from eth_abi.abi import encode
 
     return bytes(encode(kinds, arguments))
@@ -165,7 +165,7 @@ def load_artifact(name: str, artifacts: Traversable = CURRENT) -> dict[str, Any]
     return artifact
 
 
-def same_code(deployed: bytes, artifact: str, artifacts: Traversable = CURRENT) -> bool:
+def is_same_code(deployed: bytes, artifact: str, artifacts: Traversable = CURRENT) -> bool:
     """Return whether ``deployed`` is the artifact's runtime code, but for immutables.
 
     Those stand in the artifact as ``PUSH32`` of zero and get their value when the contract is made.

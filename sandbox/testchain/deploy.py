@@ -20,9 +20,9 @@ from eth_hash.auto import keccak
 
 from c2d_box.errors import C2DError, Failed, StateProblem
 from c2d_box.files import replace_file
-from sandbox.testchain.accounts import Account, derive, sign_digest
-from sandbox.testchain.contracts import Plan, message, plan, pool_plan, same_code
-from sandbox.testchain.encoding import checksummed
+from sandbox.testchain.accounts import ChainAccount, derive_accounts, sign_digest
+from sandbox.testchain.contracts import DeploymentPlan, current_steps, is_same_code, pool_plan, step_message
+from sandbox.testchain.encoding import checksum_address
 from sandbox.testchain.faults import RpcFault
 from sandbox.testchain.rendering import created_address
 from sandbox.testchain.settings import BARGE_MNEMONIC
@@ -32,14 +32,14 @@ _GAS = 12_000_000
 _RECEIPT_SECONDS = 60.0
 
 
-class Rpc(Protocol):
+class RpcCaller(Protocol):
     """A JSON-RPC node. ``call`` returns the result or raises with the node's message."""
 
     def call(self, method: str, *params: object) -> Any: ...
 
 
-def deploy(
-    rpc: Rpc, mnemonic: str, first_nonce: int | None = None, pool_contracts: Path | None = None
+def deploy_contracts(
+    rpc: RpcCaller, mnemonic: str, first_nonce: int | None = None, pool_contracts: Path | None = None
 ) -> dict[str, Any]:
     """Deploy what is missing and return the address file.
 
@@ -47,48 +47,48 @@ def deploy(
     (or the account is unused), else the account's next nonce, on a chain that has another history.
     ``pool_contracts`` is the folder with the artifacts of release 1.1.14; without it there are no pools.
     """
-    accounts = derive(mnemonic, 10)
-    owner, current = accounts[0], Plan(plan(accounts))
+    accounts = derive_accounts(mnemonic, 10)
+    owner, current = accounts[0], DeploymentPlan(current_steps(accounts))
     base = _first_nonce(rpc, owner, current, 0) if first_nonce is None else first_nonce
-    addresses = _carried_out(rpc, owner, current, base, {})
-    document = {"development": _section(rpc, addresses)}
+    addresses = _deploy_plan(rpc, owner, current, base, {})
+    document = {"development": _current_section(rpc, addresses)}
     if pool_contracts is not None:
         pools = pool_plan(pool_contracts)
         known = {"Ocean": addresses["Ocean"], "owner": owner.address}
         place = _first_nonce(rpc, owner, pools, base + len(current.steps))
-        document["development-pools"] = _pool_section(rpc, _carried_out(rpc, owner, pools, place, known))
+        document["development-pools"] = _pool_section(rpc, _deploy_plan(rpc, owner, pools, place, known))
     return document
 
 
-def _carried_out(
-    rpc: Rpc, owner: Account, plan: Plan, base: int, known: Mapping[str, bytes]
+def _deploy_plan(
+    rpc: RpcCaller, owner: ChainAccount, plan: DeploymentPlan, base: int, known: Mapping[str, bytes]
 ) -> dict[str, bytes]:
     """Take all the plan's steps; return the addresses of its contracts and the ``known`` ones."""
     chain_id = int(rpc.call("eth_chainId"), 16)
-    done = _nonce(rpc, owner) - base
+    done = _account_nonce(rpc, owner) - base
     made = {name: created_address(owner.address, base + place) for name, (place, _) in plan.creations.items()}
     addresses = {**known, **made}
     pending = [
-        _send(rpc, owner, base + place, chain_id, *message(plan, step, addresses))
+        _send_step(rpc, owner, base + place, chain_id, *step_message(plan, step, addresses))
         for place, step in enumerate(plan.steps)
         if place >= done
     ]
     for tx_hash in pending:
-        _confirm(rpc, tx_hash)
+        _await_receipt(rpc, tx_hash)
     _check_code(rpc, plan, addresses)
     return addresses
 
 
-def _first_nonce(rpc: Rpc, owner: Account, plan: Plan, usual: int) -> int:
+def _first_nonce(rpc: RpcCaller, owner: ChainAccount, plan: DeploymentPlan, usual: int) -> int:
     """Return the nonce at which the plan begins: the ``usual`` one if the plan stands there or can, else the
     next one."""
-    used = _nonce(rpc, owner)
+    used = _account_nonce(rpc, owner)
     place, artifact = next(iter(plan.creations.values()))
-    there = _code(rpc, created_address(owner.address, usual + place))
-    return usual if used <= usual or same_code(there, artifact, plan.artifacts) else used
+    there = _contract_code(rpc, created_address(owner.address, usual + place))
+    return usual if used <= usual or is_same_code(there, artifact, plan.artifacts) else used
 
 
-def recorded_nonce(rpc: Rpc, mnemonic: str, address_file: Path) -> int | None:
+def recorded_nonce(rpc: RpcCaller, mnemonic: str, address_file: Path) -> int | None:
     """Return the nonce at which an earlier deployment began, by its address file; None if that is not of this
     account and chain."""
     try:
@@ -98,36 +98,40 @@ def recorded_nonce(rpc: Rpc, mnemonic: str, address_file: Path) -> int | None:
         return None
     if chain_id != int(rpc.call("eth_chainId"), 16):
         return None
-    owner = derive(mnemonic, 1)[0]
-    nonces = range(_nonce(rpc, owner))
-    return next((n for n in nonces if checksummed(created_address(owner.address, n)) == ocean), None)
+    owner = derive_accounts(mnemonic, 1)[0]
+    nonces = range(_account_nonce(rpc, owner))
+    return next((n for n in nonces if checksum_address(created_address(owner.address, n)) == ocean), None)
 
 
-def _nonce(rpc: Rpc, account: Account) -> int:
+def _account_nonce(rpc: RpcCaller, account: ChainAccount) -> int:
     return int(rpc.call("eth_getTransactionCount", f"0x{account.address.hex()}", "latest"), 16)
 
 
-def _code(rpc: Rpc, address: bytes, tag: str = "latest") -> bytes:
+def _contract_code(rpc: RpcCaller, address: bytes, tag: str = "latest") -> bytes:
     return bytes.fromhex(rpc.call("eth_getCode", f"0x{address.hex()}", tag)[2:])
 
 
-def _send(rpc: Rpc, owner: Account, nonce: int, chain_id: int, to: bytes, payload: bytes) -> str:
+def _send_step(
+    rpc: RpcCaller, owner: ChainAccount, nonce: int, chain_id: int, to: bytes, payload: bytes
+) -> str:
     price = max(int(rpc.call("eth_gasPrice"), 16) * 2, 1)
-    fields = [_integer(nonce), _integer(price), _integer(_GAS), to, b"", payload]
-    digest = keccak(rlp.encode([*fields, _integer(chain_id), b"", b""]))
+    fields = [_integer_bytes(nonce), _integer_bytes(price), _integer_bytes(_GAS), to, b"", payload]
+    digest = keccak(rlp.encode([*fields, _integer_bytes(chain_id), b"", b""]))
     recovery, r, s = sign_digest(owner, digest)
-    raw = rlp.encode([*fields, _integer(recovery + 35 + 2 * chain_id), _integer(r), _integer(s)])
+    raw = rlp.encode(
+        [*fields, _integer_bytes(recovery + 35 + 2 * chain_id), _integer_bytes(r), _integer_bytes(s)]
+    )
     try:
         return str(rpc.call("eth_sendRawTransaction", "0x" + raw.hex()))
     except RpcFault as fault:
         raise Failed(
             "C2D-CHAIN-DEPLOY",
-            f"the node refused transaction {nonce} of {checksummed(owner.address)}: {fault.message}",
+            f"the node refused transaction {nonce} of {checksum_address(owner.address)}: {fault.message}",
             "Fund that account, or use an unused chain.",
         ) from fault
 
 
-def _confirm(rpc: Rpc, tx_hash: str) -> None:
+def _await_receipt(rpc: RpcCaller, tx_hash: str) -> None:
     deadline = time.monotonic() + _RECEIPT_SECONDS
     while (receipt := rpc.call("eth_getTransactionReceipt", tx_hash)) is None:
         if time.monotonic() > deadline:
@@ -145,26 +149,26 @@ def _confirm(rpc: Rpc, tx_hash: str) -> None:
         )
 
 
-def _check_code(rpc: Rpc, plan: Plan, addresses: Mapping[str, bytes]) -> None:
+def _check_code(rpc: RpcCaller, plan: DeploymentPlan, addresses: Mapping[str, bytes]) -> None:
     for name, (_, artifact) in plan.creations.items():
-        if not same_code(_code(rpc, addresses[name]), artifact, plan.artifacts):
+        if not is_same_code(_contract_code(rpc, addresses[name]), artifact, plan.artifacts):
             raise StateProblem(
                 "C2D-CHAIN-FOREIGN",
-                f"{checksummed(addresses[name])} is not {artifact}: account 0 was used otherwise",
+                f"{checksum_address(addresses[name])} is not {artifact}: account 0 was used otherwise",
                 "Use an unused chain, or name the nonce at which Ocean's contracts begin.",
             )
 
 
-def _section(rpc: Rpc, addresses: Mapping[str, bytes]) -> dict[str, Any]:
+def _current_section(rpc: RpcCaller, addresses: Mapping[str, bytes]) -> dict[str, Any]:
     """Return the current set, under the key names that Ocean's clients look for."""
-    of = {name: checksummed(address) for name, address in addresses.items()}
+    of = {name: checksum_address(address) for name, address in addresses.items()}
     return {
         "chainId": int(rpc.call("eth_chainId"), 16),
         "Ocean": of["Ocean"],
         "MockDAI": of["MockDAI"],
         "MockUSDC": of["MockUSDC"],
         "OPFCommunityFeeCollector": of["OPFCommunityFeeCollector"],
-        "startBlock": _created_in(rpc, addresses["Router"]),
+        "startBlock": _creation_block(rpc, addresses["Router"]),
         "Router": of["Router"],
         "FixedPrice": of["FixedPrice"],
         "ERC20Template": {
@@ -180,17 +184,17 @@ def _section(rpc: Rpc, addresses: Mapping[str, bytes]) -> dict[str, Any]:
     }
 
 
-def _pool_section(rpc: Rpc, addresses: Mapping[str, bytes]) -> dict[str, Any]:
+def _pool_section(rpc: RpcCaller, addresses: Mapping[str, bytes]) -> dict[str, Any]:
     """Return the set with pools, under the names of that release's own address file.
 
     It stands after the current set, and clients take a chain's first section.
     """
     names = ("Ocean", "OPFCommunityFeeCollector", "poolTemplate", "Router", "FixedPrice", "Staking")
-    of = {name: checksummed(address) for name, address in addresses.items()}
+    of = {name: checksum_address(address) for name, address in addresses.items()}
     return {
         "chainId": int(rpc.call("eth_chainId"), 16),
         **{name: of[name] for name in names},
-        "startBlock": _created_in(rpc, addresses["Router"]),
+        "startBlock": _creation_block(rpc, addresses["Router"]),
         "ERC20Template": {"1": of["ERC20Template"], "2": of["ERC20TemplateEnterprise"]},
         "ERC721Template": {"1": of["ERC721Template"]},
         "Dispenser": of["Dispenser"],
@@ -198,19 +202,19 @@ def _pool_section(rpc: Rpc, addresses: Mapping[str, bytes]) -> dict[str, Any]:
     }
 
 
-def _created_in(rpc: Rpc, address: bytes) -> int:
+def _creation_block(rpc: RpcCaller, address: bytes) -> int:
     """Return the block in which a contract appeared, by bisection."""
     low, high = 0, int(rpc.call("eth_blockNumber"), 16)
     while low < high:
         middle = (low + high) // 2
-        if _code(rpc, address, hex(middle)):
+        if _contract_code(rpc, address, hex(middle)):
             high = middle
         else:
             low = middle + 1
     return low
 
 
-def _integer(value: int) -> bytes:
+def _integer_bytes(value: int) -> bytes:
     return value.to_bytes((value.bit_length() + 7) // 8, "big")
 
 
@@ -234,7 +238,7 @@ def main(arguments: list[str] | None = None) -> int:
             first = options.first_nonce
             if first is None:
                 first = recorded_nonce(rpc, mnemonic, options.output)
-            addresses = deploy(rpc, mnemonic, first, options.pool_contracts)
+            addresses = deploy_contracts(rpc, mnemonic, first, options.pool_contracts)
     except C2DError as error:
         print(json.dumps(error.as_dict()), file=sys.stderr)
         return error.exit_status

@@ -21,13 +21,13 @@ from sandbox.testchain import faults
 from sandbox.testchain.faults import RpcFault
 from sandbox.testchain.index import RawJson
 from sandbox.testchain.methods import METHODS, Lane, Method
-from sandbox.testchain.node import Node
+from sandbox.testchain.node import ChainNode
 
 log = logging.getLogger("c2d.testchain")
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class RpcRequest:
     """One parsed request; ``fault`` is set instead of ``method`` when it cannot be answered."""
 
     id: object
@@ -41,58 +41,58 @@ class Request:
         return self.method.lane if self.method else Lane.READ
 
 
-class Dispatcher:
+class RpcDispatcher:
     """Answers the bodies of JSON-RPC requests; each method runs on the threads of its kind."""
 
-    def __init__(self, node: Node, readers: Executor, writer: Executor) -> None:
+    def __init__(self, node: ChainNode, readers: Executor, writer: Executor) -> None:
         self._node = node
         self._executors = {Lane.READ: readers, Lane.WRITE: writer}
 
-    async def answer(self, body: bytes) -> bytes:
+    async def answer_body(self, body: bytes) -> bytes:
         """The response body; empty when there were only notifications."""
         try:
             message = parse_json(body, JsonLimits(size_bytes=self._node.settings.body_limit))
         except JsonRefused:
-            return _failure(None, RpcFault(faults.PARSE_ERROR, "parse error")).encode()
+            return _failure_text(None, RpcFault(faults.PARSE_ERROR, "parse error")).encode()
         if isinstance(message, list):
-            return (await self._batch(message)).encode()
-        return "".join(await self._run([parse(message)])).encode()
+            return (await self._answer_batch(message)).encode()
+        return "".join(await self._run_requests([parse_request(message)])).encode()
 
-    async def _batch(self, messages: list[object]) -> str:
+    async def _answer_batch(self, messages: list[object]) -> str:
         if not messages:
-            return _failure(None, RpcFault(faults.INVALID_REQUEST, "empty batch"))
+            return _failure_text(None, RpcFault(faults.INVALID_REQUEST, "empty batch"))
         if len(messages) > self._node.settings.batch_limit:
-            return _failure(None, RpcFault(faults.INVALID_REQUEST, "batch too large"))
-        requests = [parse(message) for message in messages]
+            return _failure_text(None, RpcFault(faults.INVALID_REQUEST, "batch too large"))
+        requests = [parse_request(message) for message in messages]
         answers: list[str] = []
         for _, run in itertools.groupby(requests, key=lambda request: request.lane):
-            answers += await self._run(list(run))
+            answers += await self._run_requests(list(run))
         return f"[{','.join(answers)}]" if answers else ""
 
-    async def _run(self, requests: list[Request]) -> list[str]:
+    async def _run_requests(self, requests: list[RpcRequest]) -> list[str]:
         """Answer requests of one kind, reading or writing, in order."""
         work: Callable[[], list[str]] = lambda: [  # noqa: E731
-            text for request in requests for text in (self._one(request),) if request.wants_answer
+            text for request in requests for text in (self._answer_request(request),) if request.wants_answer
         ]
         return await asyncio.get_running_loop().run_in_executor(self._executors[requests[0].lane], work)
 
-    def _one(self, request: Request) -> str:
+    def _answer_request(self, request: RpcRequest) -> str:
         if request.method is None:
             assert request.fault is not None
-            return _failure(request.id, request.fault)
+            return _failure_text(request.id, request.fault)
         try:
-            return _success(request.id, request.method(self._node, request.params))
+            return _success_text(request.id, request.method(self._node, request.params))
         except RpcFault as fault:
-            return _failure(request.id, fault)
+            return _failure_text(request.id, fault)
         except Exception:
             log.exception("%s failed", request.method.name)
-            return _failure(request.id, RpcFault(faults.INTERNAL, "internal error"))
+            return _failure_text(request.id, RpcFault(faults.INTERNAL, "internal error"))
 
 
-def parse(message: object) -> Request:
+def parse_request(message: object) -> RpcRequest:
     """Parse one request out of the decoded JSON."""
     if not isinstance(message, dict):
-        return Request(None, None, (), RpcFault(faults.INVALID_REQUEST, "invalid request"))
+        return RpcRequest(None, None, (), RpcFault(faults.INVALID_REQUEST, "invalid request"))
     identity = message.get("id")
     name, params = message.get("method"), message.get("params")
     if (
@@ -101,16 +101,16 @@ def parse(message: object) -> Request:
         or message.get("jsonrpc", "2.0") != "2.0"
     ):
         identity = None if isinstance(identity, (dict, list)) else identity
-        return Request(identity, None, (), RpcFault(faults.INVALID_REQUEST, "invalid request"))
+        return RpcRequest(identity, None, (), RpcFault(faults.INVALID_REQUEST, "invalid request"))
     wants_answer = "id" in message
     if params is not None and not isinstance(params, list):
         fault = faults.invalid_params("non-array args")
-        return Request(identity, None, (), fault, wants_answer)
+        return RpcRequest(identity, None, (), fault, wants_answer)
     method = METHODS.get(name)
     if method is None:
         fault = RpcFault(faults.METHOD_NOT_FOUND, f"the method {name} does not exist/is not available")
-        return Request(identity, None, (), fault, wants_answer)
-    return Request(identity, method, _without_trailing_nulls(params or []), None, wants_answer)
+        return RpcRequest(identity, None, (), fault, wants_answer)
+    return RpcRequest(identity, method, _without_trailing_nulls(params or []), None, wants_answer)
 
 
 def _without_trailing_nulls(params: list[object]) -> list[object]:
@@ -121,11 +121,11 @@ def _without_trailing_nulls(params: list[object]) -> list[object]:
     return params[:end]
 
 
-def _success(identity: object, result: Any) -> str:
+def _success_text(identity: object, result: Any) -> str:
     text = result if isinstance(result, RawJson) else json.dumps(result, separators=(",", ":"))
     return f'{{"jsonrpc":"2.0","id":{json.dumps(identity)},"result":{text}}}'
 
 
-def _failure(identity: object, fault: RpcFault) -> str:
+def _failure_text(identity: object, fault: RpcFault) -> str:
     error = json.dumps(fault.as_dict(), separators=(",", ":"))
     return f'{{"jsonrpc":"2.0","id":{json.dumps(identity)},"error":{error}}}'

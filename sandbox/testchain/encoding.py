@@ -14,20 +14,20 @@ from eth_hash.auto import keccak
 from sandbox.testchain.faults import invalid_params
 
 
-def quantity(value: int) -> str:
+def hex_quantity(value: int) -> str:
     return hex(value)
 
 
-def data(value: bytes) -> str:
+def hex_data(value: bytes) -> str:
     return "0x" + value.hex()
 
 
-def word(value: int) -> str:
+def hex_word(value: int) -> str:
     """Return a 256-bit value as 32 bytes of data."""
     return f"0x{value:064x}"
 
 
-def checksummed(address: bytes) -> str:
+def checksum_address(address: bytes) -> str:
     """Return the EIP-55 form, for the address file and ``eth_accounts`` of humans; the API itself answers in
     lower case."""
     digits = address.hex()

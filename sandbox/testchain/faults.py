@@ -31,7 +31,7 @@ def invalid_params(message: str) -> RpcFault:
     return RpcFault(INVALID_PARAMS, message)
 
 
-def refused(message: str) -> RpcFault:
+def refusal_fault(message: str) -> RpcFault:
     """Return the fault of a transaction or call that the node will not take (geth: ``-32000`` and the
     reason)."""
     return RpcFault(SERVER, message)
@@ -53,7 +53,7 @@ _ERROR_SELECTOR = bytes.fromhex("08c379a0")
 _PANIC_SELECTOR = bytes.fromhex("4e487b71")
 
 
-def reverted(output: bytes) -> RpcFault:
+def revert_fault(output: bytes) -> RpcFault:
     """Return the fault for a revert that returned ``output``: code 3, the decoded reason, the raw data."""
     reason = revert_reason(output)
     message = "execution reverted" if reason is None else f"execution reverted: {reason}"

@@ -21,7 +21,7 @@ Kind = Literal["logs", "blocks", "transactions"]
 
 
 @dataclass(slots=True)
-class Filter:
+class PolledFilter:
     """One filter: what it looks for, and how far its client has read."""
 
     kind: Kind
@@ -35,24 +35,24 @@ class Filter:
     used: float
 
 
-class Filters:
+class FilterRegistry:
     """All filters by name. Each poll moves its filter on to the head."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
         self._lock = threading.Lock()
-        self._filters: dict[str, Filter] = {}
+        self._filters: dict[str, PolledFilter] = {}
 
-    def add(self, kind: Kind, head: int, wanted: LogFilter, first: int, last: int | None) -> str:
+    def add_filter(self, kind: Kind, head: int, wanted: LogFilter, first: int, last: int | None) -> str:
         with self._lock:
             self._drop_idle()
             if len(self._filters) >= MAX_FILTERS:
                 del self._filters[next(iter(self._filters))]
             name = hex(secrets.randbits(128))
-            self._filters[name] = Filter(kind, wanted, first, last, max(head, first - 1), self._now())
+            self._filters[name] = PolledFilter(kind, wanted, first, last, max(head, first - 1), self._now())
             return name
 
-    def get(self, name: str) -> Filter | None:
+    def get_filter(self, name: str) -> PolledFilter | None:
         with self._lock:
             self._drop_idle()
             found = self._filters.get(name)
@@ -60,9 +60,9 @@ class Filters:
                 found.used = self._now()
             return found
 
-    def take(self, name: str, head: int) -> tuple[Filter, int, int] | None:
+    def take_range(self, name: str, head: int) -> tuple[PolledFilter, int, int] | None:
         """Return the filter and the blocks ``low..high`` it has not seen yet (low > high: nothing new)."""
-        found = self.get(name)
+        found = self.get_filter(name)
         if found is None:
             return None
         with self._lock:
@@ -71,11 +71,11 @@ class Filters:
             found.seen = max(found.seen, high)
             return found, low, high
 
-    def remove(self, name: str) -> bool:
+    def remove_filter(self, name: str) -> bool:
         with self._lock:
             return self._filters.pop(name, None) is not None
 
-    def rewind(self, head: int) -> None:
+    def rewind_filters(self, head: int) -> None:
         """Note that the chain went back to ``head``: blocks made from there on are new to every filter."""
         with self._lock:
             for found in self._filters.values():

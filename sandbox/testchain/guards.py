@@ -12,12 +12,12 @@ from collections.abc import Iterable
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from sandbox.testchain.settings import Settings
+from sandbox.testchain.settings import ChainNodeSettings
 
 
-def refusal(request: Request, settings: Settings) -> Response | None:
+def caller_refusal(request: Request, settings: ChainNodeSettings) -> Response | None:
     """Return the answer for a caller that is not let in; None for one that is."""
-    if not host_allowed(request.headers.get("host", ""), settings.allowed_hosts):
+    if not is_host_allowed(request.headers.get("host", ""), settings.allowed_hosts):
         return JSONResponse({"error": "invalid host specified"}, 403)
     origin = request.headers.get("origin")
     if origin is not None and origin not in settings.allowed_origins:
@@ -25,30 +25,30 @@ def refusal(request: Request, settings: Settings) -> Response | None:
     return None
 
 
-def wrong_content(request: Request) -> Response | None:
+def content_refusal(request: Request) -> Response | None:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         return JSONResponse({"error": "invalid content type, only application/json is supported"}, 415)
     return None
 
 
-def host_allowed(header: str, allowed: Iterable[str]) -> bool:
+def is_host_allowed(header: str, allowed: Iterable[str]) -> bool:
     """Return whether a host may be named. ``header`` is a Host header with or without port; ``allowed`` are
     names or ``*.suffix``."""
-    host = _name(header).lower().rstrip(".")
+    host = _host_name(header).lower().rstrip(".")
     return any(
         host.endswith(pattern[1:].lower()) if pattern.startswith("*.") else host == pattern.lower()
         for pattern in allowed
     )
 
 
-def _name(header: str) -> str:
+def _host_name(header: str) -> str:
     if header.startswith("["):
         return header[1:].partition("]")[0]
     return header.partition(":")[0]
 
 
-def cross_origin(request: Request, settings: Settings) -> dict[str, str]:
+def cors_headers(request: Request, settings: ChainNodeSettings) -> dict[str, str]:
     """Return CORS headers for a listed origin, none for others."""
     origin = request.headers.get("origin")
     if origin is None or origin not in settings.allowed_origins:

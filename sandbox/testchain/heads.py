@@ -5,24 +5,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from sandbox.testchain.index import Head
+from sandbox.testchain.index import ChainHead
 
 
-class Heads:
+class HeadNotifier:
     """Wakes coroutines when the head moves. ``moved`` is called from the ledger's thread."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, current: Callable[[], Head]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, current: Callable[[], ChainHead]) -> None:
         self._loop = loop
         self._current = current
         self._change = asyncio.Event()
         self._reverts = 0
         self._closed = False
 
-    def moved(self, head: Head, reverted: bool) -> None:
+    def head_moved(self, head: ChainHead, reverted: bool) -> None:
         if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._wake, reverted)
+            self._loop.call_soon_threadsafe(self._wake_waiters, reverted)
 
-    def _wake(self, reverted: bool) -> None:
+    def _wake_waiters(self, reverted: bool) -> None:
         self._reverts += reverted
         self._change.set()
         self._change = asyncio.Event()
@@ -30,9 +30,9 @@ class Heads:
     def close(self) -> None:
         """Wake all waiting coroutines for good: the server stops."""
         self._closed = True
-        self._wake(False)
+        self._wake_waiters(False)
 
-    async def after(self, number: int, patience: float) -> Head:
+    async def wait_after(self, number: int, patience: float) -> ChainHead:
         """Return the head as soon as it is not ``number`` (higher, or lower after a revert), or after
         ``patience`` seconds."""
         reverts = self._reverts

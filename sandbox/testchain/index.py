@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from sandbox.testchain.store import Store
+from sandbox.testchain.store import ChainStore
 
 Topics = Sequence[frozenset[bytes] | None]
 
@@ -23,7 +23,7 @@ class RawJson(str):
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class ChainHead:
     """The newest block, as the ledger and its listeners see it."""
 
     number: int
@@ -76,7 +76,7 @@ class LogFilter:
     topics: tuple[frozenset[bytes] | None, ...] = ()
 
 
-def insert(
+def insert_block(
     db: sqlite3.Connection, block: BlockRow, transactions: Iterable[TransactionRow], logs: Iterable[LogRow]
 ) -> None:
     """Add a block with all that is in it, inside the caller's transaction."""
@@ -91,66 +91,68 @@ def insert(
     )
 
 
-def truncate(db: sqlite3.Connection, number: int) -> None:
+def truncate_blocks(db: sqlite3.Connection, number: int) -> None:
     """Forget every block above ``number``, inside the caller's transaction."""
     db.execute("DELETE FROM logs WHERE block > ?", (number,))
     db.execute("DELETE FROM transactions WHERE block > ?", (number,))
     db.execute("DELETE FROM blocks WHERE number > ?", (number,))
 
 
-class Index:
+class ChainIndex:
     """Queries on the stored blocks; safe from any thread."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: ChainStore) -> None:
         self._store = store
 
-    def _one(self, sql: str, *values: object) -> tuple[object, ...] | None:
-        row: tuple[object, ...] | None = self._store.reader().execute(sql, values).fetchone()
+    def _fetch_row(self, sql: str, *values: object) -> tuple[object, ...] | None:
+        row: tuple[object, ...] | None = self._store.read_connection().execute(sql, values).fetchone()
         return row
 
-    def _text(self, sql: str, *values: object) -> RawJson | None:
-        row = self._one(sql, *values)
+    def _fetch_json(self, sql: str, *values: object) -> RawJson | None:
+        row = self._fetch_row(sql, *values)
         return None if row is None else RawJson(row[0])
 
-    def head(self) -> Head | None:
-        row = self._store.reader().execute(
+    def newest_head(self) -> ChainHead | None:
+        row = self._store.read_connection().execute(
             "SELECT number, hash, timestamp, state_root FROM blocks ORDER BY number DESC LIMIT 1"
         )
         found = row.fetchone()
-        return None if found is None else Head(*found)
+        return None if found is None else ChainHead(*found)
 
-    def at(self, number: int) -> Head | None:
-        found = self._store.reader().execute(
+    def head_at(self, number: int) -> ChainHead | None:
+        found = self._store.read_connection().execute(
             "SELECT number, hash, timestamp, state_root FROM blocks WHERE number = ?", (number,)
         )
         row = found.fetchone()
-        return None if row is None else Head(*row)
+        return None if row is None else ChainHead(*row)
 
     def number_of(self, block_hash: bytes) -> int | None:
         row = (
-            self._store.reader().execute("SELECT number FROM blocks WHERE hash = ?", (block_hash,)).fetchone()
+            self._store.read_connection()
+            .execute("SELECT number FROM blocks WHERE hash = ?", (block_hash,))
+            .fetchone()
         )
         return None if row is None else int(row[0])
 
     def hashes_below(self, number: int, count: int) -> list[bytes]:
         """Return the hashes of up to ``count`` blocks under ``number``, newest first (the
         BLOCKHASH opcode)."""
-        rows = self._store.reader().execute(
+        rows = self._store.read_connection().execute(
             "SELECT hash FROM blocks WHERE number < ? ORDER BY number DESC LIMIT ?", (number, count)
         )
         return [row[0] for row in rows]
 
     def hashes_between(self, low: int, high: int) -> list[bytes]:
-        rows = self._store.reader().execute(
+        rows = self._store.read_connection().execute(
             "SELECT hash FROM blocks WHERE number BETWEEN ? AND ? ORDER BY number", (low, high)
         )
         return [row[0] for row in rows]
 
     def block(self, number: int, full: bool) -> RawJson | None:
-        body = self._text("SELECT body FROM blocks WHERE number = ?", number)
+        body = self._fetch_json("SELECT body FROM blocks WHERE number = ?", number)
         if body is None:
             return None
-        rows = self._store.reader().execute(
+        rows = self._store.read_connection().execute(
             f"SELECT {'body' if full else 'hash'} FROM transactions WHERE block = ? ORDER BY position",
             (number,),
         )
@@ -158,69 +160,77 @@ class Index:
         return RawJson(f'{body[:-1]},"transactions":[{",".join(inner)}]}}')
 
     def transaction_count(self, number: int) -> int:
-        row = self._one("SELECT count(*) FROM transactions WHERE block = ?", number)
+        row = self._fetch_row("SELECT count(*) FROM transactions WHERE block = ?", number)
         return 0 if row is None else int(str(row[0]))
 
-    def transaction(self, tx_hash: bytes) -> RawJson | None:
-        return self._text("SELECT body FROM transactions WHERE hash = ?", tx_hash)
+    def find_transaction(self, tx_hash: bytes) -> RawJson | None:
+        return self._fetch_json("SELECT body FROM transactions WHERE hash = ?", tx_hash)
 
     def transaction_at(self, number: int, position: int) -> RawJson | None:
-        return self._text("SELECT body FROM transactions WHERE block = ? AND position = ?", number, position)
+        return self._fetch_json(
+            "SELECT body FROM transactions WHERE block = ? AND position = ?", number, position
+        )
 
     def raw_transaction(self, tx_hash: bytes) -> bytes | None:
         row = (
-            self._store.reader().execute("SELECT raw FROM transactions WHERE hash = ?", (tx_hash,)).fetchone()
+            self._store.read_connection()
+            .execute("SELECT raw FROM transactions WHERE hash = ?", (tx_hash,))
+            .fetchone()
         )
         return None if row is None else bytes(row[0])
 
-    def receipt(self, tx_hash: bytes) -> RawJson | None:
-        return self._text("SELECT receipt FROM transactions WHERE hash = ?", tx_hash)
+    def find_receipt(self, tx_hash: bytes) -> RawJson | None:
+        return self._fetch_json("SELECT receipt FROM transactions WHERE hash = ?", tx_hash)
 
-    def receipts(self, number: int) -> RawJson:
-        rows = self._store.reader().execute(
+    def block_receipts(self, number: int) -> RawJson:
+        rows = self._store.read_connection().execute(
             "SELECT receipt FROM transactions WHERE block = ? ORDER BY position", (number,)
         )
         return RawJson("[" + ",".join(row[0] for row in rows) + "]")
 
     def transaction_hashes_between(self, low: int, high: int) -> list[bytes]:
-        rows = self._store.reader().execute(
+        rows = self._store.read_connection().execute(
             "SELECT hash FROM transactions WHERE block BETWEEN ? AND ? ORDER BY block, position", (low, high)
         )
         return [row[0] for row in rows]
 
-    def tips(self, number: int) -> list[int]:
+    def block_tips(self, number: int) -> list[int]:
         """Return the tips paid in a block, lowest first."""
-        rows = self._store.reader().execute(
+        rows = self._store.read_connection().execute(
             "SELECT tip FROM transactions WHERE block = ? ORDER BY tip", (number,)
         )
         return [row[0] for row in rows]
 
     def gas_used(self, low: int, high: int) -> list[int]:
-        rows = self._store.reader().execute(
+        rows = self._store.read_connection().execute(
             "SELECT gas_used FROM blocks WHERE number BETWEEN ? AND ? ORDER BY number", (low, high)
         )
         return [row[0] for row in rows]
 
-    def waiting(self, tx_hash: bytes) -> bytes | None:
+    def waiting_transaction(self, tx_hash: bytes) -> bytes | None:
         """Return the raw form of a transaction that waits for an earlier nonce."""
-        row = self._store.reader().execute("SELECT raw FROM waiting WHERE hash = ?", (tx_hash,)).fetchone()
+        row = (
+            self._store.read_connection()
+            .execute("SELECT raw FROM waiting WHERE hash = ?", (tx_hash,))
+            .fetchone()
+        )
         return None if row is None else bytes(row[0])
 
-    def logs(self, wanted: LogFilter, low: int, high: int) -> RawJson:
+    def find_logs(self, wanted: LogFilter, low: int, high: int) -> RawJson:
         """Return the matching logs of the blocks ``low..high`` in chain order."""
         clauses = ["block BETWEEN ? AND ?"]
         values: list[object] = [low, high]
         if wanted.addresses:
-            clauses.append(_among("address", wanted.addresses, values))
+            clauses.append(_in_clause("address", wanted.addresses, values))
         for position, topics in enumerate(wanted.topics):
             column = f"topic{position}"
-            clauses.append(f"{column} IS NOT NULL" if topics is None else _among(column, topics, values))
-        rows = self._store.reader().execute(
+            clauses.append(f"{column} IS NOT NULL" if topics is None else _in_clause(column, topics, values))
+        rows = self._store.read_connection().execute(
             f"SELECT body FROM logs WHERE {' AND '.join(clauses)} ORDER BY block, position", values
         )
         return RawJson("[" + ",".join(row[0] for row in rows) + "]")
 
 
-def _among(column: str, options: frozenset[bytes], values: list[object]) -> str:
+def _in_clause(column: str, options: frozenset[bytes], values: list[object]) -> str:
     values.extend(sorted(options))
     return f"{column} IN ({','.join('?' * len(options))})"

@@ -17,82 +17,87 @@ from eth_hash.auto import keccak
 from lru import LRU
 
 from sandbox.testchain import admission, blocks, index
-from sandbox.testchain.blocks import Executed
-from sandbox.testchain.clock import Clock
-from sandbox.testchain.faults import RpcFault, refused
-from sandbox.testchain.index import Head, Index
-from sandbox.testchain.machine import Machine, Surroundings, View
-from sandbox.testchain.nodes import CACHED_NODES, Nodes
-from sandbox.testchain.store import Store
+from sandbox.testchain.blocks import ExecutedTransaction
+from sandbox.testchain.clock import ChainClock
+from sandbox.testchain.faults import RpcFault, refusal_fault
+from sandbox.testchain.index import ChainHead, ChainIndex
+from sandbox.testchain.machine import BlockContext, EvmRunner, StateView
+from sandbox.testchain.nodes import CACHED_NODES, TrieDatabase
+from sandbox.testchain.store import ChainStore
 
 MAX_WAITING = 64
 """Transactions of one sender that may wait for an earlier nonce."""
 _HASH_DEPTH = 256
-Listener = Callable[[Head, bool], None]
+Listener = Callable[[ChainHead, bool], None]
 
 
-class Ledger:
+class ChainLedger:
     """The chain's only writer. ``head`` may be read from any thread; it changes only after the commit."""
 
-    def __init__(self, store: Store, machine: Machine, clock: Clock) -> None:
+    def __init__(self, store: ChainStore, machine: EvmRunner, clock: ChainClock) -> None:
         self._store = store
         self._machine = machine
         self._cache: LRU[bytes, bytes] = LRU(CACHED_NODES)
-        self._nodes = Nodes(store, self._cache)
+        self._nodes = TrieDatabase(store, self._cache)
         self._listeners: list[Listener] = []
         self.clock = clock
-        self.index = Index(store)
-        self.head = self.index.head() or Head(-1, bytes(32), 0, bytes(32))
+        self.index = ChainIndex(store)
+        self.head = self.index.newest_head() or ChainHead(-1, bytes(32), 0, bytes(32))
         saved = self.meta("clock")
         if saved is not None:
-            clock.restore(saved)
+            clock.restore_text(saved)
 
-    def listen(self, listener: Listener) -> None:
+    def add_listener(self, listener: Listener) -> None:
         """Call ``listener(head, reverted)`` on this thread after every change of the head."""
         self._listeners.append(listener)
 
     # -- reading, from any thread --
 
-    def view(self, head: Head) -> View:
+    def view_at(self, head: ChainHead) -> StateView:
         """Return the view for calls *at* ``head``, which see that block's own number and time."""
-        mix_hash = _randomness(head.hash, head.number)
-        around = Surroundings(head.number, head.timestamp, mix_hash, self._below(head.number))
-        return View(self._reading(), head.state_root, around)
+        mix_hash = _block_randomness(head.hash, head.number)
+        around = BlockContext(head.number, head.timestamp, mix_hash, self._hashes_below(head.number))
+        return StateView(self._reading_database(), head.state_root, around)
 
-    def next_view(self) -> View:
+    def next_view(self) -> StateView:
         """Return the view for calls as in the block that a transaction sent now would get."""
-        return View(self._reading(), self.head.state_root, self.next_surroundings())
+        return StateView(self._reading_database(), self.head.state_root, self.next_block_context())
 
-    def _reading(self) -> Nodes:
+    def _reading_database(self) -> TrieDatabase:
         """Return the state database for one call: nothing of what it writes is flushed."""
-        return Nodes(self._store, self._cache)
+        return TrieDatabase(self._store, self._cache)
 
-    def next_surroundings(self) -> Surroundings:
+    def next_block_context(self) -> BlockContext:
         """Return what a transaction sent now would see of its block."""
         head = self.head
-        return Surroundings(
+        return BlockContext(
             head.number + 1,
             self.clock.next_timestamp(head.timestamp),
-            _randomness(head.hash, head.number + 1),
-            self._below(head.number + 1),
+            _block_randomness(head.hash, head.number + 1),
+            self._hashes_below(head.number + 1),
         )
 
-    def state_at(self, head: Head) -> Any:
-        return self._machine.state(self.view(head))
+    def state_at(self, head: ChainHead) -> Any:
+        return self._machine.open_state(self.view_at(head))
 
     def meta(self, name: str) -> str | None:
-        row = self._store.reader().execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        row = (
+            self._store.read_connection().execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        )
         return None if row is None else str(row[0])
 
     # -- transactions --
 
-    def submit(self, raw: bytes) -> bytes:
+    def submit_transaction(self, raw: bytes) -> bytes:
         """Take a signed transaction: mined now, or kept while an earlier nonce is missing. Returns its
         hash.
         """
-        tx = admission.decode(raw, self._machine.chain_id)
-        if self.index.raw_transaction(tx.hash) is not None or self.index.waiting(tx.hash) is not None:
-            raise refused("already known")
+        tx = admission.decode_transaction(raw, self._machine.chain_id)
+        if (
+            self.index.raw_transaction(tx.hash) is not None
+            or self.index.waiting_transaction(tx.hash) is not None
+        ):
+            raise refusal_fault("already known")
         admission.check_form(tx)
         state, around = self._open_state()
         expected = state.get_nonce(tx.sender)
@@ -102,15 +107,15 @@ class Ledger:
             self._keep_waiting(tx, raw)
         else:
             admission.check_funds(tx, state)
-            self._mine(state, around, tx, raw)
+            self._mine_transaction(state, around, tx, raw)
             self._mine_waiting(tx.sender)
         return bytes(tx.hash)
 
     def _keep_waiting(self, tx: Any, raw: bytes) -> None:
-        with self._store.writing() as db:
+        with self._store.write_transaction() as db:
             others = "SELECT count(*) FROM waiting WHERE sender = ? AND nonce != ?"
             if db.execute(others, (tx.sender, tx.nonce)).fetchone()[0] >= MAX_WAITING:
-                raise refused(f"nonce too high: {MAX_WAITING} transactions of this sender wait already")
+                raise refusal_fault(f"nonce too high: {MAX_WAITING} transactions of this sender wait already")
             db.execute(
                 "INSERT OR REPLACE INTO waiting VALUES (?, ?, ?, ?)", (tx.hash, tx.sender, tx.nonce, raw)
             )
@@ -120,130 +125,130 @@ class Ledger:
         while True:
             state, around = self._open_state()
             nonce = state.get_nonce(sender)
-            row = self._store.reader().execute(
+            row = self._store.read_connection().execute(
                 "SELECT raw FROM waiting WHERE sender = ? AND nonce = ?", (sender, nonce)
             )
             found = row.fetchone()
             if found is None:
                 return
-            tx = admission.decode(found[0], self._machine.chain_id)
+            tx = admission.decode_transaction(found[0], self._machine.chain_id)
             try:
                 admission.check_funds(tx, state)
             except RpcFault:
                 self._forget_waiting(tx)
                 return
-            self._mine(state, around, tx, found[0])
+            self._mine_transaction(state, around, tx, found[0])
 
     def _forget_waiting(self, tx: Any) -> None:
-        with self._store.writing() as db:
+        with self._store.write_transaction() as db:
             db.execute("DELETE FROM waiting WHERE hash = ?", (tx.hash,))
 
     # -- blocks --
 
-    def genesis(self, balances: dict[bytes, int], meta: dict[str, str]) -> None:
+    def make_genesis(self, balances: dict[bytes, int], meta: dict[str, str]) -> None:
         """Make block 0 with these balances in wei."""
-        around = self.next_surroundings()
-        state = self._machine.state(View(self._nodes, _EMPTY_ROOT, around))
+        around = self.next_block_context()
+        state = self._machine.open_state(StateView(self._nodes, _EMPTY_ROOT, around))
         for address, balance in balances.items():
             state.set_balance(address, balance)
-        self._seal(state, around, meta=meta)
+        self._commit_block(state, around, meta=meta)
 
-    def mine(self) -> Head:
+    def mine_block(self) -> ChainHead:
         """Mine an empty block; return the new head."""
         state, around = self._open_state()
-        self._seal(state, around)
+        self._commit_block(state, around)
         return self.head
 
     def set_balance(self, address: bytes, balance: int) -> None:
         """Give ``address`` exactly ``balance`` wei, in a block of its own (a test chain's privilege)."""
         state, around = self._open_state()
         state.set_balance(address, balance)
-        self._seal(state, around)
+        self._commit_block(state, around)
 
-    def _open_state(self) -> tuple[Any, Surroundings]:
-        around = self.next_surroundings()
-        return self._machine.state(View(self._nodes, self.head.state_root, around)), around
+    def _open_state(self) -> tuple[Any, BlockContext]:
+        around = self.next_block_context()
+        return self._machine.open_state(StateView(self._nodes, self.head.state_root, around)), around
 
-    def _mine(self, state: Any, around: Surroundings, tx: Any, raw: bytes) -> None:
-        receipt, gas_used = self._machine.apply(state, tx)
-        self._seal(state, around, Executed(tx, raw, receipt, gas_used))
+    def _mine_transaction(self, state: Any, around: BlockContext, tx: Any, raw: bytes) -> None:
+        receipt, gas_used = self._machine.run_transaction(state, tx)
+        self._commit_block(state, around, ExecutedTransaction(tx, raw, receipt, gas_used))
 
-    def _seal(
+    def _commit_block(
         self,
         state: Any,
-        around: Surroundings,
-        done: Executed | None = None,
+        around: BlockContext,
+        done: ExecutedTransaction | None = None,
         meta: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """Make the block and everything it changed durable, in one transaction."""
-        self._nodes.discard()  # what an earlier failure may have left
+        self._nodes.discard_pending()  # what an earlier failure may have left
         state.persist()
-        built = blocks.build(self._machine.chain_id, self.head.hash, around, state.state_root, done)
-        self.clock.used(built.block.timestamp)
-        with self._store.writing() as db:
-            self._nodes.flush(db)
-            index.insert(db, built.block, built.transactions, built.logs)
-            for name, value in {**meta, "clock": self.clock.dump()}.items():
+        built = blocks.build_block(self._machine.chain_id, self.head.hash, around, state.state_root, done)
+        self.clock.note_block(built.block.timestamp)
+        with self._store.write_transaction() as db:
+            self._nodes.flush_pending(db)
+            index.insert_block(db, built.block, built.transactions, built.logs)
+            for name, value in {**meta, "clock": self.clock.to_text()}.items():
                 db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
             if done:
                 place = (done.tx.sender, done.tx.nonce)
                 db.execute("DELETE FROM waiting WHERE sender = ? AND nonce = ?", place)
-        self._nodes.settled()
-        self._move(built.head, reverted=False)
+        self._nodes.share_pending()
+        self._move_head(built.head, reverted=False)
 
     # -- time travel --
 
     def save_clock(self) -> None:
-        with self._store.writing() as db:
-            db.execute("INSERT OR REPLACE INTO meta VALUES ('clock', ?)", (self.clock.dump(),))
+        with self._store.write_transaction() as db:
+            db.execute("INSERT OR REPLACE INTO meta VALUES ('clock', ?)", (self.clock.to_text(),))
 
-    def remember(self, name: str, value: str) -> None:
-        with self._store.writing() as db:
+    def write_meta(self, name: str, value: str) -> None:
+        with self._store.write_transaction() as db:
             db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
 
-    def snapshot(self) -> int:
+    def take_snapshot(self) -> int:
         """Remember head, clock and waiting transactions; returns the snapshot's number."""
-        with self._store.writing() as db:
+        with self._store.write_transaction() as db:
             waiting = [raw.hex() for (raw,) in db.execute("SELECT raw FROM waiting")]
             cursor = db.execute(
                 "INSERT INTO snapshots (block, clock, waiting) VALUES (?, ?, ?)",
-                (self.head.number, self.clock.dump(), json.dumps(waiting)),
+                (self.head.number, self.clock.to_text(), json.dumps(waiting)),
             )
             return int(cursor.lastrowid or 0)
 
-    def revert(self, snapshot: int) -> bool:
+    def revert_to(self, snapshot: int) -> bool:
         """Go back to ``snapshot``, which is used up with all later ones. False where there is none."""
-        with self._store.writing() as db:
+        with self._store.write_transaction() as db:
             row = db.execute(
                 "SELECT block, clock, waiting FROM snapshots WHERE id = ?", (snapshot,)
             ).fetchone()
             if row is None:
                 return False
-            index.truncate(db, row[0])
+            index.truncate_blocks(db, row[0])
             db.execute("DELETE FROM snapshots WHERE id >= ?", (snapshot,))
             db.execute("DELETE FROM waiting")
             for raw in map(bytes.fromhex, json.loads(row[2])):
-                tx = admission.decode(raw, self._machine.chain_id)
+                tx = admission.decode_transaction(raw, self._machine.chain_id)
                 db.execute("INSERT INTO waiting VALUES (?, ?, ?, ?)", (tx.hash, tx.sender, tx.nonce, raw))
             db.execute("INSERT OR REPLACE INTO meta VALUES ('clock', ?)", (row[1],))
-        self.clock.restore(row[1])
-        head = self.index.head()
+        self.clock.restore_text(row[1])
+        head = self.index.newest_head()
         assert head is not None
-        self._move(head, reverted=True)
+        self._move_head(head, reverted=True)
         return True
 
-    def _move(self, head: Head, reverted: bool) -> None:
+    def _move_head(self, head: ChainHead, reverted: bool) -> None:
         self.head = head
         for listener in self._listeners:
             listener(head, reverted)
 
-    def _below(self, number: int) -> Callable[[], Iterable[bytes]]:
+    def _hashes_below(self, number: int) -> Callable[[], Iterable[bytes]]:
         return lambda: self.index.hashes_below(number, _HASH_DEPTH)
 
 
 _EMPTY_ROOT = keccak(b"\x80")
 
 
-def _randomness(parent_hash: bytes, number: int) -> bytes:
+def _block_randomness(parent_hash: bytes, number: int) -> bytes:
     """Return PREVRANDAO: fixed for a block, different for each."""
     return keccak(parent_hash + number.to_bytes(8, "big", signed=True))

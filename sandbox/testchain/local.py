@@ -65,7 +65,7 @@ class LocalChain:
 
 
 @contextmanager
-def running(data_dir: Path | None = None, **settings: object) -> Iterator[LocalChain]:
+def running_chain(data_dir: Path | None = None, **settings: object) -> Iterator[LocalChain]:
     """Run a chain and yield it once it is ready; ``settings`` are further keys of its configuration file."""
     with tempfile.TemporaryDirectory(prefix="c2d-chain-") as scratch:
         chain = start(Path(scratch), data_dir or Path(scratch) / "data", **settings)

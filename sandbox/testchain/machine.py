@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sandbox.testchain.evm import ExecutionContext, PragueState, PragueVM, computing
-from sandbox.testchain.nodes import Nodes
+from sandbox.testchain.nodes import TrieDatabase
 
 GAS_LIMIT = 60_000_000
 BASE_FEE = 1
@@ -22,7 +22,7 @@ COINBASE = bytes(20)
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class BlockContext:
     """The facts of its block that a transaction sees."""
 
     number: int
@@ -33,21 +33,21 @@ class Surroundings:
 
 
 @dataclass(frozen=True, slots=True)
-class View:
+class StateView:
     """A state and the block around it, for code to run on."""
 
-    nodes: Nodes
+    nodes: TrieDatabase
     root: bytes
-    around: Surroundings
+    around: BlockContext
 
 
-class Machine:
+class EvmRunner:
     """Runs code for one chain id. Stateless, safe from any thread."""
 
     def __init__(self, chain_id: int) -> None:
         self.chain_id = chain_id
 
-    def state(self, view: View, base_fee: int = BASE_FEE) -> Any:
+    def open_state(self, view: StateView, base_fee: int = BASE_FEE) -> Any:
         """Return py-evm's state at ``view``. Changes stay in it until it is persisted."""
         context_of: Any = ExecutionContext
         state_of: Any = PragueState
@@ -58,14 +58,14 @@ class Machine:
             difficulty=0,
             mix_hash=view.around.mix_hash,
             gas_limit=GAS_LIMIT,
-            prev_hashes=_lazily(view.around.hashes),
+            prev_hashes=_lazy_hashes(view.around.hashes),
             chain_id=self.chain_id,
             base_fee_per_gas=base_fee,
             excess_blob_gas=0,
         )
         return state_of(view.nodes, context, view.root)
 
-    def apply(self, state: Any, tx: Any) -> tuple[Any, int]:
+    def run_transaction(self, state: Any, tx: Any) -> tuple[Any, int]:
         """Run a signed transaction alone in its block; return its receipt and the gas it used."""
         state.lock_changes()
         with computing():
@@ -79,5 +79,5 @@ def gas_used(tx: Any, computation: Any) -> int:
     return PragueVM.finalize_gas_used(tx, computation)
 
 
-def _lazily(hashes: Callable[[], Iterable[bytes]]) -> Iterator[bytes]:
+def _lazy_hashes(hashes: Callable[[], Iterable[bytes]]) -> Iterator[bytes]:
     yield from hashes()

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from lru import LRU
 
 from sandbox.testchain.evm import AtomicDBWriteBatch, AtomicWriteBatchAPI, BaseAtomicDB
-from sandbox.testchain.store import Store
+from sandbox.testchain.store import ChainStore
 
 CACHED_NODES = 16_384
 NodeCache = (
@@ -22,16 +22,16 @@ NodeCache = (
 )
 
 
-class Nodes(BaseAtomicDB):
+class TrieDatabase(BaseAtomicDB):
     """A view of the node table with an overlay of unflushed writes. One instance for each writer or call."""
 
-    def __init__(self, store: Store, cache: LRU[bytes, bytes]) -> None:
+    def __init__(self, store: ChainStore, cache: LRU[bytes, bytes]) -> None:
         self._store = store
         self._cache = cache
         self._pending: dict[bytes, bytes] = {}
 
     def __getitem__(self, key: bytes) -> bytes:
-        value = self._find(key)
+        value = self._find_value(key)
         if value is None:
             raise KeyError(key)
         return value
@@ -43,14 +43,18 @@ class Nodes(BaseAtomicDB):
         self._pending.pop(key, None)
 
     def _exists(self, key: bytes) -> bool:
-        return self._find(key) is not None
+        return self._find_value(key) is not None
 
-    def _find(self, key: bytes) -> bytes | None:
+    def _find_value(self, key: bytes) -> bytes | None:
         value = self._pending.get(key)
         if value is None:
             value = self._cache.get(key)
         if value is None:
-            row = self._store.reader().execute("SELECT value FROM nodes WHERE key = ?", (key,)).fetchone()
+            row = (
+                self._store.read_connection()
+                .execute("SELECT value FROM nodes WHERE key = ?", (key,))
+                .fetchone()
+            )
             if row is not None:
                 value = self._cache[key] = row[0]
         return value
@@ -60,15 +64,15 @@ class Nodes(BaseAtomicDB):
         with AtomicDBWriteBatch._commit_unless_raises(self) as batch:
             yield batch
 
-    def flush(self, connection: sqlite3.Connection) -> None:
+    def flush_pending(self, connection: sqlite3.Connection) -> None:
         """Write the overlay inside the caller's transaction."""
         connection.executemany("INSERT OR IGNORE INTO nodes VALUES (?, ?)", self._pending.items())
 
-    def settled(self) -> None:
+    def share_pending(self) -> None:
         """Share what was pending with all readers, after the transaction was committed."""
         for key, value in self._pending.items():
             self._cache[key] = value
         self._pending = {}
 
-    def discard(self) -> None:
+    def discard_pending(self) -> None:
         self._pending = {}

@@ -11,43 +11,43 @@ from typing import Any
 
 from eth_hash.auto import keccak
 
-from sandbox.testchain.encoding import data, quantity, word
+from sandbox.testchain.encoding import hex_data, hex_quantity, hex_word
 
 ACCESS_LIST = 1
 DYNAMIC_FEE = 2
 
 
-def compact(value: object) -> str:
+def compact_json(value: object) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
 def header_json(header: Any, block_hash: bytes, size: int) -> dict[str, Any]:
     """Return everything of a block but its ``transactions``."""
     return {
-        "number": quantity(header.block_number),
-        "hash": data(block_hash),
-        "parentHash": data(header.parent_hash),
-        "nonce": data(header.nonce),
-        "mixHash": data(header.mix_hash),
-        "sha3Uncles": data(header.uncles_hash),
+        "number": hex_quantity(header.block_number),
+        "hash": hex_data(block_hash),
+        "parentHash": hex_data(header.parent_hash),
+        "nonce": hex_data(header.nonce),
+        "mixHash": hex_data(header.mix_hash),
+        "sha3Uncles": hex_data(header.uncles_hash),
         "logsBloom": f"0x{header.bloom:0512x}",
-        "transactionsRoot": data(header.transaction_root),
-        "stateRoot": data(header.state_root),
-        "receiptsRoot": data(header.receipt_root),
-        "miner": data(header.coinbase),
-        "difficulty": quantity(header.difficulty),
+        "transactionsRoot": hex_data(header.transaction_root),
+        "stateRoot": hex_data(header.state_root),
+        "receiptsRoot": hex_data(header.receipt_root),
+        "miner": hex_data(header.coinbase),
+        "difficulty": hex_quantity(header.difficulty),
         "totalDifficulty": "0x0",
-        "extraData": data(header.extra_data),
-        "size": quantity(size),
-        "gasLimit": quantity(header.gas_limit),
-        "gasUsed": quantity(header.gas_used),
-        "timestamp": quantity(header.timestamp),
-        "baseFeePerGas": quantity(header.base_fee_per_gas),
-        "withdrawalsRoot": data(header.withdrawals_root),
-        "blobGasUsed": quantity(header.blob_gas_used),
-        "excessBlobGas": quantity(header.excess_blob_gas),
-        "parentBeaconBlockRoot": data(header.parent_beacon_block_root),
-        "requestsHash": data(header.requests_hash),
+        "extraData": hex_data(header.extra_data),
+        "size": hex_quantity(size),
+        "gasLimit": hex_quantity(header.gas_limit),
+        "gasUsed": hex_quantity(header.gas_used),
+        "timestamp": hex_quantity(header.timestamp),
+        "baseFeePerGas": hex_quantity(header.base_fee_per_gas),
+        "withdrawalsRoot": hex_data(header.withdrawals_root),
+        "blobGasUsed": hex_quantity(header.blob_gas_used),
+        "excessBlobGas": hex_quantity(header.excess_blob_gas),
+        "parentBeaconBlockRoot": hex_data(header.parent_beacon_block_root),
+        "requestsHash": hex_data(header.requests_hash),
         "uncles": [],
         "withdrawals": [],
     }
@@ -61,28 +61,32 @@ def transaction_json(tx: Any, chain_id: int, base_fee: int) -> dict[str, Any]:
         "blockNumber": None,
         "transactionIndex": None,
         "blockTimestamp": None,
-        "hash": data(tx.hash),
-        "type": quantity(kind),
-        "from": data(tx.sender),
-        "to": data(tx.to) if tx.to else None,
-        "nonce": quantity(tx.nonce),
-        "gas": quantity(tx.gas),
-        "gasPrice": quantity(effective_gas_price(tx, base_fee)),
-        "value": quantity(tx.value),
-        "input": data(tx.data),
-        "r": quantity(tx.r),
-        "s": quantity(tx.s),
+        "hash": hex_data(tx.hash),
+        "type": hex_quantity(kind),
+        "from": hex_data(tx.sender),
+        "to": hex_data(tx.to) if tx.to else None,
+        "nonce": hex_quantity(tx.nonce),
+        "gas": hex_quantity(tx.gas),
+        "gasPrice": hex_quantity(effective_gas_price(tx, base_fee)),
+        "value": hex_quantity(tx.value),
+        "input": hex_data(tx.data),
+        "r": hex_quantity(tx.r),
+        "s": hex_quantity(tx.s),
     }
     if kind == 0:
-        return body | {"v": quantity(tx.v)} | ({"chainId": quantity(chain_id)} if tx.v >= 35 else {})
-    body |= {"v": quantity(tx.y_parity), "yParity": quantity(tx.y_parity), "chainId": quantity(tx.chain_id)}
+        return body | {"v": hex_quantity(tx.v)} | ({"chainId": hex_quantity(chain_id)} if tx.v >= 35 else {})
+    body |= {
+        "v": hex_quantity(tx.y_parity),
+        "yParity": hex_quantity(tx.y_parity),
+        "chainId": hex_quantity(tx.chain_id),
+    }
     body["accessList"] = [
-        {"address": data(address), "storageKeys": [word(slot) for slot in slots]}
+        {"address": hex_data(address), "storageKeys": [hex_word(slot) for slot in slots]}
         for address, slots in tx.access_list
     ]
     if kind == DYNAMIC_FEE:
-        body["maxFeePerGas"] = quantity(tx.max_fee_per_gas)
-        body["maxPriorityFeePerGas"] = quantity(tx.max_priority_fee_per_gas)
+        body["maxFeePerGas"] = hex_quantity(tx.max_fee_per_gas)
+        body["maxPriorityFeePerGas"] = hex_quantity(tx.max_priority_fee_per_gas)
     return body
 
 
@@ -92,12 +96,12 @@ def effective_gas_price(tx: Any, base_fee: int) -> int:
 
 def log_json(log: Any, place: dict[str, Any], position: int, timestamp: int) -> dict[str, Any]:
     return {
-        "address": data(log.address),
-        "topics": [word(topic) for topic in log.topics],
-        "data": data(log.data),
+        "address": hex_data(log.address),
+        "topics": [hex_word(topic) for topic in log.topics],
+        "data": hex_data(log.data),
         **place,
-        "blockTimestamp": quantity(timestamp),
-        "logIndex": quantity(position),
+        "blockTimestamp": hex_quantity(timestamp),
+        "logIndex": hex_quantity(position),
         "removed": False,
     }
 
@@ -107,14 +111,14 @@ def receipt_json(
 ) -> dict[str, Any]:
     return {
         **place,
-        "type": quantity(tx.type_id or 0),
-        "from": data(tx.sender),
-        "to": data(tx.to) if tx.to else None,
-        "contractAddress": None if tx.to else data(created_address(tx.sender, tx.nonce)),
+        "type": hex_quantity(tx.type_id or 0),
+        "from": hex_data(tx.sender),
+        "to": hex_data(tx.to) if tx.to else None,
+        "contractAddress": None if tx.to else hex_data(created_address(tx.sender, tx.nonce)),
         "status": "0x1" if receipt.state_root == b"\x01" else "0x0",
-        "gasUsed": quantity(gas_used),
-        "cumulativeGasUsed": quantity(receipt.gas_used),
-        "effectiveGasPrice": quantity(effective_gas_price(tx, base_fee)),
+        "gasUsed": hex_quantity(gas_used),
+        "cumulativeGasUsed": hex_quantity(receipt.gas_used),
+        "effectiveGasPrice": hex_quantity(effective_gas_price(tx, base_fee)),
         "logs": logs,
         "logsBloom": f"0x{int(receipt.bloom):0512x}",
     }

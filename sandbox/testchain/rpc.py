@@ -11,7 +11,7 @@ from c2d_box.errors import Failed
 from sandbox.testchain.faults import RpcFault
 from sandbox.testchain.index import RawJson
 from sandbox.testchain.methods import METHODS
-from sandbox.testchain.node import Node
+from sandbox.testchain.node import ChainNode
 
 
 class HttpRpc:
@@ -50,7 +50,7 @@ class HttpRpc:
 class LocalRpc:
     """A node in this process, called on the caller's thread: nobody else may be writing to it."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: ChainNode) -> None:
         self._node = node
 
     def call(self, method: str, *params: object) -> Any:

@@ -22,10 +22,10 @@ from starlette.routing import Route
 from c2d_box.files import replace_file
 from c2d_box.service.request_body import BodyRefused, answer_refused_body, read_body
 from sandbox.testchain import guards
-from sandbox.testchain.deploy import deploy
-from sandbox.testchain.dispatch import Dispatcher
-from sandbox.testchain.heads import Heads
-from sandbox.testchain.node import Node
+from sandbox.testchain.deploy import deploy_contracts
+from sandbox.testchain.dispatch import RpcDispatcher
+from sandbox.testchain.heads import HeadNotifier
+from sandbox.testchain.node import ChainNode
 from sandbox.testchain.rpc import LocalRpc
 
 log = logging.getLogger("c2d.testchain")
@@ -35,10 +35,10 @@ _STOP_SECONDS = 1.0
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-class Server:
+class NodeServer:
     """The application around one open node. It owns the threads; closing the node is the caller's."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: ChainNode) -> None:
         self.node = node
         self.addresses: dict[str, Any] | None = None
         self.failure: str | None = None
@@ -46,20 +46,20 @@ class Server:
         """True after the stop while a computation is still running, so that the threads cannot be joined."""
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
-        self._dispatcher = Dispatcher(node, self._readers, self._writer)
-        self._heads: Heads | None = None
+        self._dispatcher = RpcDispatcher(node, self._readers, self._writer)
+        self._heads: HeadNotifier | None = None
         self._background: set[asyncio.Task[None]] = set()
 
-    def application(self) -> Starlette:
+    def build_app(self) -> Starlette:
         return Starlette(
             routes=[
-                Route("/", self._guarded(self._rpc), methods=["POST"]),
-                Route("/", self._guarded(self._preflight), methods=["OPTIONS"]),
-                Route("/address.json", self._guarded(self._address_file)),
-                Route("/c2d/head", self._guarded(self._head)),
-                Route("/livez", self._live),
-                Route("/readyz", self._health),
-                Route("/healthz", self._health),
+                Route("/", self._guard_handler(self._handle_rpc), methods=["POST"]),
+                Route("/", self._guard_handler(self._handle_preflight), methods=["OPTIONS"]),
+                Route("/address.json", self._guard_handler(self._handle_address_file)),
+                Route("/c2d/head", self._guard_handler(self._handle_head)),
+                Route("/livez", self._handle_live),
+                Route("/readyz", self._handle_health),
+                Route("/healthz", self._handle_health),
             ],
             lifespan=self._lifespan,
         )
@@ -72,9 +72,9 @@ class Server:
     @asynccontextmanager
     async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
         loop = asyncio.get_running_loop()
-        self._heads = Heads(loop, lambda: self.node.ledger.head)
-        self.node.ledger.listen(self._heads.moved)
-        task = asyncio.create_task(self._prepare())
+        self._heads = HeadNotifier(loop, lambda: self.node.ledger.head)
+        self.node.ledger.add_listener(self._heads.head_moved)
+        task = asyncio.create_task(self._prepare_contracts())
         self._background.add(task)
         try:
             yield
@@ -95,15 +95,15 @@ class Server:
         for executor in (self._writer, self._readers):
             executor.shutdown()
 
-    async def _prepare(self) -> None:
+    async def _prepare_contracts(self) -> None:
         try:
             loop = asyncio.get_running_loop()
-            self.addresses = await loop.run_in_executor(self._writer, self._deployed)
+            self.addresses = await loop.run_in_executor(self._writer, self._recall_or_deploy)
         except Exception as error:
             self.failure = str(error)
             log.exception("deploying the contracts failed")
 
-    def _deployed(self) -> dict[str, Any]:
+    def _recall_or_deploy(self) -> dict[str, Any]:
         """Return the address file: remembered from the first start, or made by deploying now."""
         if not self.node.settings.deploy_contracts:
             return {}
@@ -111,51 +111,51 @@ class Server:
         addresses: dict[str, Any] = json.loads(self.node.ledger.meta("addresses") or "{}")
         wanted = 1 if settings.pool_contracts is None else 2
         if len(addresses) < wanted:
-            addresses = deploy(LocalRpc(self.node), settings.mnemonic, 0, settings.pool_contracts)
-            self.node.ledger.remember("addresses", json.dumps(addresses))
+            addresses = deploy_contracts(LocalRpc(self.node), settings.mnemonic, 0, settings.pool_contracts)
+            self.node.ledger.write_meta("addresses", json.dumps(addresses))
             log.info("deployed Ocean's contracts up to block %d", self.node.ledger.head.number)
         replace_file(self.node.settings.data_dir / "address.json", json.dumps(addresses, indent=2) + "\n")
         return addresses
 
-    def _guarded(self, handler: Handler) -> Handler:
+    def _guard_handler(self, handler: Handler) -> Handler:
         settings = self.node.settings
 
         async def guarded(request: Request) -> Response:
-            refused = guards.refusal(request, settings)
+            refused = guards.caller_refusal(request, settings)
             response = refused if refused is not None else await handler(request)
-            response.headers.update(guards.cross_origin(request, settings))
+            response.headers.update(guards.cors_headers(request, settings))
             return response
 
         return guarded
 
-    async def _rpc(self, request: Request) -> Response:
-        wrong = guards.wrong_content(request)
+    async def _handle_rpc(self, request: Request) -> Response:
+        wrong = guards.content_refusal(request)
         if wrong is not None:
             return wrong
         try:
             body = await read_body(request, self.node.settings.body_limit)
         except BodyRefused as refused:
             return await answer_refused_body(request, refused)
-        return Response(await self._dispatcher.answer(body), media_type="application/json")
+        return Response(await self._dispatcher.answer_body(body), media_type="application/json")
 
-    async def _preflight(self, _request: Request) -> Response:
+    async def _handle_preflight(self, _request: Request) -> Response:
         return Response(status_code=204)
 
-    async def _address_file(self, _request: Request) -> Response:
+    async def _handle_address_file(self, _request: Request) -> Response:
         if self.addresses is None:
             return JSONResponse({"error": self.failure or "contracts are being deployed"}, 503)
         return JSONResponse(self.addresses)
 
-    async def _live(self, _request: Request) -> Response:
+    async def _handle_live(self, _request: Request) -> Response:
         """Answer whether the chain is live: a deployment that failed is not tried again by this process."""
         return JSONResponse({"live": self.failure is None}, 200 if self.failure is None else 503)
 
-    async def _health(self, _request: Request) -> Response:
+    async def _handle_health(self, _request: Request) -> Response:
         if self.addresses is None:
             return JSONResponse({"ready": False, "error": self.failure}, 503)
         return JSONResponse({"ready": True, "block": self.node.ledger.head.number})
 
-    async def _head(self, request: Request) -> Response:
+    async def _handle_head(self, request: Request) -> Response:
         """Answer ``?after=N&timeout=S`` when the head is no longer N, at the latest after S seconds."""
         assert self._heads is not None
         try:
@@ -165,7 +165,7 @@ class Server:
             patience = math.nan
         if not 0 <= patience < math.inf:
             return JSONResponse({"error": "after and timeout are numbers"}, 400)
-        head = await self._heads.after(after, min(patience, _MAX_POLL_SECONDS))
+        head = await self._heads.wait_after(after, min(patience, _MAX_POLL_SECONDS))
         return JSONResponse(
             {"number": head.number, "hash": f"0x{head.hash.hex()}", "timestamp": head.timestamp}
         )

@@ -15,17 +15,17 @@ BARGE_MNEMONIC = "taxi music thumb unique chat sand crew more leg another off la
 DEFAULT_HOSTS = ("localhost", "127.0.0.1", "::1", "chain", "chain.c2d", "*.svc", "*.svc.cluster.local")
 
 
-class Listen(ListenSection):
+class ChainNodeListen(ListenSection):
     host: str = "127.0.0.1"
     port: int = Field(default=8545, ge=0, le=65535)
 
 
-class Settings(SettingsSection):
+class ChainNodeSettings(SettingsSection):
     """``allowedHosts`` are exact names or ``*.suffix``; ``allowedOrigins`` are full origins
     (scheme://host:port).
     """
 
-    listen: Listen = Listen()
+    listen: ChainNodeListen = ChainNodeListen()
     chain_id: int = Field(default=LOCAL_CHAIN_ID, ge=1)
     data_dir: Path = Path("/var/lib/c2d")
     secrets_dir: Path | None = None

@@ -41,17 +41,17 @@ CREATE TABLE IF NOT EXISTS snapshots (
 """
 
 
-class Store:
+class ChainStore:
     """The open database file, owned by this process alone."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._lock = _own(folder)
+        self._lock = _lock_folder(folder)
         self.path = folder / "chain.sqlite"
         self._threads = threading.local()
         self._readers: list[sqlite3.Connection] = []
         try:
-            self._writer = self._connect()
+            self._writer = self._open_connection()
             self._writer.executescript(_SCHEMA)
         except sqlite3.DatabaseError as error:
             os.close(self._lock)
@@ -61,18 +61,18 @@ class Store:
                 "Move that folder away; the next start makes a new chain.",
             ) from error
 
-    def reader(self) -> sqlite3.Connection:
+    def read_connection(self) -> sqlite3.Connection:
         """Return the calling thread's own read-only connection; it sees every committed block."""
         connection: sqlite3.Connection | None = getattr(self._threads, "connection", None)
         if connection is None:
-            connection = self._connect()
+            connection = self._open_connection()
             connection.execute("PRAGMA query_only = ON")
             self._threads.connection = connection
             self._readers.append(connection)
         return connection
 
     @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
+    def write_transaction(self) -> Iterator[sqlite3.Connection]:
         """Make one atomic change. Only the ledger's thread may enter."""
         self._writer.execute("BEGIN IMMEDIATE")
         try:
@@ -93,7 +93,7 @@ class Store:
         os.close(self._lock)
         self._lock = -1
 
-    def _connect(self) -> sqlite3.Connection:
+    def _open_connection(self) -> sqlite3.Connection:
         connection = sqlite3.connect(
             self.path, isolation_level=None, check_same_thread=False, cached_statements=256, timeout=30
         )
@@ -103,7 +103,7 @@ class Store:
         return connection
 
 
-def _own(folder: Path) -> int:
+def _lock_folder(folder: Path) -> int:
     handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

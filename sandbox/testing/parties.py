@@ -13,16 +13,16 @@ from typing import Any
 from c2d_box.client import JobDetails, JobRequest
 from sandbox.box import Box
 from sandbox.defaults import ENTRYPOINT, IMAGE
-from sandbox.progress import Progress, run
-from sandbox.testing.telling import told
+from sandbox.progress import Progress, run_verb
+from sandbox.testing.telling import print_event
 from sandbox.verbs import assets, jobs
 from sandbox.verbs.accounts import signer
 from sandbox.verbs.faucet import faucet
 
 
-def funded(box: Box, index: int) -> str:
+def funded_account(box: Box, index: int) -> str:
     """Return the account of that index, with money for a few hundred orders."""
-    _do(faucet(box, str(index), eth=100, ocean=10_000))
+    _run_verb(faucet(box, str(index), eth=100, ocean=10_000))
     return str(index)
 
 
@@ -47,9 +47,9 @@ class TestPublisher:
         services: tuple[str, ...] = ("compute",),
     ) -> str:
         """Publish a text, or the file at a path; return its DID. Nobody may compute on it yet."""
-        offer = assets.Offer(name, price=price, services=services)
+        offer = assets.AssetOffer(name, price=price, services=services)
         with _as_file(content, "data.csv") as path:
-            return str(_do(assets.publish_dataset(self.box, self.account, str(path), offer)).did)
+            return str(_run_verb(assets.publish_dataset(self.box, self.account, str(path), offer)).did)
 
     def algorithm(
         self,
@@ -62,19 +62,21 @@ class TestPublisher:
         services: tuple[str, ...] = ("access",),
     ) -> str:
         """Publish a text, or the file at a path, that runs in ``image``; return its DID."""
-        offer = assets.Offer(name, price=price, services=services)
+        offer = assets.AssetOffer(name, price=price, services=services)
         with _as_file(script, "algorithm.py") as path:
-            made = _do(assets.publish_algorithm(self.box, self.account, str(path), image, entrypoint, offer))
+            made = _run_verb(
+                assets.publish_algorithm(self.box, self.account, str(path), image, entrypoint, offer)
+            )
         return str(made.did)
 
     def permit(self, dataset: str, algorithm: str) -> None:
         """Let ``algorithm``, as it is now, run on ``dataset``; sign nothing where it may already."""
-        if not assets.verdict(self.box, dataset, algorithm).allowed:
-            _do(assets.permit(self.box, self.account, dataset, algorithm))
+        if not assets.permission_verdict(self.box, dataset, algorithm).allowed:
+            _run_verb(assets.permit_algorithm(self.box, self.account, dataset, algorithm))
 
     def revoke(self, dataset: str, algorithm: str) -> None:
         """Take the permission of :meth:`permit` back."""
-        _do(assets.revoke(self.box, self.account, dataset, algorithm))
+        _run_verb(assets.revoke_algorithm(self.box, self.account, dataset, algorithm))
 
 
 class TestConsumer:
@@ -89,15 +91,15 @@ class TestConsumer:
     def address(self) -> str:
         return signer(self.account).address
 
-    def run(self, dataset: str, algorithm: str, *additional: str, timeout: float = 300) -> Finished:
+    def run(self, dataset: str, algorithm: str, *additional: str, timeout: float = 300) -> FinishedJob:
         """Order, start and wait; raise ``Refused`` where the Provider refuses."""
-        started = _do(jobs.start(self.box, self.account, JobRequest(dataset, algorithm, additional)))
-        last = _do(jobs.follow(self.box, self.account, started.id, timeout))
-        return Finished(self.box, self.account, last.id, last)
+        started = _run_verb(jobs.start(self.box, self.account, JobRequest(dataset, algorithm, additional)))
+        last = _run_verb(jobs.follow(self.box, self.account, started.id, timeout))
+        return FinishedJob(self.box, self.account, last.id, last)
 
 
 @dataclass
-class Finished:
+class FinishedJob:
     """An ended job. ``results`` and ``logs`` are fetched when they are first read."""
 
     box: Box = field(repr=False)
@@ -121,7 +123,7 @@ class Finished:
     @cached_property
     def results(self) -> dict[str, bytes]:
         """Return the algorithm's outputs by their path."""
-        return self._fetched("output")
+        return self._fetch_kind("output")
 
     @cached_property
     def logs(self) -> dict[str, str]:
@@ -136,15 +138,17 @@ class Finished:
                 lines.append(f"{key} {value}")
         for name, text in self.logs.items():
             lines += [f"--- {name}", text.rstrip()]
-        return "\n".join([*lines, f"more: {self.box.command(f'job {self.id}')}"])
+        return "\n".join([*lines, f"more: {self.box.command_line(f'job {self.id}')}"])
 
-    def _fetched(self, kind: str) -> dict[str, bytes]:
+    def _fetch_kind(self, kind: str) -> dict[str, bytes]:
         with tempfile.TemporaryDirectory(prefix="c2d-results-") as folder:
-            files = [item for item in jobs.results(self.box, self.account, self.id) if item["type"] == kind]
+            files = [
+                item for item in jobs.list_results(self.box, self.account, self.id) if item["type"] == kind
+            ]
             found = {}
             for item in files:
-                (fetched,) = _do(
-                    jobs.fetch(self.box, self.account, self.id, Path(folder), int(item["index"]))
+                (fetched,) = _run_verb(
+                    jobs.fetch_results(self.box, self.account, self.id, Path(folder), int(item["index"]))
                 )
                 found[str(fetched.path.relative_to(folder))] = fetched.path.read_bytes()
             return found
@@ -162,5 +166,5 @@ def _as_file(content: str | Path, name: str) -> Iterator[Path]:
         yield path
 
 
-def _do(verb: Progress[Any]) -> Any:
-    return run(verb, told)
+def _run_verb(verb: Progress[Any]) -> Any:
+    return run_verb(verb, print_event)

@@ -18,9 +18,9 @@ import pytest
 
 if TYPE_CHECKING:
     from sandbox.box import Box
-    from sandbox.testing.parties import Finished, TestConsumer, TestPublisher
+    from sandbox.testing.parties import FinishedJob, TestConsumer, TestPublisher
 
-JOBS: pytest.StashKey[list[Finished]] = pytest.StashKey()
+JOBS: pytest.StashKey[list[FinishedJob]] = pytest.StashKey()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -33,10 +33,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def box(request: pytest.FixtureRequest) -> Iterator[Box]:
     """The box: the one that is up, or one that is up until the session ends."""
     from sandbox.box import open_box
-    from sandbox.testing.sharing import shared
+    from sandbox.testing.sharing import shared_box
 
     keep = bool(request.config.getoption("--c2d-keep"))
-    with shared(open_box(request.config.getoption("--c2d-home")), keep=keep) as opened:
+    with shared_box(open_box(request.config.getoption("--c2d-home")), keep=keep) as opened:
         yield opened
 
 
@@ -45,7 +45,7 @@ def publisher(box: Box) -> TestPublisher:
     """Publishes and permits."""
     from sandbox.testing.parties import TestPublisher
 
-    return TestPublisher(box, _account(box, 0))
+    return TestPublisher(box, _funded_account(box, 0))
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +53,7 @@ def consumer(box: Box) -> TestConsumer:
     """Orders, starts and reads results."""
     from sandbox.testing.parties import TestConsumer
 
-    return TestConsumer(box, _account(box, 1))
+    return TestConsumer(box, _funded_account(box, 1))
 
 
 @pytest.fixture(scope="session")
@@ -71,7 +71,7 @@ def algorithm(publisher: TestPublisher) -> Callable[..., str]:
 @pytest.fixture
 def run_job(
     request: pytest.FixtureRequest, publisher: TestPublisher, consumer: TestConsumer
-) -> Callable[..., Finished]:
+) -> Callable[..., FinishedJob]:
     """``run_job(dataset, algorithm)`` permits, orders, starts, waits; the job at its end.
 
     ``permit=False`` leaves the permission to the test: a refusal is raised as ``c2d_box.errors.Refused``.
@@ -80,7 +80,7 @@ def run_job(
 
     def run(
         dataset: str, algorithm: str, *additional: str, permit: bool = True, timeout: float = 300
-    ) -> Finished:
+    ) -> FinishedJob:
         for did in (dataset, *additional) if permit else ():
             publisher.permit(did, algorithm)
         finished = consumer.run(dataset, algorithm, *additional, timeout=timeout)
@@ -100,11 +100,11 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
             report.sections.append((f"c2d-box job {job.id}", job.report()))
 
 
-def _account(box: Box, role: int) -> str:
+def _funded_account(box: Box, role: int) -> str:
     """Return an account for this process and role, with test money."""
-    from sandbox.testing.parties import funded
+    from sandbox.testing.parties import funded_account
 
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
     if not worker:
         return ("publisher", "consumer")[role]
-    return funded(box, 8 + 2 * int(worker.removeprefix("gw")) + role)
+    return funded_account(box, 8 + 2 * int(worker.removeprefix("gw")) + role)

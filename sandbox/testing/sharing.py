@@ -12,30 +12,30 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sandbox.box import Box
-from sandbox.progress import run
-from sandbox.testing.telling import told
+from sandbox.progress import run_verb
+from sandbox.testing.telling import print_event
 from sandbox.verbs.down import down
 from sandbox.verbs.up import up
 
 
 @contextmanager
-def shared(box: Box, *, keep: bool) -> Iterator[Box]:
+def shared_box(box: Box, *, keep: bool) -> Iterator[Box]:
     """Yield the box, up. It is stopped after the last user if none found it up and ``keep`` is not set."""
     box.home.path.mkdir(parents=True, exist_ok=True)
     booted = box.home.path / "booted-for-tests"
     with (box.home.path / "tests.lock").open("a") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if box.cluster.status().state != "running":
-            run(up(box, yes=True), told)
+            run_verb(up(box, yes=True), print_event)
             booted.touch()
         fcntl.flock(lock, fcntl.LOCK_SH)
         try:
             yield box
         finally:
-            _leave(box, lock.fileno(), keep)
+            _leave_box(box, lock.fileno(), keep)
 
 
-def _leave(box: Box, lock: int, keep: bool) -> None:
+def _leave_box(box: Box, lock: int, keep: bool) -> None:
     booted = box.home.path / "booted-for-tests"
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -44,4 +44,4 @@ def _leave(box: Box, lock: int, keep: bool) -> None:
     if booted.exists():
         booted.unlink()
         if not keep:
-            run(down(box), told)
+            run_verb(down(box), print_event)

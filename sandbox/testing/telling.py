@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from sandbox.progress import Event
+from sandbox.progress import ProgressEvent
 
 
-def told(event: Event) -> None:
+def print_event(event: ProgressEvent) -> None:
     """Print a line for each event, except for those that only report progress within a step."""
     if event.state != "progress":
         print(f"{event.state:<8} {event.step} {event.text}")

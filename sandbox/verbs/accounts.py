@@ -23,7 +23,7 @@ ROLES = {"deployer": 0, "publisher": 3, "consumer2": 5, "consumer": 7}
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class BoxAccount:
     """An account with its balances, in whole units."""
 
     role: str
@@ -53,7 +53,7 @@ def signer(who: str) -> Signer:
     )
 
 
-def accounts(box: Box, count: int = ACCOUNTS) -> list[Account]:
+def list_accounts(box: Box, count: int = ACCOUNTS) -> list[BoxAccount]:
     """Return every account with its balances as of now."""
     from c2d_box.chain import accounts as keys
 
@@ -63,6 +63,6 @@ def accounts(box: Box, count: int = ACCOUNTS) -> list[Account]:
     for index in range(count):
         address = keys.from_mnemonic(MNEMONIC, index).address
         eth = chain.web3.eth.get_balance(chain.web3.to_checksum_address(address)) / ETHER
-        ocean = chain.read("ERC20Template", chain.addresses.ocean, "balanceOf", address) / ETHER
-        found.append(Account(roles.get(index, ""), index, address, eth, ocean))
+        ocean = chain.read_view("ERC20Template", chain.addresses.ocean, "balanceOf", address) / ETHER
+        found.append(BoxAccount(roles.get(index, ""), index, address, eth, ocean))
     return found

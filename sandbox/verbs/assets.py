@@ -17,21 +17,21 @@ from sandbox.box import Box
 from sandbox.install.images import ContainerImage, demand_entrypoint, find_image
 from sandbox.keys import open_keys
 from sandbox.objectstore import ObjectStore
-from sandbox.progress import Progress, step
+from sandbox.progress import Progress, run_step
 from sandbox.verbs.accounts import signer
-from sandbox.verbs.sdk_connections import connection_to, consuming, publishing
+from sandbox.verbs.sdk_connections import connection_to, open_consumer, open_publisher
 
 if TYPE_CHECKING:
-    from c2d_box.assets.permissions import EmptyLists, Verdict
-    from c2d_box.client import Pooled, Spending
-    from c2d_box.client.explanations import Version
+    from c2d_box.assets.permissions import EmptyLists, PermissionVerdict
+    from c2d_box.client import PoolPrice, SpendingLimits
+    from c2d_box.client.explanations import AlgorithmVersion
 
 IN_CLUSTER_S3 = "http://s3.c2d.svc:9000"
 """URL of the store as the Provider sees it, whatever port it has on this machine."""
 
 
 @dataclass(frozen=True, slots=True)
-class Offer:
+class AssetOffer:
     """A publisher's terms for an asset: everything besides its content."""
 
     name: str
@@ -49,7 +49,7 @@ class Offer:
 
 
 @dataclass(frozen=True, slots=True)
-class Published:
+class PublishedAsset:
     """An asset that is on the chain and in the metadata cache."""
 
     did: str
@@ -62,121 +62,123 @@ class Published:
     pool: str | None = None
 
 
-def publish_dataset(box: Box, who: str, source: str, offer: Offer) -> Progress[Published]:
+def publish_dataset(box: Box, who: str, source: str, offer: AssetOffer) -> Progress[PublishedAsset]:
     """Publish a file or URL as a dataset. Nobody may compute on it until ``permit``."""
-    file = yield from _source(box, who, source)
-    with publishing(box, who) as party:
-        asset = yield from step(
+    file = yield from _file_object(box, who, source)
+    with open_publisher(box, who) as party:
+        asset = yield from run_step(
             "publish.dataset",
             f"publishing {offer.name} on the chain",
             lambda: party.publish_dataset(
                 offer.name,
                 [file],
-                price=asked(offer),
+                price=asking_price(offer),
                 services=offer.services,
                 timeout=offer.timeout,
                 description=offer.description,
                 author=offer.author or who,
             ),
         )
-    return _published(asset, offer, "dataset", who)
+    return _as_published(asset, offer, "dataset", who)
 
 
 def publish_algorithm(
-    box: Box, who: str, source: str, image: str, entrypoint: str, offer: Offer
-) -> Progress[Published]:
+    box: Box, who: str, source: str, image: str, entrypoint: str, offer: AssetOffer
+) -> Progress[PublishedAsset]:
     """Publish a script or binary as an algorithm that runs in ``image``, which must be on the node."""
     container = find_image(box, image)
-    file = yield from _source(box, who, source)
-    with publishing(box, who) as party:
-        asset = yield from step(
+    file = yield from _file_object(box, who, source)
+    with open_publisher(box, who) as party:
+        asset = yield from run_step(
             "publish.algorithm",
             f"publishing {offer.name} on the chain",
             lambda: party.publish_algorithm(
                 offer.name,
                 [file],
                 container=container_section(container, entrypoint),
-                price=asked(offer),
+                price=asking_price(offer),
                 services=offer.services,
                 timeout=offer.timeout,
                 description=offer.description,
                 author=offer.author or who,
             ),
         )
-    return _published(asset, offer, "algorithm", who)
+    return _as_published(asset, offer, "algorithm", who)
 
 
-def asked(offer: Offer) -> float | Pooled:
+def asking_price(offer: AssetOffer) -> float | PoolPrice:
     """Return the offer's price as the SDK takes it."""
-    from c2d_box.client import Pooled
+    from c2d_box.client import PoolPrice
 
     if offer.pool:
-        return Pooled(offer.price, offer.liquidity)
+        return PoolPrice(offer.price, offer.liquidity)
     if offer.liquidity is not None:
         raise UsageError("C2D-USAGE", "liquidity is put into a pool, and there is none", "add --pool")
     return offer.price
 
 
-def replace(
+def replace_content(
     box: Box, who: str, did: str, source: str, container: Mapping[str, str] | None = None
 ) -> Progress[None]:
     """Publish changed content under its DID. Owners of data who permitted the old version of an algorithm
     have to permit it anew.
     """
-    file = yield from _source(box, who, source)
-    with publishing(box, who) as party:
-        yield from step(
+    file = yield from _file_object(box, who, source)
+    with open_publisher(box, who) as party:
+        yield from run_step(
             "publish.update",
             f"{Path(source).name} has changed: publishing it again as {did}",
             lambda: party.replace_files(did, [file], container=container),
         )
 
 
-def permit(
-    box: Box, who: str, dataset: str, algorithm: str, version: Version | None = None
+def permit_algorithm(
+    box: Box, who: str, dataset: str, algorithm: str, version: AlgorithmVersion | None = None
 ) -> Progress[None]:
     """Put ``algorithm``, as it is now, on the dataset's list of trusted ones; with ``version``, only where it
     is that version.
     """
-    text = f"permitting {short(algorithm)} on {short(dataset)}"
-    with publishing(box, who) as party:
-        yield from step("permit", text, lambda: party.permit(dataset, algorithm, version))
+    text = f"permitting {short_did(algorithm)} on {short_did(dataset)}"
+    with open_publisher(box, who) as party:
+        yield from run_step("permit", text, lambda: party.permit(dataset, algorithm, version))
 
 
-def revoke(box: Box, who: str, dataset: str, algorithm: str) -> Progress[None]:
+def revoke_algorithm(box: Box, who: str, dataset: str, algorithm: str) -> Progress[None]:
     """Take ``algorithm`` off the dataset's list."""
-    text = f"revoking {short(algorithm)} on {short(dataset)}"
-    with publishing(box, who) as party:
-        yield from step("revoke", text, lambda: party.revoke(dataset, algorithm))
+    text = f"revoking {short_did(algorithm)} on {short_did(dataset)}"
+    with open_publisher(box, who) as party:
+        yield from run_step("revoke", text, lambda: party.revoke(dataset, algorithm))
 
 
-def assets(box: Box) -> list[dict[str, Any]]:
+def list_assets(box: Box) -> list[dict[str, Any]]:
     """Return the DDO of every asset the cache knows."""
     with connection_to(box) as connection:
-        return connection.cache.assets()
+        return connection.cache.list_assets()
 
 
-def asset(box: Box, did: str) -> dict[str, Any]:
+def read_ddo(box: Box, did: str) -> dict[str, Any]:
     """Return one asset's DDO as the cache serves it; raise Refused where it knows none."""
     with connection_to(box) as connection:
-        return connection.cache.record(did)
+        return connection.cache.read_record(did)
 
 
-def lives(box: Box, did: str) -> bool:
+def is_alive(box: Box, did: str) -> bool:
     """Return whether the box still has that asset, and it has not ended: after a reset the asset is gone."""
     try:
-        record = asset(box, did)
+        record = read_ddo(box, did)
     except Refused:
         return False
     return int((record.get("nft") or {}).get("state") or 0) == 0
 
 
-def verdict(box: Box, dataset: str, algorithm: str) -> Verdict:
+def permission_verdict(box: Box, dataset: str, algorithm: str) -> PermissionVerdict:
     """Return whether the algorithm may run on the dataset, with the reasons."""
-    from c2d_box.client import explain
+    from c2d_box.client import explain_permission
 
     with connection_to(box) as connection:
-        return explain(connection, dataset, algorithm, cast("EmptyLists", box.settings.trust_empty_lists))
+        return explain_permission(
+            connection, dataset, algorithm, cast("EmptyLists", box.settings.trust_empty_lists)
+        )
 
 
 def container_section(image: ContainerImage, entrypoint: str) -> dict[str, str]:
@@ -199,8 +201,8 @@ def store_file(box: Box, who: str, path: Path) -> Mapping[str, Any]:
 
     The key in it reads the account's bucket and does nothing else.
     """
-    keys, bucket = open_keys(box.home.keys), bucket_of(who)
-    store = ObjectStore(box.urls["s3"], keys["s3-access-key"], keys["s3-secret-key"])
+    keys, bucket = open_keys(box.home.keys_folder), bucket_of(who)
+    store = ObjectStore(box.service_urls["s3"], keys["s3-access-key"], keys["s3-secret-key"])
     store.ensure_bucket(bucket)
     reader = store.reader_of(bucket)
     with path.open("rb") as file:
@@ -217,12 +219,12 @@ def store_file(box: Box, who: str, path: Path) -> Mapping[str, Any]:
     return {"type": "s3", "s3Access": access}
 
 
-def short(did: str) -> str:
+def short_did(did: str) -> str:
     """Return a DID shortened for progress output."""
     return f"{did[:14]}…{did[-4:]}" if len(did) > 24 else did
 
 
-def _source(box: Box, who: str, source: str) -> Progress[Mapping[str, Any]]:
+def _file_object(box: Box, who: str, source: str) -> Progress[Mapping[str, Any]]:
     if source.startswith(("http://", "https://")):
         return {"type": "url", "url": source, "method": "GET"}
     if source.startswith("ipfs://"):
@@ -233,23 +235,27 @@ def _source(box: Box, who: str, source: str) -> Progress[Mapping[str, Any]]:
             "C2D-PUBLISH-NO-FILE", f"{source} is neither a file nor a URL", "give a path or a URL"
         )
     return (
-        yield from step(
+        yield from run_step(
             "publish.store", f"putting {path.name} into the box's S3", lambda: store_file(box, who, path)
         )
     )
 
 
-def _published(asset: Any, offer: Offer, kind: str, who: str) -> Published:
-    return Published(asset.did, offer.name, kind, asset.nft, asset.datatoken, offer.price, who, asset.pool)
+def _as_published(asset: Any, offer: AssetOffer, kind: str, who: str) -> PublishedAsset:
+    return PublishedAsset(
+        asset.did, offer.name, kind, asset.nft, asset.datatoken, offer.price, who, asset.pool
+    )
 
 
-def download(box: Box, who: str, did: str, folder: Path, spending: Spending) -> Progress[list[Path]]:
+def download_asset(
+    box: Box, who: str, did: str, folder: Path, spending: SpendingLimits
+) -> Progress[list[Path]]:
     """Order an ``access`` asset and bring its files to ``folder``."""
-    text = f"ordering and downloading {short(did)}"
-    with consuming(box, who) as party:
-        limits, slippage = spending.on(party.connection.chain), spending.slippage
+    text = f"ordering and downloading {short_did(did)}"
+    with open_consumer(box, who) as party:
+        limits, slippage = spending.limits_for(party.connection.chain), spending.slippage
         return (
-            yield from step(
+            yield from run_step(
                 "download", text, lambda: party.download(did, folder, limits=limits, slippage=slippage)
             )
         )

@@ -20,7 +20,7 @@ PATIENCE = 25.0
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class ChainBlock:
     """A block. ``at`` is Unix seconds; ``transactions`` are hashes."""
 
     number: int
@@ -31,7 +31,7 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
+class ContractEvent:
     """An event that a transaction emitted. ``contract`` is a name where one is known."""
 
     contract: str
@@ -41,7 +41,7 @@ class Happening:
 
 
 @dataclass(frozen=True, slots=True)
-class Transaction:
+class DecodedTransaction:
     """A transaction. ``function`` names the called function where the contract is one of Ocean's."""
 
     hash: str
@@ -53,75 +53,79 @@ class Transaction:
     arguments: Mapping[str, str]
     succeeded: bool
     gas: int
-    events: tuple[Happening, ...]
+    events: tuple[ContractEvent, ...]
 
 
-def blocks(box: Box, count: int = 50, before: int | None = None) -> list[Block]:
+def list_blocks(box: Box, count: int = 50, before: int | None = None) -> list[ChainBlock]:
     """Return the newest blocks, or those below ``before``; newest first."""
-    with _Node(box) as node:
-        head = node.head() if before is None else before - 1
+    with _NodeClient(box) as node:
+        head = node.head_number() if before is None else before - 1
         numbers = range(head, max(head - count, -1), -1)
-        found = node.ask([("eth_getBlockByNumber", [hex(n), False]) for n in numbers])
-        return [_block(each) for each in found if each]
+        found = node.send_batch([("eth_getBlockByNumber", [hex(n), False]) for n in numbers])
+        return [_parse_block(each) for each in found if each]
 
 
-def transactions(box: Box, count: int = 50) -> list[Transaction]:
+def list_transactions(box: Box, count: int = 50) -> list[DecodedTransaction]:
     """Return the newest transactions with their decoded events; newest first."""
-    with _Node(box) as node:
-        head = node.head()
+    with _NodeClient(box) as node:
+        head = node.head_number()
         found: list[tuple[dict[str, Any], dict[str, Any]]] = []
         while head >= 0 and len(found) < count:
             numbers = range(head, max(head - count, -1), -1)
-            some = node.ask([("eth_getBlockByNumber", [hex(n), True]) for n in numbers])
+            some = node.send_batch([("eth_getBlockByNumber", [hex(n), True]) for n in numbers])
             found += [(tx, block) for block in some if block for tx in reversed(block["transactions"])]
             head -= count
         chosen = found[:count]
-        receipts = node.ask([("eth_getTransactionReceipt", [tx["hash"]]) for tx, _ in chosen])
-    names = _names(box)
+        receipts = node.send_batch([("eth_getTransactionReceipt", [tx["hash"]]) for tx, _ in chosen])
+    names = _known_names(box)
     return [
-        _transaction(tx, block, receipt, names)
+        _decode_transaction(tx, block, receipt, names)
         for (tx, block), receipt in zip(chosen, receipts, strict=True)
         if receipt
     ]
 
 
-def transaction(box: Box, tx: str) -> Transaction:
+def read_transaction(box: Box, tx: str) -> DecodedTransaction:
     """Return one transaction; raise ``C2D-CHAIN-NO-TX`` where the chain has none of that hash."""
-    with _Node(box) as node:
-        found, receipt = node.ask([("eth_getTransactionByHash", [tx]), ("eth_getTransactionReceipt", [tx])])
+    with _NodeClient(box) as node:
+        found, receipt = node.send_batch(
+            [("eth_getTransactionByHash", [tx]), ("eth_getTransactionReceipt", [tx])]
+        )
         if not found or not receipt:
-            raise UsageError("C2D-CHAIN-NO-TX", f"the chain has no transaction {tx}", box.command("chain"))
-        (block,) = node.ask([("eth_getBlockByNumber", [found["blockNumber"], False])])
-    return _transaction(found, block, receipt, _names(box))
+            raise UsageError(
+                "C2D-CHAIN-NO-TX", f"the chain has no transaction {tx}", box.command_line("chain")
+            )
+        (block,) = node.send_batch([("eth_getBlockByNumber", [found["blockNumber"], False])])
+    return _decode_transaction(found, block, receipt, _known_names(box))
 
 
-def heads(box: Box) -> Iterator[int]:
+def watch_heads(box: Box) -> Iterator[int]:
     """Yield the number of the newest block, again whenever it changes; long-polls the node where it can."""
     number = -1
-    with _Node(box) as node:
+    with _NodeClient(box) as node:
         while True:
-            number = node.after(number)
+            number = node.await_head(number)
             yield number
 
 
-class _Node:
+class _NodeClient:
     """Sends JSON-RPC in batches: importing a chain client would take a second for a screen of blocks."""
 
     def __init__(self, box: Box) -> None:
-        self._box, self._url = box, box.urls["chain"]
+        self._box, self._url = box, box.service_urls["chain"]
         self._http = httpx.Client(timeout=10.0, trust_env=False)
 
-    def __enter__(self) -> _Node:
+    def __enter__(self) -> _NodeClient:
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._http.close()
 
-    def head(self) -> int:
-        (number,) = self.ask([("eth_blockNumber", [])])
+    def head_number(self) -> int:
+        (number,) = self.send_batch([("eth_blockNumber", [])])
         return int(number, 16)
 
-    def after(self, number: int) -> int:
+    def await_head(self, number: int) -> int:
         """Return the head once it is not ``number``, or after a while even if it still is."""
         try:
             answer = self._http.get(
@@ -131,14 +135,14 @@ class _Node:
                 head = parse_json(answer.content)["number"]
                 return int(head, 16) if isinstance(head, str) else int(head)
         except (httpx.HTTPError, ValueError, KeyError, TypeError):
-            return self._slowly(number)
-        return self._slowly(number)
+            return self._poll_head(number)
+        return self._poll_head(number)
 
-    def _slowly(self, number: int) -> int:
+    def _poll_head(self, number: int) -> int:
         time.sleep(0 if number < 0 else 1.0)
-        return self.head()
+        return self.head_number()
 
-    def ask(self, calls: list[tuple[str, list[Any]]]) -> list[Any]:
+    def send_batch(self, calls: list[tuple[str, list[Any]]]) -> list[Any]:
         """Return the results in the order of the calls."""
         if not calls:
             return []
@@ -149,7 +153,7 @@ class _Node:
             raise Failed(
                 "C2D-SERVICE-UNREACHABLE",
                 f"the chain at {self._url} does not answer",
-                f"see whether it runs: {self._box.command('status')}",
+                f"see whether it runs: {self._box.command_line('status')}",
             ) from cause
         if not isinstance(answers, list):
             raise Failed("C2D-SERVICE-FAILED", f"the chain refused the question: {answers}", "see its log")
@@ -157,8 +161,8 @@ class _Node:
         return [by_id.get(n) for n in range(len(calls))]
 
 
-def _block(value: Mapping[str, Any]) -> Block:
-    return Block(
+def _parse_block(value: Mapping[str, Any]) -> ChainBlock:
+    return ChainBlock(
         int(value["number"], 16),
         str(value["hash"]),
         int(value["timestamp"], 16),
@@ -167,53 +171,53 @@ def _block(value: Mapping[str, Any]) -> Block:
     )
 
 
-def _transaction(
+def _decode_transaction(
     tx: Mapping[str, Any], block: Mapping[str, Any], receipt: Mapping[str, Any], names: Mapping[str, str]
-) -> Transaction:
+) -> DecodedTransaction:
     from c2d_box.chain import reading
 
     data, to = str(tx.get("input") or "0x"), str(tx.get("to") or "")
-    called = reading.call(data) if to and len(data) >= 10 else None
+    called = reading.decode_call(data) if to and len(data) >= 10 else None
     if called is not None:
         function = called.name
     else:
         function = "transfer of ETH" if to and len(data) <= 2 else "call" if to else "creates a contract"
-    return Transaction(
+    return DecodedTransaction(
         str(tx["hash"]),
         int(tx["blockNumber"], 16),
         int(block["timestamp"], 16),
-        _named(str(tx["from"]), names),
-        _named(to or str(receipt.get("contractAddress") or ""), names),
+        _name_or_address(str(tx["from"]), names),
+        _name_or_address(to or str(receipt.get("contractAddress") or ""), names),
         function,
-        {} if called is None else {k: _named(v, names) for k, v in called.arguments.items()},
+        {} if called is None else {k: _name_or_address(v, names) for k, v in called.arguments.items()},
         int(receipt["status"], 16) == 1,
         int(receipt["gasUsed"], 16),
-        tuple(_happening(log, names) for log in receipt["logs"]),
+        tuple(_decode_log(log, names) for log in receipt["logs"]),
     )
 
 
-def _happening(log: Mapping[str, Any], names: Mapping[str, str]) -> Happening:
+def _decode_log(log: Mapping[str, Any], names: Mapping[str, str]) -> ContractEvent:
     from c2d_box.chain import reading
 
     address = str(log["address"])
-    said = reading.event(log["topics"], str(log["data"]))
+    said = reading.decode_event(log["topics"], str(log["data"]))
     if said is None:
-        return Happening(_named(address, names), address, "unknown event", {})
-    arguments = {name: _named(value, names) for name, value in said.arguments.items()}
-    return Happening(_named(address, names), address, said.name, arguments)
+        return ContractEvent(_name_or_address(address, names), address, "unknown event", {})
+    arguments = {name: _name_or_address(value, names) for name, value in said.arguments.items()}
+    return ContractEvent(_name_or_address(address, names), address, said.name, arguments)
 
 
-def _named(value: str, names: Mapping[str, str]) -> str:
+def _name_or_address(value: str, names: Mapping[str, str]) -> str:
     return names.get(value.lower(), value)
 
 
-def _names(box: Box) -> Mapping[str, str]:
+def _known_names(box: Box) -> Mapping[str, str]:
     """Return names by lower-case address: accounts by role, contracts by name."""
     from c2d_box.chain import addresses
 
     if not box.home.address_file.exists():
-        return _accounts()
-    known = addresses.load(box.home.address_file, box.settings.chain.chain_id)
+        return _account_names()
+    known = addresses.load_addresses(box.home.address_file, box.settings.chain.chain_id)
     contracts = {
         known.ocean: "OCEAN",
         known.factory: "NFT factory",
@@ -221,11 +225,11 @@ def _names(box: Box) -> Mapping[str, str]:
         known.fixed_price: "fixed-price exchange",
         known.dispenser: "dispenser",
     }
-    return {**{address.lower(): name for address, name in contracts.items()}, **_accounts()}
+    return {**{address.lower(): name for address, name in contracts.items()}, **_account_names()}
 
 
 @cache
-def _accounts() -> Mapping[str, str]:
+def _account_names() -> Mapping[str, str]:
     from c2d_box.chain import accounts
 
     roles = {index: role for role, index in ROLES.items()}

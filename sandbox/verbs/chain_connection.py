@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def demand_contracts(box: Box) -> None:
     """Raise ``C2D-BOX-DOWN`` before the first ``up``, which deploys Ocean's contracts."""
     if not box.home.address_file.exists():
-        raise StateProblem("C2D-BOX-DOWN", "this box is not up", box.command("up"))
+        raise StateProblem("C2D-BOX-DOWN", "this box is not up", box.command_line("up"))
 
 
 def chain_of(box: Box) -> Chain:
@@ -22,4 +22,7 @@ def chain_of(box: Box) -> Chain:
     from c2d_box.chain import Chain, addresses
 
     demand_contracts(box)
-    return Chain(box.urls["chain"], addresses.load(box.home.address_file, box.settings.chain.chain_id))
+    return Chain(
+        box.service_urls["chain"],
+        addresses.load_addresses(box.home.address_file, box.settings.chain.chain_id),
+    )

@@ -18,7 +18,7 @@ def open_cid(box: Box, cid: str) -> bytes:
     name = cid.strip().removeprefix("ipfs://")
     if not _CID.fullmatch(name) or ".." in name.split("/"):
         raise UsageError("C2D-CID-INVALID", f"{cid or '…'} is no CID", "give Qm… or b…, with a path or not")
-    url = f"{box.urls['ipfs-gateway']}/ipfs/{name}"
+    url = f"{box.service_urls['ipfs-gateway']}/ipfs/{name}"
     try:
         with httpx.stream("GET", url, timeout=10.0, trust_env=False, follow_redirects=False) as answer:
             if not answer.is_success:
@@ -27,16 +27,16 @@ def open_cid(box: Box, cid: str) -> bytes:
                     f"the box's IPFS node has no {name} (status {answer.status_code})",
                     "the node has no peers: it knows what this box has stored",
                 )
-            return _read(answer, name)
+            return _read_bounded(answer, name)
     except httpx.HTTPError as cause:
         raise Failed(
             "C2D-SERVICE-UNREACHABLE",
-            f"the IPFS gateway at {box.urls['ipfs-gateway']} does not answer",
-            f"see whether it runs: {box.command('status')}",
+            f"the IPFS gateway at {box.service_urls['ipfs-gateway']} does not answer",
+            f"see whether it runs: {box.command_line('status')}",
         ) from cause
 
 
-def _read(answer: httpx.Response, name: str) -> bytes:
+def _read_bounded(answer: httpx.Response, name: str) -> bytes:
     content = bytearray()
     for piece in answer.iter_bytes():
         content += piece

@@ -9,14 +9,14 @@ from typing import Any
 from c2d_box.errors import C2DError
 from sandbox.box import Box
 from sandbox.install.images import find_image
-from sandbox.verbs.assets import Offer, container_section
+from sandbox.verbs.assets import AssetOffer, container_section
 
 UNKNOWN = "0x" + "0" * 40
 """Placeholder for addresses that only the chain can give."""
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class DdoPreview:
     """A DDO before signing. ``document`` is what would be signed, except for addresses and sealed files;
     ``problems`` are by path.
     """
@@ -25,12 +25,12 @@ class Draft:
     problems: dict[str, str]
 
 
-def draft(
-    box: Box, who: str, kind: str, source: str, offer: Offer, image: str = "", entrypoint: str = ""
-) -> Draft:
+def preview_ddo(
+    box: Box, who: str, kind: str, source: str, offer: AssetOffer, image: str = "", entrypoint: str = ""
+) -> DdoPreview:
     """Return the DDO of a dataset or an algorithm as it would be published now. Changes and asks nothing."""
-    from c2d_box.assets.documents import NOBODY, ddo, metadata_section, service_section
-    from c2d_box.assets.validation import validate
+    from c2d_box.assets.documents import NOBODY, build_ddo, metadata_section, service_section
+    from c2d_box.assets.validation import validate_ddo
 
     more, problems = {}, {}
     if kind == "algorithm":
@@ -45,12 +45,12 @@ def draft(
         service_section(
             service,
             datatoken=UNKNOWN,
-            endpoint=box.urls["provider"],
+            endpoint=box.service_urls["provider"],
             files="0x",
             timeout=offer.timeout,
             compute=NOBODY,
         )
         for service in offer.services
     ]
-    document = ddo(UNKNOWN, box.settings.chain.chain_id, metadata, services)
-    return Draft(document, {**validate(document), **problems})
+    document = build_ddo(UNKNOWN, box.settings.chain.chain_id, metadata, services)
+    return DdoPreview(document, {**validate_ddo(document), **problems})

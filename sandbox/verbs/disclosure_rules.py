@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from c2d_box.assets.disclosure import CHECKABLE, InvalidRules, parse, unchecked_types
+from c2d_box.assets.disclosure import CHECKABLE, InvalidRules, parse_set, unchecked_types
 from c2d_box.errors import UsageError
 from c2d_box.strict_json import JsonRefused
 from c2d_box.strict_yaml import parse_yaml
 from sandbox.box import Box
-from sandbox.progress import Progress, step
-from sandbox.verbs.assets import short
-from sandbox.verbs.sdk_connections import publishing
+from sandbox.progress import Progress, run_step
+from sandbox.verbs.assets import short_did
+from sandbox.verbs.sdk_connections import open_publisher
 
 LIFTED = "none"
 """The word in place of a file that removes all rules."""
@@ -29,7 +29,7 @@ def read_rules(source: str) -> dict[str, Any]:
         return {}
     try:
         found = parse_yaml(Path(source).read_bytes())
-        rules = parse(found if isinstance(found, Mapping) else [])
+        rules = parse_set(found if isinstance(found, Mapping) else [])
     except OSError as problem:
         text = f"{source} cannot be read: {problem.strerror}"
         raise UsageError("C2D-DISCLOSURE-INVALID", text, "name a YAML file, or none") from problem
@@ -47,12 +47,12 @@ def read_rules(source: str) -> dict[str, Any]:
     return rules.as_dict()
 
 
-def govern(box: Box, who: str, did: str, rules: Mapping[str, Any]) -> Progress[None]:
+def write_rules(box: Box, who: str, did: str, rules: Mapping[str, Any]) -> Progress[None]:
     """Write the rules into the dataset's description; empty rules remove them."""
     text = "rules for results" if rules else "no rules for results"
-    with publishing(box, who) as party:
-        yield from step(
+    with open_publisher(box, who) as party:
+        yield from run_step(
             "disclosure",
-            f"publishing {short(did)} with {text}",
+            f"publishing {short_did(did)} with {text}",
             lambda: party.govern_results(did, disclosure=rules),
         )

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sandbox.box import Box
-from sandbox.box_lock import changing
-from sandbox.progress import Event, Progress
+from sandbox.box_lock import hold_box_lock
+from sandbox.progress import Progress, ProgressEvent
 from sandbox.run_memory import loop_memory
 
 
 @dataclass(frozen=True, slots=True)
-class Losses:
+class ResetLosses:
     """The data that ``reset`` is about to delete, in words a user can weigh."""
 
     home: Path
@@ -37,29 +37,29 @@ class DownReport:
 def down(box: Box) -> Progress[DownReport]:
     """Stop every process of the box; its state stays. Idempotent."""
     if not box.home.path.exists():
-        yield Event("box.down", "skipped", "there is no box here")
+        yield ProgressEvent("box.down", "skipped", "there is no box here")
         return DownReport(box.name, box.home.path, kept=False)
-    with changing(box.home, "down"):
+    with hold_box_lock(box.home, "down"):
         yield from box.cluster.stop()
     return DownReport(box.name, box.home.path, kept=True)
 
 
-def losses(box: Box, *, everything: bool) -> Losses:
+def reset_losses(box: Box, *, everything: bool) -> ResetLosses:
     """Return what a reset would cost. Changes nothing."""
     forgotten = ["the cluster with every job and its history", "the test chain: assets, orders, balances"]
     forgotten += ["results in IPFS", "objects in S3", "imported algorithm images"]
     kept = ["the bundle in the cache"]
     identity = ["the box's keys", "its name and ports"]
     (forgotten if everything else kept).extend(identity)
-    return Losses(box.home.path, _size(box.home.path), tuple(forgotten), tuple(kept))
+    return ResetLosses(box.home.path, _disk_usage(box.home.path), tuple(forgotten), tuple(kept))
 
 
 def reset(box: Box, *, everything: bool) -> Progress[DownReport]:
     """Stop the box and delete its state. With ``everything`` the home itself is gone afterwards."""
     if not box.home.path.exists():
-        yield Event("box.reset", "skipped", "there is no box here")
+        yield ProgressEvent("box.reset", "skipped", "there is no box here")
         return DownReport(box.name, box.home.path, kept=False)
-    with changing(box.home, "reset"):
+    with hold_box_lock(box.home, "reset"):
         yield from box.cluster.delete()
         for path in (
             box.home.address_file,
@@ -68,15 +68,15 @@ def reset(box: Box, *, everything: bool) -> Progress[DownReport]:
             box.home.baseline_file,
         ):
             path.unlink(missing_ok=True)
-        loop_memory(box.home).forget()
+        loop_memory(box.home).forget_all()
         if everything:
-            yield Event("box.reset", "started", f"forgetting {box.home.path}")
+            yield ProgressEvent("box.reset", "started", f"forgetting {box.home.path}")
             shutil.rmtree(box.home.path)
-            yield Event("box.reset", "done", f"forgot {box.home.path}")
+            yield ProgressEvent("box.reset", "done", f"forgot {box.home.path}")
     return DownReport(box.name, box.home.path, kept=False)
 
 
-def _size(folder: Path) -> int:
+def _disk_usage(folder: Path) -> int:
     """Return the bytes on disk, as far as the user may read; ``du`` counts a hundred thousand files faster
     than Python could.
     """

@@ -5,9 +5,9 @@ from __future__ import annotations
 from sandbox.box import Box
 
 
-def exports(box: Box) -> dict[str, str]:
+def shell_exports(box: Box) -> dict[str, str]:
     """Return the variables that ocean.js, ocean.py and ocean-cli read, and a few of ours."""
-    urls = box.urls
+    urls = box.service_urls
     return {
         "NETWORK_NAME": "development",
         "CHAIN_ID": str(box.settings.chain.chain_id),
@@ -21,7 +21,7 @@ def exports(box: Box) -> dict[str, str]:
         "ADDRESS_FILE": str(box.home.address_file),
         "IPFS_GATEWAY": urls["ipfs-gateway"],
         "IPFS_API": urls["ipfs-api"],
-        "IPFS_TOKEN_FILE": str(box.home.keys / "ipfs-admin-token"),
+        "IPFS_TOKEN_FILE": str(box.home.keys_folder / "ipfs-admin-token"),
         "S3_ENDPOINT": urls["s3"],
         "OPERATOR_SERVICE_URL": urls["operator-service"],
         "KUBECONFIG": str(box.home.kubeconfig),

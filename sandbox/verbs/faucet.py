@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from c2d_box.errors import Failed, UsageError
 from c2d_box.units import ETHER
 from sandbox.box import Box
-from sandbox.progress import Progress, step
+from sandbox.progress import Progress, run_step
 from sandbox.verbs.accounts import signer
 from sandbox.verbs.chain_connection import chain_of
 from sandbox.verbs.sdk_connections import connection_to
@@ -16,7 +16,7 @@ MOST = 1_000_000.0
 
 
 @dataclass(frozen=True, slots=True)
-class Holding:
+class DatatokenHolding:
     """Datatokens of one service that an account holds: each unit is one order of it."""
 
     did: str
@@ -26,7 +26,7 @@ class Holding:
 
 
 @dataclass(frozen=True, slots=True)
-class Filled:
+class FaucetBalances:
     """An account's balances after the faucet, in whole units."""
 
     address: str
@@ -34,7 +34,7 @@ class Filled:
     ocean: float
 
 
-def faucet(box: Box, who: str, eth: float = 10.0, ocean: float = 100.0) -> Progress[Filled]:
+def faucet(box: Box, who: str, eth: float = 10.0, ocean: float = 100.0) -> Progress[FaucetBalances]:
     """Give an account ETH (from nothing) and OCEAN (minted by its deployer); on the box's own chain only."""
     if not (0 <= eth <= MOST and 0 <= ocean <= MOST):
         raise UsageError("C2D-FAUCET-AMOUNT", f"the faucet gives 0 to {MOST:,.0f} at once", "ask for less")
@@ -42,7 +42,7 @@ def faucet(box: Box, who: str, eth: float = 10.0, ocean: float = 100.0) -> Progr
         raise UsageError("C2D-FAUCET-FOREIGN", "this box is on a chain outside it", "fund the account there")
     address, chain = signer(who).address, chain_of(box)
 
-    def fill() -> Filled:
+    def fill() -> FaucetBalances:
         from c2d_box.chain import transactions
 
         if eth:
@@ -53,26 +53,28 @@ def faucet(box: Box, who: str, eth: float = 10.0, ocean: float = 100.0) -> Progr
             amount = int(ocean * ETHER)
             deployer = signer("deployer")
             transactions.send(chain, deployer, "OceanToken", chain.addresses.ocean, "mint", address, amount)
-        return Filled(
-            address, chain.balance(address) / ETHER, chain.balance(address, chain.addresses.ocean) / ETHER
+        return FaucetBalances(
+            address,
+            chain.balance_of(address) / ETHER,
+            chain.balance_of(address, chain.addresses.ocean) / ETHER,
         )
 
-    return (yield from step("faucet", f"giving {eth:g} ETH and {ocean:g} OCEAN to {who}", fill))
+    return (yield from run_step("faucet", f"giving {eth:g} ETH and {ocean:g} OCEAN to {who}", fill))
 
 
-def datatokens(box: Box, who: str) -> list[Holding]:
+def datatoken_holdings(box: Box, who: str) -> list[DatatokenHolding]:
     """Return the datatokens an account holds, of all assets the cache knows."""
-    from c2d_box.chain.views import View
+    from c2d_box.chain.views import ViewCall
 
     address, chain = signer(who).address, chain_of(box)
     with connection_to(box) as connection:
-        records = connection.cache.assets()
+        records = connection.cache.list_assets()
     tokens = {
         str(service["datatokenAddress"]): record for record in records for service in record["services"]
     }
-    held = chain.read_many([View("ERC20Template", token, "balanceOf", (address,)) for token in tokens])
+    held = chain.read_many([ViewCall("ERC20Template", token, "balanceOf", (address,)) for token in tokens])
     return [
-        Holding(str(record["id"]), str(record["metadata"]["name"]), token, amount / ETHER)
+        DatatokenHolding(str(record["id"]), str(record["metadata"]["name"]), token, amount / ETHER)
         for (token, record), amount in zip(tokens.items(), held, strict=True)
         if amount
     ]

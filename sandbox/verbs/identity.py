@@ -33,12 +33,12 @@ def asset_mark(box: Box, did: str) -> str:
 def mark_on(connection: Connection, did: str) -> str:
     """Return :func:`asset_mark` over a connection that is open."""
     try:
-        record = connection.cache.record(did)
+        record = connection.cache.read_record(did)
     except Refused:
         return ""
     if int((record.get("nft") or {}).get("state") or 0) != ACTIVE:
         return ""
-    return mark_of(record, bytes(connection.chain.block(0)["hash"]).hex())
+    return mark_of(record, bytes(connection.chain.block_header(0)["hash"]).hex())
 
 
 def mark_of(record: Mapping[str, Any], genesis: str) -> str:

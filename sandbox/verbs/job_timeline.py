@@ -23,9 +23,9 @@ ENDS = {
 """The stage that ends at each timestamp, in the order of the timestamps."""
 
 
-def stages(job: JobDetails) -> dict[str, float]:
+def seconds_by_stage(job: JobDetails) -> dict[str, float]:
     """Return seconds by stage; a timestamp that a job does not have makes its stage part of the next one."""
-    times = _times(job)
+    times = _phase_times(job)
     before = times.get("accepted", min(times.values(), default=0.0))
     found: dict[str, float] = {}
     for moment, text in ENDS.items():
@@ -35,11 +35,11 @@ def stages(job: JobDetails) -> dict[str, float]:
     return found
 
 
-def overhead(job: JobDetails) -> float | None:
+def job_overhead(job: JobDetails) -> float | None:
     """Return the seconds from accepted to results listed, less the algorithm's own run; None for a job
     without results.
     """
-    times = _times(job)
+    times = _phase_times(job)
     if "finished" not in times or "exited" not in times:
         return None
     accepted = times.get("accepted", times.get("admitted", times["finished"]))
@@ -47,5 +47,5 @@ def overhead(job: JobDetails) -> float | None:
     return times["finished"] - accepted - max(ran, 0.0)
 
 
-def _times(job: JobDetails) -> dict[str, float]:
+def _phase_times(job: JobDetails) -> dict[str, float]:
     return {**({"accepted": job.created} if job.created else {}), **job.times}

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from c2d_box.client.placing import places
-from c2d_box.client.unsealing import open_file, plain_name
+from c2d_box.client.placing import result_paths
+from c2d_box.client.unsealing import decrypt_file, plain_name
 from c2d_box.errors import Failed, StateProblem, UsageError
 from c2d_box.workflow.manifests import SEALED
 from c2d_box.workflow.names import JOBS_NAMESPACE
 from sandbox.box import Box
-from sandbox.progress import Event, Progress, step
-from sandbox.verbs.assets import short
+from sandbox.progress import Progress, ProgressEvent, run_step
+from sandbox.verbs.assets import short_did
 from sandbox.verbs.quotes import demand_algorithm_image
-from sandbox.verbs.sdk_connections import consuming
+from sandbox.verbs.sdk_connections import open_consumer
 
 if TYPE_CHECKING:
     from c2d_box.client import Consumer, JobDetails, JobRequest
@@ -26,7 +26,7 @@ POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
+class FetchedResult:
     """A result that was saved on this machine."""
 
     path: Path
@@ -37,33 +37,33 @@ class Fetched:
 def start(box: Box, who: str, wanted: JobRequest) -> Progress[JobDetails]:
     """Check, order, pay and start a job. Everything that can be refused is refused before anything is
     paid."""
-    text = f"ordering and starting {short(str(wanted.algorithm))} on {short(wanted.dataset)}"
-    with consuming(box, who) as party:
+    text = f"ordering and starting {short_did(str(wanted.algorithm))} on {short_did(wanted.dataset)}"
+    with open_consumer(box, who) as party:
         demand_algorithm_image(box, party, wanted)
-        started = yield from step("job.start", text, lambda: party.start_job(wanted))
+        started = yield from run_step("job.start", text, lambda: party.start_job(wanted))
     return started.details
 
 
-def jobs(box: Box, who: str) -> list[JobDetails]:
+def list_jobs(box: Box, who: str) -> list[JobDetails]:
     """Return all jobs of an account."""
-    with consuming(box, who) as party:
+    with open_consumer(box, who) as party:
         return party.jobs()
 
 
-def job(box: Box, who: str, job_id: str) -> JobDetails:
+def read_job(box: Box, who: str, job_id: str) -> JobDetails:
     """Return one job."""
-    with consuming(box, who) as party:
+    with open_consumer(box, who) as party:
         return party.get_job_details(job_id)
 
 
 def follow(box: Box, who: str, job_id: str, timeout: float = 3600) -> Progress[JobDetails]:
     """Yield events until the job ends; return its last state."""
     deadline, last, began = time.monotonic() + timeout, "", time.monotonic()
-    with consuming(box, who) as party:
+    with open_consumer(box, who) as party:
         while True:
             seen = party.get_job_details(job_id)
             if seen.text != last:
-                yield Event("job.stage", "note", f"  {time.monotonic() - began:5.1f} s  {seen.text}")
+                yield ProgressEvent("job.stage", "note", f"  {time.monotonic() - began:5.1f} s  {seen.text}")
                 last = seen.text
             if seen.has_ended:
                 return seen
@@ -72,46 +72,50 @@ def follow(box: Box, who: str, job_id: str, timeout: float = 3600) -> Progress[J
             time.sleep(POLL_SECONDS)
 
 
-def stop(box: Box, who: str, job_id: str) -> Progress[JobDetails]:
+def stop_job(box: Box, who: str, job_id: str) -> Progress[JobDetails]:
     """Stop a job; what it wrote until then is published."""
-    with consuming(box, who) as party:
-        yield from step("job.stop", f"stopping {job_id}", lambda: party.stop(job_id))
+    with open_consumer(box, who) as party:
+        yield from run_step("job.stop", f"stopping {job_id}", lambda: party.stop(job_id))
         return party.get_job_details(job_id)
 
 
-def results(box: Box, who: str, job_id: str) -> list[Mapping[str, Any]]:
+def list_results(box: Box, who: str, job_id: str) -> list[Mapping[str, Any]]:
     """Return the results a job left: filename, filesize, type, index."""
-    with consuming(box, who) as party:
+    with open_consumer(box, who) as party:
         return party.results(job_id)
 
 
-def fetch(box: Box, who: str, job_id: str, folder: Path, index: int | None = None) -> Progress[list[Fetched]]:
+def fetch_results(
+    box: Box, who: str, job_id: str, folder: Path, index: int | None = None
+) -> Progress[list[FetchedResult]]:
     """Save results to ``folder`` through the Provider, which gives them to the job's owner only."""
-    with consuming(box, who) as party:
+    with open_consumer(box, who) as party:
         listed = party.results(job_id)
         chosen = [item for item in listed if index is None or item["index"] == index]
         if not chosen:
             raise UsageError(
                 "C2D-RESULT-NONE", f"job {job_id} has no such result", f"c2d-box results {job_id}"
             )
-        place = places(listed)
+        place = result_paths(listed)
         fetched = []
         for item in chosen:
-            fetched.append((yield from _fetch(party, job_id, item, folder / place[item["index"]])))
+            fetched.append((yield from _fetch_result(party, job_id, item, folder / place[item["index"]])))
         return fetched
 
 
-def _fetch(party: Consumer, job_id: str, item: Mapping[str, Any], path: Path) -> Progress[Fetched]:
+def _fetch_result(
+    party: Consumer, job_id: str, item: Mapping[str, Any], path: Path
+) -> Progress[FetchedResult]:
     path.parent.mkdir(parents=True, exist_ok=True)
-    yield from step(
+    yield from run_step(
         f"result.{item['index']}",
         f"fetching {item['filename']}",
         lambda: party.fetch_result(job_id, item["index"], path),
     )
-    return Fetched(path, str(item["type"]), path.stat().st_size)
+    return FetchedResult(path, str(item["type"]), path.stat().st_size)
 
 
-def decrypt(box: Box, who: str, file: Path, target: Path | None = None) -> Path:
+def decrypt_result(box: Box, who: str, file: Path, target: Path | None = None) -> Path:
     """Decrypt a result that was encrypted for this account; ``target`` defaults to the name without its
     suffix for encrypted files.
     """
@@ -119,8 +123,8 @@ def decrypt(box: Box, who: str, file: Path, target: Path | None = None) -> Path:
         target = file.with_name(file.name.removesuffix(SEALED))
     if target.exists():
         raise UsageError("C2D-FILE-EXISTS", f"{target} is there already", "name another with --to")
-    with consuming(box, who) as party:
-        return open_file(party.signer.key, file, target)
+    with open_consumer(box, who) as party:
+        return decrypt_file(party.signer.key, file, target)
 
 
 LOG_TYPES = {"algorithm": "algorithmLog", "configuration": "configrationLog", "publish": "publishLog"}
@@ -130,10 +134,12 @@ LOG_TYPES = {"algorithm": "algorithmLog", "configuration": "configrationLog", "p
 def log_texts(box: Box, who: str, job_id: str, kind: str) -> dict[str, str]:
     """Return the logs among a job's results, by name."""
     wanted = set(LOG_TYPES.values()) if kind == "all" else {LOG_TYPES[kind]}
-    with consuming(box, who) as party:
+    with open_consumer(box, who) as party:
         listed = [item for item in party.results(job_id) if item["type"] in wanted]
         if not listed:
-            live = box.command(f"kubectl logs -n {JOBS_NAMESPACE} {job_id}-algorithm -c algorithm --follow")
+            live = box.command_line(
+                f"kubectl logs -n {JOBS_NAMESPACE} {job_id}-algorithm -c algorithm --follow"
+            )
             raise StateProblem("C2D-LOG-NONE", f"job {job_id} has no such log yet", f"while it runs: {live}")
         texts = {plain_name(item): party.read_result(job_id, item["index"]) for item in listed}
     return {name: text.decode(errors="replace") for name, text in texts.items()}

@@ -13,19 +13,19 @@ from sandbox.install.chart_values import NAMESPACE, SERVICES
 from sandbox.install.readiness import pods_behind
 
 
-def logs(box: Box, source: str, *, lines: int = 200, follow: bool = False) -> Iterator[str]:
+def stream_logs(box: Box, source: str, *, lines: int = 200, follow: bool = False) -> Iterator[str]:
     """Yield the log lines of a component or service called ``source``."""
     if source in SERVICES:
-        return _from_service(box, source, lines, follow)
+        return _service_logs(box, source, lines, follow)
     components = [component.name for component in box.cluster.status().components]
     if source not in components:
         known = ", ".join([*SERVICES, *components])
         raise UsageError("C2D-LOG-UNKNOWN", f"nothing here is called {source}", f"one of: {known}")
-    return iter(box.cluster.logs(source, lines).splitlines())
+    return iter(box.cluster.read_logs(source, lines).splitlines())
 
 
-def _from_service(box: Box, service: str, lines: int, follow: bool) -> Iterator[str]:
-    with box.kube() as kube:
+def _service_logs(box: Box, service: str, lines: int, follow: bool) -> Iterator[str]:
+    with box.kube_api() as kube:
         yield from service_lines(kube, service, lines, follow)
 
 

@@ -9,7 +9,7 @@ from c2d_box.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
+class JobOutput:
     """Options for the results. By default they stay as they are, for the account that started the job.
 
     ``encrypt``: encrypt them for that account's own key, so that nobody else can read them. ``publish``: the
@@ -35,7 +35,7 @@ class Output:
                 "add --publish NAME",
             )
 
-    def asked(self) -> dict[str, Any] | None:
+    def sdk_output(self) -> dict[str, Any] | None:
         """Return the choice as the SDK's ``start`` takes it."""
         if self.publish:
             return {"publish": {"name": self.publish, "free": self.free}}

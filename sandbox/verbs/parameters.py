@@ -9,7 +9,7 @@ from c2d_box.errors import UsageError
 from c2d_box.strict_json import JsonRefused, parse_json
 
 
-def parameters(lines: Iterable[str]) -> dict[str, Any]:
+def parse_parameters(lines: Iterable[str]) -> dict[str, Any]:
     """Parse lines of ``name=value``; a value that is JSON is taken as JSON, any other as text. Empty lines
     are skipped; of two lines with one name the last counts.
     """

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class PermissionCell:
     """The answer to whether ``algorithm`` may compute on ``dataset``. ``code`` is the wire's, empty when
     allowed; ``reasons`` are lines of the reason tree, indented by two per level.
     """
@@ -32,51 +32,55 @@ class Cell:
     reasons: tuple[str, ...]
 
 
-def permissions(box: Box) -> list[Cell]:
+def permission_matrix(box: Box) -> list[PermissionCell]:
     """Return every pair of a dataset and an algorithm in the cache, as of now."""
     from c2d_box.client.explanations import algorithm_facts
 
     with connection_to(box) as connection:
-        records = connection.cache.assets()
+        records = connection.cache.list_assets()
         datasets = [record for record in records if record["metadata"]["type"] == "dataset"]
-        cells: list[Cell] = []
+        cells: list[PermissionCell] = []
         for algorithm in (record["id"] for record in records if record["metadata"]["type"] == "algorithm"):
             try:
                 facts = algorithm_facts(connection, algorithm)
             except C2DError as problem:
-                cells += [_unknown(dataset["id"], algorithm, problem) for dataset in datasets]
+                cells += [_unknown_cell(dataset["id"], algorithm, problem) for dataset in datasets]
                 continue
-            cells += _column(datasets, facts, cast("EmptyLists", box.settings.trust_empty_lists))
+            cells += _decide_column(datasets, facts, cast("EmptyLists", box.settings.trust_empty_lists))
     return cells
 
 
-def explain(box: Box, dataset: str, algorithm: str) -> Cell:
+def explain_permission(box: Box, dataset: str, algorithm: str) -> PermissionCell:
     """Return the answer the Provider would give for one pair, or for ``raw`` code on ``dataset``, with every
     reason.
     """
-    from c2d_box.client import explain as judged
+    from c2d_box.client import explain_permission as judged
 
     with connection_to(box) as connection:
         setting = cast("EmptyLists", box.settings.trust_empty_lists)
         verdict = judged(connection, dataset, algorithm, setting)
-    return Cell(dataset, algorithm, verdict.allowed, verdict.code, tuple(verdict.reasons.lines()))
+    return PermissionCell(
+        dataset, algorithm, verdict.allowed, verdict.code, tuple(verdict.reasons.text_lines())
+    )
 
 
-def _column(
+def _decide_column(
     datasets: list[dict[str, Any]], facts: PublishedAlgorithm, empty_lists: EmptyLists
-) -> Iterator[Cell]:
+) -> Iterator[PermissionCell]:
     from c2d_box.assets.ddo import COMPUTE, DDO
-    from c2d_box.assets.permissions import PermissionRequest, decide
+    from c2d_box.assets.permissions import PermissionRequest, decide_permission
 
     for record in datasets:
         ddo = DDO.parse(record)
-        service = ddo.first(COMPUTE) or next(iter(ddo.services), None)
+        service = ddo.first_service(COMPUTE) or next(iter(ddo.services), None)
         if service is None:
-            yield Cell(ddo.id, facts.did, False, "service_unknown", ("no  it offers no service",))
+            yield PermissionCell(ddo.id, facts.did, False, "service_unknown", ("no  it offers no service",))
             continue
-        verdict = decide(PermissionRequest(ddo.id, service, facts, empty_lists=empty_lists))
-        yield Cell(ddo.id, facts.did, verdict.allowed, verdict.code, tuple(verdict.reasons.lines()))
+        verdict = decide_permission(PermissionRequest(ddo.id, service, facts, empty_lists=empty_lists))
+        yield PermissionCell(
+            ddo.id, facts.did, verdict.allowed, verdict.code, tuple(verdict.reasons.text_lines())
+        )
 
 
-def _unknown(dataset: str, algorithm: str, problem: C2DError) -> Cell:
-    return Cell(dataset, algorithm, False, problem.code, (f"no  {problem.message}",))
+def _unknown_cell(dataset: str, algorithm: str, problem: C2DError) -> PermissionCell:
+    return PermissionCell(dataset, algorithm, False, problem.code, (f"no  {problem.message}",))

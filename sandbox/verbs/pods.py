@@ -26,7 +26,7 @@ WATCH_SECONDS = 240
 
 
 @dataclass(frozen=True, slots=True)
-class Pod:
+class PodSummary:
     """A pod. ``state`` is worded like kubectl's; ``containers`` by name, in order; ``at`` is Unix seconds."""
 
     namespace: str
@@ -42,7 +42,7 @@ class Pod:
 
 
 @dataclass(frozen=True, slots=True)
-class Flow:
+class WorkflowSummary:
     """A WorkFlow object in short."""
 
     name: str
@@ -53,7 +53,7 @@ class Flow:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class EventSummary:
     """A Kubernetes event about an object."""
 
     at: float
@@ -63,41 +63,41 @@ class Seen:
     text: str
 
 
-def pods(box: Box, job_id: str = "") -> list[Pod]:
+def list_pods(box: Box, job_id: str = "") -> list[PodSummary]:
     """Return all pods of the box, or those of one job; youngest first."""
     query = {"labelSelector": f"{JOB_LABEL}={job_id}"} if job_id else {}
     path = f"/api/v1/namespaces/{JOBS}/pods" if job_id else "/api/v1/pods"
-    with box.kube() as kube:
-        found = [_pod(item) for item in kube.items(path, **query)]
+    with box.kube_api() as kube:
+        found = [_pod_summary(item) for item in kube.items(path, **query)]
     return sorted(found, key=lambda pod: (-pod.at, pod.name))
 
 
-def workflows(box: Box) -> list[Flow]:
+def list_workflows(box: Box) -> list[WorkflowSummary]:
     """Return all WorkFlow objects, youngest first."""
-    with box.kube() as kube:
-        found = [_flow(item) for item in kube.items(WORKFLOWS)]
+    with box.kube_api() as kube:
+        found = [_workflow_summary(item) for item in kube.items(WORKFLOWS)]
     return sorted(found, key=lambda flow: -flow.at)
 
 
-def described(box: Box, kind: str, namespace: str, name: str) -> str:
+def describe_object(box: Box, kind: str, namespace: str, name: str) -> str:
     """Return an object as YAML, without the fields that only machines read. ``kind`` is ``pod`` or
     ``workflow``.
     """
     root = "/api/v1" if kind == "pod" else GROUP
-    with box.kube() as kube:
+    with box.kube_api() as kube:
         found = kube.get(f"{root}/namespaces/{namespace}/{kind}s/{name}")
     if found is None:
-        raise UsageError("C2D-CLUSTER-NONE", f"there is no {kind} {name} any more", box.command("pods"))
+        raise UsageError("C2D-CLUSTER-NONE", f"there is no {kind} {name} any more", box.command_line("pods"))
     for noise in SECRETIVE:
         found.get("metadata", {}).pop(noise, None)
     return str(yaml.safe_dump(found, sort_keys=False, width=100, allow_unicode=True))
 
 
-def happenings(box: Box, job_id: str = "") -> list[Seen]:
+def list_events(box: Box, job_id: str = "") -> list[EventSummary]:
     """Return Kubernetes' events, of the whole box or about one job's objects; oldest first."""
     path = f"/api/v1/namespaces/{JOBS}/events" if job_id else "/api/v1/events"
-    with box.kube() as kube:
-        found = [_seen(item) for item in kube.items(path)]
+    with box.kube_api() as kube:
+        found = [_event_summary(item) for item in kube.items(path)]
     about = [seen for seen in found if job_id in seen.about]
     return sorted(about, key=lambda seen: seen.at)
 
@@ -105,7 +105,7 @@ def happenings(box: Box, job_id: str = "") -> list[Seen]:
 def container_log(box: Box, namespace: str, pod: str, container: str, lines: int = 500) -> list[str]:
     """Return the last log lines of a container; empty while it has written nothing or is gone."""
     path = f"/api/v1/namespaces/{namespace}/pods/{pod}/log"
-    with box.kube() as kube:
+    with box.kube_api() as kube:
         return kube.text(path, container=container, tailLines=str(lines)).splitlines()
 
 
@@ -114,23 +114,23 @@ def follow_container(box: Box, namespace: str, pod: str, container: str, lines: 
     network.
     """
     path = f"/api/v1/namespaces/{namespace}/pods/{pod}/log"
-    with box.kube() as kube:
+    with box.kube_api() as kube:
         yield from kube.lines(path, container=container, tailLines=str(lines), follow="true")
 
 
-def changes(box: Box) -> Iterator[str]:
+def watch_jobs(box: Box) -> Iterator[str]:
     """Yield the id of a job whenever its WorkFlow changes, so that a screen of jobs need not poll."""
-    with box.kube() as kube:
+    with box.kube_api() as kube:
         listed = kube.get(WORKFLOWS, limit="1") or {}
         version = str(listed.get("metadata", {}).get("resourceVersion", ""))
         yield ""
         while True:
-            version = yield from _watched(kube, version)
+            version = yield from _watch_workflows(kube, version)
             if not version:
                 return
 
 
-def _watched(kube: KubeApi, version: str) -> Generator[str, None, str]:
+def _watch_workflows(kube: KubeApi, version: str) -> Generator[str, None, str]:
     query = {"watch": "true", "resourceVersion": version, "timeoutSeconds": str(WATCH_SECONDS)}
     for line in kube.lines(WORKFLOWS, **query, allowWatchBookmarks="true"):
         change = json.loads(line)
@@ -143,17 +143,17 @@ def _watched(kube: KubeApi, version: str) -> Generator[str, None, str]:
     return version
 
 
-def _pod(item: Object) -> Pod:
+def _pod_summary(item: Object) -> PodSummary:
     metadata, status, spec = item["metadata"], item.get("status", {}), item["spec"]
     states = status.get("containerStatuses", [])
     labels = metadata.get("labels", {})
-    return Pod(
+    return PodSummary(
         str(metadata["namespace"]),
         str(metadata["name"]),
-        _worded(metadata, status, states),
+        _pod_state(metadata, status, states),
         f"{sum(bool(each.get('ready')) for each in states)}/{len(spec['containers'])}",
         sum(int(each.get("restartCount", 0)) for each in states),
-        _seconds(metadata.get("creationTimestamp")),
+        _unix_seconds(metadata.get("creationTimestamp")),
         str(status.get("podIP", "")),
         tuple(str(c["name"]) for c in [*spec.get("initContainers", []), *spec["containers"]]),
         str(labels.get(JOB_LABEL, "")),
@@ -161,7 +161,7 @@ def _pod(item: Object) -> Pod:
     )
 
 
-def _worded(metadata: Mapping[str, Any], status: Mapping[str, Any], states: list[Object]) -> str:
+def _pod_state(metadata: Mapping[str, Any], status: Mapping[str, Any], states: list[Object]) -> str:
     if metadata.get("deletionTimestamp"):
         return "Terminating"
     for each in states:
@@ -173,22 +173,22 @@ def _worded(metadata: Mapping[str, Any], status: Mapping[str, Any], states: list
     return str(status.get("reason") or status.get("phase") or "Unknown")
 
 
-def _flow(item: Object) -> Flow:
+def _workflow_summary(item: Object) -> WorkflowSummary:
     status, spec = item.get("status") or {}, item.get("spec") or {}
     text = f"{status.get('code', '')} {status.get('text', '')}".strip()
-    return Flow(
+    return WorkflowSummary(
         str(item["metadata"]["name"]),
         text or "new",
-        _seconds(item["metadata"].get("creationTimestamp")),
+        _unix_seconds(item["metadata"].get("creationTimestamp")),
         str(spec.get("owner", "")),
         str(spec.get("environment", "")),
     )
 
 
-def _seen(item: Object) -> Seen:
+def _event_summary(item: Object) -> EventSummary:
     at = item.get("lastTimestamp") or item.get("eventTime") or item["metadata"].get("creationTimestamp")
-    return Seen(
-        _seconds(at),
+    return EventSummary(
+        _unix_seconds(at),
         str(item.get("type", "")),
         str(item.get("reason", "")),
         str((item.get("involvedObject") or {}).get("name", "")),
@@ -196,5 +196,5 @@ def _seen(item: Object) -> Seen:
     )
 
 
-def _seconds(value: Any) -> float:
+def _unix_seconds(value: Any) -> float:
     return datetime.fromisoformat(str(value)).timestamp() if value else 0.0

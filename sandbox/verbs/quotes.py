@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from sandbox.box import Box
 from sandbox.install.images import demand_image
-from sandbox.verbs.sdk_connections import connection_to, consuming
+from sandbox.verbs.sdk_connections import connection_to, open_consumer
 
 if TYPE_CHECKING:
-    from c2d_box.client import Consumer, JobRequest, Quote
+    from c2d_box.client import Consumer, JobRequest, OrderQuote
 
 
 @dataclass(frozen=True, slots=True)
-class Price:
+class AssetPrice:
     """The cost of one asset of a job now, in whole tokens. ``action``: a new order, one extended by a new
     fee, or ``none`` where an earlier order still covers it. ``swap_fee`` is the part of ``price`` that is not
     the seller's; ``fee`` is the Provider's, ``market_fee`` that of the market where the asset was published.
@@ -37,7 +37,7 @@ class Price:
     """The whole amount due, per token with every digit, as a limit (``--max-price``) takes it."""
 
 
-def totals(prices: Iterable[Price]) -> dict[str, float]:
+def price_totals(prices: Iterable[AssetPrice]) -> dict[str, float]:
     """Return the whole tokens due in all, per token."""
     due: dict[str, float] = {}
     for price in prices:
@@ -50,7 +50,7 @@ def totals(prices: Iterable[Price]) -> dict[str, float]:
     return {token: amount for token, amount in due.items() if amount}
 
 
-def exact_totals(prices: Iterable[Price]) -> dict[str, str]:
+def exact_totals(prices: Iterable[AssetPrice]) -> dict[str, str]:
     """Return the whole tokens due in all, per token, with every digit: a limit made of a rounded-down amount
     would not suffice.
     """
@@ -63,40 +63,40 @@ def exact_totals(prices: Iterable[Price]) -> dict[str, str]:
     return {token: f"{amount:f}" for token, amount in due.items() if amount}
 
 
-def quote(box: Box, who: str, wanted: JobRequest) -> list[Price]:
+def quote(box: Box, who: str, wanted: JobRequest) -> list[AssetPrice]:
     """Return the prices of the job's assets, datasets first. Raises the refusal that ``start`` would meet."""
-    with consuming(box, who) as party:
+    with open_consumer(box, who) as party:
         demand_algorithm_image(box, party, wanted)
-        return _prices(party, party.quote_job(wanted))
+        return _asset_prices(party, party.quote_job(wanted))
 
 
 def demand_algorithm_image(box: Box, party: Consumer, wanted: JobRequest) -> None:
     """Refuse a published algorithm whose image is not on the node, before anything is paid."""
     if not isinstance(wanted.algorithm, str):
         return
-    container = party.connection.cache.ddo(wanted.algorithm).container
+    container = party.connection.cache.read_ddo(wanted.algorithm).container
     if container is not None:
         demand_image(box, str(container.image), str(container.checksum), container.entrypoint)
 
 
-def quote_download(box: Box, who: str, did: str) -> list[Price]:
+def quote_download(box: Box, who: str, did: str) -> list[AssetPrice]:
     """Return what downloading an access asset costs now."""
-    with consuming(box, who) as party:
-        return _prices(party, party.quote_download(did))
+    with open_consumer(box, who) as party:
+        return _asset_prices(party, party.quote_download(did))
 
 
-def environments(box: Box) -> list[Mapping[str, Any]]:
+def list_environments(box: Box) -> list[Mapping[str, Any]]:
     """Return the compute environments that the Provider offers."""
     with connection_to(box) as connection:
-        return list(connection.provider.environments())
+        return list(connection.provider.list_environments())
 
 
-def _prices(party: Consumer, quoted: Quote) -> list[Price]:
+def _asset_prices(party: Consumer, quoted: OrderQuote) -> list[AssetPrice]:
     """Return the prices in whole tokens, each by its own decimals. A free asset is listed with OCEAN as its
     token.
     """
     from c2d_box.chain.amounts import token_name
-    from c2d_box.chain.amounts import whole as exactly
+    from c2d_box.chain.amounts import whole_tokens as exactly
 
     chain = party.connection.chain
 
@@ -107,7 +107,7 @@ def _prices(party: Consumer, quoted: Quote) -> list[Price]:
         return token_name(chain, token if amount else chain.addresses.ocean)
 
     return [
-        Price(
+        AssetPrice(
             cost.did,
             cost.action,
             whole(cost.price, cost.token),

@@ -22,16 +22,16 @@ def connection_to(box: Box) -> Connection:
 
     demand_contracts(box)
     return Connection(
-        provider_url=box.urls["provider"],
-        cache_url=box.urls["cache"],
-        rpc_url=box.urls["chain"],
+        provider_url=box.service_urls["provider"],
+        cache_url=box.service_urls["cache"],
+        rpc_url=box.service_urls["chain"],
         address_file=box.home.address_file,
         chain_id=box.settings.chain.chain_id,
     )
 
 
 @contextmanager
-def publishing(box: Box, who: str) -> Iterator[Publisher]:
+def open_publisher(box: Box, who: str) -> Iterator[Publisher]:
     """Yield the account ``who`` as a publisher; connections are closed afterwards."""
     from c2d_box.client import Publisher
 
@@ -40,7 +40,7 @@ def publishing(box: Box, who: str) -> Iterator[Publisher]:
 
 
 @contextmanager
-def consuming(box: Box, who: str) -> Iterator[Consumer]:
+def open_consumer(box: Box, who: str) -> Iterator[Consumer]:
     """Yield the account ``who`` as a consumer; connections are closed afterwards."""
     from c2d_box.client import Consumer
 

@@ -18,25 +18,32 @@ import httpx
 from c2d_box.errors import Failed, StateProblem, UsageError
 from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.attacks.attack import Attack
-from sandbox.attacks.battery import Battery
+from sandbox.attacks.battery import AttackBattery
 from sandbox.attacks.catalogue import ATTACKS
-from sandbox.attacks.report import Report, Verdict
-from sandbox.attacks.surroundings import Facts, MachineListener, machine_listener
-from sandbox.attacks.workflows import Workflows
+from sandbox.attacks.report import AttackVerdict, SelftestReport
+from sandbox.attacks.surroundings import MachineListener, NodeFacts, machine_listener
+from sandbox.attacks.workflows import AttackJobs
 from sandbox.box import Box
 from sandbox.clusters.k3d import trust
 from sandbox.install import isolation
-from sandbox.install.canary import Canary, Image, canary
-from sandbox.install.chart_values import ENVIRONMENT, JOBS, NAMESPACE, SYSTEM, Addresses, warden_targets
+from sandbox.install.canary import Canary, CanaryImage, open_canary
+from sandbox.install.chart_values import (
+    ENVIRONMENT,
+    JOBS,
+    NAMESPACE,
+    SYSTEM,
+    ServiceAddresses,
+    warden_targets,
+)
 from sandbox.install.images import find_image
 from sandbox.keys import open_keys
 from sandbox.objectstore import ObjectStore
-from sandbox.progress import Event, Progress
+from sandbox.progress import Progress, ProgressEvent
 
 ALGORITHM_IMAGE = "algo-python"
 
 
-def chosen(only: Sequence[str] = (), quick: bool = False) -> list[Attack]:
+def choose_attacks(only: Sequence[str] = (), quick: bool = False) -> list[Attack]:
     """Return the attacks whose name or group matches one of the patterns (all where there is none)."""
     found = [
         attack
@@ -53,53 +60,60 @@ def chosen(only: Sequence[str] = (), quick: bool = False) -> list[Attack]:
     return [attack for attack in found if not (quick and attack.slow)] if quick else found
 
 
-def selftest(box: Box, attacks: Sequence[Attack], under_rules: bool = False) -> Progress[Report]:
+def selftest(box: Box, attacks: Sequence[Attack], under_rules: bool = False) -> Progress[SelftestReport]:
     """Run ``attacks`` on the box, which must be up; the report says for each whether it was contained.
 
     ``under_rules``: each as an algorithm on data with disclosure rules, judged by what leaves.
     """
     began = time.monotonic()
     if box.cluster.status().state not in ("running", "degraded"):
-        raise StateProblem("C2D-BOX-DOWN", "there is nothing to test: the box is not up", box.command("up"))
+        raise StateProblem(
+            "C2D-BOX-DOWN", "there is nothing to test: the box is not up", box.command_line("up")
+        )
     with ExitStack() as stack:
-        kube = stack.enter_context(box.kube())
-        before = Facts.of(kube, box.cluster, (NAMESPACE, SYSTEM))
+        kube = stack.enter_context(box.kube_api())
+        before = NodeFacts.read_facts(kube, box.cluster, (NAMESPACE, SYSTEM))
         listener = stack.enter_context(machine_listener(box.cluster.node_ip))
-        yield Event("selftest.canary", "started", "setting up canaries")
-        bird = stack.enter_context(canary(kube, Image(_runtime(kube))))
-        verdicts = [(yield from _isolation(box, bird, listener))]
-        known = len(bird.heard())
-        jobs = Workflows(kube, JOBS, ENVIRONMENT, find_image(box, ALGORITHM_IMAGE))
-        jobs.sweep()
-        stack.callback(jobs.forget)
-        battery = Battery(jobs, reader(box), _targets(box, bird, listener), under_rules=under_rules)
-        verdicts += yield from battery.run(attacks)
-        verdicts += [_unheard(bird.heard()[known:], listener), _unharmed(box, kube, before)]
+        yield ProgressEvent("selftest.canary", "started", "setting up canaries")
+        bird = stack.enter_context(open_canary(kube, CanaryImage(_runtime_image(kube))))
+        verdicts = [(yield from _probe_isolation(box, bird, listener))]
+        known = len(bird.heard_contacts())
+        jobs = AttackJobs(kube, JOBS, ENVIRONMENT, find_image(box, ALGORITHM_IMAGE))
+        jobs.delete_leftovers()
+        stack.callback(jobs.delete_jobs)
+        battery = AttackBattery(
+            jobs, result_reader(box), _attack_targets(box, bird, listener), under_rules=under_rules
+        )
+        verdicts += yield from battery.run_attacks(attacks)
+        verdicts += [
+            _canary_verdict(bird.heard_contacts()[known:], listener),
+            _health_verdict(box, kube, before),
+        ]
         for verdict in verdicts[-2:]:
-            yield _told(verdict)
+            yield _verdict_progress(verdict)
     contained = all(verdict.contained for verdict in verdicts)
     if contained and box.settings.cluster == "k3d" and list(attacks) == list(ATTACKS) and not under_rules:
-        trust.verified()
-    return Report(contained, time.monotonic() - began, tuple(verdicts))
+        trust.mark_verified()
+    return SelftestReport(contained, time.monotonic() - began, tuple(verdicts))
 
 
-def reader(box: Box) -> Callable[[Mapping[str, Any]], bytes]:
+def result_reader(box: Box) -> Callable[[Mapping[str, Any]], bytes]:
     """Return a function that reads results straight from the store in use: the check must not depend on what
     is tested.
     """
-    gateway, keys = box.urls["ipfs-gateway"].rstrip("/"), open_keys(box.home.keys)
-    objects = ObjectStore(box.urls["s3"], keys["s3-access-key"], keys["s3-secret-key"])
+    gateway, keys = box.service_urls["ipfs-gateway"].rstrip("/"), open_keys(box.home.keys_folder)
+    objects = ObjectStore(box.service_urls["s3"], keys["s3-access-key"], keys["s3-secret-key"])
 
     def read(result: Mapping[str, Any]) -> bytes:
         place = urlsplit(str(result["url"]))
         path = unquote(place.path).lstrip("/")
         if place.scheme == "s3":
-            return objects.content(place.netloc, path)
+            return objects.read_object(place.netloc, path)
         if place.scheme != "ipfs":
             raise Failed(
                 "C2D-SELFTEST-STORE",
                 f"a result lies at {place.scheme or 'no'}://, which is no store of this box",
-                box.command("status"),
+                box.command_line("status"),
             )
         url = f"{gateway}/ipfs/{place.netloc}/{quote(path, safe='/')}"
         answer = httpx.get(url, timeout=30.0, trust_env=False)
@@ -109,7 +123,7 @@ def reader(box: Box) -> Callable[[Mapping[str, Any]], bytes]:
     return read
 
 
-def _runtime(kube: KubeApi) -> str:
+def _runtime_image(kube: KubeApi) -> str:
     """Return the runtime image as the box runs it now."""
     engine = kube.get(f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/operator-engine")
     if engine is None:
@@ -117,37 +131,37 @@ def _runtime(kube: KubeApi) -> str:
     return str(engine["spec"]["template"]["spec"]["containers"][0]["image"])
 
 
-def _alive(box: Box) -> list[str]:
-    return [*warden_targets(box), *Addresses.within(box.cluster.service_cidr).endpoints()]
+def _service_targets(box: Box) -> list[str]:
+    return [*warden_targets(box), *ServiceAddresses.within_range(box.cluster.service_cidr).endpoint_texts()]
 
 
-def _targets(box: Box, bird: Canary, listener: MachineListener) -> list[str]:
-    return [*bird.addresses, *_alive(box), listener.address]
+def _attack_targets(box: Box, bird: Canary, listener: MachineListener) -> list[str]:
+    return [*bird.addresses, *_service_targets(box), listener.address]
 
 
-def _isolation(box: Box, bird: Canary, listener: MachineListener) -> Progress[Verdict]:
+def _probe_isolation(box: Box, bird: Canary, listener: MachineListener) -> Progress[AttackVerdict]:
     """Test pods without any warden, so that an open network is seen as open."""
     began = time.monotonic()
     algorithm = box.cluster.runtime_classes.get("algorithm", "")
-    found = isolation.look(bird, algorithm, JOBS, _targets(box, bird, listener))
-    problem = "" if found.proven else found.text
-    verdict = Verdict(
+    found = isolation.probe_with_canary(bird, algorithm, JOBS, _attack_targets(box, bird, listener))
+    problem = "" if found.is_proven else found.summary_text
+    verdict = AttackVerdict(
         "box-isolation",
         "box",
         "reach anything from a pod with an algorithm's network, no warden before it",
         "a routed pod reaches the canary, this one nothing",
-        found.proven,
+        found.is_proven,
         problem,
-        text=found.text,
+        text=found.summary_text,
         seconds=time.monotonic() - began,
     )
-    yield _told(verdict)
+    yield _verdict_progress(verdict)
     return verdict
 
 
-def _unheard(contacts: list[str], listener: MachineListener) -> Verdict:
+def _canary_verdict(contacts: list[str], listener: MachineListener) -> AttackVerdict:
     heard = [*contacts, *(f"machine heard {peer}" for peer in listener.heard)]
-    return Verdict(
+    return AttackVerdict(
         "box-canaries",
         "box",
         "be heard by a canary while the attacks ran",
@@ -157,9 +171,9 @@ def _unheard(contacts: list[str], listener: MachineListener) -> Verdict:
     )
 
 
-def _unharmed(box: Box, kube: KubeApi, before: Facts) -> Verdict:
-    changed = before.changed(Facts.of(kube, box.cluster, (NAMESPACE, SYSTEM)))
-    return Verdict(
+def _health_verdict(box: Box, kube: KubeApi, before: NodeFacts) -> AttackVerdict:
+    changed = before.describe_changes(NodeFacts.read_facts(kube, box.cluster, (NAMESPACE, SYSTEM)))
+    return AttackVerdict(
         "box-unharmed",
         "box",
         "make a component restart, the node run short, the clock move",
@@ -169,9 +183,9 @@ def _unharmed(box: Box, kube: KubeApi, before: Facts) -> Verdict:
     )
 
 
-def _told(verdict: Verdict) -> Event:
+def _verdict_progress(verdict: AttackVerdict) -> ProgressEvent:
     words = verdict.problem or "contained"
-    return Event(
+    return ProgressEvent(
         f"attack.{verdict.name}",
         "done" if verdict.contained else "failed",
         f"{verdict.name:<26} {words}",

@@ -22,7 +22,7 @@ _TELLING = {"cache": 5000}
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class BoxPart:
     """A component of the cluster or a service of ours."""
 
     name: str
@@ -42,7 +42,7 @@ class BoxStatus:
     home: Path
     state: str
     """``absent``, ``stopped``, ``starting``, ``running``, ``degraded``, ``stopping`` or ``failed``."""
-    parts: tuple[Part, ...]
+    parts: tuple[BoxPart, ...]
     urls: Mapping[str, str]
     versions: Mapping[str, str]
     kubeconfig: Path
@@ -63,10 +63,10 @@ class ResourceReport:
 def status(box: Box) -> BoxStatus:
     """Return the state of everything, as seen now."""
     cluster = box.cluster.status()
-    parts = [Part(c.name, "cluster", c.state, c.restarts, detail=c.last_error) for c in cluster.components]
+    parts = [BoxPart(c.name, "cluster", c.state, c.restarts, detail=c.last_error) for c in cluster.components]
     state = str(cluster.state)
     if state in ("running", "degraded"):
-        services = _services(box)
+        services = _service_parts(box)
         parts += services
         if state == "running" and any(part.state != "ready" for part in services):
             state = "degraded"
@@ -75,45 +75,45 @@ def status(box: Box) -> BoxStatus:
         box.home.path,
         state,
         tuple(parts),
-        box.urls,
-        _versions(),
+        box.service_urls,
+        _box_versions(),
         box.home.kubeconfig,
         {
             "trust.emptyLists": box.settings.trust_empty_lists,
             "barge keys": "yes" if box.settings.barge_keys else "no",
             **({"unproven jobs": "RUN, as the operator said"} if box.settings.unproven_jobs else {}),
-            **_isolation(box, state),
+            **_isolation_finding(box, state),
         },
         cluster.detail,
     )
 
 
-def _isolation(box: Box, state: str) -> dict[str, str]:
+def _isolation_finding(box: Box, state: str) -> dict[str, str]:
     """Return what the canary found at this boot."""
-    found = isolation.remembered(box.home.path) if state in ("running", "degraded") else None
-    return {"isolation": found.text} if found else {}
+    found = isolation.load_finding(box.home.path) if state in ("running", "degraded") else None
+    return {"isolation": found.summary_text} if found else {}
 
 
-def resources(box: Box) -> ResourceReport:
+def resource_report(box: Box) -> ResourceReport:
     """Return the memory of the box: supervisor, components and pods."""
-    seen = box.cluster.resources()
+    seen = box.cluster.resource_usage()
     ordered = sorted(seen.by_process.items(), key=lambda item: -item[1])
     return ResourceReport(seen.pss_bytes, dict(ordered))
 
 
-def _services(box: Box) -> list[Part]:
+def _service_parts(box: Box) -> list[BoxPart]:
     try:
-        with box.kube() as kube:
+        with box.kube_api() as kube:
             ready, pods = ready_endpoints(kube, NAMESPACE), pods_by_service(kube, NAMESPACE)
             own = {
                 name: _own_reason(kube, name, pods.get(name, [])) for name in _TELLING if name not in ready
             }
         return [
-            _service(box, name, name in ready, pods.get(name, []), own.get(name, ""))
+            _service_part(box, name, name in ready, pods.get(name, []), own.get(name, ""))
             for name in services_of(box)
         ]
     except C2DError as problem:
-        return [Part(name, "service", "unknown", detail=problem.message) for name in services_of(box)]
+        return [BoxPart(name, "service", "unknown", detail=problem.message) for name in services_of(box)]
 
 
 def _own_reason(kube: KubeApi, name: str, pods: list[Object]) -> str:
@@ -126,16 +126,16 @@ def _own_reason(kube: KubeApi, name: str, pods: list[Object]) -> str:
     return ""
 
 
-def _service(box: Box, name: str, ready: bool, pods: list[Object], own_reason: str) -> Part:
-    url = box.urls.get(name, box.urls.get(f"{name}-gateway", ""))
+def _service_part(box: Box, name: str, ready: bool, pods: list[Object], own_reason: str) -> BoxPart:
+    url = box.service_urls.get(name, box.service_urls.get(f"{name}-gateway", ""))
     containers = [c for pod in pods for c in pod.get("status", {}).get("containerStatuses", [])]
     restarts = sum(int(container.get("restartCount", 0)) for container in containers)
     state = "ready" if ready else "starting" if pods else "absent"
     detail = own_reason or "; ".join(map(why_not_ready, pods[-1:]))
-    return Part(name, "service", state, restarts, url, "" if ready else detail)
+    return BoxPart(name, "service", state, restarts, url, "" if ready else detail)
 
 
-def _versions() -> dict[str, str]:
+def _box_versions() -> dict[str, str]:
     versions = {}
     try:
         versions["c2d-box"] = version("c2d-box")
@@ -144,7 +144,7 @@ def _versions() -> dict[str, str]:
     try:
         from sandbox.bundle import Bundle
 
-        versions["kubernetes"] = str(Bundle.open(["kube"]).kubernetes_version)
+        versions["kubernetes"] = str(Bundle.open_cached(["kube"]).kubernetes_version)
     except Exception:
         versions["kubernetes"] = "no bundle"
     return versions

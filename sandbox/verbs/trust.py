@@ -10,14 +10,14 @@ from typing import Any
 
 from c2d_box.errors import Refused, UsageError
 from sandbox.box import Box
-from sandbox.progress import Progress, step
-from sandbox.verbs.assets import short
-from sandbox.verbs.quotes import Price, quote
-from sandbox.verbs.sdk_connections import publishing
+from sandbox.progress import Progress, run_step
+from sandbox.verbs.assets import short_did
+from sandbox.verbs.quotes import AssetPrice, quote
+from sandbox.verbs.sdk_connections import open_publisher
 
 
 @dataclass(frozen=True, slots=True)
-class Trust:
+class TrustChange:
     """Changes of a dataset's rules; None leaves a rule as it is."""
 
     publishers: tuple[str, ...] | None = None
@@ -27,12 +27,12 @@ class Trust:
     network: bool | None = None
 
     @property
-    def empty(self) -> bool:
-        return self == Trust()
+    def is_empty(self) -> bool:
+        return self == TrustChange()
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class TrustRules:
     """The parties and algorithms that a dataset trusts, as its DDO says now."""
 
     algorithms: tuple[str, ...]
@@ -44,7 +44,7 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class Simulation:
+class JobSimulation:
     """The answer that a consumer would get. ``reasons`` is the Provider's tree; nothing was paid."""
 
     consumer: str
@@ -53,7 +53,7 @@ class Simulation:
     text: str = ""
     next_step: str = ""
     reasons: Mapping[str, Any] | None = None
-    prices: tuple[Price, ...] = ()
+    prices: tuple[AssetPrice, ...] = ()
 
 
 WARNINGS = {
@@ -66,14 +66,14 @@ WARNINGS = {
 """The consequence of each switch for the data, in plain words."""
 
 
-def rules_of(ddo: Mapping[str, Any]) -> Rules:
+def rules_of(ddo: Mapping[str, Any]) -> TrustRules:
     """Return the rules of a dataset's compute service; those of its first service where it has none."""
     services = ddo.get("services") or [{}]
     service = next((each for each in services if each.get("type") == "compute"), services[0])
     compute = service.get("compute") or {}
     more = (service.get("additionalInformation") or {}).get("c2d") or {}
     listed = compute.get("publisherTrustedAlgorithms") or []
-    return Rules(
+    return TrustRules(
         tuple(str(entry.get("did")) for entry in listed if isinstance(entry, dict)),
         tuple(map(str, compute.get("publisherTrustedAlgorithmPublishers") or [])),
         tuple(map(str, more.get("trustedMarkets") or [])),
@@ -83,14 +83,14 @@ def rules_of(ddo: Mapping[str, Any]) -> Rules:
     )
 
 
-def trust(box: Box, who: str, dataset: str, wanted: Trust) -> Progress[None]:
+def change_trust(box: Box, who: str, dataset: str, wanted: TrustChange) -> Progress[None]:
     """Change whom a dataset trusts; signed by ``who`` and written on the chain."""
-    if wanted.empty:
-        raise UsageError("C2D-TRUST-NOTHING", "nothing is to be changed", box.command("trust --help"))
-    with publishing(box, who) as party:
-        yield from step(
+    if wanted.is_empty:
+        raise UsageError("C2D-TRUST-NOTHING", "nothing is to be changed", box.command_line("trust --help"))
+    with open_publisher(box, who) as party:
+        yield from run_step(
             "trust",
-            f"changing whom {short(dataset)} trusts",
+            f"changing whom {short_did(dataset)} trusts",
             lambda: party.trust(
                 dataset,
                 publishers=wanted.publishers,
@@ -102,26 +102,28 @@ def trust(box: Box, who: str, dataset: str, wanted: Trust) -> Progress[None]:
         )
 
 
-def edit(box: Box, who: str, did: str, name: str | None, description: str | None) -> Progress[None]:
+def edit_asset(box: Box, who: str, did: str, name: str | None, description: str | None) -> Progress[None]:
     """Change an asset's name or description."""
     wanted = {key: value for key, value in {"name": name, "description": description}.items() if value}
     if not wanted:
-        raise UsageError("C2D-EDIT-NOTHING", "nothing is to be changed", box.command("edit --help"))
-    with publishing(box, who) as party:
-        yield from step(
+        raise UsageError("C2D-EDIT-NOTHING", "nothing is to be changed", box.command_line("edit --help"))
+    with open_publisher(box, who) as party:
+        yield from run_step(
             "edit",
-            f"publishing {short(did)} with {', '.join(wanted)} changed",
+            f"publishing {short_did(did)} with {', '.join(wanted)} changed",
             lambda: party.edit(did, lambda document: document["metadata"].update(wanted)),
         )
 
 
-def end(box: Box, who: str, did: str) -> Progress[None]:
+def end_asset(box: Box, who: str, did: str) -> Progress[None]:
     """Declare an asset's end of life: nobody can order or use it any more."""
-    with publishing(box, who) as party:
-        yield from step("end", f"ending {short(did)}", lambda: party.end(did))
+    with open_publisher(box, who) as party:
+        yield from run_step("end", f"ending {short_did(did)}", lambda: party.end(did))
 
 
-def simulate(box: Box, who: str, dataset: str, algorithm: str, additional: Sequence[str] = ()) -> Simulation:
+def simulate_job(
+    box: Box, who: str, dataset: str, algorithm: str, additional: Sequence[str] = ()
+) -> JobSimulation:
     """Ask the Provider itself what ``who`` would get on starting this job now; nothing is paid."""
     from c2d_box.client import JobRequest
 
@@ -130,5 +132,5 @@ def simulate(box: Box, who: str, dataset: str, algorithm: str, additional: Seque
     except Refused as refusal:
         tree = refusal.details.get("reasons")
         reasons = tree if isinstance(tree, Mapping) else None
-        return Simulation(who, False, refusal.code, refusal.message, refusal.next_step, reasons)
-    return Simulation(who, True, prices=tuple(prices))
+        return JobSimulation(who, False, refusal.code, refusal.message, refusal.next_step, reasons)
+    return JobSimulation(who, True, prices=tuple(prices))

@@ -17,40 +17,40 @@ from c2d_box.errors import EnvironmentProblem, Failed, StateProblem
 from c2d_box.files import replace_file
 from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.box import Box, open_box
-from sandbox.box_lock import changing
-from sandbox.bundle import Bundle, build
+from sandbox.box_lock import hold_box_lock
+from sandbox.bundle import Bundle, build_bundle
 from sandbox.bundle.build import Confirm
-from sandbox.clusters.existing.introduction import introduce
+from sandbox.clusters.existing.introduction import ask_consent
 from sandbox.clusters.existing.pull_secrets import find_pull_secret, put_pull_secret
-from sandbox.doctor.ports import holder, is_free
+from sandbox.doctor.ports import is_free, port_holder
 from sandbox.install import isolation
 from sandbox.install.baseline import has_baseline, take_baseline
-from sandbox.install.boot import boot, load
-from sandbox.install.canary import Image
+from sandbox.install.boot import boot_cluster, load_images
+from sandbox.install.canary import CanaryImage
 from sandbox.install.chart_values import (
     JOBS,
     NAMESPACE,
     SERVICE_IMAGES,
     SYSTEM,
-    Addresses,
+    ServiceAddresses,
     chart_folder,
     chart_values,
-    fingerprint,
-    pinned,
+    pinned_image,
     pull_policy,
-    secrets,
+    service_secrets,
     services_of,
+    values_fingerprint,
     warden_targets,
 )
-from sandbox.install.cluster_choice import choose, parts_for
-from sandbox.install.external_chain import examined
+from sandbox.install.cluster_choice import choose_cluster, parts_for
+from sandbox.install.external_chain import examine_chain
 from sandbox.install.funding import fund_register
-from sandbox.install.helm import install
+from sandbox.install.helm import install_chart
 from sandbox.install.readiness import Probe, await_services, http_probe
 from sandbox.keys import BoxKeys, open_keys
-from sandbox.parallel import together
-from sandbox.progress import Event, Progress, step
-from sandbox.settings import Ports, Settings
+from sandbox.parallel import run_together
+from sandbox.progress import Progress, ProgressEvent, run_step
+from sandbox.settings import BoxPorts, BoxSettings
 
 RELEASED = "c2d-box.io/released"
 ALGORITHM_IMAGES = ("algo-python", "algo-node")
@@ -73,17 +73,17 @@ class UpReport:
 def up(box: Box, *, yes: bool = False, confirm: Confirm | None = None) -> Progress[UpReport]:
     """Boot or resume ``box``. Idempotent. ``yes`` or ``confirm`` agree to what a build installs."""
     began = time.monotonic()
-    with changing(box.home, "up"):
-        choice = choose(box)
-        yield Event("cluster.choice", "note", choice.text)
+    with hold_box_lock(box.home, "up"):
+        choice = choose_cluster(box)
+        yield ProgressEvent("cluster.choice", "note", choice.text)
         settings = replace(_with_chain(box), cluster=choice.driver)
-        box.remember(replace(settings, ports=_published_ports(box)))
+        box.save_settings(replace(settings, ports=_published_ports(box)))
         box = replace(box, settings=settings)
         steps = yield from _raise(box, yes, confirm)
     return UpReport(
         box.name,
         box.home.path,
-        box.urls,
+        box.service_urls,
         box.home.kubeconfig,
         box.home.address_file,
         time.monotonic() - began,
@@ -92,33 +92,35 @@ def up(box: Box, *, yes: bool = False, confirm: Confirm | None = None) -> Progre
 
 
 def _raise(box: Box, yes: bool, confirm: Confirm | None) -> Progress[dict[str, float]]:
-    clock = _Clock()
-    keys = open_keys(box.home.keys, barge=box.settings.barge_keys)
+    clock = _LapClock()
+    keys = open_keys(box.home.keys_folder, barge=box.settings.barge_keys)
     if box.settings.cluster == "existing" and box.cluster.status().state == "absent":
-        yield from introduce(box.settings.existing, keys, box.settings.unproven_jobs, yes, confirm)
-    bundle = yield from build(parts_for(box.settings.cluster), yes=yes, confirm=confirm)
-    clock.lap("bundle")
+        yield from ask_consent(box.settings.existing, keys, box.settings.unproven_jobs, yes, confirm)
+    bundle = yield from build_bundle(parts_for(box.settings.cluster), yes=yes, confirm=confirm)
+    clock.end_lap("bundle")
     booting = box.cluster.status().state not in ("running", "degraded")
     if booting:
         yield from _demand_ports(box)
-        isolation.forget(box.home.path)
-    yield from boot(box, [bundle.image(name) for name in SERVICE_IMAGES])
-    clock.lap("cluster")
-    with box.kube() as kube:
-        yield from _install(box, kube, bundle, keys)
-        clock.lap("install")
-        box.cluster.allow(Addresses.within(box.cluster.service_cidr).isolation(box.settings.result_store))
+        isolation.forget_finding(box.home.path)
+    yield from boot_cluster(box, [bundle.image(name) for name in SERVICE_IMAGES])
+    clock.end_lap("cluster")
+    with box.kube_api() as kube:
+        yield from _install_chart(box, kube, bundle, keys)
+        clock.end_lap("install")
+        box.cluster.allow_endpoints(
+            ServiceAddresses.within_range(box.cluster.service_cidr).job_isolation(box.settings.result_store)
+        )
         publish_ports(box)
         waiting: list[Progress[Any]] = [
-            await_services(kube, NAMESPACE, services_of(box), _probes(box, kube)),
-            load(box, [bundle.image(name) for name in ALGORITHM_IMAGES]),
+            await_services(kube, NAMESPACE, services_of(box), _readiness_probes(box, kube)),
+            load_images(box, [bundle.image(name) for name in ALGORITHM_IMAGES]),
         ]
-        if isolation.remembered(box.home.path) is None:
-            runtime = Image(pinned(box, bundle.image("runtime")), pull_policy(box))
+        if isolation.load_finding(box.home.path) is None:
+            runtime = CanaryImage(pinned_image(box, bundle.image("runtime")), pull_policy(box))
             waiting.append(_prove_isolation(box, kube, runtime))
-        yield from together(waiting)
-    clock.lap("services")
-    yield from step("box.addresses", "contract addresses", lambda: _save_addresses(box))
+        yield from run_together(waiting)
+    clock.end_lap("services")
+    yield from run_step("box.addresses", "contract addresses", lambda: _save_addresses(box))
     if box.settings.chain.rpc_url is None:
         fund_register(box)
     if not has_baseline(box):
@@ -130,33 +132,36 @@ def publish_ports(box: Box) -> None:
     """Open the box's ports on this machine, and only then store them: so ``box.json`` is true also after an
     ``up`` that failed on its way.
     """
-    box.cluster.publish(box.published)
-    box.remember(box.settings)
+    box.cluster.publish_ports(box.published_ports)
+    box.save_settings(box.settings)
 
 
-def _published_ports(box: Box) -> Ports:
+def _published_ports(box: Box) -> BoxPorts:
     """Return the ports that were published last; of a new box those that were chosen for it."""
     return open_box(box.home.path).ports if box.exists else box.ports
 
 
-def _prove_isolation(box: Box, kube: KubeApi, runtime: Image) -> Progress[None]:
+def _prove_isolation(box: Box, kube: KubeApi, runtime: CanaryImage) -> Progress[None]:
     """Test the isolation once per boot. An open network does not stop ``up``: each job's warden refuses to
     start (78), unless the operator of somebody's cluster said otherwise.
     """
-    targets = [*warden_targets(box), *Addresses.within(box.cluster.service_cidr).endpoints()]
+    targets = [
+        *warden_targets(box),
+        *ServiceAddresses.within_range(box.cluster.service_cidr).endpoint_texts(),
+    ]
     classes = box.cluster.runtime_classes
-    found = yield from isolation.probe(kube, runtime, classes.get("algorithm", ""), JOBS, targets)
-    isolation.remember(box.home.path, found)
-    if box.settings.unproven_jobs and not found.proven:
-        yield Event("isolation", "note", "JOBS RUN ALL THE SAME, as the operator of this box said")
+    found = yield from isolation.probe_isolation(kube, runtime, classes.get("algorithm", ""), JOBS, targets)
+    isolation.save_finding(box.home.path, found)
+    if box.settings.unproven_jobs and not found.is_proven:
+        yield ProgressEvent("isolation", "note", "JOBS RUN ALL THE SAME, as the operator of this box said")
 
 
-class _Clock:
+class _LapClock:
     def __init__(self) -> None:
         self.laps: dict[str, float] = {}
         self._last = time.monotonic()
 
-    def lap(self, name: str) -> None:
+    def end_lap(self, name: str) -> None:
         now = time.monotonic()
         self.laps[name], self._last = now - self._last, now
 
@@ -165,44 +170,52 @@ def _demand_ports(box: Box) -> Progress[None]:
     """Raise where another program holds a port. A half-made cluster of a killed `up` may hold it: that is
     removed.
     """
-    if _taken(box) and box.cluster.status().state == "starting":
+    if _taken_ports(box) and box.cluster.status().state == "starting":
         yield from box.cluster.stop()
-    for name, port in _taken(box):
+    for name, port in _taken_ports(box):
         raise EnvironmentProblem(
             "C2D-PORT-TAKEN",
-            f"port {port}, wanted for {name.replace('_', '-')}, is held by {holder(port) or 'a process'}",
-            f"end that process, or use other ports: {box.command('up --port-offset 100')}",
+            f"port {port}, wanted for {name.replace('_', '-')}, is held by {port_holder(port) or 'a process'}",
+            f"end that process, or use other ports: {box.command_line('up --port-offset 100')}",
         )
 
 
-def _taken(box: Box) -> list[tuple[str, int]]:
-    return [item for item in box.ports.as_dict().items() if item[1] in box.published and not is_free(item[1])]
+def _taken_ports(box: Box) -> list[tuple[str, int]]:
+    return [
+        item
+        for item in box.ports.as_dict().items()
+        if item[1] in box.published_ports and not is_free(item[1])
+    ]
 
 
-def _install(box: Box, kube: KubeApi, bundle: Bundle, keys: BoxKeys) -> Progress[None]:
+def _install_chart(box: Box, kube: KubeApi, bundle: Bundle, keys: BoxKeys) -> Progress[None]:
     images = {name: bundle.image(name) for name in SERVICE_IMAGES}
-    values = chart_values(box, keys, {name: pinned(box, image) for name, image in images.items()})
+    values = chart_values(box, keys, {name: pinned_image(box, image) for name, image in images.items()})
     pulling = find_pull_secret(kube, box.settings.existing) if box.settings.cluster == "existing" else ""
-    print_of_this = fingerprint({**values, "secrets": secrets(keys), "pulling": pulling}, chart_folder())
+    print_of_this = values_fingerprint(
+        {**values, "secrets": service_secrets(keys), "pulling": pulling}, chart_folder()
+    )
     namespace = kube.get(f"/api/v1/namespaces/{NAMESPACE}") or {}
     if namespace.get("metadata", {}).get("annotations", {}).get(RELEASED) == print_of_this:
-        yield Event("chart.install", "skipped", "chart: nothing changed")
+        yield ProgressEvent("chart.install", "skipped", "chart: nothing changed")
         return
-    yield from step("chart.secrets", "keys of this box", lambda: _apply_secrets(kube, keys, pulling))
-    yield from step(
-        "chart.install", "installing the chart", lambda: install(box, kube, bundle.binary("helm"), values)
+    yield from run_step("chart.secrets", "keys of this box", lambda: _apply_secrets(kube, keys, pulling))
+    yield from run_step(
+        "chart.install",
+        "installing the chart",
+        lambda: install_chart(box, kube, bundle.binary("helm"), values),
     )
     if pulling:  # namespaces of the chart: a pod that came first pulls again after ten seconds
         for name in (SYSTEM, JOBS):
             put_pull_secret(kube, name, pulling)
-    kube.apply(f"/api/v1/namespaces/{NAMESPACE}", _namespace(print_of_this))
+    kube.apply(f"/api/v1/namespaces/{NAMESPACE}", _namespace_manifest(print_of_this))
 
 
 def _apply_secrets(kube: KubeApi, keys: BoxKeys, pulling: str) -> None:
-    kube.apply(f"/api/v1/namespaces/{NAMESPACE}", _namespace(None))
+    kube.apply(f"/api/v1/namespaces/{NAMESPACE}", _namespace_manifest(None))
     if pulling:
         put_pull_secret(kube, NAMESPACE, pulling)
-    for name, values in secrets(keys).items():
+    for name, values in service_secrets(keys).items():
         kube.apply(
             f"/api/v1/namespaces/{NAMESPACE}/secrets/{name}",
             {
@@ -215,7 +228,7 @@ def _apply_secrets(kube: KubeApi, keys: BoxKeys, pulling: str) -> None:
         )
 
 
-def _namespace(released: str | None) -> dict[str, Any]:
+def _namespace_manifest(released: str | None) -> dict[str, Any]:
     return {
         "apiVersion": "v1",
         "kind": "Namespace",
@@ -227,8 +240,8 @@ def _namespace(released: str | None) -> dict[str, Any]:
     }
 
 
-def _probes(box: Box, kube: KubeApi) -> dict[str, Probe]:
-    urls = box.urls
+def _readiness_probes(box: Box, kube: KubeApi) -> dict[str, Probe]:
+    urls = box.service_urls
     engine = f"/api/v1/namespaces/{NAMESPACE}/services/operator-engine:8051/proxy/healthz"
     return {
         **{name: http_probe(f"{urls[name]}/healthz") for name in HEALTHZ},
@@ -239,7 +252,7 @@ def _probes(box: Box, kube: KubeApi) -> dict[str, Probe]:
     }
 
 
-def _with_chain(box: Box) -> Settings:
+def _with_chain(box: Box) -> BoxSettings:
     """Return the settings, after a check of a chain outside the box; its addresses are kept like those of our
     own.
     """
@@ -248,11 +261,11 @@ def _with_chain(box: Box) -> Settings:
         raise StateProblem(
             "C2D-BOX-OTHER-CHAIN",
             f"this box is on {before.rpc_url or 'its own test chain'}; its assets and jobs mean that chain",
-            f"forget it first: {box.command('reset')}; or use another box: --name",
+            f"forget it first: {box.command_line('reset')}; or use another box: --name",
         )
     if box.settings.chain.rpc_url is None:
         return box.settings
-    choice, document = examined(box.settings.chain)
+    choice, document = examine_chain(box.settings.chain)
     replace_file(box.home.address_file, json.dumps(document))
     return replace(box.settings, chain=choice)
 
@@ -260,7 +273,7 @@ def _with_chain(box: Box) -> Settings:
 def _save_addresses(box: Box) -> None:
     if box.settings.chain.rpc_url is not None:
         return
-    answer = httpx.get(f"{box.urls['chain']}/address.json", timeout=10.0, trust_env=False)
+    answer = httpx.get(f"{box.service_urls['chain']}/address.json", timeout=10.0, trust_env=False)
     if answer.status_code != 200:
         raise Failed(
             "C2D-CHAIN-NOT-DEPLOYED", "the chain does not know its contracts' addresses", "c2d-box logs chain"

@@ -29,26 +29,28 @@ PATIENCE = 1800.0
 
 
 def main() -> None:
-    options = _options()
+    options = _parse_options()
     box = open_box(options.home)
-    kube = box.kube()
-    section, run = handwritten.container(box), uuid.uuid4().hex[:6]
+    kube = box.kube_api()
+    section, run = handwritten.algorithm_container(box), uuid.uuid4().hex[:6]
     jobs = [f"burst-{run}-{number:03d}" for number in range(options.jobs)]
     half = options.jobs // 2
     began = time.time()
     for number, job in enumerate(jobs):
         owner = OWNERS[0] if number < half else OWNERS[1]
-        handwritten.create(kube, handwritten.body(job, owner, PROGRAM, section))
+        handwritten.create_workflow(kube, handwritten.workflow_body(job, owner, PROGRAM, section))
     submitted = time.time() - began
     try:
         ended = _all_finished(kube, jobs)
-        print(json.dumps({**_figures(ended, began), "submitting_seconds": round(submitted, 2)}, indent=2))
+        print(
+            json.dumps({**_burst_figures(ended, began), "submitting_seconds": round(submitted, 2)}, indent=2)
+        )
     finally:
         for job in jobs:
             kube.delete(f"{handwritten.PATH}/{job}")
 
 
-def _options() -> argparse.Namespace:
+def _parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--home", type=Path, default=None, help="the home of a running box")
     parser.add_argument("--jobs", type=int, default=100)
@@ -59,25 +61,25 @@ def _all_finished(kube: KubeApi, jobs: list[str]) -> list[dict[str, Any]]:
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         found = [body for body in kube.items(handwritten.PATH) if body["metadata"]["name"] in set(jobs)]
-        over = [body for body in found if "finished" in _times(body)]
+        over = [body for body in found if "finished" in _moment_times(body)]
         if len(over) == len(jobs):
             return over
         time.sleep(2)
     raise AssertionError(f"{len(over)} of {len(jobs)} jobs ended within {PATIENCE:.0f} s")
 
 
-def _times(body: dict[str, Any]) -> dict[str, str]:
+def _moment_times(body: dict[str, Any]) -> dict[str, str]:
     return (body.get("status") or {}).get("times") or {}
 
 
-def _moments(bodies: list[dict[str, Any]], moment: str) -> list[tuple[float, str]]:
+def _job_moments(bodies: list[dict[str, Any]], moment: str) -> list[tuple[float, str]]:
     return sorted(
-        (timestamps.rfc3339_seconds(_times(body)[moment]), body["spec"]["owner"]) for body in bodies
+        (timestamps.rfc3339_seconds(_moment_times(body)[moment]), body["spec"]["owner"]) for body in bodies
     )
 
 
-def _figures(bodies: list[dict[str, Any]], began: float) -> dict[str, Any]:
-    finished, admitted = _moments(bodies, "finished"), _moments(bodies, "admitted")
+def _burst_figures(bodies: list[dict[str, Any]], began: float) -> dict[str, Any]:
+    finished, admitted = _job_moments(bodies, "finished"), _job_moments(bodies, "admitted")
     seconds = finished[-1][0] - began
     codes = Counter(body["status"]["code"] for body in bodies)
     return {

@@ -19,11 +19,11 @@ from typing import Any
 
 import httpx
 
-from sandbox.testchain.clock import Clock
+from sandbox.testchain.clock import ChainClock
 from sandbox.testchain.local import LocalChain, start
 from sandbox.testchain.node import open_node
 from sandbox.testchain.rpc import HttpRpc, LocalRpc
-from sandbox.testchain.settings import Settings
+from sandbox.testchain.settings import ChainNodeSettings
 from tests.verification_table import RECORD_HELP, record_figure
 
 MINTS = 300
@@ -41,16 +41,16 @@ def main() -> None:
         began = time.monotonic()
         chain = start(scratch, data)
         figures["first_start_seconds"] = time.monotonic() - began
-        figures |= _mints(chain)
-        figures |= _push(chain)
+        figures |= _measure_mints(chain)
+        figures |= _measure_push(chain)
         chain.stop()
-        _fill(data, BLOCKS)
+        _fill_chain(data, BLOCKS)
         began = time.monotonic()
         chain = start(scratch, data)
         figures["start_with_state_seconds"] = time.monotonic() - began
-        figures["idle_rss_mib"] = _rss(chain)
-        figures |= _logs(chain)
-        figures["rss_after_reads_mib"] = _rss(chain)
+        figures["idle_rss_mib"] = _rss_mib(chain)
+        figures |= _measure_logs(chain)
+        figures["rss_after_reads_mib"] = _rss_mib(chain)
         chain.stop()
         figures["megabytes_on_disk"] = sum(f.stat().st_size for f in data.iterdir()) / 1e6
     print(json.dumps({name: round(value, 4) for name, value in figures.items()}, indent=2))
@@ -65,29 +65,29 @@ def _summary(figures: dict[str, float]) -> str:
     )
 
 
-def _mint(rpc: Any, ocean: str, owner: str) -> dict[str, str]:
+def _mint_request(rpc: Any, ocean: str, owner: str) -> dict[str, str]:
     to, amount = rpc.call("eth_accounts")[2][2:], 1
     return {"from": owner, "to": ocean, "data": f"0x40c10f19{to:0>64}{amount:064x}", "gas": hex(200_000)}
 
 
-def _mints(chain: LocalChain) -> dict[str, float]:
+def _measure_mints(chain: LocalChain) -> dict[str, float]:
     with HttpRpc(chain.url) as rpc:
-        request = _mint(rpc, chain.addresses["Ocean"], rpc.call("eth_accounts")[0])
-        seconds, cpu = time.monotonic(), _cpu(chain)
+        request = _mint_request(rpc, chain.addresses["Ocean"], rpc.call("eth_accounts")[0])
+        seconds, cpu = time.monotonic(), _cpu_share(chain)
         for _ in range(MINTS):
             rpc.call("eth_sendTransaction", request)
-        seconds, cpu = time.monotonic() - seconds, _cpu(chain) - cpu
+        seconds, cpu = time.monotonic() - seconds, _cpu_share(chain) - cpu
     return {"mints_per_second": MINTS / seconds, "mints_per_cpu_second": MINTS / cpu}
 
 
-def _push(chain: LocalChain) -> dict[str, float]:
+def _measure_push(chain: LocalChain) -> dict[str, float]:
     """Measure the milliseconds from the answer to evm_mine until a waiting reader has its answer."""
     delays = []
     with HttpRpc(chain.url) as rpc, httpx.Client(base_url=chain.url, trust_env=False, timeout=30) as reader:
         for _ in range(WAITS):
             heard: list[float] = []
             head = int(rpc.call("eth_blockNumber"), 16)
-            waiter = threading.Thread(target=_wait, args=(reader, head, heard))
+            waiter = threading.Thread(target=_wait_head, args=(reader, head, heard))
             waiter.start()
             time.sleep(0.05)
             rpc.call("evm_mine")
@@ -97,23 +97,23 @@ def _push(chain: LocalChain) -> dict[str, float]:
     return {"push_delay_ms_median": statistics.median(delays), "push_delay_ms_worst": max(delays)}
 
 
-def _wait(reader: httpx.Client, head: int, heard: list[float]) -> None:
+def _wait_head(reader: httpx.Client, head: int, heard: list[float]) -> None:
     reader.get("/c2d/head", params={"after": head, "timeout": 20})
     heard.append(time.monotonic())
 
 
-def _fill(data: Path, blocks: int) -> None:
+def _fill_chain(data: Path, blocks: int) -> None:
     """Mint until the chain has ``blocks`` blocks, without HTTP."""
-    node = open_node(Settings(data_dir=data), Clock())
+    node = open_node(ChainNodeSettings(data_dir=data), ChainClock())
     rpc = LocalRpc(node)
     ocean = json.loads((data / "address.json").read_text())["development"]["Ocean"]
-    request = _mint(rpc, ocean, rpc.call("eth_accounts")[0])
+    request = _mint_request(rpc, ocean, rpc.call("eth_accounts")[0])
     while node.ledger.head.number < blocks:
         rpc.call("eth_sendTransaction", request)
     node.store.close()
 
 
-def _logs(chain: LocalChain) -> dict[str, float]:
+def _measure_logs(chain: LocalChain) -> dict[str, float]:
     ocean = chain.addresses["Ocean"]
     template = chain.addresses["ERC721Factory"]
     with HttpRpc(chain.url) as rpc:
@@ -138,12 +138,12 @@ def _median_ms(work: Callable[[], object]) -> float:
     return statistics.median(times)
 
 
-def _rss(chain: LocalChain) -> float:
+def _rss_mib(chain: LocalChain) -> float:
     status = Path(f"/proc/{chain.process.pid}/status").read_text()
     return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
 
-def _cpu(chain: LocalChain) -> float:
+def _cpu_share(chain: LocalChain) -> float:
     fields = Path(f"/proc/{chain.process.pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

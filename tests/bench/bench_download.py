@@ -21,11 +21,11 @@ from typing import Any
 
 import httpx
 
-from tests.bench.ordered import Buyer, buyers
+from tests.bench.ordered import OrderBuyer, make_buyers
 from tests.bench.source import source_of
 from tests.verification_table import RECORD_HELP, record_figure
-from tests.worlds.local import World, world_in
-from tests.worlds.processes import memory, resident
+from tests.worlds.local import LocalStack, world_in
+from tests.worlds.processes import memory_mib, resident_mib
 
 AT_ONCE = 8
 
@@ -42,7 +42,7 @@ def main() -> None:
             for _ in range(options.mib):
                 file.write(b"x" * (1 << 20))
         with source_of(path) as url, world_in(Path(folder), url.rpartition("/")[0]) as world:
-            found = measured(world, url, options.mib << 20, options.rounds)
+            found = measure_download(world, url, options.mib << 20, options.rounds)
     print(json.dumps(found, indent=2))
     if options.record:
         record_figure("bench_download", _summary(found))
@@ -58,22 +58,22 @@ def _summary(found: dict[str, Any]) -> str:
     )
 
 
-def measured(world: World, url: str, size: int, rounds: int) -> dict[str, Any]:
+def measure_download(world: LocalStack, url: str, size: int, rounds: int) -> dict[str, Any]:
     asset = world.publish(files=[{"type": "url", "url": url, "method": "GET"}], service="access", price=0)
-    downloading = buyers(world, asset, AT_ONCE)
+    downloading = make_buyers(world, asset, AT_ONCE)
     provider = world.processes[-1].pid
-    before = resident(provider)
+    before = resident_mib(provider)
     Path(f"/proc/{provider}/clear_refs").write_text("5")  # resets VmHWM, the peak
     straight, through = [], []
     for _ in range(rounds):
-        straight.append(curl(url, size))
-        through.append(curl(_address(world, downloading[0]), size))
+        straight.append(time_curl(url, size))
+        through.append(time_curl(_download_url(world, downloading[0]), size))
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        one = pool.submit(curl, _address(world, downloading[0]), size)
+        one = pool.submit(time_curl, _download_url(world, downloading[0]), size)
         others = _answers_while(world, one.done)
         one.result()
         began = time.monotonic()
-        each = list(pool.map(lambda buyer: curl(_address(world, buyer), size), downloading))
+        each = list(pool.map(lambda buyer: time_curl(_download_url(world, buyer), size), downloading))
         together = time.monotonic() - began
     ratios = [direct / took for direct, took in zip(straight, through, strict=True)]
     return {
@@ -87,11 +87,11 @@ def measured(world: World, url: str, size: int, rounds: int) -> dict[str, Any]:
             "mb_per_second_in_all": round(AT_ONCE * size / together / 1e6),
             "slowest_to_fastest": round(max(each) / min(each), 2),
         },
-        "peak_memory_growth_mib": round(memory(provider, "VmHWM") - before, 1),
+        "peak_memory_growth_mib": round(memory_mib(provider, "VmHWM") - before, 1),
     }
 
 
-def curl(url: str, size: int) -> float:
+def time_curl(url: str, size: int) -> float:
     """Return the seconds that one complete download takes."""
     command = ["curl", "-sS", "--fail", "-o", "/dev/null", "-w", "%{size_download} %{time_total}", url]
     received, took = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
@@ -99,11 +99,11 @@ def curl(url: str, size: int) -> float:
     return float(took)
 
 
-def _address(world: World, buyer: Buyer) -> str:
-    return f"{world.provider_url}/api/services/download?{buyer.query()}"
+def _download_url(world: LocalStack, buyer: OrderBuyer) -> str:
+    return f"{world.provider_url}/api/services/download?{buyer.signed_query()}"
 
 
-def _answers_while(world: World, over: object) -> dict[str, float]:
+def _answers_while(world: LocalStack, over: object) -> dict[str, float]:
     """Return the latencies, in milliseconds, of two plain requests repeated until ``over``."""
     assert callable(over)
     took: list[float] = []

@@ -26,9 +26,9 @@ from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.box import Box, open_box
 from sandbox.install.chart_values import JOBS
 from sandbox.install.images import find_image
-from sandbox.progress import run
+from sandbox.progress import run_verb
 from sandbox.verbs import assets, jobs
-from sandbox.verbs.job_timeline import overhead, stages
+from sandbox.verbs.job_timeline import job_overhead, seconds_by_stage
 from tests.verification_table import RECORD_HELP, record_figure
 
 IMAGE = "c2d.local/algo-python"
@@ -36,17 +36,17 @@ PROGRAM = "print('nothing to do')\nopen('/data/outputs/done', 'w').write('done')
 
 
 def main() -> None:
-    options = _options()
+    options = _parse_options()
     box = open_box(options.home)
-    kube = box.kube()
-    pair = _publish(box)
+    kube = box.kube_api()
+    pair = _publish_pair(box)
     costs, bare, shares = [], [], []
     for _ in range(options.rounds):
-        job = _job(box, *pair)
-        cost = overhead(job)
+        job = _run_job(box, *pair)
+        cost = job_overhead(job)
         assert cost is not None, f"the job left no results: {job}"
         costs.append(cost)
-        shares.append(stages(job).get("Kubernetes confirms its end", 0.0))
+        shares.append(seconds_by_stage(job).get("Kubernetes confirms its end", 0.0))
         bare.append(_three_pods(kube, f"{IMAGE}@{find_image(box, IMAGE).checksum}"))
     ratios = [cost / pods for cost, pods in zip(costs, bare, strict=True)]
     figures = {
@@ -78,7 +78,7 @@ def _p95(values: list[float]) -> float:
     return ordered[math.ceil(0.95 * len(ordered)) - 1]
 
 
-def _options() -> argparse.Namespace:
+def _parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--home", type=Path, default=None, help="the home of a running box")
     parser.add_argument("--rounds", type=int, default=20)
@@ -86,39 +86,40 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _publish(box: Box) -> tuple[str, str]:
+def _publish_pair(box: Box) -> tuple[str, str]:
     """Publish a dataset of a few bytes and an algorithm that does nothing, and permit it."""
     with tempfile.TemporaryDirectory(prefix="c2d-bench-") as folder:
         data, program = Path(folder) / "data.csv", Path(folder) / "noop.py"
         data.write_text("a,b\n1,2\n")
         program.write_text(PROGRAM)
-        offer = assets.Offer("bench data")
-        dataset = run(assets.publish_dataset(box, "publisher", str(data), offer), _silent)
-        offer = assets.Offer("bench no-op", services=("access",))
-        algorithm = run(
-            assets.publish_algorithm(box, "publisher", str(program), IMAGE, "python3 $ALGO", offer), _silent
+        offer = assets.AssetOffer("bench data")
+        dataset = run_verb(assets.publish_dataset(box, "publisher", str(data), offer), _ignore_event)
+        offer = assets.AssetOffer("bench no-op", services=("access",))
+        algorithm = run_verb(
+            assets.publish_algorithm(box, "publisher", str(program), IMAGE, "python3 $ALGO", offer),
+            _ignore_event,
         )
-    run(assets.permit(box, "publisher", dataset.did, algorithm.did), _silent)
+    run_verb(assets.permit_algorithm(box, "publisher", dataset.did, algorithm.did), _ignore_event)
     return dataset.did, algorithm.did
 
 
-def _job(box: Box, dataset: str, algorithm: str) -> JobDetails:
-    started = run(jobs.start(box, "consumer", JobRequest(dataset, algorithm)), _silent)
-    return run(jobs.follow(box, "consumer", started.id, timeout=300), _silent)
+def _run_job(box: Box, dataset: str, algorithm: str) -> JobDetails:
+    started = run_verb(jobs.start(box, "consumer", JobRequest(dataset, algorithm)), _ignore_event)
+    return run_verb(jobs.follow(box, "consumer", started.id, timeout=300), _ignore_event)
 
 
 def _three_pods(kube: KubeApi, image: str) -> float:
     """Return the seconds that three no-op pods take, each started when the one before has succeeded."""
     began = time.monotonic()
     for _ in range(3):
-        _pod(kube, image)
+        _run_pod(kube, image)
     return time.monotonic() - began
 
 
-def _pod(kube: KubeApi, image: str) -> None:
+def _run_pod(kube: KubeApi, image: str) -> None:
     name = f"bare-{uuid.uuid4().hex[:8]}"
     path = f"/api/v1/namespaces/{JOBS}/pods/{name}"
-    kube.apply(path, _bare(name, image))
+    kube.apply(path, _bare_pod(name, image))
     query = {"watch": "true", "fieldSelector": f"metadata.name={name}"}
     for line in kube.lines(f"/api/v1/namespaces/{JOBS}/pods", **query):
         phase = json.loads(line)["object"].get("status", {}).get("phase")
@@ -128,7 +129,7 @@ def _pod(kube: KubeApi, image: str) -> None:
     kube.delete(path)
 
 
-def _bare(name: str, image: str) -> dict[str, Any]:
+def _bare_pod(name: str, image: str) -> dict[str, Any]:
     container = {
         "name": "bare",
         "image": image,
@@ -155,7 +156,7 @@ def _bare(name: str, image: str) -> dict[str, Any]:
     }
 
 
-def _silent(event: object) -> None:
+def _ignore_event(event: object) -> None:
     """Ignore the verbs' progress events: only figures go to stdout."""
 
 

@@ -30,54 +30,56 @@ def main() -> None:
     parser.add_argument("--requests", type=int, default=4000)
     options = parser.parse_args()
     box = open_box(options.home)
-    key = (box.home.keys / "provider-key").read_text().strip()
+    key = (box.home.keys_folder / "provider-key").read_text().strip()
     job, owner = _a_job(box)
-    asyncio.run(_measure(box, key, job, owner, 400))  # warm-up: connections, caches and prepared statements
-    seconds, latencies = asyncio.run(_measure(box, key, job, owner, options.requests))
+    asyncio.run(
+        _measure_load(box, key, job, owner, 400)
+    )  # warm-up: connections, caches and prepared statements
+    seconds, latencies = asyncio.run(_measure_load(box, key, job, owner, options.requests))
     figures = {
         "requests": len(latencies),
         "clients": CLIENTS,
         "per_second": round(len(latencies) / seconds, 1),
         "median_ms": round(statistics.median(latencies) * 1e3, 2),
         "p95_ms": round(statistics.quantiles(latencies, n=20)[-1] * 1e3, 2),
-        "pss_mib": round(_pss(box) / (1 << 20), 1),
+        "pss_mib": round(_service_pss(box) / (1 << 20), 1),
     }
     print(json.dumps(figures, indent=2))
 
 
 def _a_job(box: Box) -> tuple[str, str]:
     """Return any job of the box and its owner, so that the measured request has something to answer."""
-    with box.kube() as kube:
+    with box.kube_api() as kube:
         found = list(kube.items("/apis/oceanprotocol.com/v1alpha/namespaces/c2d-jobs/workflows"))
     if not found:
         return "0" * 32, OWNER
     return str(found[0]["metadata"]["name"]), str(found[0]["spec"].get("owner") or OWNER)
 
 
-async def _measure(box: Box, key: str, job: str, owner: str, count: int) -> tuple[float, list[float]]:
-    requests = [_request(key, job, owner, number) for number in range(count)]
-    place = urlsplit(box.urls["operator-service"])
+async def _measure_load(box: Box, key: str, job: str, owner: str, count: int) -> tuple[float, list[float]]:
+    requests = [_signed_request(key, job, owner, number) for number in range(count)]
+    place = urlsplit(box.service_urls["operator-service"])
     shares = [requests[client::CLIENTS] for client in range(CLIENTS)]
     began = time.perf_counter()
-    clients = [_client(str(place.hostname), int(place.port or 80), share) for share in shares]
+    clients = [_run_client(str(place.hostname), int(place.port or 80), share) for share in shares]
     latencies = [latency for found in await asyncio.gather(*clients) for latency in found]
     return time.perf_counter() - began, latencies
 
 
-def _request(key: str, job: str, owner: str, number: int) -> bytes:
+def _signed_request(key: str, job: str, owner: str, number: int) -> bytes:
     target = f"/api/v1/operator/compute?owner={owner}&jobId={job}"
     nonce = str(time.time_ns() + number)
     text = f"GET\n{target}\n{hashlib.sha256(b'').hexdigest()}\n{nonce}"
     lines = (
         f"GET {target} HTTP/1.1",
         "Host: operator-service",
-        f"X-C2D-Signature: {signatures.sign(key, text)}",
+        f"X-C2D-Signature: {signatures.sign_text(key, text)}",
         f"X-C2D-Nonce: {nonce}",
     )
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
 
 
-async def _client(host: str, port: int, requests: list[bytes]) -> list[float]:
+async def _run_client(host: str, port: int, requests: list[bytes]) -> list[float]:
     reader, writer = await asyncio.open_connection(host, port)
     latencies = []
     for request in requests:
@@ -96,11 +98,11 @@ async def _client(host: str, port: int, requests: list[bytes]) -> list[float]:
     return latencies
 
 
-def _pss(box: Box) -> int:
+def _service_pss(box: Box) -> int:
     """Return the memory (PSS) of all processes of operator-service's pods in bytes, shared pages counted
     once.
     """
-    with box.kube() as kube:
+    with box.kube_api() as kube:
         selector = {"labelSelector": "app.kubernetes.io/name=operator-service"}
         pods = list(kube.items(f"/api/v1/namespaces/{NAMESPACE}/pods", **selector))
     uids = [str(pod["metadata"]["uid"]) for pod in pods]

@@ -28,10 +28,10 @@ from typing import Any
 
 import httpx
 
-from tests.bench.load import Figures, Script, load, request
-from tests.bench.ordered import Buyer, buyers
+from tests.bench.load import LoadFigures, Script, request_bytes, run_load
+from tests.bench.ordered import OrderBuyer, make_buyers
 from tests.verification_table import RECORD_HELP, record_figure
-from tests.worlds.local import World, rules, world_in
+from tests.worlds.local import LocalStack, rules, world_in
 from tests.worlds.outside import free_port
 
 CLIENTS = (1, 8, 64)
@@ -73,7 +73,7 @@ def main() -> None:
     if options.record and options.only:
         parser.error("--record writes the figures of all questions")
     with tempfile.TemporaryDirectory(prefix="c2d-bench-provider-") as folder, world_in(Path(folder)) as world:
-        found = measured(world, options.seconds, options.only)
+        found = measure_provider(world, options.seconds, options.only)
     print(json.dumps(found, indent=2))
     if options.record:
         record_figure("bench_provider", _summary(found))
@@ -91,34 +91,34 @@ def _summary(found: dict[str, Any]) -> str:
     )
 
 
-def measured(world: World, seconds: float, only: str) -> dict[str, Any]:
-    ready = _restarted(world)
+def measure_provider(world: LocalStack, seconds: float, only: str) -> dict[str, Any]:
+    ready = _measure_restart(world)
     found: dict[str, Any] = {"seconds_from_start": ready, "questions": {}}
     with bare_application() as bare:
-        for name, scripts in questions(world).items():
+        for name, scripts in provider_questions(world).items():
             if not re.search(only, name):
                 continue
-            beside = functools.partial(repeated, request(bare, "GET", "/"))
+            beside = functools.partial(repeat_script, request_bytes(bare, "GET", "/"))
             cells = {}
             for clients in CLIENTS:
-                nothing = load(bare, beside, clients, seconds / 2)
-                ours = load(world.provider_url, scripts, clients, seconds)
-                cells[str(clients)] = _cell(ours, nothing)
-            found["questions"][name] = {**cells, **_target(name, cells["8"]["per_second"])}
-    found["pss_mib"] = round(_pss(world.processes[-1].pid), 1)
+                nothing = run_load(bare, beside, clients, seconds / 2)
+                ours = run_load(world.provider_url, scripts, clients, seconds)
+                cells[str(clients)] = _table_cell(ours, nothing)
+            found["questions"][name] = {**cells, **_target_row(name, cells["8"]["per_second"])}
+    found["pss_mib"] = round(_pss_mib(world.processes[-1].pid), 1)
     found["targets_missed"] = [
         name for name, cell in found["questions"].items() if not cell.get("reached", True)
     ]
     return found
 
 
-def questions(world: World) -> dict[str, Scripts]:
+def provider_questions(world: LocalStack) -> dict[str, Scripts]:
     url, consumer = world.provider_url, world.account(7).address
     dataset = world.publish(service="access", price=0)
     compute = world.publish(compute=rules(allowRawAlgorithm=True), price=0)
     quote = {
         "datasets": [{"documentId": compute.did, "serviceId": "0"}],
-        "algorithm": {"meta": {"rawcode": "print('hello')", "container": _container()}},
+        "algorithm": {"meta": {"rawcode": "print('hello')", "container": _container_image()}},
         "compute": {"env": "ocean-compute", "validUntil": int(time.time()) + 3000},
         "consumerAddress": consumer,
     }
@@ -131,47 +131,48 @@ def questions(world: World) -> dict[str, Scripts]:
     plain = {"type": "url", "url": f"{world.files.url}/data.csv", "method": "GET"}
     post: dict[str, tuple[str, bytes, str]] = {
         "encrypt": ("encrypt?chainId=8996", b'{"files":[]}' * 20, "application/octet-stream"),
-        "fileinfo": ("fileinfo", _json(plain), "application/json"),
+        "fileinfo": ("fileinfo", _json_bytes(plain), "application/json"),
         "fileinfo of a service": (
             "fileinfo",
-            _json({"did": dataset.did, "serviceId": "0"}),
+            _json_bytes({"did": dataset.did, "serviceId": "0"}),
             "application/json",
         ),
-        "initializeCompute": ("initializeCompute", _json(quote), "application/json"),
+        "initializeCompute": ("initializeCompute", _json_bytes(quote), "application/json"),
     }
     found: dict[str, Scripts] = {
-        name: functools.partial(repeated, request(url, "GET", target)) for name, target in get.items()
+        name: functools.partial(repeat_script, request_bytes(url, "GET", target))
+        for name, target in get.items()
     }
     for name, (path, body, kind) in post.items():
-        asked = request(url, "POST", f"/api/services/{path}", body, kind)
-        found[name] = functools.partial(repeated, asked)
-    ordered = buyers(world, dataset, max(CLIENTS))
-    return {**found, "download": functools.partial(_downloads, url, ordered)}
+        asked = request_bytes(url, "POST", f"/api/services/{path}", body, kind)
+        found[name] = functools.partial(repeat_script, asked)
+    ordered = make_buyers(world, dataset, max(CLIENTS))
+    return {**found, "download": functools.partial(_download_scripts, url, ordered)}
 
 
-def repeated(asked: bytes, clients: int) -> list[Script]:
+def repeat_script(asked: bytes, clients: int) -> list[Script]:
     return [itertools.repeat(asked) for _ in range(clients)]
 
 
-def _downloads(url: str, ordered: Sequence[Buyer], clients: int) -> list[Script]:
+def _download_scripts(url: str, ordered: Sequence[OrderBuyer], clients: int) -> list[Script]:
     """Make download requests that are signed when they are sent. Nonces are times, so that a later run in
     another process continues above them.
     """
 
-    def script(buyer: Buyer) -> Iterator[bytes]:
+    def script(buyer: OrderBuyer) -> Iterator[bytes]:
         buyer.nonce = int(time.time() * 1000)
         while True:
-            yield request(url, "GET", f"/api/services/download?{buyer.query()}")
+            yield request_bytes(url, "GET", f"/api/services/download?{buyer.signed_query()}")
 
     return [script(buyer) for buyer in ordered[:clients]]
 
 
-def _cell(ours: Figures, nothing: Figures) -> dict[str, Any]:
+def _table_cell(ours: LoadFigures, nothing: LoadFigures) -> dict[str, Any]:
     ratio = ours.per_second / nothing.per_second if nothing.per_second else None
     return {**asdict(ours), "ratio_to_bare": round(ratio, 3) if ratio is not None else None}
 
 
-def _target(name: str, reached: float) -> dict[str, Any]:
+def _target_row(name: str, reached: float) -> dict[str, Any]:
     if name not in ORIGINAL:
         return {}
     wanted = ORIGINAL[name] * TIMES.get(name, 3.0)
@@ -190,7 +191,7 @@ def bare_application() -> Iterator[str]:
             process.terminate()
 
 
-def _restarted(world: World) -> dict[str, float]:
+def _measure_restart(world: LocalStack) -> dict[str, float]:
     """Restart the Provider; return the seconds to its first answer, and until it can ask the chain."""
     answered: list[float] = []
     began = time.perf_counter()
@@ -219,17 +220,17 @@ def _until_answered(url: str) -> None:
     raise AssertionError(f"nothing answers at {url}")
 
 
-def _pss(pid: int) -> float:
+def _pss_mib(pid: int) -> float:
     """Return the memory (PSS) of a process in MiB."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     return int(next(line for line in lines if line.startswith("Pss:")).split()[1]) / 1024
 
 
-def _container() -> dict[str, str]:
+def _container_image() -> dict[str, str]:
     return {"entrypoint": "python $ALGO", "image": "i", "tag": "t", "checksum": "sha256:" + "ab" * 32}
 
 
-def _json(value: Any) -> bytes:
+def _json_bytes(value: Any) -> bytes:
     return json.dumps(value, separators=(",", ":")).encode()
 
 

@@ -47,18 +47,18 @@ deleted.
 
 
 def main() -> None:
-    options = _options()
+    options = _parse_options()
     box = open_box(options.home)
     try:
-        print(json.dumps(asyncio.run(_unless_ended(measure(box, options.workflows))), indent=2))
+        print(json.dumps(asyncio.run(_unless_ended(measure_scale(box, options.workflows))), indent=2))
     finally:
-        with box.kube() as kube:
+        with box.kube_api() as kube:
             kube.delete(f"/api/v1/namespaces/{NAMESPACE}")
 
 
-async def _opened(box: Box) -> bool:
+async def _open_cluster(box: Box) -> bool:
     """Create the namespace; return False while the one of an earlier run is still being deleted."""
-    with box.kube() as kube:
+    with box.kube_api() as kube:
         body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
         there = kube.apply(f"/api/v1/namespaces/{NAMESPACE}", body)
         return "deletionTimestamp" not in there["metadata"]
@@ -71,39 +71,39 @@ async def _unless_ended(work: Coroutine[Any, Any, T]) -> T:
     return await task
 
 
-async def measure(box: Box, count: int) -> dict[str, Any]:
+async def measure_scale(box: Box, count: int) -> dict[str, Any]:
     cluster = HttpCluster(from_kubeconfig(box.home.kubeconfig), NAMESPACE)
-    _say("taking away what a run that was broken off has left")
-    await _empty(cluster)
-    await _until(lambda: _opened(box), "had its namespace", 60)
+    _print_line("taking away what a run that was broken off has left")
+    await _empty_cluster(cluster)
+    await _wait_until(lambda: _open_cluster(box), "had its namespace", 60)
     began = time.monotonic()
     try:
-        _say(f"writing {count} workflows")
-        await _together(lambda number: _add(cluster, number), range(count))
-        _say(f"finishing half of them ({time.monotonic() - began:.0f} s)")
-        await _together(lambda number: _finish(cluster, number), range(1, count, 2))
+        _print_line(f"writing {count} workflows")
+        await _run_together(lambda number: _add_workflow(cluster, number), range(count))
+        _print_line(f"finishing half of them ({time.monotonic() - began:.0f} s)")
+        await _run_together(lambda number: _finish_workflow(cluster, number), range(1, count, 2))
         filling = time.monotonic() - began
         with tempfile.TemporaryDirectory(prefix="c2d-bench-") as folder:
-            figures = await _engine(box, cluster, Path(folder), count)
+            figures = await _measure_engine(box, cluster, Path(folder), count)
         return {**figures, "filling_seconds": round(filling, 1), "load": os.getloadavg()[0]}
     finally:
-        _say("taking all of them away")
-        await _empty(cluster)
+        _print_line("taking all of them away")
+        await _empty_cluster(cluster)
         await cluster.close()
 
 
-def _options() -> argparse.Namespace:
+def _parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--home", type=Path, default=None, help="the home of a running box")
     parser.add_argument("--workflows", type=int, default=2000)
     return parser.parse_args()
 
 
-def _say(text: str) -> None:
+def _print_line(text: str) -> None:
     print(f"[{time.strftime('%H:%M:%S')}] {text}", file=sys.stderr, flush=True)
 
 
-async def _together(
+async def _run_together(
     work: Callable[[int], Awaitable[object]], numbers: Iterable[int], at_once: int = 8
 ) -> None:
     turn = asyncio.Semaphore(at_once)
@@ -115,16 +115,18 @@ async def _together(
     await asyncio.gather(*(one(number) for number in numbers))
 
 
-def _name(number: int) -> str:
+def _workflow_name(number: int) -> str:
     return f"scale-{number:05d}"
 
 
-async def _add(cluster: HttpCluster, number: int) -> None:
+async def _add_workflow(cluster: HttpCluster, number: int) -> None:
     owner, code = f"0xowner{number % 20}", "print('x')\n" * 20
-    await cluster.create(WORKFLOWS, handwritten.body(_name(number), owner, code, SECTION, NAMESPACE))
+    await cluster.create(
+        WORKFLOWS, handwritten.workflow_body(_workflow_name(number), owner, code, SECTION, NAMESPACE)
+    )
 
 
-async def _finish(cluster: HttpCluster, number: int) -> None:
+async def _finish_workflow(cluster: HttpCluster, number: int) -> None:
     now = time.time()
     moments = ("admitted", "bound", "created", "staged", "started", "ended", "judged", "uploaded", "finished")
     times = {
@@ -138,10 +140,10 @@ async def _finish(cluster: HttpCluster, number: int) -> None:
         "times": times,
         "results": [stored] * 5,
     }
-    await cluster.patch(WORKFLOWS, _name(number), {"status": status}, status=True)
+    await cluster.patch(WORKFLOWS, _workflow_name(number), {"status": status}, status=True)
 
 
-async def _empty(cluster: HttpCluster) -> None:
+async def _empty_cluster(cluster: HttpCluster) -> None:
     left, _ = await cluster.list(WORKFLOWS)
 
     async def drop(number: int) -> None:
@@ -150,31 +152,31 @@ async def _empty(cluster: HttpCluster) -> None:
             await cluster.patch(WORKFLOWS, name, {"metadata": {"finalizers": None}})
         await cluster.delete(WORKFLOWS, name)
 
-    await _together(drop, range(len(left)))
+    await _run_together(drop, range(len(left)))
 
 
-async def _engine(box: Box, cluster: HttpCluster, folder: Path, count: int) -> dict[str, Any]:
+async def _measure_engine(box: Box, cluster: HttpCluster, folder: Path, count: int) -> dict[str, Any]:
     port = next(port for port in range(20_000, 30_000) if is_free(port))
-    command = [sys.executable, "-m", "c2d_box.operator_engine", "--config", str(_config(folder, port))]
+    command = [sys.executable, "-m", "c2d_box.operator_engine", "--config", str(_write_config(folder, port))]
     command += ["--kubeconfig", str(box.home.kubeconfig)]
     with (folder / "engine.log").open("wb") as log:
         began = time.monotonic()
         process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: ASYNC220
         try:
-            await _until(lambda: _leads(port), "led", 60)
+            await _wait_until(lambda: _is_leading(port), "led", 60)
             leading = time.monotonic() - began
-            _say(f"the engine leads after {leading:.1f} s; it looks at all of them")
-            await _until(lambda: _quiet(port, count), "came to rest", 120)
-            first = _get(port, "figures")
-            _say(f"first pass: {first}")
-            await _move(cluster, count)
-            await _until(lambda: _settled(port, count), "saw to those that changed", 90)
-            await _check(cluster, count)
-            last = _get(port, "figures")
-            _say(f"after the changes: {last}")
+            _print_line(f"the engine leads after {leading:.1f} s; it looks at all of them")
+            await _wait_until(lambda: _is_quiet(port, count), "came to rest", 120)
+            first = _get_json(port, "figures")
+            _print_line(f"first pass: {first}")
+            await _move_workflows(cluster, count)
+            await _wait_until(lambda: _is_settled(port, count), "saw to those that changed", 90)
+            await _check_workflows(cluster, count)
+            last = _get_json(port, "figures")
+            _print_line(f"after the changes: {last}")
             return {
                 "workflows": count,
-                "engine_pss_mib": round(_pss(process.pid), 1),
+                "engine_pss_mib": round(_pss_mib(process.pid), 1),
                 "start_to_leading_seconds": round(leading, 2),
                 "first_pass_ms": first["reconcileMs"],
                 "reconcile_ms": last["reconcileMs"],
@@ -182,17 +184,17 @@ async def _engine(box: Box, cluster: HttpCluster, folder: Path, count: int) -> d
                 "turn_ms": last["waitMs"],
                 "reconciles": last["reconciles"],
                 "most_reconciles_of_one_job": last["mostOfOneJob"],
-                "list_all_seconds": await _listing(cluster),
+                "list_all_seconds": await _time_listing(cluster),
             }
         except AssertionError:
-            _say((folder / "engine.log").read_text()[-3000:])
+            _print_line((folder / "engine.log").read_text()[-3000:])
             raise
         finally:
             process.terminate()
             process.wait(20)
 
 
-async def _listing(cluster: HttpCluster) -> float:
+async def _time_listing(cluster: HttpCluster) -> float:
     """Return the seconds of a list of all workflows, by pages of 500; median of five."""
     seconds = []
     for _ in range(5):
@@ -202,7 +204,7 @@ async def _listing(cluster: HttpCluster) -> float:
     return round(statistics.median(seconds), 3)
 
 
-def _config(folder: Path, port: int) -> Path:
+def _write_config(folder: Path, port: int) -> Path:
     secrets = folder / "secrets"
     secrets.mkdir()
     (secrets / "environment-key-ocean-compute").write_text("0x" + "1" * 64)
@@ -232,55 +234,57 @@ def _config(folder: Path, port: int) -> Path:
     return config
 
 
-async def _move(cluster: HttpCluster, count: int) -> None:
+async def _move_workflows(cluster: HttpCluster, count: int) -> None:
     """Stop some of the queued workflows (the even numbers), delete some, and add new ones."""
 
     async def move(number: int) -> None:
-        await cluster.patch(WORKFLOWS, _name(2 * number), {"spec": {"stop": True}})
-        await _add(cluster, count + number)
+        await cluster.patch(WORKFLOWS, _workflow_name(2 * number), {"spec": {"stop": True}})
+        await _add_workflow(cluster, count + number)
         if number % 2:
-            await cluster.delete(WORKFLOWS, _name(2 * (_moved(count) + number)))
+            await cluster.delete(WORKFLOWS, _workflow_name(2 * (_moved_count(count) + number)))
 
-    await _together(move, range(_moved(count)), at_once=2)
+    await _run_together(move, range(_moved_count(count)), at_once=2)
 
 
-def _moved(count: int) -> int:
+def _moved_count(count: int) -> int:
     return min(MOVED, count // 8)
 
 
-async def _settled(port: int, count: int) -> bool:
+async def _is_settled(port: int, count: int) -> bool:
     """Return whether the queue has its expected length and no reconcile is running any more."""
-    queued = _get(port, "figures").get("queued", {}).get("ocean-compute", 0)
-    return queued == count // 2 - _moved(count) // 2 and await _quiet(port, count)
+    queued = _get_json(port, "figures").get("queued", {}).get("ocean-compute", 0)
+    return queued == count // 2 - _moved_count(count) // 2 and await _is_quiet(port, count)
 
 
-async def _check(cluster: HttpCluster, count: int) -> None:
-    moved = _moved(count)
+async def _check_workflows(cluster: HttpCluster, count: int) -> None:
+    moved = _moved_count(count)
     bodies, _ = await cluster.list(WORKFLOWS)
     times = {body["metadata"]["name"]: (body.get("status") or {}).get("times", {}) for body in bodies}
-    assert all("cleaned" in times[_name(2 * number)] for number in range(moved)), "a stopped one is left"
+    assert all("cleaned" in times[_workflow_name(2 * number)] for number in range(moved)), (
+        "a stopped one is left"
+    )
     assert len(bodies) == count + moved - moved // 2, f"{len(bodies)} workflows are there"
 
 
-async def _leads(port: int) -> bool:
-    return bool(_get(port, "healthz").get("leading"))
+async def _is_leading(port: int) -> bool:
+    return bool(_get_json(port, "healthz").get("leading"))
 
 
-async def _quiet(port: int, count: int) -> bool:
+async def _is_quiet(port: int, count: int) -> bool:
     """Return whether every workflow was reconciled and the count has stood still for a second."""
-    before = _get(port, "figures")["reconciles"]
+    before = _get_json(port, "figures")["reconciles"]
     await asyncio.sleep(1.0)
-    _say(f"{before} reconciles")
-    return bool(before >= count and _get(port, "figures")["reconciles"] == before)
+    _print_line(f"{before} reconciles")
+    return bool(before >= count and _get_json(port, "figures")["reconciles"] == before)
 
 
-def _pss(pid: int) -> float:
+def _pss_mib(pid: int) -> float:
     """Return the memory (PSS) of a process in MiB."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
 
 
-def _get(port: int, path: str) -> dict[str, Any]:
+def _get_json(port: int, path: str) -> dict[str, Any]:
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/{path}", timeout=5) as answer:
             found: dict[str, Any] = json.loads(answer.read())
@@ -289,7 +293,7 @@ def _get(port: int, path: str) -> dict[str, Any]:
         return {"reconciles": -1}
 
 
-async def _until(condition: Callable[[], Awaitable[bool]], what: str, seconds: float) -> None:
+async def _wait_until(condition: Callable[[], Awaitable[bool]], what: str, seconds: float) -> None:
     deadline = time.monotonic() + seconds
     while not await condition():
         assert time.monotonic() < deadline, f"The engine never {what}: {seconds:.0f} s are over."

@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sandbox.attacks.workflows import Workflows
+from sandbox.attacks.workflows import AttackJobs
 from sandbox.box import Box, open_box
 from sandbox.install.chart_values import ENVIRONMENT, JOBS
 from sandbox.install.images import find_image
-from sandbox.verbs.selftest import reader
+from sandbox.verbs.selftest import result_reader
 
 BITS = 64
 LEAD_SECONDS = 20.0
@@ -70,7 +70,7 @@ json.dump(seen, open("/data/outputs/seen.json", "w"))
 
 
 @dataclass(frozen=True)
-class Channel:
+class SideChannel:
     """One side channel as code for both jobs: the sender runs ``prepare``, then ``act`` for a 1 and ``rest``
     for a 0; the watcher runs ``receiver``, then evaluates ``look`` several times per ``slot`` (seconds).
     """
@@ -134,7 +134,7 @@ def sectors():
     return found
 """
 CHANNELS = (
-    Channel(
+    SideChannel(
         "free space of the node's disk, by the job's own disk",
         0.5,
         "os.statvfs('/').f_bavail",
@@ -142,29 +142,29 @@ CHANNELS = (
         _CUT,
         _BLOCK,
     ),
-    Channel(
+    SideChannel(
         "free space of the node's disk, by the container's output",
         0.5,
         "os.statvfs('/').f_bavail",
         "os.write(1, (b'x' * 99 + b'\\n') * 1000)",
         counter=True,
     ),
-    Channel(
+    SideChannel(
         "free memory of the node (/proc/meminfo)",
         0.2,
         "int(next(l for l in open('/proc/meminfo') if l.startswith('MemFree')).split()[1])",
         "held = bytearray(os.urandom(1)) * (200 << 20)",
         "held = None",
     ),
-    Channel(
+    SideChannel(
         "processor time of the node (/proc/stat)",
         0.3,
         "sum(map(int, open('/proc/stat').readline().split()[1:4]))",
         _BURN,
         counter=True,
     ),
-    Channel("one's own speed beside another job", 0.3, "speed()", _BURN, receiver=_SPEED),
-    Channel(
+    SideChannel("one's own speed beside another job", 0.3, "speed()", _BURN, receiver=_SPEED),
+    SideChannel(
         "pages of the image in memory (RWF_NOWAIT)",
         0.3,
         "cached()",
@@ -173,7 +173,7 @@ CHANNELS = (
         _SHARED_FILE,
         _CACHED,
     ),
-    Channel(
+    SideChannel(
         "free blocks of another job's disk (/proc/fs/ext4)",
         0.5,
         "blocks()",
@@ -182,7 +182,7 @@ CHANNELS = (
         _BLOCK,
         _FREE_BLOCKS,
     ),
-    Channel(
+    SideChannel(
         "locks of open files (/proc/locks)",
         0.04,
         "sum('OFDLCK' in line for line in open('/proc/locks'))",
@@ -191,7 +191,7 @@ CHANNELS = (
         "import fcntl, struct; f = open('/tmp/x', 'wb'); "
         "held, freed = (struct.pack('hhqqixxxx', kind, 0, 0, 0, 0) for kind in (1, 2))",
     ),
-    Channel(
+    SideChannel(
         "waiting for the disk (/proc/pressure/io)",
         0.5,
         "int(open('/proc/pressure/io').readline().rsplit('=', 1)[1])",
@@ -199,7 +199,7 @@ CHANNELS = (
         prepare=_BLOCK,
         counter=True,
     ),
-    Channel(
+    SideChannel(
         "counters of the disks (/proc/diskstats, /sys/block)",
         0.5,
         "sectors()",
@@ -217,27 +217,27 @@ def main() -> None:
     parser.add_argument("--only", default="", help="channels whose name holds this text")
     options = parser.parse_args()
     box = open_box(options.home)
-    found = [measure(box, channel) for channel in CHANNELS if options.only in channel.name]
+    found = [measure_channel(box, channel) for channel in CHANNELS if options.only in channel.name]
     print(json.dumps(found, indent=2))
 
 
-def measure(box: Box, channel: Channel) -> dict[str, Any]:
-    with box.kube() as kube:
-        jobs = Workflows(kube, JOBS, ENVIRONMENT, find_image(box, "algo-python"))
+def measure_channel(box: Box, channel: SideChannel) -> dict[str, Any]:
+    with box.kube_api() as kube:
+        jobs = AttackJobs(kube, JOBS, ENVIRONMENT, find_image(box, "algo-python"))
         bits = "".join(random.Random(7).choices("01", k=BITS))
         start = time.time() + LEAD_SECONDS
         common = {"slot": channel.slot, "start": start, "count": BITS}
         sent = {**common, "bits": bits, "act": channel.act, "rest": channel.rest, "prepare": channel.prepare}
-        sender = jobs.start(SENDER, sent)
-        watcher = jobs.start(RECEIVER, {**common, "look": channel.look, "prepare": channel.receiver})
+        sender = jobs.start_job(SENDER, sent)
+        watcher = jobs.start_job(RECEIVER, {**common, "look": channel.look, "prepare": channel.receiver})
         try:
-            status = _ended(jobs, watcher, LEAD_SECONDS + BITS * channel.slot + 120)
-            _ended(jobs, sender, 120)
+            status = _await_end(jobs, watcher, LEAD_SECONDS + BITS * channel.slot + 120)
+            _await_end(jobs, sender, 120)
             results = [entry for entry in status.get("results", []) if entry["filename"] == "seen.json"]
-            seen = json.loads(reader(box)(results[0])) if results else None
+            seen = json.loads(result_reader(box)(results[0])) if results else None
         finally:
-            jobs.forget()
-    rate = capacity(seen, bits, channel) if seen else 0.0
+            jobs.delete_jobs()
+    rate = channel_capacity(seen, bits, channel) if seen else 0.0
     return {
         "channel": channel.name,
         "slot_seconds": channel.slot,
@@ -246,51 +246,54 @@ def measure(box: Box, channel: Channel) -> dict[str, Any]:
     }
 
 
-def _ended(jobs: Workflows, job: str, patience: float) -> dict[str, Any]:
+def _await_end(jobs: AttackJobs, job: str, patience: float) -> dict[str, Any]:
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
-        status = dict(jobs.statuses().get(job, {}))
+        status = dict(jobs.job_statuses().get(job, {}))
         if "finished" in status.get("times", {}):
             return status
         time.sleep(0.5)
     return {"reason": "it did not end"}
 
 
-def capacity(seen: list[list[float | None]], bits: str, channel: Channel) -> float:
+def channel_capacity(seen: list[list[float | None]], bits: str, channel: SideChannel) -> float:
     """Return the bits a second of the reading that tells the first half of the bits best, measured on the
     other half.
     """
     half = len(bits) // 2
     readings = [
-        [sign * value for value in series] for series in _readings(seen, channel.counter) for sign in (1, -1)
+        [sign * value for value in series]
+        for series in _counter_readings(seen, channel.counter)
+        for sign in (1, -1)
     ]
-    limits = [_threshold(series[:half], bits[:half]) for series in readings]
+    limits = [_best_threshold(series[:half], bits[:half]) for series in readings]
     known = [
-        _errors(series[:half], limit, bits[:half]) for series, limit in zip(readings, limits, strict=True)
+        _count_errors(series[:half], limit, bits[:half])
+        for series, limit in zip(readings, limits, strict=True)
     ]
     best = known.index(min(known))
-    errors = _errors(readings[best][half:], limits[best], bits[half:])
-    return (1 - _entropy(errors)) / channel.slot if errors < 0.5 else 0.0
+    errors = _count_errors(readings[best][half:], limits[best], bits[half:])
+    return (1 - _binary_entropy(errors)) / channel.slot if errors < 0.5 else 0.0
 
 
-def _errors(series: list[float], limit: float, bits: str) -> float:
+def _count_errors(series: list[float], limit: float, bits: str) -> float:
     wrong = sum((value > limit) != (bit == "1") for value, bit in zip(series, bits, strict=True))
     return wrong / len(bits)
 
 
-def _readings(seen: list[list[float | None]], counter: bool) -> list[list[float]]:
+def _counter_readings(seen: list[list[float | None]], counter: bool) -> list[list[float]]:
     plain = [[float(slot[at] or 0) for slot in seen] for at in range(4)]
     grown = [[slot[at] - slot[0] for slot in zip(*plain, strict=True)] for at in (1, 2, 3)]
     steps = [[b - a for a, b in zip([one[0], *one], one, strict=False)] for one in plain]
     return grown + steps if counter else plain + steps + grown
 
 
-def _threshold(series: list[float], bits: str) -> float:
+def _best_threshold(series: list[float], bits: str) -> float:
     """Return the threshold that tells the known bits apart best."""
-    return min(sorted(set(series)), key=lambda limit: _errors(series, limit, bits))
+    return min(sorted(set(series)), key=lambda limit: _count_errors(series, limit, bits))
 
 
-def _entropy(error: float) -> float:
+def _binary_entropy(error: float) -> float:
     if error in (0.0, 1.0):
         return 0.0
     return -error * math.log2(error) - (1 - error) * math.log2(1 - error)

@@ -20,29 +20,29 @@ from pathlib import Path
 from typing import Any
 
 from c2d_box.client import JobRequest
-from c2d_box.storage.sigv4 import Credentials, object_path, signed_headers
+from c2d_box.storage.sigv4 import S3Credentials, object_path, signed_headers
 from sandbox.box import Box, open_box
-from sandbox.progress import run
+from sandbox.progress import run_verb
 from sandbox.verbs import assets, jobs
-from tests.bench.bench_jobs import IMAGE, PROGRAM, _silent
+from tests.bench.bench_jobs import IMAGE, PROGRAM, _ignore_event
 
 LINE = re.compile(r"(\d+) bytes in ([0-9.]+) s, sha256")
 MIB = 1 << 20
 
 
 def main() -> None:
-    options = _options()
+    options = _parse_options()
     box = open_box(options.home)
     size = options.mib * MIB
     with tempfile.TemporaryDirectory(prefix="c2d-bench-", dir=box.home.path) as folder:
         data = Path(folder) / "data.bin"
-        _write(data, size)
+        _write_file(data, size)
         file = assets.store_file(box, "publisher", data)
-        pair = _publish(box, data, Path(folder) / "noop.py")
+        pair = _publish_pair(box, data, Path(folder) / "noop.py")
         straight, staged = [], []
         for _ in range(options.rounds):
-            straight.append(size / _curl(box, file["s3Access"], data))
-            staged.append(size / _staging(box, pair, size))
+            straight.append(size / _time_curl(box, file["s3Access"], data))
+            staged.append(size / _time_staging(box, pair, size))
     ratios = [ours / theirs for ours, theirs in zip(staged, straight, strict=True)]
     print(
         json.dumps(
@@ -60,7 +60,7 @@ def main() -> None:
     )
 
 
-def _options() -> argparse.Namespace:
+def _parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--home", type=Path, default=None, help="the home of a running box")
     parser.add_argument("--rounds", type=int, default=3)
@@ -68,31 +68,33 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _write(path: Path, size: int) -> None:
+def _write_file(path: Path, size: int) -> None:
     block = os.urandom(MIB)
     with path.open("wb") as file:
         for _ in range(size // MIB):
             file.write(block)
 
 
-def _publish(box: Box, data: Path, program: Path) -> tuple[str, str]:
+def _publish_pair(box: Box, data: Path, program: Path) -> tuple[str, str]:
     program.write_text(PROGRAM)
-    dataset = run(assets.publish_dataset(box, "publisher", str(data), assets.Offer("large data")), _silent)
-    offer = assets.Offer("bench no-op", services=("access",))
-    algorithm = run(
-        assets.publish_algorithm(box, "publisher", str(program), IMAGE, "python3 $ALGO", offer), _silent
+    dataset = run_verb(
+        assets.publish_dataset(box, "publisher", str(data), assets.AssetOffer("large data")), _ignore_event
     )
-    run(assets.permit(box, "publisher", dataset.did, algorithm.did), _silent)
+    offer = assets.AssetOffer("bench no-op", services=("access",))
+    algorithm = run_verb(
+        assets.publish_algorithm(box, "publisher", str(program), IMAGE, "python3 $ALGO", offer), _ignore_event
+    )
+    run_verb(assets.permit_algorithm(box, "publisher", dataset.did, algorithm.did), _ignore_event)
     return dataset.did, algorithm.did
 
 
-def _curl(box: Box, access: dict[str, Any], beside: Path) -> float:
+def _time_curl(box: Box, access: dict[str, Any], beside: Path) -> float:
     """Return the seconds of the download. The signed headers go through stdin, since other users can read
     arguments.
     """
     target = beside.with_name("straight.bin")
-    url = box.urls["s3"] + object_path(access["bucket"], access["objectKey"])
-    keys = Credentials(access["accessKeyId"], access["secretAccessKey"], access["region"])
+    url = box.service_urls["s3"] + object_path(access["bucket"], access["objectKey"])
+    keys = S3Credentials(access["accessKeyId"], access["secretAccessKey"], access["region"])
     headers = [f'header = "{name}: {value}"' for name, value in signed_headers("GET", url, keys).items()]
     config = "\n".join([f'url = "{url}"', f'output = "{target}"', "silent", "show-error", "fail", *headers])
     began = time.monotonic()
@@ -103,10 +105,10 @@ def _curl(box: Box, access: dict[str, Any], beside: Path) -> float:
     return seconds
 
 
-def _staging(box: Box, pair: tuple[str, str], size: int) -> float:
+def _time_staging(box: Box, pair: tuple[str, str], size: int) -> float:
     """Run a job; return the seconds that its configuration pod reports for the object, SHA-256 included."""
-    started = run(jobs.start(box, "consumer", JobRequest(*pair)), _silent)
-    job = run(jobs.follow(box, "consumer", started.id, timeout=600), _silent)
+    started = run_verb(jobs.start(box, "consumer", JobRequest(*pair)), _ignore_event)
+    job = run_verb(jobs.follow(box, "consumer", started.id, timeout=600), _ignore_event)
     assert job.status == 70, job
     texts = jobs.log_texts(box, "consumer", started.id, "configuration")
     for count, seconds in LINE.findall("\n".join(texts.values())):

@@ -29,11 +29,11 @@ from typing import Any
 import httpx
 
 from c2d_box.chain.publishing import set_metadata
-from tests.bench.bench_provider import Scripts, repeated
-from tests.bench.load import load_from, other_process, request
-from tests.worlds.local import World, world_in
-from tests.worlds.outside import Background
-from tests.worlds.silentnames import PUBLIC, SLOW_IN_FLIGHT, NameServer, isolate, source
+from tests.bench.bench_provider import Scripts, repeat_script
+from tests.bench.load import load_from, other_process, request_bytes
+from tests.worlds.local import LocalStack, world_in
+from tests.worlds.outside import BackgroundServer
+from tests.worlds.silentnames import PUBLIC, SLOW_IN_FLIGHT, NameServer, isolate_network, source_app
 
 PUBLICATIONS, TARPITS = 50, 25
 CLIENTS, SLICES = 4, 3
@@ -49,41 +49,41 @@ def main() -> None:
         again = [sys.executable, "-m", "tests.bench.bench_strangers", "--inside", *sys.argv[1:]]
         os.execvp("unshare", ["unshare", "-Urnm", *again])
     with tempfile.TemporaryDirectory(prefix="c2d-bench-strangers-") as folder:
-        isolate(Path(folder))
+        isolate_network(Path(folder))
         NameServer().start()
         with _at_the_public_address() as files, world_in(Path(folder)) as world:
-            print(json.dumps(measured(world, files, options.seconds), indent=2))
+            print(json.dumps(measure_strangers(world, files, options.seconds), indent=2))
 
 
-def measured(world: World, files: str, seconds: float) -> dict[str, Any]:
-    asked = questions(world.provider_url, files)
+def measure_strangers(world: LocalStack, files: str, seconds: float) -> dict[str, Any]:
+    asked = stranger_questions(world.provider_url, files)
     honest, hostile = world.publish(price=0), world.publish(price=0)
     pool = other_process()
-    figures = functools.partial(_figures, pool, world.provider_url, asked)
+    figures = functools.partial(_measure_slices, pool, world.provider_url, asked)
     before = figures(seconds)
-    with Tarpits() as tarpits, slow_names(world.provider_url) as ended:
+    with TarpitServer() as tarpits, slow_names(world.provider_url) as ended:
         _publish_tarpits(world, hostile.nft, tarpits.port)
         beside = figures(seconds)
         lags = [world.updated(honest) for _ in range(3)]
         held = {"tarpits_asked": tarpits.asked, "slow_names_ended": len(ended)}
     after = figures(seconds)
     pool.shutdown()
-    found = {name: _compared(before[name] + after[name], beside[name]) for name in asked}
+    found = {name: _compare_runs(before[name] + after[name], beside[name]) for name in asked}
     reached = max(lags) <= WANTED_LAG and all(each["ratio"] <= WANTED_RATIO for each in found.values())
     return {"p99_ms": found, "lag_seconds": [round(lag, 2) for lag in lags], **held, "reached": reached}
 
 
-def questions(provider: str, files: str) -> dict[str, Scripts]:
+def stranger_questions(provider: str, files: str) -> dict[str, Scripts]:
     file = json.dumps({"type": "url", "url": f"{files}/data.csv", "method": "GET"}).encode()
     asked = {
-        "root": request(provider, "GET", "/"),
-        "computeEnvironments": request(provider, "GET", "/api/services/computeEnvironments"),
-        "fileinfo": request(provider, "POST", "/api/services/fileinfo", file, "application/json"),
+        "root": request_bytes(provider, "GET", "/"),
+        "computeEnvironments": request_bytes(provider, "GET", "/api/services/computeEnvironments"),
+        "fileinfo": request_bytes(provider, "POST", "/api/services/fileinfo", file, "application/json"),
     }
-    return {name: functools.partial(repeated, each) for name, each in asked.items()}
+    return {name: functools.partial(repeat_script, each) for name, each in asked.items()}
 
 
-def _figures(
+def _measure_slices(
     pool: ProcessPoolExecutor, provider: str, asked: dict[str, Scripts], seconds: float
 ) -> dict[str, list[float]]:
     """Return p99 latencies in milliseconds, of short slices in turn, so that other load on the machine hits
@@ -98,7 +98,7 @@ def _figures(
     return found
 
 
-def _compared(quiet: list[float], beside: list[float]) -> dict[str, Any]:
+def _compare_runs(quiet: list[float], beside: list[float]) -> dict[str, Any]:
     ratio = statistics.median(beside) / statistics.median(quiet)
     return {"quiet": quiet, "beside_strangers": beside, "ratio": round(ratio, 2)}
 
@@ -106,7 +106,7 @@ def _compared(quiet: list[float], beside: list[float]) -> dict[str, Any]:
 @contextmanager
 def _at_the_public_address() -> Iterator[str]:
     """Serve a publisher's files at the public address; yield the URL by its name."""
-    outside = Background(source())
+    outside = BackgroundServer(source_app())
     outside._server.config.host = PUBLIC
     with outside:
         yield f"http://files.quick.example:{outside.port}"
@@ -145,7 +145,7 @@ def slow_names(provider: str) -> Iterator[list[str]]:
         loop.close()
 
 
-class Tarpits:
+class TarpitServer:
     """One server under as many names as are wanted, which sends a byte now and then but never a
     whole answer.
     """
@@ -155,14 +155,14 @@ class Tarpits:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
 
-    def __enter__(self) -> Tarpits:
+    def __enter__(self) -> TarpitServer:
         self._thread.start()
-        starting = asyncio.start_server(self._swallow, PUBLIC, 0)
+        starting = asyncio.start_server(self._serve_slowly, PUBLIC, 0)
         self._server = asyncio.run_coroutine_threadsafe(starting, self._loop).result()
         self.port: int = self._server.sockets[0].getsockname()[1]
         return self
 
-    async def _swallow(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve_slowly(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.asked += 1
         try:
             writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n")
@@ -175,12 +175,12 @@ class Tarpits:
             writer.close()
 
     def __exit__(self, *_: object) -> None:
-        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result()
+        asyncio.run_coroutine_threadsafe(self._end_server(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
 
-    async def _end(self) -> None:
+    async def _end_server(self) -> None:
         self._server.close()
         held = asyncio.all_tasks() - {asyncio.current_task()}
         for task in held:
@@ -188,7 +188,7 @@ class Tarpits:
         await asyncio.gather(*held, return_exceptions=True)
 
 
-def _publish_tarpits(world: World, nft: str, port: int) -> None:
+def _publish_tarpits(world: LocalStack, nft: str, port: int) -> None:
     for number in range(PUBLICATIONS):
         url, text = f"http://t.tarpit{number % TARPITS}.example:{port}", b"%d" % number
         digest = hashlib.sha256(text).hexdigest()

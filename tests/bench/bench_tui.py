@@ -31,25 +31,25 @@ SIZE = (120, 40)
 JOBS, RATE, KEYS = 5000, 200, 200
 
 
-class Terminal:
+class PtyTerminal:
     """``c2d-box tui`` in a pty, or ``program`` if given."""
 
     def __init__(self, home: str, program: Callable[[], None] | None = None) -> None:
         self.began = time.monotonic()
         self.pid, self.file = pty.fork()
         if self.pid == 0 and program is not None:
-            _sized(0)
+            _set_window_size(0)
             program()
             os._exit(0)
         if self.pid == 0:
             words = [sys.executable, "-m", "sandbox.cli", "--home", home, "tui"]
             os.execve(sys.executable, words, {**os.environ, "TERM": "xterm-256color"})
-        _sized(self.file)
+        _set_window_size(self.file)
 
-    def type(self, keys: bytes) -> None:
+    def type_keys(self, keys: bytes) -> None:
         os.write(self.file, keys)
 
-    def until(self, words: bytes, seconds: float = 30.0) -> float:
+    def wait_painted(self, words: bytes, seconds: float = 30.0) -> float:
         """Read until ``words`` were painted; return the seconds since the start."""
         seen = b""
         while time.monotonic() - self.began < seconds:
@@ -59,7 +59,7 @@ class Terminal:
                     return time.monotonic() - self.began
         raise SystemExit(f"not painted within {seconds} s")
 
-    def drain(self, seconds: float) -> None:
+    def drain_output(self, seconds: float) -> None:
         """Discard output for ``seconds``, and at least what is there already."""
         end = time.monotonic() + seconds
         while select.select([self.file], [], [], max(end - time.monotonic(), 0))[0]:
@@ -67,38 +67,38 @@ class Terminal:
             if time.monotonic() > end:
                 return
 
-    def cpu(self) -> float:
+    def cpu_seconds(self) -> float:
         """Return the CPU seconds spent so far, by the application and by its parent that waits for it."""
-        return _spent(self.pid) + sum(map(_spent, self._children()))
+        return _cpu_spent(self.pid) + sum(map(_cpu_spent, self._child_pids()))
 
-    def close(self) -> None:
+    def close_terminal(self) -> None:
         """Kill all processes and wait until they are gone: one that still ends would slow down the next
         measurement.
         """
-        children = self._children()
+        children = self._child_pids()
         for pid in (*children, self.pid):
             os.kill(pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)
-        while any(map(_lives, children)):
+        while any(map(_is_alive, children)):
             time.sleep(0.01)
         os.close(self.file)
 
-    def _children(self) -> list[int]:
+    def _child_pids(self) -> list[int]:
         return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
 
 
-def _sized(file: int) -> None:
+def _set_window_size(file: int) -> None:
     fcntl.ioctl(file, termios.TIOCSWINSZ, struct.pack("HHHH", SIZE[1], SIZE[0], 0, 0))
 
 
-def _lives(pid: int) -> bool:
+def _is_alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
     except OSError:
         return False
 
 
-def _spent(pid: int) -> float:
+def _cpu_spent(pid: int) -> float:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -107,100 +107,100 @@ def first_paint(home: str, times: int = 7) -> dict[str, float]:
     """Measure the milliseconds from starting the program to the dashboard's frame."""
     spent = []
     for _ in range(times):
-        terminal = Terminal(home)
+        terminal = PtyTerminal(home)
         try:
-            spent.append(terminal.until(PAINTED) * 1000)
+            spent.append(terminal.wait_painted(PAINTED) * 1000)
         finally:
-            terminal.close()
+            terminal.close_terminal()
     return {"median": round(statistics.median(spent)), "best": round(min(spent)), "worst": round(max(spent))}
 
 
-def idle(home: str, settle: float = 40.0, seconds: float = 30.0) -> float:
+def measure_idle(home: str, settle: float = 40.0, seconds: float = 30.0) -> float:
     """Measure the percentage of a core that is used while nothing happens."""
-    terminal = Terminal(home)
+    terminal = PtyTerminal(home)
     try:
-        terminal.until(PAINTED)
-        terminal.drain(settle)
-        before = terminal.cpu()
-        terminal.drain(seconds)
-        return round((terminal.cpu() - before) / seconds * 100, 2)
+        terminal.wait_painted(PAINTED)
+        terminal.drain_output(settle)
+        before = terminal.cpu_seconds()
+        terminal.drain_output(seconds)
+        return round((terminal.cpu_seconds() - before) / seconds * 100, 2)
     finally:
-        terminal.close()
+        terminal.close_terminal()
 
 
-def keys() -> dict[str, float]:
+def measure_keys() -> dict[str, float]:
     """Measure the milliseconds from a key press in a real terminal to the frame that shows its effect, among
     5,000 jobs while log lines stream in: first through the table of jobs, then up through the log of one of
     them.
     """
     told, telling = os.pipe()
-    terminal = Terminal("", lambda: _play(telling))
-    frames = Frames(terminal, told)
+    terminal = PtyTerminal("", lambda: _play_app(telling))
+    frames = FrameLog(terminal, told)
     try:
-        row = frames.until("jobs", lambda row: row == 0)
-        terminal.drain(4)
+        row = frames.wait_frame("jobs", lambda row: row == 0)
+        terminal.drain_output(4)
         table = []
         for _ in range(KEYS):
             row += 1
-            table.append(frames.pressed(b"j", "jobs", row))
-        terminal.type(b"g")
-        frames.until("jobs", lambda row: row == 0)
-        terminal.type(b"jjl")
-        frames.until("log", lambda place: place > KEYS)
-        place, log = frames.settled(b"k", "log"), []
+            table.append(frames.time_press(b"j", "jobs", row))
+        terminal.type_keys(b"g")
+        frames.wait_frame("jobs", lambda row: row == 0)
+        terminal.type_keys(b"jjl")
+        frames.wait_frame("log", lambda place: place > KEYS)
+        place, log = frames.press_and_settle(b"k", "log"), []
         for _ in range(KEYS):
             place -= 1
-            log.append(frames.pressed(b"k", "log", place))
+            log.append(frames.time_press(b"k", "log", place))
     finally:
-        terminal.close()
+        terminal.close_terminal()
     return {
-        "p50": _share([*table, *log], 0.5),
-        "p95": _share([*table, *log], 0.95),
-        "table p95": _share(table, 0.95),
-        "log p95": _share(log, 0.95),
-        "worst": _share([*table, *log], 1.0),
+        "p50": _quantile_of([*table, *log], 0.5),
+        "p95": _quantile_of([*table, *log], 0.95),
+        "table p95": _quantile_of(table, 0.95),
+        "log p95": _quantile_of(log, 0.95),
+        "worst": _quantile_of([*table, *log], 1.0),
     }
 
 
-def _share(spent: list[float], share: float) -> float:
+def _quantile_of(spent: list[float], share: float) -> float:
     return round(sorted(spent)[min(int(len(spent) * share), len(spent) - 1)] * 1000, 1)
 
 
-class Frames:
+class FrameLog:
     """The frames that the application reports: one line per frame, written when the terminal has it."""
 
-    def __init__(self, terminal: Terminal, told: int) -> None:
+    def __init__(self, terminal: PtyTerminal, told: int) -> None:
         self._terminal, self._told, self._rest = terminal, told, b""
 
-    def until(self, screen: str, wanted: Callable[[float], bool], seconds: float = 60.0) -> float:
-        return self._seen(screen, wanted, seconds)[1]
+    def wait_frame(self, screen: str, wanted: Callable[[float], bool], seconds: float = 60.0) -> float:
+        return self._read_frames(screen, wanted, seconds)[1]
 
-    def pressed(self, key: bytes, screen: str, wanted: float) -> float:
+    def time_press(self, key: bytes, screen: str, wanted: float) -> float:
         """Press a key; return the seconds to the first frame at the wanted place, after a short pause."""
         began = time.monotonic()
-        self._terminal.type(key)
-        at = self._seen(screen, wanted.__eq__, 60.0)[0]
-        self._rested()
+        self._terminal.type_keys(key)
+        at = self._read_frames(screen, wanted.__eq__, 60.0)[0]
+        self._wait_rest()
         return at - began
 
-    def settled(self, key: bytes, screen: str) -> float:
+    def press_and_settle(self, key: bytes, screen: str) -> float:
         """Press a key; return the place that the last frame shows a second later."""
-        self._terminal.type(key)
+        self._terminal.type_keys(key)
         time.sleep(1)
-        return self._seen(screen, lambda _place: True, 60.0, last=True)[1]
+        return self._read_frames(screen, lambda _place: True, 60.0, last=True)[1]
 
-    def _rested(self) -> None:
+    def _wait_rest(self) -> None:
         end = time.monotonic() + random.uniform(0.03, 0.09)  # not in step with the log batches
         while (left := end - time.monotonic()) > 0:
-            self._terminal.drain(min(left, 0.005))
+            self._terminal.drain_output(min(left, 0.005))
 
-    def _seen(
+    def _read_frames(
         self, screen: str, wanted: Callable[[float], bool], seconds: float, *, last: bool = False
     ) -> tuple[float, float]:
         end = time.monotonic() + seconds
         found: tuple[float, float] | None = None
         while time.monotonic() < end:
-            self._terminal.drain(0.0)
+            self._terminal.drain_output(0.0)
             waiting = bool(select.select([self._told], [], [], 0.005)[0])
             if found is not None and not waiting:
                 return found
@@ -214,11 +214,11 @@ class Frames:
         raise SystemExit(f"no such frame of {screen} within {seconds} s")
 
 
-def _play(telling: int) -> None:
+def _play_app(telling: int) -> None:
     """Run the application over a recorded box, with a log that is written all the time."""
-    from tui.entry import prepare
+    from tui.entry import prepare_textual
 
-    prepare()
+    prepare_textual()
     from tests.tui.recorded_box import Recorded
     from tests.tui.recorded_data import NOW, recorded_pod
     from tui.app import BoxApp
@@ -257,12 +257,12 @@ def _play(telling: int) -> None:
             os.write(telling, f"{time.monotonic()} {what} {place}\n".encode())
 
         def on_ready(self) -> None:
-            self.screen.mount(_streaming(box))
+            self.screen.mount(_log_pane(box))
 
     Told(box, screen="jobs").run()
 
 
-def _streaming(box: Any) -> Any:
+def _log_pane(box: Any) -> Any:
     """Return a log pane for below the table, fed at the same rate."""
     from tui.screens.cluster.reading import ContainerLogs
 
@@ -270,12 +270,12 @@ def _streaming(box: Any) -> Any:
         DEFAULT_CSS = "Fed { height: 8; dock: bottom; }"
 
         def on_mount(self) -> None:
-            self.follow(box.pod_list[0])
+            self.follow_pod(box.pod_list[0])
 
     return Fed("streaming")
 
 
-async def searching(count: int = 100_000) -> dict[str, float]:
+async def measure_search(count: int = 100_000) -> dict[str, float]:
     """Measure the milliseconds to filter ``count`` lines, word by word as they are typed."""
     from textual.app import App, ComposeResult
 
@@ -288,13 +288,13 @@ async def searching(count: int = 100_000) -> dict[str, float]:
     app, spent = Reader(), []
     async with app.run_test(size=SIZE) as pilot:
         view = app.query_one(LogView)
-        view.extend(
+        view.extend_lines(
             [f"2026-01-01T00:00:00Z INFO component-{n % 17} handled request {n}" for n in range(count)]
         )
         await pilot.pause()
         for words in ("r", "re", "req", "request 9", "request 99", "component-3 request 7", ""):
             began = time.perf_counter()
-            view.filter(words)
+            view.filter_lines(words)
             await pilot.pause()
             spent.append((time.perf_counter() - began) * 1000)
     return {"median": round(statistics.median(spent), 1), "worst": round(max(spent), 1)}
@@ -308,9 +308,9 @@ def main() -> None:
         found = {
             "box": "up" if os.environ.get("C2D_BENCH_HOME") else "none",
             "first paint ms": first_paint(home),
-            "key to repaint ms": keys(),
-            "search 100,000 lines ms": asyncio.run(searching()),
-            "idle cpu percent": idle(home),
+            "key to repaint ms": measure_keys(),
+            "search 100,000 lines ms": asyncio.run(measure_search()),
+            "idle cpu percent": measure_idle(home),
         }
     print(json.dumps(found, indent=2))
 

@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.box import Box
-from sandbox.bundle import build
-from sandbox.clusters.port import Cluster
-from sandbox.home import Home
+from sandbox.bundle import build_bundle
+from sandbox.clusters.port import ClusterDriver
+from sandbox.home import BoxHome
 from sandbox.install.cluster_choice import parts_for
-from sandbox.progress import Progress, run
-from sandbox.settings import Settings
+from sandbox.progress import Progress, run_verb
+from sandbox.settings import BoxSettings
 from sandbox.verbs.down import down, reset
 from sandbox.verbs.up import up
 from tests.cluster.conftest import free_ports
@@ -42,26 +42,26 @@ def main() -> None:
     parser.add_argument("drivers", nargs="*", default=["native", "kind"], metavar="DRIVER")
     found: dict[str, Any] = {"load_before": round(os.getloadavg()[0], 1)}
     for driver in parser.parse_args().drivers:
-        found[driver] = _measured(driver)
+        found[driver] = _measure_driver(driver)
     print(json.dumps(found, indent=2))
 
 
-def _measured(driver: str) -> dict[str, Any]:
-    with _engine(driver), _scratch() as folder:
-        bare = _bare(driver, folder)
+def _measure_driver(driver: str) -> dict[str, Any]:
+    with _container_engine(driver), _scratch_folder() as folder:
+        bare = _bare_cluster(driver, folder)
         try:
-            alone = {"first": _seconds(bare.create())}
-            _seconds(bare.stop())
-            alone["again"] = _seconds(bare.create())
+            alone = {"first": _time_verb(bare.create())}
+            _time_verb(bare.stop())
+            alone["again"] = _time_verb(bare.create())
         finally:
-            _seconds(bare.delete())
-        box = Box(Home(folder / "box"), Settings(name="bench", ports=free_ports(), cluster=driver))
+            _time_verb(bare.delete())
+        box = Box(BoxHome(folder / "box"), BoxSettings(name="bench", ports=free_ports(), cluster=driver))
         try:
-            ours = {"first": _seconds(up(box, yes=True))}
-            _seconds(down(box))
-            ours["again"] = _seconds(up(box, yes=True))
+            ours = {"first": _time_verb(up(box, yes=True))}
+            _time_verb(down(box))
+            ours["again"] = _time_verb(up(box, yes=True))
         finally:
-            _seconds(reset(box, everything=True))
+            _time_verb(reset(box, everything=True))
     more = {name: round(ours[name] - alone[name], 1) for name in ALLOWED}
     return {
         "bare": alone,
@@ -71,37 +71,37 @@ def _measured(driver: str) -> dict[str, Any]:
     }
 
 
-def _bare(driver: str, folder: Path) -> Cluster:
+def _bare_cluster(driver: str, folder: Path) -> ClusterDriver:
     """Return the cluster alone, as its driver makes it."""
     (folder / "archives").mkdir()
     made = kind_box(folder / "bare") if driver == "kind" else TestBox.at(folder / "bare", folder / "archives")
-    cluster: Cluster = made.cluster
+    cluster: ClusterDriver = made.cluster
     return cluster
 
 
 @contextmanager
-def _engine(driver: str) -> Iterator[None]:
+def _container_engine(driver: str) -> Iterator[None]:
     """Provide what the driver needs (kind: a Docker engine); missing parts of the bundle are built before
     timing.
     """
     if driver != "kind":
-        _seconds(build(parts_for(driver), yes=True))
+        _time_verb(build_bundle(parts_for(driver), yes=True))
     with docker_engine(Path(tempfile.mkdtemp(prefix="c2d-dk-"))) if driver == "kind" else nullcontext():
         if driver == "kind":
-            _seconds(build([*(parts_for(driver) or ()), *PARTS], yes=True))
+            _time_verb(build_bundle([*(parts_for(driver) or ()), *PARTS], yes=True))
         yield
 
 
 @contextmanager
-def _scratch() -> Iterator[Path]:
+def _scratch_folder() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="c2d-u-"))
     yield folder
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _seconds(verb: Progress[Any]) -> float:
+def _time_verb(verb: Progress[Any]) -> float:
     began = time.monotonic()
-    run(verb, lambda event: None)
+    run_verb(verb, lambda event: None)
     return round(time.monotonic() - began, 1)
 
 

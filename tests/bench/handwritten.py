@@ -13,7 +13,7 @@ IMAGE = "c2d.local/algo-python"
 PATH = f"/apis/oceanprotocol.com/v1alpha/namespaces/{JOBS}/workflows"
 
 
-def container(box: Box) -> dict[str, str]:
+def algorithm_container(box: Box) -> dict[str, str]:
     found = find_image(box, IMAGE)
     return {
         "entrypoint": "python3 $ALGO",
@@ -23,7 +23,9 @@ def container(box: Box) -> dict[str, str]:
     }
 
 
-def body(name: str, owner: str, code: str, section: dict[str, str], namespace: str = JOBS) -> dict[str, Any]:
+def workflow_body(
+    name: str, owner: str, code: str, section: dict[str, str], namespace: str = JOBS
+) -> dict[str, Any]:
     return {
         "apiVersion": "oceanprotocol.com/v1alpha",
         "kind": "WorkFlow",
@@ -36,5 +38,5 @@ def body(name: str, owner: str, code: str, section: dict[str, str], namespace: s
     }
 
 
-def create(kube: KubeApi, workflow: dict[str, Any]) -> None:
+def create_workflow(kube: KubeApi, workflow: dict[str, Any]) -> None:
     kube.apply(f"{PATH}/{workflow['metadata']['name']}", workflow)

@@ -22,7 +22,7 @@ Script = Iterator[bytes]
 
 
 @dataclass(frozen=True)
-class Figures:
+class LoadFigures:
     """Figures of one run: answers per second, latency in milliseconds, and how many answers
     were no success.
     """
@@ -33,7 +33,7 @@ class Figures:
     failed: int
 
 
-def load(url: str, scripts: Callable[[int], list[Script]], clients: int, seconds: float) -> Figures:
+def run_load(url: str, scripts: Callable[[int], list[Script]], clients: int, seconds: float) -> LoadFigures:
     """Run ``clients`` clients for ``seconds`` in a new process. ``scripts`` is called there with the number
     of clients, so it must be picklable.
     """
@@ -51,12 +51,12 @@ def load_from(
     scripts: Callable[[int], list[Script]],
     clients: int,
     seconds: float,
-) -> Figures:
+) -> LoadFigures:
     """Run the load in an existing process, which saves the start of a new one."""
-    return pool.submit(_driven, url, scripts, clients, seconds).result()
+    return pool.submit(_drive_clients, url, scripts, clients, seconds).result()
 
 
-def request(url: str, method: str, target: str, body: bytes = b"", content_type: str = "") -> bytes:
+def request_bytes(url: str, method: str, target: str, body: bytes = b"", content_type: str = "") -> bytes:
     """Return an HTTP/1.1 request as a client with kept-open connections sends it."""
     lines = [f"{method} {target} HTTP/1.1", f"host: {urlsplit(url).netloc}"]
     if content_type:
@@ -66,16 +66,18 @@ def request(url: str, method: str, target: str, body: bytes = b"", content_type:
     return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
 
 
-def _driven(url: str, scripts: Callable[[int], list[Script]], clients: int, seconds: float) -> Figures:
-    return uvloop.run(_run(url, scripts(clients), seconds))
+def _drive_clients(
+    url: str, scripts: Callable[[int], list[Script]], clients: int, seconds: float
+) -> LoadFigures:
+    return uvloop.run(_run_scripts(url, scripts(clients), seconds))
 
 
-async def _run(url: str, scripts: list[Script], seconds: float) -> Figures:
-    asking = [_Client(script) for script in scripts]
+async def _run_scripts(url: str, scripts: list[Script], seconds: float) -> LoadFigures:
+    asking = [_LoadClient(script) for script in scripts]
     for client in asking:
-        await client.connect(url)
+        await client.connect_to(url)
     for client in asking:
-        client.ask()
+        client.ask_next()
     await asyncio.sleep(seconds / 4)
     for client in asking:
         client.took.clear()
@@ -86,15 +88,15 @@ async def _run(url: str, scripts: list[Script], seconds: float) -> Figures:
     took = sorted(value for client in asking for value in client.took)
     lost = sum(1 for client in asking if client.lost)
     for client in asking:
-        client.close()
+        client.close_connection()
     if not took:
-        return Figures(0.0, 0.0, 0.0, lost)
+        return LoadFigures(0.0, 0.0, 0.0, lost)
     p50, p99 = took[len(took) // 2], took[int(len(took) * 0.99)]
     failed = sum(client.failed for client in asking) + lost
-    return Figures(round(len(took) / lasted, 1), round(p50 * 1000, 2), round(p99 * 1000, 2), failed)
+    return LoadFigures(round(len(took) / lasted, 1), round(p50 * 1000, 2), round(p99 * 1000, 2), failed)
 
 
-class _Client(asyncio.Protocol):
+class _LoadClient(asyncio.Protocol):
     """One connection: it sends the next request as soon as the answer to the last is complete."""
 
     def __init__(self, script: Script) -> None:
@@ -105,12 +107,12 @@ class _Client(asyncio.Protocol):
         self._closing = False
         self._parser = httptools.HttpResponseParser(self)
 
-    async def connect(self, url: str) -> None:
+    async def connect_to(self, url: str) -> None:
         loop, parts = asyncio.get_running_loop(), urlsplit(url)
         assert parts.hostname is not None and parts.port is not None
         self._transport, _ = await loop.create_connection(lambda: self, parts.hostname, parts.port)
 
-    def ask(self) -> None:
+    def ask_next(self) -> None:
         self._began = time.perf_counter()
         self._transport.write(next(self._script))
 
@@ -123,11 +125,11 @@ class _Client(asyncio.Protocol):
             self.failed += 1
         # httptools' response parser serves a whole connection, so the next answer goes through it too.
         if not self._closing:
-            self.ask()
+            self.ask_next()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.lost = not self._closing
 
-    def close(self) -> None:
+    def close_connection(self) -> None:
         self._closing = True
         self._transport.close()

@@ -8,11 +8,11 @@ from urllib.parse import urlencode
 from c2d_box.assets import signatures
 from c2d_box.chain import orders
 from c2d_box.chain.accounts import from_key
-from tests.worlds.local import Asset, World
+from tests.worlds.local import LocalStack, StackAsset
 
 
 @dataclass
-class Buyer:
+class OrderBuyer:
     """One consumer with its order; each query takes the next nonce."""
 
     address: str
@@ -21,7 +21,7 @@ class Buyer:
     tx: str
     nonce: int = 1
 
-    def query(self) -> str:
+    def signed_query(self) -> str:
         self.nonce += 1
         plain = {
             "documentId": self.asset,
@@ -31,11 +31,11 @@ class Buyer:
             "fileIndex": "0",
             "nonce": str(self.nonce),
         }
-        signature = signatures.sign(self.key, f"{self.asset}{self.nonce}")
+        signature = signatures.sign_text(self.key, f"{self.asset}{self.nonce}")
         return urlencode({**plain, "signature": signature})
 
 
-def buyers(world: World, asset: Asset, count: int) -> list[Buyer]:
+def make_buyers(world: LocalStack, asset: StackAsset, count: int) -> list[OrderBuyer]:
     """Return ``count`` consumers with accounts of their own, each with an order; one account pays for all."""
     payer = world.account(7)
     found = []
@@ -43,7 +43,7 @@ def buyers(world: World, asset: Asset, count: int) -> list[Buyer]:
         signer = from_key("0x" + f"{number + 1:064x}")
         query = {"documentId": asset.did, "serviceId": "0", "consumerAddress": signer.address}
         fee = world.services("initialize", params=query).json()["providerFee"]
-        orders.buy(world.chain, payer, asset.datatoken)
-        tx = orders.start(world.chain, payer, asset.datatoken, signer.address, 0, fee)
-        found.append(Buyer(signer.address, signer.key, asset.did, tx))
+        orders.buy_datatoken(world.chain, payer, asset.datatoken)
+        tx = orders.start_order(world.chain, payer, asset.datatoken, signer.address, 0, fee)
+        found.append(OrderBuyer(signer.address, signer.key, asset.did, tx))
     return found

@@ -15,15 +15,15 @@ from contextlib import contextmanager
 from pathlib import Path
 
 
-def serve(path: Path) -> None:
+def serve_file(path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
         print(listener.getsockname()[1], flush=True)
         while True:
             connection, _ = listener.accept()
-            threading.Thread(target=_answer, args=(connection, path), daemon=True).start()
+            threading.Thread(target=_answer_request, args=(connection, path), daemon=True).start()
 
 
-def _answer(connection: socket.socket, path: Path) -> None:
+def _answer_request(connection: socket.socket, path: Path) -> None:
     with connection, path.open("rb") as file:
         request = connection.recv(65536)
         size = path.stat().st_size
@@ -50,4 +50,4 @@ def source_of(path: Path) -> Iterator[str]:
 
 
 if __name__ == "__main__":
-    serve(Path(sys.argv[1]))
+    serve_file(Path(sys.argv[1]))

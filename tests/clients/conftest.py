@@ -10,7 +10,7 @@ import pytest
 from tests.clients import oceanjs_runs, oceanpy_runs, table
 from tests.clients.driving import Runs
 from tests.clients.table import Outcomes
-from tests.worlds.local import World, spawn, world_in
+from tests.worlds.local import LocalStack, spawn_service, world_in
 
 _RUNS = pytest.StashKey[Runs]()
 _PYTHON_RUNS = pytest.StashKey[Runs]()
@@ -23,13 +23,13 @@ OTHERS = {
 
 
 @pytest.fixture(scope="session")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     with world_in(tmp_path_factory.mktemp("clients-world")) as made:
         yield made
 
 
 @pytest.fixture(scope="session")
-def trusting_provider(world: World) -> str:
+def trusting_provider(world: LocalStack) -> str:
     """A second Provider of the same world, which trusts as the original does where the lists are empty."""
     url = world.second_provider_url
     settings = {
@@ -40,12 +40,12 @@ def trusting_provider(world: World) -> str:
         "database": str(world.folder / "trusting.sqlite"),
         "trust": {"emptyLists": "all"},
     }
-    spawn(world, "provider", settings)
+    spawn_service(world, "provider", settings)
     return url
 
 
 @pytest.fixture(scope="session")
-def oceanjs(world: World, trusting_provider: str, pytestconfig: pytest.Config) -> Runs:
+def oceanjs(world: LocalStack, trusting_provider: str, pytestconfig: pytest.Config) -> Runs:
     """Every step of every version, taken once for the session."""
     if reason := oceanjs_runs.missing():
         pytest.skip(reason)
@@ -60,7 +60,7 @@ def oceanjs(world: World, trusting_provider: str, pytestconfig: pytest.Config) -
 
 
 @pytest.fixture(scope="session")
-def oceanpy(world: World, trusting_provider: str, pytestconfig: pytest.Config) -> Runs:
+def oceanpy(world: LocalStack, trusting_provider: str, pytestconfig: pytest.Config) -> Runs:
     """Every step, taken once for the session. Its installation and its waiting take a minute or two."""
     if not (pytestconfig.getoption("--full") or pytestconfig.getoption("--write-docs")):
         pytest.skip("ocean.py is driven with --full")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.testchain.settings import BARGE_MNEMONIC
-from tests.worlds.local import World
+from tests.worlds.local import LocalStack
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "c2d-box-clients"
 """Where installed clients are kept, each under the hash of its lock."""
@@ -35,7 +35,9 @@ Runs = dict[str, dict[str, Step]]
 """By client, by step."""
 
 
-def drive(world: World, name: str, command: Sequence[str], provider_url: str, **more: str) -> dict[str, Step]:
+def drive(
+    world: LocalStack, name: str, command: Sequence[str], provider_url: str, **more: str
+) -> dict[str, Step]:
     """Every step that the driver took. What it writes to stderr is kept beside the world's logs."""
     environment = {
         "PATH": os.environ["PATH"],
@@ -65,7 +67,7 @@ def drive(world: World, name: str, command: Sequence[str], provider_url: str, **
     return steps
 
 
-def _heard(world: World, said: dict[str, Any], steps: dict[str, Step]) -> None:
+def _heard(world: LocalStack, said: dict[str, Any], steps: dict[str, Step]) -> None:
     if "finish" in said:
         world.operator.finish(said["finish"])
         return

@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 from tests.clients.driving import CACHE, Step, drive
-from tests.worlds.local import World
+from tests.worlds.local import LocalStack
 
 HERE = Path(__file__).parent / "oceanjs"
 VERSIONS = ("3.3.0", "3.4.6")
@@ -52,7 +52,7 @@ def _install(source: Path, target: Path) -> None:
         folder.rename(target)
 
 
-def run(world: World, version: str, chapter: str, provider_url: str) -> dict[str, Step]:
+def run(world: LocalStack, version: str, chapter: str, provider_url: str) -> dict[str, Step]:
     """Drive one chapter."""
     command = ["node", str(HERE / "driver.js"), chapter]
     return drive(world, f"oceanjs-{version}", command, provider_url, CLIENT_FOLDER=str(install(version)))

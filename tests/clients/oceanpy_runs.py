@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 from tests.clients.driving import CACHE, Step, drive
-from tests.worlds.local import World
+from tests.worlds.local import LocalStack
 
 HERE = Path(__file__).parent / "oceanpy"
 NAME = "ocean.py 3.1.2"
@@ -52,7 +52,7 @@ def _install(listed: Path, target: Path) -> None:
     (target / "complete").touch()
 
 
-def run(world: World, chapter: str, provider_url: str) -> dict[str, Step]:
+def run(world: LocalStack, chapter: str, provider_url: str) -> dict[str, Step]:
     """Drive one chapter."""
     return drive(world, "oceanpy", [str(install()), str(HERE / "driver.py"), chapter], provider_url)
 

@@ -14,16 +14,16 @@ from ipfshttpclient.exceptions import ErrorResponse
 
 from c2d_box.errors import C2DError
 from sandbox.bundle import Bundle
-from tests.worlds.kubo import Kubo, kubo_in
+from tests.worlds.kubo import KuboNode, kubo_in
 
 pytestmark = pytest.mark.filterwarnings("ignore:The 'strict' parameter:FutureWarning")
 """The library passes urllib3 a parameter that urllib3 will drop."""
 
 
 @pytest.fixture(scope="module")
-def kubo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubo]:
+def kubo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KuboNode]:
     try:
-        binary = Bundle.open(["kubo"]).binary("kubo")
+        binary = Bundle.open_cached(["kubo"]).binary("kubo")
     except C2DError as error:
         pytest.skip(f"no Kubo in the bundle: {error}")
     with kubo_in(tmp_path_factory.mktemp("kubo"), binary) as made:
@@ -31,12 +31,12 @@ def kubo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubo]:
 
 
 @pytest.fixture
-def owner(kubo: Kubo) -> Iterator[Any]:
+def owner(kubo: KuboNode) -> Iterator[Any]:
     with connected(kubo, kubo.admin_token) as client:
         yield client
 
 
-def connected(kubo: Kubo, token: str) -> Any:
+def connected(kubo: KuboNode, token: str) -> Any:
     """The library warns of every Kubo since 0.9; it works with them, which is what is shown here."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ipfshttpclient.exceptions.VersionMismatch)
@@ -44,7 +44,7 @@ def connected(kubo: Kubo, token: str) -> Any:
         return ipfshttpclient.connect(f"/ip4/127.0.0.1/tcp/{kubo.rpc_port}/http", headers=headers)
 
 
-def test_bytes_go_in_and_come_out_at_the_gateway(kubo: Kubo, owner: Any) -> None:
+def test_bytes_go_in_and_come_out_at_the_gateway(kubo: KuboNode, owner: Any) -> None:
     name = owner.add_bytes(b"a,b\n1,2\n")
     assert owner.cat(name) == b"a,b\n1,2\n"
     answer = httpx.get(f"{kubo.gateway}/ipfs/{name}", trust_env=False)
@@ -80,7 +80,7 @@ def test_the_node_has_no_peers(owner: Any) -> None:
     assert not (owner.swarm.peers()["Peers"] or [])
 
 
-def test_the_upload_token_does_not_add_read_or_administer(kubo: Kubo) -> None:
+def test_the_upload_token_does_not_add_read_or_administer(kubo: KuboNode) -> None:
     """It imports what was salted before, see tests/contract/test_salted_ipfs.py."""
     with connected(kubo, kubo.upload_token) as uploader:
         name = "bafkqaaa"
@@ -94,6 +94,6 @@ def test_the_upload_token_does_not_add_read_or_administer(kubo: Kubo) -> None:
                 forbidden()
 
 
-def test_nobody_gets_in_without_a_token(kubo: Kubo) -> None:
+def test_nobody_gets_in_without_a_token(kubo: KuboNode) -> None:
     with pytest.raises((ErrorResponse, ipfshttpclient.exceptions.StatusError)):
         connected(kubo, "guessed")

@@ -15,13 +15,13 @@ from web3 import HTTPProvider, Web3
 from web3.exceptions import ContractLogicError
 from web3.logs import DISCARD
 
-from tests.worlds.local import World
+from tests.worlds.local import LocalStack
 
 ZERO = "0x" + "0" * 40
 
 
 @pytest.fixture(scope="module")
-def web3(world: World) -> Any:
+def web3(world: LocalStack) -> Any:
     return Web3(HTTPProvider(world.chain_process.url))
 
 
@@ -31,7 +31,7 @@ def contract(web3: Any, name: str, address: str) -> Any:
 
 
 @pytest.fixture(scope="module")
-def made(web3: Any, world: World) -> dict[str, Any]:
+def made(web3: Any, world: LocalStack) -> dict[str, Any]:
     """An NFT with a datatoken and a dispenser, created with an account that the node holds."""
     owner = web3.eth.accounts[3]
     addresses = world.chain_process.addresses
@@ -58,7 +58,9 @@ def test_the_chain_is_the_one_of_barge(web3: Any) -> None:
     assert web3.eth.accounts[3] == "0x02354A1F160A3fd7ac8b02ee91F04104440B28E7"
 
 
-def test_contracts_answer_calls_and_events_are_found(web3: Any, world: World, made: dict[str, Any]) -> None:
+def test_contracts_answer_calls_and_events_are_found(
+    web3: Any, world: LocalStack, made: dict[str, Any]
+) -> None:
     datatoken = contract(web3, "ERC20Template", made["datatoken"])
     assert datatoken.functions.getERC721Address().call() == made["nft"]
     factory = contract(web3, "ERC721Factory", world.chain_process.addresses["ERC721Factory"])
@@ -105,7 +107,7 @@ def test_a_wallet_sends_its_own_transactions(web3: Any) -> None:
 
 
 @pytest.mark.parametrize("signed_by", ["the node", "a wallet"])
-def test_an_order_of_web3_opens_a_download(web3: Any, world: World, signed_by: str) -> None:
+def test_an_order_of_web3_opens_a_download(web3: Any, world: LocalStack, signed_by: str) -> None:
     asset = world.publish(service="access", price=0)
     wallet = world.account(7)
     consumer = web3.to_checksum_address(wallet.address)
@@ -128,7 +130,7 @@ def test_an_order_of_web3_opens_a_download(web3: Any, world: World, signed_by: s
     assert (answer.status_code, answer.content) == (200, b"a,b\n1,2\n")
 
 
-def ordered(web3: Any, world: World, datatoken: str, consumer: str, fee: dict[str, Any]) -> str:
+def ordered(web3: Any, world: LocalStack, datatoken: str, consumer: str, fee: dict[str, Any]) -> str:
     token = contract(web3, "ERC20Template", datatoken)
     publisher = web3.to_checksum_address(world.account(3).address)
     minted = token.functions.mint(consumer, 10**18).transact({"from": publisher})

@@ -22,14 +22,14 @@ from c2d_box.client import JobDetails, JobRequest, verification
 from c2d_box.kubernetes.sync_client import KubeApi
 from c2d_box.workflow import evidence
 from sandbox.box import Box, open_box
-from sandbox.demo.story import Outcome, demo
+from sandbox.demo.story import DemoOutcome, demo
 from sandbox.doctor.ports import is_free
-from sandbox.home import Home
-from sandbox.progress import Event, Progress, run
-from sandbox.settings import Ports, Settings
+from sandbox.home import BoxHome
+from sandbox.progress import Progress, ProgressEvent, run_verb
+from sandbox.settings import BoxPorts, BoxSettings
 from sandbox.verbs import assets, jobs
 from sandbox.verbs.down import reset
-from sandbox.verbs.sdk_connections import consuming
+from sandbox.verbs.sdk_connections import open_consumer
 from sandbox.verbs.up import up
 
 T = TypeVar("T")
@@ -44,25 +44,25 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.cluster)
 
 
-def narrate(event: Event) -> None:
+def print_event(event: ProgressEvent) -> None:
     """Into pytest's captured output, so that a failure shows how far it got."""
     if event.state != "progress":
         print(f"{time.strftime('%X')} {event.state:<8} {event.step} {event.text} {event.seconds or ''}")
 
 
-def free_ports() -> Ports:
+def free_ports() -> BoxPorts:
     """Ports that nobody holds now, so that two test sessions on one machine do not meet."""
     first = os.getpid() % len(OFFSETS)
     for offset in [*OFFSETS[first:], *OFFSETS[:first]]:
-        ports = Ports().shifted(offset)
+        ports = BoxPorts().with_offset(offset)
         if all(is_free(port) for port in ports.as_dict().values()):
             return ports
     pytest.fail(f"no free ports in {OFFSETS}")
 
 
-def perform(verb: Progress[T]) -> T:
+def finish_verb(verb: Progress[T]) -> T:
     """Run a verb to its end."""
-    return run(verb, narrate)
+    return run_verb(verb, print_event)
 
 
 @pytest.fixture(scope="session")
@@ -72,26 +72,26 @@ def box() -> Iterator[Box]:
         yield open_box(Path(kept))
         return
     home = Path(tempfile.mkdtemp(prefix="c2d-t"))
-    made = Box(Home(home), Settings(name="test", ports=free_ports(), cluster="native"))
+    made = Box(BoxHome(home), BoxSettings(name="test", ports=free_ports(), cluster="native"))
     try:
-        perform(up(made, yes=True))
+        finish_verb(up(made, yes=True))
         yield made
     finally:
-        perform(reset(made, everything=True))
+        finish_verb(reset(made, everything=True))
 
 
 @pytest.fixture(scope="session")
 def kube(box: Box) -> Iterator[KubeApi]:
     """The box's Kubernetes API."""
-    api = box.kube()
+    api = box.kube_api()
     yield api
     api.close()
 
 
 @pytest.fixture(scope="session")
-def outcome(box: Box, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
+def outcome(box: Box, tmp_path_factory: pytest.TempPathFactory) -> DemoOutcome:
     """The demo, run once for all tests that look at what it left."""
-    return perform(demo(box, tmp_path_factory.mktemp("demo"), yes=True))
+    return finish_verb(demo(box, tmp_path_factory.mktemp("demo"), yes=True))
 
 
 @pytest.fixture(scope="session")
@@ -115,7 +115,7 @@ def kubectl(cli: Callable[..., subprocess.CompletedProcess[str]]) -> Callable[..
 
 
 @dataclass(frozen=True)
-class Pair:
+class ComputePair:
     """A dataset and an algorithm that may compute on it."""
 
     dataset: str
@@ -123,33 +123,36 @@ class Pair:
 
 
 @pytest.fixture(scope="session")
-def publish_pair(box: Box, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Pair]:
+def publish_pair(box: Box, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], ComputePair]:
     """Publish a text as dataset and a Python program as algorithm, and permit the one on the other."""
 
-    def publish(data: str, program: str) -> Pair:
+    def publish(data: str, program: str) -> ComputePair:
         folder = tmp_path_factory.mktemp("pair")
         (folder / "data.csv").write_text(data)
         (folder / "algorithm.py").write_text(program)
-        offer, run_offer = assets.Offer("test data"), assets.Offer("test algorithm", services=("access",))
-        dataset = perform(assets.publish_dataset(box, "publisher", str(folder / "data.csv"), offer))
-        algorithm = perform(
+        offer, run_offer = (
+            assets.AssetOffer("test data"),
+            assets.AssetOffer("test algorithm", services=("access",)),
+        )
+        dataset = finish_verb(assets.publish_dataset(box, "publisher", str(folder / "data.csv"), offer))
+        algorithm = finish_verb(
             assets.publish_algorithm(
                 box, "publisher", str(folder / "algorithm.py"), SHELL_IMAGE, "python3 $ALGO", run_offer
             )
         )
-        perform(assets.permit(box, "publisher", dataset.did, algorithm.did))
-        return Pair(dataset.did, algorithm.did)
+        finish_verb(assets.permit_algorithm(box, "publisher", dataset.did, algorithm.did))
+        return ComputePair(dataset.did, algorithm.did)
 
     return publish
 
 
 @pytest.fixture(scope="session")
-def run_job(box: Box) -> Callable[[Pair], JobDetails]:
+def run_job(box: Box) -> Callable[[ComputePair], JobDetails]:
     """Start a job and follow it to its end."""
 
-    def run_to_end(pair: Pair) -> JobDetails:
-        job = perform(jobs.start(box, "consumer", JobRequest(pair.dataset, pair.algorithm)))
-        return perform(jobs.follow(box, "consumer", job.id, timeout=120))
+    def run_to_end(pair: ComputePair) -> JobDetails:
+        job = finish_verb(jobs.start(box, "consumer", JobRequest(pair.dataset, pair.algorithm)))
+        return finish_verb(jobs.follow(box, "consumer", job.id, timeout=120))
 
     return run_to_end
 
@@ -158,12 +161,12 @@ def algorithm_images(box: Box, job_id: str) -> set[str]:
     """Digests of the algorithm's image, of a job's evidence: the one in the pod's reference (empty for a
     tag), and the one that Kubernetes says ran.
     """
-    with consuming(box, "consumer") as party:
-        run = evidence.evidence_facts(verification.fetch(party, job_id), "run")
+    with open_consumer(box, "consumer") as party:
+        run = evidence.evidence_facts(verification.fetch_evidence(party, job_id), "run")
     return {str(reference).partition("@")[2] for reference in (run["image"], run["ran"]["image"])}
 
 
-def until(condition: Callable[[], Any], seconds: float = 30.0, what: str = "condition") -> Any:
+def wait_until(condition: Callable[[], Any], seconds: float = 30.0, what: str = "condition") -> Any:
     """Wait for something that another process does; fails with its name."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -173,6 +176,6 @@ def until(condition: Callable[[], Any], seconds: float = 30.0, what: str = "cond
     pytest.fail(f"not within {seconds} s: {what}")
 
 
-def loads(text: str) -> Any:
+def parse_json(text: str) -> Any:
     """JSON that a command printed."""
     return json.loads(text)

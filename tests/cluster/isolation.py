@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sandbox.clusters.port import Isolation
+from sandbox.clusters.port import JobIsolation
 from tests.cluster.native_rig import NAMESPACE, TestBox, pod, prepared_namespace, runtime_class
 
 CLASSES = ("algorithm", "configuration", "publishing")
@@ -168,7 +168,7 @@ def _populate(lab: Laboratory) -> None:
     for name in ("listener", *lab.neighbours.values()):
         box.wait_log(name, "serving")
     box.cluster.allow(
-        Isolation.listing(
+        JobIsolation.from_lists(
             staging=[(ground.service(ALLOWED), 8030)], publishing=[(ground.service(RESULTS), 9000)]
         )
     )

@@ -12,15 +12,15 @@ from pathlib import Path
 from typing import Any
 
 from sandbox import docker_engine as engine
-from sandbox.bundle import Bundle, build
-from sandbox.bundle.build_dependencies import install, missing_packages
-from sandbox.bundle.commands import Commands
+from sandbox.bundle import Bundle, build_bundle
+from sandbox.bundle.build_dependencies import install_packages, missing_packages
+from sandbox.bundle.commands import CommandRunner
 from sandbox.clusters.bundle_parts import BundleParts
-from sandbox.clusters.driver_record import Options
+from sandbox.clusters.driver_record import ClusterOptions
 from sandbox.clusters.kind import addresses
 from sandbox.clusters.kind.driver import KindCluster
-from sandbox.home import Home
-from sandbox.progress import run
+from sandbox.home import BoxHome
+from sandbox.progress import run_verb
 from tests.cluster.docker_rig import Engine, docker_engine
 from tests.cluster.isolation import Ground
 from tests.cluster.native_rig import TestBox
@@ -35,13 +35,13 @@ class KindParts(BundleParts):
     kubernetes_version = "v1.34.4"
 
     def image(self, name: str) -> Any:
-        return Bundle.open([f"{name}-image"]).image(name)
+        return Bundle.open_cached([f"{name}-image"]).image(name)
 
 
-def kind_box(folder: Path, options: Options | None = None, name: str = "c2d") -> TestBox:
+def kind_box(folder: Path, options: ClusterOptions | None = None, name: str = "c2d") -> TestBox:
     """A box of one test on kind; nothing is started."""
     parts = KindParts()
-    return TestBox(KindCluster(Home(folder), parts, name, {}, options), parts, [])
+    return TestBox(KindCluster(BoxHome(folder), parts, name, {}, options), parts, [])
 
 
 @contextmanager
@@ -50,14 +50,14 @@ def kind_engine() -> Iterator[Engine]:
     if shutil.which("dockerd", path="/usr/sbin:/usr/bin:/sbin") is None:
         print("installing the Debian package docker.io for the tests' own Docker engine")
         log = Path(tempfile.gettempdir()) / "c2d-docker-install.log"
-        install(missing_packages({"docker"}), Commands("docker", log, threading.Event()))
-    run(build(PARTS, yes=True), lambda event: None)
+        install_packages(missing_packages({"docker"}), CommandRunner("docker", log, threading.Event()))
+    run_verb(build_bundle(PARTS, yes=True), lambda event: None)
     with docker_engine(Path(tempfile.mkdtemp(prefix="c2d-dk-"))) as made:
         yield made
 
 
 def kind_ground(box: TestBox, docker: Engine) -> Ground:
-    container = engine.container(engine.connect(), f"{node_name(box)}")
+    container = engine.find_container(engine.connect_engine(), f"{node_name(box)}")
     assert container is not None
     networks = container.attrs["NetworkSettings"]["Networks"]
     network = next(iter(networks.values()))
@@ -78,9 +78,9 @@ def kind_ground(box: TestBox, docker: Engine) -> Ground:
 
 
 def node_name(box: TestBox) -> str:
-    from sandbox.clusters.layout import Layout
+    from sandbox.clusters.layout import ClusterLayout
 
-    return f"{Layout(box.cluster.home, box.cluster.name).control_group}-control-plane"
+    return f"{ClusterLayout(box.cluster.home, box.cluster.name).control_group}-control-plane"
 
 
 def left_in(docker: Engine) -> dict[str, list[str]]:

@@ -15,14 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from sandbox.bundle import Bundle, Image
+from sandbox.bundle import Bundle, BundleImage
 from sandbox.bundle.oci import image_archives
-from sandbox.clusters.driver_record import Options
-from sandbox.clusters.layout import Layout
+from sandbox.clusters.driver_record import ClusterOptions
+from sandbox.clusters.layout import ClusterLayout
 from sandbox.clusters.native.driver import NativeCluster
-from sandbox.clusters.native.processes import Identity, outer_numbers
-from sandbox.home import Home
-from sandbox.progress import Event, run
+from sandbox.clusters.native.processes import ProcessIdentity, outer_numbers
+from sandbox.home import BoxHome
+from sandbox.progress import ProgressEvent, run_verb
 
 PARTS = ("kube", "containerd", "runc", "cni", "coredns", "forwarder", "pause-image")
 """What a cluster needs of the bundle: its tests wait for no image of ours."""
@@ -54,18 +54,18 @@ class LoosePrograms:
     def binary(self, name: str) -> Path:
         return self._folder / name
 
-    def image(self, name: str) -> Image:
+    def image(self, name: str) -> BundleImage:
         reference = f"c2d.local/{name}:latest"
         archive = self._scratch / f"{name}.tar"
         source = self._scratch / f"{name}.c"
         source.write_text("#include <unistd.h>\nint main(void) { for (;;) pause(); }\n")
         digest = static_image(source, reference, archive)
-        return Image(name, reference, digest, archive)
+        return BundleImage(name, reference, digest, archive)
 
 
 def programs(scratch: Path) -> Programs:
     loose = os.environ.get("C2D_TEST_PROGRAMS")
-    return LoosePrograms(Path(loose), scratch) if loose else Bundle.open(PARTS)
+    return LoosePrograms(Path(loose), scratch) if loose else Bundle.open_cached(PARTS)
 
 
 def static_image(source: Path, reference: str, archive: Path) -> str:
@@ -80,12 +80,12 @@ def static_image(source: Path, reference: str, archive: Path) -> str:
             entry.type, entry.mode = tarfile.DIRTYPE, 0o777
             tar.addfile(entry)
     machine = {"x86_64": "amd64", "aarch64": "arm64"}[platform.machine()]
-    return image_archives.write(
+    return image_archives.write_image(
         archive,
         name=reference,
         architecture=machine,
         layers=[image_archives.Blob.of_file(image_archives.LAYER, layer)],
-        settings=image_archives.Settings(user="65532", entrypoint=("/program",)),
+        settings=image_archives.ImageSettings(user="65532", entrypoint=("/program",)),
         created="2020-01-01T00:00:00Z",
     )
 
@@ -104,24 +104,26 @@ class TestBox:
     cluster: Any
     """Any driver's."""
     bundle: Programs
-    events: list[Event]
+    events: list[ProgressEvent]
 
     @classmethod
-    def at(cls, folder: Path, scratch: Path, options: Options | None = None, name: str = "c2d") -> TestBox:
+    def at(
+        cls, folder: Path, scratch: Path, options: ClusterOptions | None = None, name: str = "c2d"
+    ) -> TestBox:
         bundle = programs(scratch)
-        return cls(NativeCluster(Home(folder), bundle, name, options), bundle, [])
+        return cls(NativeCluster(BoxHome(folder), bundle, name, options), bundle, [])
 
     def create(self) -> None:
-        run(self.cluster.create(), self.events.append)
+        run_verb(self.cluster.create(), self.events.append)
 
     def stop(self) -> None:
-        run(self.cluster.stop(), self.events.append)
+        run_verb(self.cluster.stop(), self.events.append)
 
     def delete(self) -> None:
-        run(self.cluster.delete(), self.events.append)
+        run_verb(self.cluster.delete(), self.events.append)
 
     def load(self, archive: Path) -> str:
-        return str(run(self.cluster.load_image(archive), self.events.append))
+        return str(run_verb(self.cluster.load_image(archive), self.events.append))
 
     def kubectl(self, *arguments: str, text: str | None = None) -> str:
         command = [str(self.bundle.binary("kube")), "kubectl", "--kubeconfig", str(self.cluster.kubeconfig)]
@@ -187,9 +189,9 @@ class TestBox:
         """Process 1 of the box, as the machine numbers it."""
         return self.holder("init").pid
 
-    def holder(self, role: str) -> Identity:
+    def holder(self, role: str) -> ProcessIdentity:
         state = json.loads((self.cluster.home.cluster / "state.json").read_text())
-        return Identity.from_list(state[role])
+        return ProcessIdentity.from_list(state[role])
 
 
 def eventually(question: Callable[[], Any], seconds: float, complaint: Callable[[], str]) -> Any:
@@ -306,7 +308,7 @@ def _foreign(text: str, identity: str) -> bool:
 
 
 def _of_this_box_or_none(lines: Iterable[str], home: Path) -> frozenset[str]:
-    identity = Layout(Home(home), "c2d").identity
+    identity = ClusterLayout(BoxHome(home), "c2d").identity
     return frozenset(line for line in lines if not _foreign(line, identity))
 
 
@@ -326,7 +328,7 @@ def _namespaces_of_others(identity: str) -> set[str]:
 
 def _processes_of(home: Path) -> Iterator[str]:
     """Processes that name the home in their command, carry its group, or are orphans in odd namespaces."""
-    identity = Layout(Home(home), "c2d").identity
+    identity = ClusterLayout(BoxHome(home), "c2d").identity
     known = _namespaces(Path("/proc/self")) | _namespaces_of_others(identity)
     for folder in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):

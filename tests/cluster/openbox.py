@@ -7,13 +7,13 @@ from functools import cached_property
 from typing import Any
 
 from sandbox.box import Box
-from sandbox.clusters.port import Cluster
+from sandbox.clusters.port import ClusterDriver
 
 
 class ClusterWithoutClasses:
     """The box's cluster as one that has no RuntimeClasses and whose policies nobody enforces."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: ClusterDriver) -> None:
         self._cluster = cluster
         self.runtime_classes: dict[str, str] = {}
 
@@ -26,5 +26,5 @@ class BoxWithoutClasses(Box):
     """The same box on such a cluster."""
 
     @cached_property
-    def cluster(self) -> Cluster:
+    def cluster(self) -> ClusterDriver:
         return ClusterWithoutClasses(super().cluster)

@@ -17,14 +17,14 @@ import pytest
 from c2d_box.client import verification
 from c2d_box.workflow import evidence
 from sandbox.box import Box
-from sandbox.demo.story import Outcome, demo
-from sandbox.home import Home
+from sandbox.demo.story import DemoOutcome, demo
+from sandbox.home import BoxHome
 from sandbox.install import chart_values
-from sandbox.settings import Settings
+from sandbox.settings import BoxSettings
 from sandbox.verbs import up as up_verb
 from sandbox.verbs.down import reset
-from sandbox.verbs.sdk_connections import consuming
-from tests.cluster.conftest import free_ports, perform
+from sandbox.verbs.sdk_connections import open_consumer
+from tests.cluster.conftest import finish_verb, free_ports
 from tests.cluster.openbox import BoxWithoutClasses
 
 
@@ -45,33 +45,33 @@ def as_elsewhere(values: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def elsewhere() -> Iterator[Box]:
     home = Path(tempfile.mkdtemp(prefix="c2d-e"))
-    settings = Settings(name="elsewhere", ports=free_ports(), cluster="native", unproven_jobs=True)
-    box = BoxWithoutClasses(Home(home), settings)
+    settings = BoxSettings(name="elsewhere", ports=free_ports(), cluster="native", unproven_jobs=True)
+    box = BoxWithoutClasses(BoxHome(home), settings)
     with pytest.MonkeyPatch.context() as patch:
         values_of_the_box = chart_values.chart_values
         patch.setattr(up_verb, "chart_values", lambda *arguments: as_elsewhere(values_of_the_box(*arguments)))
         try:
-            perform(up_verb.up(box, yes=True))
+            finish_verb(up_verb.up(box, yes=True))
             yield box
         finally:
-            perform(reset(box, everything=True))
+            finish_verb(reset(box, everything=True))
 
 
 @pytest.fixture(scope="module")
-def finished(elsewhere: Box, tmp_path_factory: pytest.TempPathFactory) -> Outcome:
-    done: Outcome = perform(demo(elsewhere, tmp_path_factory.mktemp("demo"), yes=True))
+def finished(elsewhere: Box, tmp_path_factory: pytest.TempPathFactory) -> DemoOutcome:
+    done: DemoOutcome = finish_verb(demo(elsewhere, tmp_path_factory.mktemp("demo"), yes=True))
     return done
 
 
-def test_a_job_runs_to_its_end(finished: Outcome) -> None:
+def test_a_job_runs_to_its_end(finished: DemoOutcome) -> None:
     assert finished.results and finished.metrics
 
 
 def test_the_warden_had_targets_and_the_evidence_says_what_they_answered(
-    elsewhere: Box, finished: Outcome
+    elsewhere: Box, finished: DemoOutcome
 ) -> None:
-    with consuming(elsewhere, "consumer") as party:
-        record = verification.fetch(party, finished.job_id)
+    with open_consumer(elsewhere, "consumer") as party:
+        record = verification.fetch_evidence(party, finished.job_id)
     proof = evidence.evidence_facts(record, "isolation")
     assert proof["probes"] > 5
     assert "NOT ISOLATED" in proof["verdict"]

@@ -82,12 +82,12 @@ def test_every_service_runs_restricted_and_none_restarts(kube: KubeApi) -> None:
 
 @pytest.fixture
 def kubo(box: Box) -> Callable[[str, str | None], httpx.Response]:
-    rpc = box.urls["ipfs-api"]
+    rpc = box.service_urls["ipfs-api"]
 
     def call(path: str, key: str | None) -> httpx.Response:
         headers = {}
         if key:
-            headers["authorization"] = f"Bearer {(box.home.keys / key).read_text().strip()}"
+            headers["authorization"] = f"Bearer {(box.home.keys_folder / key).read_text().strip()}"
         return httpx.post(f"{rpc}/api/v0/{path}", headers=headers, timeout=10, trust_env=False)
 
     return call
@@ -128,4 +128,4 @@ def test_kubo_holds_no_socket_but_its_two_and_their_clients(cli: Cli) -> None:
 
 
 def test_s3_answers_only_who_knows_its_keys(box: Box) -> None:
-    assert httpx.get(f"{box.urls['s3']}/", timeout=10, trust_env=False).status_code == 403
+    assert httpx.get(f"{box.service_urls['s3']}/", timeout=10, trust_env=False).status_code == 403

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.bundle import build, list_parts
-from sandbox.bundle.cache import Cache
+from sandbox.bundle import build_bundle, list_parts
+from sandbox.bundle.cache import BundleCache
 from sandbox.bundle.parts.debian_layers import SUITE
-from tests.cluster.conftest import perform
+from tests.cluster.conftest import finish_verb
 from tests.cluster.kind_rig import kind_engine, left_in
 
 pytestmark = [
@@ -40,27 +40,27 @@ def base(pytestconfig: pytest.Config, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def other_cache() -> Iterator[Cache]:
+def other_cache() -> Iterator[BundleCache]:
     """A cache with all but the parts that are to be made anew."""
-    folder = Path(tempfile.mkdtemp(prefix="c2d-bc-", dir=Cache().root))
-    perform(build(["runtime-image", "pause-image"], yes=True))
+    folder = Path(tempfile.mkdtemp(prefix="c2d-bc-", dir=BundleCache().root))
+    finish_verb(build_bundle(["runtime-image", "pause-image"], yes=True))
     for part in list_parts(["runtime-image", "pause-image"]):
         if part.name not in ANEW:
             shutil.copytree(
                 part.folder, folder / "parts" / part.name / part.key, symlinks=True, copy_function=os.link
             )
-    yield Cache(folder)
+    yield BundleCache(folder)
     shutil.rmtree(folder)
 
 
 def test_images_made_in_a_container_are_those_made_outside(
-    base: Path, other_cache: Cache, monkeypatch: pytest.MonkeyPatch
+    base: Path, other_cache: BundleCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wanted = {part.name: part.digest for part in list_parts(["runtime-image", "pause-image"]) if part.digest}
     monkeypatch.setenv("C2D_BUILD_NETWORK", "none")
     with kind_engine() as engine:
         parts = ["runtime-image", "pause-image"]
-        perform(build(parts, yes=True, cache=other_cache, container=True, base=base))
+        finish_verb(build_bundle(parts, yes=True, cache=other_cache, container=True, base=base))
         assert left_in(engine)["containers"] == []
     found = {part.name: part.digest for part in list_parts(parts, cache=other_cache) if part.digest}
     assert found == wanted and set(wanted) == {"runtime-image", "pause-image"}

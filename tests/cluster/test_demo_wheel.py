@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.demo.story import Outcome
-from sandbox.settings import Ports
+from sandbox.demo.story import DemoOutcome
+from sandbox.settings import BoxPorts
 
 from .conftest import free_ports
 
@@ -55,8 +55,8 @@ def test_the_wheel_finds_the_bundle_that_the_checkout_built(clean_box: CleanBox)
     assert [part["name"] for part in parts if part["state"] != "ready"] == []
 
 
-def test_the_wheel_runs_the_demo_with_the_same_numbers(clean_box: CleanBox, outcome: Outcome) -> None:
-    offset = free_ports().chain - Ports().chain
+def test_the_wheel_runs_the_demo_with_the_same_numbers(clean_box: CleanBox, outcome: DemoOutcome) -> None:
+    offset = free_ports().chain - BoxPorts().chain
     up = clean_box("up", "--port-offset", str(offset), "--yes")
     assert up.returncode == 0, up.stderr[-2000:]
     done = clean_box("demo", "--yes", "--json", "--to", "results")

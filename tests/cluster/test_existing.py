@@ -24,21 +24,21 @@ from sandbox import docker_engine as docker
 from sandbox.box import Box
 from sandbox.bundle import Bundle
 from sandbox.clusters.existing.belongings import SCOPED
-from sandbox.clusters.port import Cluster
+from sandbox.clusters.port import ClusterDriver
 from sandbox.demo.story import demo
-from sandbox.home import Home
+from sandbox.home import BoxHome
 from sandbox.install.chart_values import SERVICE_IMAGES
-from sandbox.settings import Existing, Settings
+from sandbox.settings import BoxSettings, ExistingClusterSettings
 from sandbox.verbs import assets, jobs
 from sandbox.verbs.down import down, reset
-from sandbox.verbs.sdk_connections import consuming
+from sandbox.verbs.sdk_connections import open_consumer
 from sandbox.verbs.status import status
 from sandbox.verbs.up import up
-from tests.cluster.conftest import algorithm_images, free_ports, narrate, perform
+from tests.cluster.conftest import algorithm_images, finish_verb, free_ports, print_event
 from tests.cluster.kind_rig import kind_box, kind_engine, node_name
 from tests.cluster.native_rig import TestBox
 from tests.contract.cluster_suite import *  # noqa: F403 - the contract, asked of this driver
-from tests.worlds.registry import Shelf, registry
+from tests.worlds.registry import RegistryContent, run_registry
 
 pytestmark = [
     pytest.mark.cluster,
@@ -52,8 +52,8 @@ class Foreign:
     """A cluster that is not the box's, and the registry its node pulls from."""
 
     made: TestBox
-    chosen: Existing
-    shelf: Shelf
+    chosen: ExistingClusterSettings
+    shelf: RegistryContent
 
     @property
     def kube(self) -> KubeApi:
@@ -76,35 +76,35 @@ def foreign(pytestconfig: pytest.Config) -> Iterator[Foreign]:
     if not (pytestconfig.getoption("full") or os.environ.get("C2D_TEST_EXISTING")):
         pytest.skip("takes minutes: --full, or C2D_TEST_EXISTING=1")
     folder = Path(tempfile.mkdtemp(prefix="c2d-e-"))
-    with kind_engine(), registry("0.0.0.0") as shelf:
+    with kind_engine(), run_registry("0.0.0.0") as shelf:
         made = kind_box(folder / "home")
         try:
-            perform(made.cluster.create())
+            finish_verb(made.cluster.create())
             chosen = _furnished(made, shelf)
             yield Foreign(made, chosen, shelf)
         finally:
-            perform(made.cluster.delete())
+            finish_verb(made.cluster.delete())
             shutil.rmtree(folder)
 
 
-def _furnished(made: TestBox, shelf: Shelf) -> Existing:
+def _furnished(made: TestBox, shelf: RegistryContent) -> ExistingClusterSettings:
     """What an ordinary node has: a registry its containerd may use, and loop devices."""
-    node = docker.container(docker.connect(), node_name(made))
+    node = docker.find_container(docker.connect_engine(), node_name(made))
     assert node is not None
     network = next(iter(node.attrs["NetworkSettings"]["Networks"].values()))
     place = f"{network['Gateway']}:{shelf.port}"
     table = f'[plugins."io.containerd.grpc.v1.cri".registry.mirrors."{place}"]'
     lines = f"cat >> /etc/containerd/config.toml <<'E'\n{table}\n  endpoint = [\"http://{place}\"]\nE\n"
     loops = f"for i in $(seq 0 {LOOPS}); do [ -e /dev/loop$i ] || mknod /dev/loop$i b 7 $i; done\n"
-    docker.execute(node, "sh", "-ec", f"{lines}{loops}systemctl restart containerd")
-    return Existing(str(made.cluster.kubeconfig), "", f"http://{place}/lab")
+    docker.run_in_container(node, "sh", "-ec", f"{lines}{loops}systemctl restart containerd")
+    return ExistingClusterSettings(str(made.cluster.kubeconfig), "", f"http://{place}/lab")
 
 
 @pytest.fixture(scope="module")
-def cluster(foreign: Foreign) -> Iterator[Cluster]:
+def cluster(foreign: Foreign) -> Iterator[ClusterDriver]:
     """For the contract: before any box is there."""
     home = Path(tempfile.mkdtemp(prefix="c2d-g-"))
-    yield Box(Home(home), Settings(cluster="existing", existing=foreign.chosen)).cluster
+    yield Box(BoxHome(home), BoxSettings(cluster="existing", existing=foreign.chosen)).cluster
     shutil.rmtree(home)
 
 
@@ -117,26 +117,26 @@ def before(foreign: Foreign) -> dict[str, set[str]]:
 def guest(foreign: Foreign, before: dict[str, set[str]]) -> Iterator[Box]:
     """A box that is up there; taken away again, and then nothing of it is left."""
     home = Path(tempfile.mkdtemp(prefix="c2d-g"))
-    settings = Settings(name="guest", ports=free_ports(), cluster="existing", existing=foreign.chosen)
-    box = Box(Home(home), settings)
+    settings = BoxSettings(name="guest", ports=free_ports(), cluster="existing", existing=foreign.chosen)
+    box = Box(BoxHome(home), settings)
     try:
         with pytest.raises(C2DError) as problem:
-            perform(up(box))
+            finish_verb(up(box))
         assert problem.value.code == "C2D-EXISTING-CONSENT"
         assert foreign.inventory() == before
-        perform(up(box, yes=True))
+        finish_verb(up(box, yes=True))
         yield box
     finally:
         for event in reset(box, everything=True):
-            narrate(event)
+            print_event(event)
     assert foreign.inventory() == before
     assert not home.exists()
 
 
 def test_keys_that_everybody_knows_are_refused(foreign: Foreign, before: dict[str, set[str]]) -> None:
-    settings = Settings(cluster="existing", existing=foreign.chosen, barge_keys=True, ports=free_ports())
+    settings = BoxSettings(cluster="existing", existing=foreign.chosen, barge_keys=True, ports=free_ports())
     with tempfile.TemporaryDirectory(prefix="c2d-g") as home, pytest.raises(C2DError) as problem:
-        perform(up(Box(Home(Path(home)), settings), yes=True))
+        finish_verb(up(Box(BoxHome(Path(home)), settings), yes=True))
     assert problem.value.code == "C2D-WELL-KNOWN-SECRET"
     assert foreign.inventory() == before
 
@@ -148,7 +148,7 @@ def test_it_is_up_and_says_that_nothing_holds(guest: Box) -> None:
 
 
 def test_images_on_the_node_have_the_digests_of_the_bundle(guest: Box, foreign: Foreign) -> None:
-    bundle = Bundle.open([f"{name}-image" for name in SERVICE_IMAGES])
+    bundle = Bundle.open_cached([f"{name}-image" for name in SERVICE_IMAGES])
     wanted = {bundle.image(name).digest for name in SERVICE_IMAGES}
     with foreign.kube as kube:
         pods = kube.items("/api/v1/namespaces/c2d/pods")
@@ -158,9 +158,9 @@ def test_images_on_the_node_have_the_digests_of_the_bundle(guest: Box, foreign: 
 
 
 def test_a_second_box_is_not_let_in(guest: Box, foreign: Foreign) -> None:
-    other = Settings(name="other", ports=free_ports(), cluster="existing", existing=foreign.chosen)
+    other = BoxSettings(name="other", ports=free_ports(), cluster="existing", existing=foreign.chosen)
     with tempfile.TemporaryDirectory(prefix="c2d-g") as home, pytest.raises(C2DError) as problem:
-        perform(up(Box(Home(Path(home)), other), yes=True))
+        finish_verb(up(Box(BoxHome(Path(home)), other), yes=True))
     assert problem.value.code == "C2D-EXISTING-OCCUPIED"
     assert status(guest).state == "running"
 
@@ -169,13 +169,15 @@ def ran(box: Box, folder: Path) -> JobDetails:
     """A small job to its end."""
     (folder / "data.csv").write_text("1\n")
     (folder / "algorithm.py").write_text("open('/data/outputs/done', 'w').write('done')\n")
-    offer, access = assets.Offer("data"), assets.Offer("algorithm", services=("access",))
-    dataset = perform(assets.publish_dataset(box, "publisher", str(folder / "data.csv"), offer))
+    offer, access = assets.AssetOffer("data"), assets.AssetOffer("algorithm", services=("access",))
+    dataset = finish_verb(assets.publish_dataset(box, "publisher", str(folder / "data.csv"), offer))
     script, image = str(folder / "algorithm.py"), "c2d.local/algo-python"
-    algorithm = perform(assets.publish_algorithm(box, "publisher", script, image, "python3 $ALGO", access))
-    perform(assets.permit(box, "publisher", dataset.did, algorithm.did))
-    job = perform(jobs.start(box, "consumer", JobRequest(dataset.did, algorithm.did)))
-    return perform(jobs.follow(box, "consumer", job.id, timeout=180))
+    algorithm = finish_verb(
+        assets.publish_algorithm(box, "publisher", script, image, "python3 $ALGO", access)
+    )
+    finish_verb(assets.permit_algorithm(box, "publisher", dataset.did, algorithm.did))
+    job = finish_verb(jobs.start(box, "consumer", JobRequest(dataset.did, algorithm.did)))
+    return finish_verb(jobs.follow(box, "consumer", job.id, timeout=180))
 
 
 def test_jobs_are_refused_where_nothing_holds(guest: Box, tmp_path: Path) -> None:
@@ -183,23 +185,23 @@ def test_jobs_are_refused_where_nothing_holds(guest: Box, tmp_path: Path) -> Non
 
 
 def test_after_down_nothing_of_it_runs_and_up_goes_on(guest: Box, foreign: Foreign) -> None:
-    perform(down(guest))
+    finish_verb(down(guest))
     assert status(guest).state == "stopped"
     with foreign.kube as kube:
         found = kube.items("/apis/apps/v1/namespaces/c2d/deployments")
     assert {item["spec"]["replicas"] for item in found} == {0}
-    perform(up(guest))
+    finish_verb(up(guest))
     assert status(guest).state == "running"
 
 
 def test_the_operator_may_say_otherwise_and_the_evidence_says_so(guest: Box, tmp_path: Path) -> None:
     loud = Box(guest.home, replace(guest.settings, unproven_jobs=True))
-    perform(up(loud, yes=True))
+    finish_verb(up(loud, yes=True))
     assert "RUN" in status(loud).settings["unproven jobs"]
-    outcome = perform(demo(loud, tmp_path, yes=True))
-    with consuming(loud, "consumer") as party:
-        record = verification.fetch(party, outcome.job_id)
+    outcome = finish_verb(demo(loud, tmp_path, yes=True))
+    with open_consumer(loud, "consumer") as party:
+        record = verification.fetch_evidence(party, outcome.job_id)
     isolation = evidence.evidence_facts(record, "isolation")
     assert isolation["verdict"] == UNPROVEN and isolation["answered"]
-    image = Bundle.open(["algo-python-image"]).image("algo-python")
+    image = Bundle.open_cached(["algo-python-image"]).image("algo-python")
     assert algorithm_images(loud, outcome.job_id) == {image.digest}

@@ -19,7 +19,7 @@ import pytest
 from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.box import Box
 from sandbox.bundle import Bundle
-from tests.cluster.conftest import until
+from tests.cluster.conftest import wait_until
 
 JOBS = "/apis/oceanprotocol.com/v1alpha/namespaces/c2d-jobs/workflows"
 PODS = "/api/v1/namespaces/c2d-jobs/pods"
@@ -94,7 +94,7 @@ class Bench:
 
 @pytest.fixture(scope="module")
 def bench(kube: KubeApi) -> Iterator[Bench]:
-    image = Bundle.open(parts=["algo-python"]).image("algo-python")
+    image = Bundle.open_cached(parts=["algo-python"]).image("algo-python")
     made = Bench(kube, image.reference.partition("@")[0].rpartition(":")[0] or image.reference, image.digest)
     yield made
     for job in made.made:
@@ -123,7 +123,9 @@ print(open("/data/inputs/algoCustomData.json").read())
     assert status["isolation"]["verdict"] == "closed"
     assert status["isolation"]["answered"] == []
     assert status["isolation"]["probes"] >= 10
-    url = status["results"][0]["url"].replace("ipfs://", box.urls["ipfs-gateway"].rstrip("/") + "/ipfs/")
+    url = status["results"][0]["url"].replace(
+        "ipfs://", box.service_urls["ipfs-gateway"].rstrip("/") + "/ipfs/"
+    )
     with urllib.request.urlopen(url, timeout=10) as answer:
         assert json.loads(answer.read())["DIDS"] == "[]"
 
@@ -137,7 +139,7 @@ def test_describing_a_job_tells_its_story(bench: Bench, kubectl: Callable[..., s
         text = kubectl("describe", "workflow", job, "-n", "c2d-jobs")
         return all(word in text.partition("Events:")[2] for word in words)
 
-    assert until(told, what="its story")
+    assert wait_until(told, what="its story")
 
 
 def test_its_stages_have_their_times(bench: Bench) -> None:

@@ -20,18 +20,18 @@ from sandbox import docker_engine as docker
 from sandbox.attacks.catalogue import ATTACKS
 from sandbox.box import Box, open_box
 from sandbox.bundle import Bundle
-from sandbox.clusters.kind.record import Record
-from sandbox.clusters.port import Cluster
+from sandbox.clusters.kind.record import KindRecord
+from sandbox.clusters.port import ClusterDriver
 from sandbox.demo.story import demo
-from sandbox.home import Home
-from sandbox.install.chart_values import Addresses
+from sandbox.home import BoxHome
+from sandbox.install.chart_values import ServiceAddresses
 from sandbox.install.cluster_choice import IMAGES
-from sandbox.settings import Settings
+from sandbox.settings import BoxSettings
 from sandbox.verbs.down import down, reset
 from sandbox.verbs.selftest import selftest
 from sandbox.verbs.status import status
 from sandbox.verbs.up import up
-from tests.cluster.conftest import algorithm_images, perform, until
+from tests.cluster.conftest import algorithm_images, finish_verb, wait_until
 from tests.cluster.docker_rig import Engine
 from tests.cluster.isolation import (
     ALIVE,
@@ -44,7 +44,7 @@ from tests.cluster.isolation import (
 )
 from tests.cluster.kind_rig import KindParts, kind_box, kind_engine, kind_ground, left_in, node_name
 from tests.cluster.native_rig import TestBox, probe_image
-from tests.conftest import sample
+from tests.conftest import sample_cells
 from tests.contract.cluster_suite import *  # noqa: F403 - the contract, asked of this driver
 
 ALGORITHM = "algo-python-image"
@@ -69,30 +69,30 @@ def engine() -> Iterator[Engine]:
 def killed(seed: str, pytestconfig: pytest.Config) -> list[str]:
     """Who is killed in this run: a command at some moment; with --full everything there is, at each."""
     full = bool(pytestconfig.getoption("full"))
-    return VICTIMS if full else sample([f"command {moment}" for moment in HALF_MADE], 1, seed, full)
+    return VICTIMS if full else sample_cells([f"command {moment}" for moment in HALF_MADE], 1, seed, full)
 
 
 @pytest.fixture(scope="module")
 def kind(engine: Engine) -> Iterator[Box]:
     """A box that is up on kind; forgotten at the end, with nothing left in the engine."""
     home = Path(tempfile.mkdtemp(prefix="c2d-k"))
-    box = Box(Home(home), Settings(name="test", cluster="kind"))
+    box = Box(BoxHome(home), BoxSettings(name="test", cluster="kind"))
     try:
-        perform(up(box, yes=True))
+        finish_verb(up(box, yes=True))
         yield box
     finally:
-        perform(reset(box, everything=True))
+        finish_verb(reset(box, everything=True))
     assert left_in(engine) == {"containers": [], "volumes": [], "networks": []}
     assert not home.exists()
 
 
 @pytest.fixture(scope="module")
-def cluster(engine: Engine) -> Iterator[Cluster]:
+def cluster(engine: Engine) -> Iterator[ClusterDriver]:
     """For the contract: a cluster of its own beside the box."""
     scratch = Path(tempfile.mkdtemp(prefix="c2d-c-"))
     made = kind_box(scratch / "home").cluster
     yield made
-    perform(made.delete())
+    finish_verb(made.delete())
     shutil.rmtree(scratch)
 
 
@@ -107,15 +107,17 @@ def lab(kind: Box, engine: Engine) -> Iterator[Laboratory]:
             yield made
     finally:
         rig.kubectl("delete", "namespace", "probe", "--wait=false")
-        kind.cluster.allow(Addresses.within(kind.cluster.service_cidr).isolation(kind.settings.result_store))
+        kind.cluster.allow_endpoints(
+            ServiceAddresses.within_range(kind.cluster.service_cidr).job_isolation(kind.settings.result_store)
+        )
         shutil.rmtree(scratch)
 
 
 def test_the_battery_is_contained(kind: Box, seed: str, pytestconfig: pytest.Config) -> None:
     full = bool(pytestconfig.getoption("full"))
-    attacks = sample([attack for attack in ATTACKS if full or not attack.slow], 2, seed, full)
-    report = perform(selftest(kind, attacks))
-    assert [(verdict.name, verdict.problem) for verdict in report.failed] == []
+    attacks = sample_cells([attack for attack in ATTACKS if full or not attack.slow], 2, seed, full)
+    report = finish_verb(selftest(kind, attacks))
+    assert [(verdict.name, verdict.problem) for verdict in report.failed_verdicts] == []
 
 
 def only(victim: str, killed: list[str]) -> None:
@@ -124,18 +126,20 @@ def only(victim: str, killed: list[str]) -> None:
 
 
 def test_the_whole_demo(kind: Box, tmp_path: Path) -> None:
-    outcome = perform(demo(kind, tmp_path, yes=True))
+    outcome = finish_verb(demo(kind, tmp_path, yes=True))
     assert outcome.results
-    assert algorithm_images(kind, outcome.job_id) == {Bundle.open([ALGORITHM]).image("algo-python").digest}
+    assert algorithm_images(kind, outcome.job_id) == {
+        Bundle.open_cached([ALGORITHM]).image("algo-python").digest
+    }
 
 
 def test_images_on_the_node_have_the_digests_of_the_bundle(kind: Box) -> None:
     """So an algorithm that is published by its digest is the same one here and on a native node."""
-    bundle = Bundle.open([f"{name}-image" for name in IMAGES])
-    there = {image.reference: image.digest for image in kind.cluster.images()}
+    bundle = Bundle.open_cached([f"{name}-image" for name in IMAGES])
+    there = {image.reference: image.digest for image in kind.cluster.list_images()}
     for name in IMAGES:
         image = bundle.image(name)
-        assert there[image.reference] == there[image.pinned] == image.digest
+        assert there[image.reference] == there[image.pinned_reference] == image.digest
 
 
 def test_status_names_the_parts(kind: Box) -> None:
@@ -173,11 +177,11 @@ def test_a_killed_node_comes_back_with_its_rules(kind: Box, engine: Engine, kill
     only("node", killed)
     name = node_name(TestBox(kind.cluster, KindParts(), []))
     subprocess.run(["docker", "kill", name], check=True, capture_output=True)
-    until(lambda: kind.cluster.status().state in ("stopped", "degraded"), what="the node is down")
-    perform(up(kind, yes=True))
-    found = docker.container(docker.connect(), name)
+    wait_until(lambda: kind.cluster.status().state in ("stopped", "degraded"), what="the node is down")
+    finish_verb(up(kind, yes=True))
+    found = docker.find_container(docker.connect_engine(), name)
     assert found is not None
-    assert "10.244.64.0/18 drop" in docker.execute(found, "nft", "list", "table", "inet", "c2d")
+    assert "10.244.64.0/18 drop" in docker.run_in_container(found, "nft", "list", "table", "inet", "c2d")
     assert status(kind).state == "running"
 
 
@@ -185,9 +189,9 @@ def test_a_killed_engine_comes_back(kind: Box, engine: Engine, killed: list[str]
     only("engine", killed)
     engine.kill()
     assert kind.cluster.status().state == "stopped"
-    perform(down(kind))
+    finish_verb(down(kind))
     engine.start()
-    perform(up(kind, yes=True))
+    finish_verb(up(kind, yes=True))
     assert status(kind).state == "running"
 
 
@@ -201,14 +205,14 @@ def test_a_killed_command_leaves_nothing_that_the_next_cannot_deal_with(
     only(f"command {moment}", killed)
     home = Path(tempfile.mkdtemp(prefix="c2d-k"))
     kill_up_at(moment, home)
-    box = Box(Home(home), Settings(name="killed", cluster="kind"))
+    box = Box(BoxHome(home), BoxSettings(name="killed", cluster="kind"))
     assert "killed" in str(left_in(engine))
-    record = Record.load(box.home.cluster / "cluster.json")
+    record = KindRecord.load_from(box.home.cluster_folder / "cluster.json")
     is_half_made = record is not None and record.phase == "creating"
     assert is_half_made or moment not in HALF_MADE[:-1]
-    perform(down(box))
+    finish_verb(down(box))
     assert ("killed" not in str(left_in(engine))) == is_half_made
-    perform(reset(box, everything=True))
+    finish_verb(reset(box, everything=True))
     assert "killed" not in str(left_in(engine))
     assert not home.exists()
 
@@ -219,10 +223,10 @@ def test_a_command_killed_is_repaired_by_up(engine: Engine, killed: list[str]) -
     kill_up_at(MOMENTS[1], home)
     box = open_box(home)
     try:
-        perform(up(box, yes=True))
+        finish_verb(up(box, yes=True))
         assert status(box).state == "running"
     finally:
-        perform(reset(box, everything=True))
+        finish_verb(reset(box, everything=True))
     assert "killed" not in str(left_in(engine))
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from c2d_box.errors import C2DError
-from sandbox.clusters.port import Isolation
+from sandbox.clusters.port import JobIsolation
 from tests.cluster.native_rig import (
     NAMESPACE,
     PROBE,
@@ -231,7 +231,7 @@ def test_state_survives_stop_and_create(box: TestBox) -> None:
             "data": {"a": "b"},
         }
     )
-    box.cluster.allow(Isolation.listing(staging=[("10.1.2.3", 8030)]))
+    box.cluster.allow(JobIsolation.from_lists(staging=[("10.1.2.3", 8030)]))
     box.stop()
     assert box.cluster.status().state == "stopped"
     began = time.monotonic()

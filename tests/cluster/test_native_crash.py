@@ -19,7 +19,7 @@ import pytest
 
 from c2d_box.errors import C2DError
 from sandbox.clusters.port import ComponentStatus
-from sandbox.home import Home
+from sandbox.home import BoxHome
 from tests.cluster.native_rig import (
     Programs,
     TestBox,
@@ -109,7 +109,7 @@ def test_killing_what_holds_the_box_ends_all_of_it_and_create_resumes(
     box.load(probe_image(scratch))
     box.apply(pod("running", ["serve", "x", "7000"]))
     box.wait_running("running")
-    box.holder(role).kill()
+    box.holder(role).kill_process()
     eventually(lambda: not box.holder_lives(), 5, lambda: "the box outlived its holder")
     box.create()
     eventually(lambda: box.pod_logs_or_nothing("running"), 30, lambda: "the pod did not come back")
@@ -130,7 +130,7 @@ def test_killing_every_process_at_once_then_create(box: TestBox) -> None:
 def test_stop_after_the_anchor_was_killed_sweeps_up(box: TestBox, scratch: Path) -> None:
     with nothing_left(scratch / "home"):
         box.create()
-        box.holder("anchor").kill()
+        box.holder("anchor").kill_process()
         box.stop()
 
 
@@ -240,4 +240,4 @@ def test_what_was_never_created_is_stopped_and_deleted_in_peace(box: TestBox) ->
     assert box.cluster.status().state == "absent"
     box.stop()
     box.delete()
-    assert not Home(box.cluster.home.path).cluster.exists()
+    assert not BoxHome(box.cluster.home.path).cluster_folder.exists()

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.clusters.driver_record import Options
+from sandbox.clusters.driver_record import ClusterOptions
 from tests.cluster.native_rig import (
     TestBox,
     nothing_left,
@@ -59,7 +59,7 @@ def outside(probe: Path) -> Iterator[None]:
 def test_service_pods_leave_where_asked_and_job_pods_never(egress: bool) -> None:
     scratch = Path(tempfile.mkdtemp(prefix="c2d-e-"))
     archive = probe_image(scratch)
-    box = TestBox.at(scratch / "home", scratch, Options(egress=egress))
+    box = TestBox.at(scratch / "home", scratch, ClusterOptions(egress=egress))
     try:
         with nothing_left(scratch / "home"), outside(archive.with_suffix("")):
             try:

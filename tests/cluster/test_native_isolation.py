@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.clusters.driver_record import Options
-from sandbox.clusters.native.record import Record
-from sandbox.clusters.port import Isolation
+from sandbox.clusters.driver_record import ClusterOptions
+from sandbox.clusters.native.record import NativeRecord
+from sandbox.clusters.port import JobIsolation
 from tests.cluster.isolation import (
     ALIVE,
     CLASSES,
@@ -37,9 +37,9 @@ pytestmark = [
 
 
 def native_ground(box: TestBox) -> Ground:
-    record = Record.load(box.cluster.home.cluster / "cluster.json")
+    record = NativeRecord.load_from(box.cluster.home.cluster / "cluster.json")
     assert record is not None
-    ranges = record.ranges
+    ranges = record.address_ranges
     return Ground(
         node=["nsenter", "--net", "--target", str(box.init_pid)],
         beside=[],
@@ -53,7 +53,7 @@ def native_ground(box: TestBox) -> Ground:
 
 
 @contextmanager
-def native_laboratory(options: Options) -> Iterator[Laboratory]:
+def native_laboratory(options: ClusterOptions) -> Iterator[Laboratory]:
     scratch = Path(tempfile.mkdtemp(prefix="c2d-i-"))
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, scratch, ignore_errors=True)
@@ -68,7 +68,7 @@ def native_laboratory(options: Options) -> Iterator[Laboratory]:
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Laboratory]:
-    with native_laboratory(Options()) as made:
+    with native_laboratory(ClusterOptions()) as made:
         yield made
 
 
@@ -134,14 +134,14 @@ def test_the_node_answers_for_pods_at_once(lab: Laboratory) -> None:
 
 
 def test_an_allowance_taken_back_is_closed(lab: Laboratory) -> None:
-    lab.box.cluster.allow(Isolation())
+    lab.box.cluster.allow(JobIsolation())
     target = f"allowed {lab.targets['allowed']}".split()
     lab.box.apply(pod("late", ["dial", *target], lab.box.cluster.runtime_classes["configuration"]))
     assert "allowed open" not in lab.box.wait_log("late", "done")
 
 
 def test_the_matrix_fails_when_isolation_is_off() -> None:
-    with native_laboratory(Options(isolation_off=True)) as open_lab:
+    with native_laboratory(ClusterOptions(isolation_off=True)) as open_lab:
         assert "NOT ISOLATED" in open_lab.box.cluster.status().detail
         found = violations(open_lab)
         assert set(found) == set(CLASSES)

@@ -22,17 +22,17 @@ def psql(kubectl: Callable[..., str], statement: str) -> str:
 
 
 def test_the_table_stays_as_small_as_the_window(box: Box, kubectl: Callable[..., str]) -> None:
-    keys = open_keys(box.home.keys)
-    key, caller = keys["provider-key"], keys.address("provider-key").lower()
+    keys = open_keys(box.home.keys_folder)
+    key, caller = keys["provider-key"], keys.key_address("provider-key").lower()
     mine = f"FROM nonces WHERE provider = '{caller}'"
     older = f"SELECT '{caller}', n FROM generate_series(1, {2 * WINDOW}) AS n"
     psql(kubectl, f"INSERT INTO nonces (provider, nonce) {older} ON CONFLICT DO NOTHING")
     assert int(psql(kubectl, f"SELECT count(*) {mine}")) >= 2 * WINDOW
-    with httpx.Client(base_url=box.urls["operator-service"], trust_env=False, timeout=30) as client:
+    with httpx.Client(base_url=box.service_urls["operator-service"], trust_env=False, timeout=30) as client:
         for _ in range(PRUNE_EVERY + 1):
             nonce = str(time.time_ns())
             text = f"GET\n{ROUTE}\n{hashlib.sha256(b'').hexdigest()}\n{nonce}"
-            headers = {"X-C2D-Signature": signatures.sign(key, text), "X-C2D-Nonce": nonce}
+            headers = {"X-C2D-Signature": signatures.sign_text(key, text), "X-C2D-Nonce": nonce}
             assert client.get(ROUTE, headers=headers).status_code == 200
         replayed = client.get(ROUTE, headers=headers)
     assert int(psql(kubectl, f"SELECT count(*) {mine}")) <= WINDOW + PRUNE_EVERY

@@ -25,7 +25,7 @@ from sandbox.box import Box
 from sandbox.bundle import Bundle
 from tests.worlds import blows
 
-from .conftest import until
+from .conftest import wait_until
 
 TALKING = "import time\nfor n in range(600):\n    print('line', n, flush=True)\n    time.sleep(0.5)\n"
 WORKFLOWS = "/apis/oceanprotocol.com/v1alpha/namespaces/c2d-jobs/workflows"
@@ -37,10 +37,10 @@ class Curl:
     """The command line of someone who has the Provider's key and no Provider."""
 
     def __init__(self, box: Box) -> None:
-        self.base = box.urls["operator-service"]
+        self.base = box.service_urls["operator-service"]
         self.owner = f"0x{uuid.uuid4().hex}{'0' * 8}"
-        self.key = (box.home.keys / "provider-key").read_text().strip()
-        image = Bundle.open(parts=["algo-python"]).image("algo-python")
+        self.key = (box.home.keys_folder / "provider-key").read_text().strip()
+        image = Bundle.open_cached(parts=["algo-python"]).image("algo-python")
         self.container = {
             "entrypoint": "python3 $ALGO",
             "image": image.reference.partition("@")[0].rpartition(":")[0] or image.reference,
@@ -94,7 +94,7 @@ class Curl:
 
     def finished(self, job: str) -> dict[str, Any]:
         return dict(
-            until(
+            wait_until(
                 lambda: found if (found := self.status(job))["dateFinished"] else None,
                 120,
                 f"the end of {job}",
@@ -128,12 +128,12 @@ def test_curl_registers_lists_details_follows_and_stops_without_a_provider(
 ) -> None:
     job = curl.register(TALKING)
     assert [entry["jobId"] for entry in curl("GET", "/compute", owner=curl.owner)] == [job]
-    until(lambda: curl.status(job)["status"] == 40, 60, "the algorithm's start")
+    wait_until(lambda: curl.status(job)["status"] == 40, 60, "the algorithm's start")
 
     heard = tmp_path / "log"
     follow = curl.command("GET", "/logs", owner=curl.owner, jobId=job, component="algorithm", follow="true")
     with heard.open("wb") as file, subprocess.Popen(follow, stdout=file) as following:
-        until(lambda: heard.read_text().count("line") > 3, 30, "four lines while it runs")
+        wait_until(lambda: heard.read_text().count("line") > 3, 30, "four lines while it runs")
         assert curl.status(job)["dateFinished"] is None
         (answer,) = curl("PUT", "/compute", owner=curl.owner, jobId=job)
         assert answer["stopreq"] == 1
@@ -153,7 +153,7 @@ def test_curl_registers_lists_details_follows_and_stops_without_a_provider(
 def test_an_emptied_table_and_restarted_services_lose_no_job(box: Box, curl: Curl, kubectl: Kubectl) -> None:
     finished, running = curl.register("print('done and dusted')"), curl.register(TALKING)
     before = curl.finished(finished)
-    until(lambda: curl.status(running)["status"] == 40, 60, "the second algorithm's start")
+    wait_until(lambda: curl.status(running)["status"] == 40, 60, "the second algorithm's start")
     psql(kubectl, "TRUNCATE jobs; TRUNCATE envs; TRUNCATE nonces")
     for name in SERVICES:
         kubectl("delete", "pod", "-n", "c2d", "-l", f"app.kubernetes.io/name={name}", "--wait=true")
@@ -167,8 +167,8 @@ def test_an_emptied_table_and_restarted_services_lose_no_job(box: Box, curl: Cur
         except AssertionError:
             return None
 
-    until(curl.database_answers, 60, "operator-service's session with PostgreSQL")
-    jobs = until(listed, 60, "a list")
+    wait_until(curl.database_answers, 60, "operator-service's session with PostgreSQL")
+    jobs = wait_until(listed, 60, "a list")
     assert set(jobs) == {finished, running}
     del before["times"], jobs[finished]["times"]  # the clean-up goes on after the end
     assert jobs[finished] == before
@@ -178,7 +178,7 @@ def test_an_emptied_table_and_restarted_services_lose_no_job(box: Box, curl: Cur
     assert (stopped["status"], stopped["stopreq"]) == (70, 1)
     query = f"SELECT workflowid || ' ' || status FROM jobs WHERE owner = '{curl.owner}'"
     wanted = {f"{finished} 70", f"{running} 70"}
-    until(lambda: set(psql(kubectl, query).split("\n")) >= wanted, 30, "the rebuilt rows")
+    wait_until(lambda: set(psql(kubectl, query).split("\n")) >= wanted, 30, "the rebuilt rows")
 
 
 def test_a_restarted_postgresql_costs_no_request(
@@ -186,8 +186,8 @@ def test_a_restarted_postgresql_costs_no_request(
 ) -> None:
     """Its pod is deleted by force, so that the old server is still there when the new one is started."""
     assert curl("GET", "/compute", owner=curl.owner) == []
-    blows.strike(box, kube, "postgres", "")
-    blows.renew(kube, "postgres")
+    blows.kill_part(box, kube, "postgres", "")
+    blows.renew_part(kube, "postgres")
     blows.wait_healthy(box, kube)
     time.sleep(2)  # until the node's proxy knows the new pod too
     assert curl("GET", "/compute", owner=curl.owner) == []

@@ -10,31 +10,33 @@ import httpx
 import pytest
 
 from c2d_box.assets import signatures
-from c2d_box.client.paying import pay
+from c2d_box.client.paying import pay_quote
 from sandbox.box import Box
 from sandbox.verbs import jobs
-from sandbox.verbs.sdk_connections import consuming
+from sandbox.verbs.sdk_connections import open_consumer
 
-from .conftest import Pair, perform
+from .conftest import ComputePair, finish_verb
 
 LASTING = "import time; time.sleep(20); open('/data/outputs/done.txt', 'w').write('done')"
 STARTS, AT_ONCE = 200, 40
 
 
 def test_two_hundred_starts_with_one_order_are_one_job(
-    box: Box, publish_pair: Callable[[str, str], Pair], request: pytest.FixtureRequest
+    box: Box, publish_pair: Callable[[str, str], ComputePair], request: pytest.FixtureRequest
 ) -> None:
     """A hundred requests of their own, and one of them another hundred times."""
     if not request.config.getoption("--full"):
         pytest.skip("the lock itself is asked in tests/unit/operator_service; here with --full")
     pair = publish_pair("a\n", LASTING)
-    with consuming(box, "consumer") as consumer:
+    with open_consumer(box, "consumer") as consumer:
         connection, signer = consumer.connection, consumer.signer
         quote = consumer.quote(pair.dataset, pair.algorithm, reuse=False)
         assert quote.environment is not None
-        proofs = pay(connection.chain, signer, quote, str(quote.environment["consumerAddress"]), None, 0.0)
-        dataset, algorithm = [item.request(tx) for item, tx in zip(quote.items, proofs, strict=True)]
-        first = connection.provider.nonce(signer.address) + 1
+        proofs = pay_quote(
+            connection.chain, signer, quote, str(quote.environment["consumerAddress"]), None, 0.0
+        )
+        dataset, algorithm = [item.as_request(tx) for item, tx in zip(quote.items, proofs, strict=True)]
+        first = connection.provider.last_nonce(signer.address) + 1
 
         def signed(nonce: int) -> dict[str, Any]:
             text = f"{signer.address}{pair.dataset}{nonce}"
@@ -44,7 +46,7 @@ def test_two_hundred_starts_with_one_order_are_one_job(
                 "dataset": dataset,
                 "algorithm": algorithm,
                 "nonce": str(nonce),
-                "signature": signatures.sign(signer.key, text),
+                "signature": signatures.sign_text(signer.key, text),
             }
 
         url = f"{connection.provider.url}/api/services/compute"
@@ -55,7 +57,7 @@ def test_two_hundred_starts_with_one_order_are_one_job(
         refused = [answer for answer in answers if answer.status_code != 200]
         assert len(started) == 1, [answer.text for answer in refused][:5]
         assert {answer.status_code for answer in refused} <= {400}
-        mine = [job for job in connection.provider.jobs(signer.address) if job["agreementId"] in proofs]
+        mine = [job for job in connection.provider.list_jobs(signer.address) if job["agreementId"] in proofs]
         assert [job["jobId"] for job in mine] == list(started)
-        end = perform(jobs.follow(box, "consumer", started.pop(), timeout=180))
+        end = finish_verb(jobs.follow(box, "consumer", started.pop(), timeout=180))
         assert end.status == 70, end

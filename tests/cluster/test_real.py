@@ -16,26 +16,26 @@ import pytest
 from c2d_box.client import JobRequest
 from sandbox.box import Box
 from sandbox.bundle import Bundle
-from sandbox.demo.story import SCRIPT, TABLE, Outcome
+from sandbox.demo.story import SCRIPT, TABLE, DemoOutcome
 from sandbox.verbs import jobs
 
-from .conftest import Pair, perform, until
+from .conftest import ComputePair, finish_verb, wait_until
 
 SLOW = "import time\nprint('slow', flush=True)\ntime.sleep(300)\n"
 
 
 def test_kubectl_sees_upstream_kubernetes(kubectl: Callable[..., str]) -> None:
     version = json.loads(kubectl("version", "-o", "json"))["serverVersion"]
-    assert version["gitVersion"] == Bundle.open().kubernetes_version
+    assert version["gitVersion"] == Bundle.open_cached().kubernetes_version
     nodes = json.loads(kubectl("get", "nodes", "-o", "json"))["items"]
     assert [node["status"]["nodeInfo"]["kubeletVersion"] for node in nodes] == [version["gitVersion"]]
 
 
 def test_kubectl_sees_the_workflow_and_the_pods_of_a_job(
-    box: Box, kubectl: Callable[..., str], publish_pair: Callable[[str, str], Pair]
+    box: Box, kubectl: Callable[..., str], publish_pair: Callable[[str, str], ComputePair]
 ) -> None:
     pair = publish_pair("a,b\n1,2\n", SLOW)
-    job_id = perform(jobs.start(box, "consumer", JobRequest(pair.dataset, pair.algorithm))).id
+    job_id = finish_verb(jobs.start(box, "consumer", JobRequest(pair.dataset, pair.algorithm))).id
     try:
         workflow = json.loads(kubectl("get", "workflow", job_id, "-n", "c2d-jobs", "-o", "json"))
         assert workflow["apiVersion"] == "oceanprotocol.com/v1alpha"
@@ -48,17 +48,17 @@ def test_kubectl_sees_the_workflow_and_the_pods_of_a_job(
             pods = json.loads(answer)["items"]
             return pods if any(_is_running(pod, "algorithm") for pod in pods) else []
 
-        pods = until(running, what="a running algorithm pod")
+        pods = wait_until(running, what="a running algorithm pod")
         parts = {pod["metadata"]["labels"]["app.kubernetes.io/component"] for pod in pods}
         assert "algorithm" in parts
         (algorithm,) = [pod for pod in pods if _is_running(pod, "algorithm")]
         assert algorithm["spec"]["runtimeClassName"].endswith("-unrouted")
         assert algorithm["spec"]["automountServiceAccountToken"] is False
     finally:
-        perform(jobs.stop(box, "consumer", job_id))
+        finish_verb(jobs.stop_job(box, "consumer", job_id))
 
 
-def test_the_official_client_sees_the_workflow_as_it_is_stored(box: Box, outcome: Outcome) -> None:
+def test_the_official_client_sees_the_workflow_as_it_is_stored(box: Box, outcome: DemoOutcome) -> None:
     """The product has a port of its own; whoever has code with the official client keeps it."""
     from kubernetes import client, config
 
@@ -85,7 +85,7 @@ def test_the_contracts_code_is_what_the_packages_creation_code_deploys_elsewhere
         "ERC20Template": addresses["ERC20Template"]["1"],
     }.items():
         request = {"jsonrpc": "2.0", "id": 1, "method": "eth_getCode", "params": [address, "latest"]}
-        here = httpx.post(box.urls["chain"], json=request, timeout=10).json()["result"]
+        here = httpx.post(box.service_urls["chain"], json=request, timeout=10).json()["result"]
         creation = _creation_code(name)
         deployed = elsewhere.send_transaction(
             {"from": elsewhere.get_accounts()[0], "data": creation, "gas": 25_000_000, "value": 0}
@@ -95,15 +95,17 @@ def test_the_contracts_code_is_what_the_packages_creation_code_deploys_elsewhere
         assert len(here) > 1000
 
 
-def test_curl_fetches_the_result_by_cid_and_its_hash_is_the_recorded_one(box: Box, outcome: Outcome) -> None:
+def test_curl_fetches_the_result_by_cid_and_its_hash_is_the_recorded_one(
+    box: Box, outcome: DemoOutcome
+) -> None:
     (record,) = [item for item in outcome.results if item["filename"] == "metrics.json"]
-    url = f"{box.urls['ipfs-gateway']}/ipfs/{record['url'].removeprefix('ipfs://')}"
+    url = f"{box.service_urls['ipfs-gateway']}/ipfs/{record['url'].removeprefix('ipfs://')}"
     fetched = subprocess.run(["curl", "-sSf", url], capture_output=True, check=True).stdout
     assert hashlib.sha256(fetched).hexdigest() == record["sha256"].removeprefix("sha256:")
     assert json.loads(fetched) == dict(outcome.metrics)
 
 
-def test_psql_reads_the_jobs_row(kubectl: Callable[..., str], outcome: Outcome) -> None:
+def test_psql_reads_the_jobs_row(kubectl: Callable[..., str], outcome: DemoOutcome) -> None:
     pod = kubectl(
         "get",
         "pods",
@@ -136,7 +138,7 @@ def test_psql_reads_the_jobs_row(kubectl: Callable[..., str], outcome: Outcome) 
     assert row["status"] == 70
 
 
-def test_the_metrics_equal_those_of_the_same_script_run_outside(outcome: Outcome, tmp_path: Path) -> None:
+def test_the_metrics_equal_those_of_the_same_script_run_outside(outcome: DemoOutcome, tmp_path: Path) -> None:
     version = str(outcome.metrics["scikit_learn"])
     python = _python_with_scikit_learn(version)
     subprocess.run([python, str(SCRIPT), str(TABLE), str(tmp_path)], check=True, capture_output=True)

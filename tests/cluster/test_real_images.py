@@ -15,7 +15,7 @@ Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def test_an_imported_archive_shows_the_digest_that_belongs_in_the_ddo(cli: Cli) -> None:
-    image = Bundle.open().image("algo-node")
+    image = Bundle.open_cached().image("algo-node")
     (printed,) = json.loads(cli("images", "import", str(image.archive), "--json").stdout)
     assert printed["checksum"] == image.digest
     assert f"{printed['image']}:{printed['tag']}" == image.reference
@@ -25,8 +25,8 @@ def test_an_imported_archive_shows_the_digest_that_belongs_in_the_ddo(cli: Cli) 
 
 def test_every_image_is_kept_when_the_disk_is_full(cli: Cli, box: Box) -> None:
     """Those of the box, and one that a user brought in."""
-    cli("images", "import", str(Bundle.open().image("algo-node").archive))
-    images = box.cluster.images()
+    cli("images", "import", str(Bundle.open_cached().image("algo-node").archive))
+    images = box.cluster.list_images()
     assert len(images) > 5
     assert [image.reference for image in images if not image.pinned] == []
 

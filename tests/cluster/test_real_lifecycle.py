@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from sandbox.settings import Ports
+from sandbox.settings import BoxPorts
 
-from ..conftest import sample
+from ..conftest import sample_cells
 from .conftest import free_ports
 
 SERVICES = ("chain", "postgres", "ipfs", "s3", "cache", "provider", "operator-service", "operator-engine")
@@ -116,7 +116,7 @@ class Lab:
 @pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     ports = free_ports()
-    made = Lab(Path(tempfile.mkdtemp(prefix="c2d-l")), ports.chain - Ports().chain)
+    made = Lab(Path(tempfile.mkdtemp(prefix="c2d-l")), ports.chain - BoxPorts().chain)
     yield made
     made.call("reset", "--all", "--yes")
 
@@ -125,7 +125,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Every step with ``--full``; a sample by the commit otherwise."""
     if "step" in metafunc.fixturenames:
         seed, full = os.environ.get("C2D_TEST_SEED", "0"), metafunc.config.getoption("--full")
-        metafunc.parametrize("step", sample(STEPS, 2, seed, bool(full)))
+        metafunc.parametrize("step", sample_cells(STEPS, 2, seed, bool(full)))
 
 
 def test_up_after_an_up_that_was_interrupted_twice_works(step: str, lab: Lab) -> None:
@@ -196,7 +196,7 @@ def test_a_taken_port_is_refused_with_its_holders_name(lab: Lab) -> None:
 
     lab.call("down")
     with socket.socket() as listener:
-        listener.bind(("127.0.0.1", Ports().shifted(lab.offset).provider))
+        listener.bind(("127.0.0.1", BoxPorts().with_offset(lab.offset).provider))
         listener.listen()
         done = lab.call("up", "--json", "--yes", "--port-offset", str(lab.offset))
     assert done.returncode == 3

@@ -21,7 +21,7 @@ import pytest
 from sandbox.box import Box
 from sandbox.verbs import jobs
 
-from .conftest import Pair, perform, until
+from .conftest import ComputePair, finish_verb, wait_until
 
 TMUX = shutil.which("tmux")
 pytestmark = pytest.mark.skipif(TMUX is None, reason="tmux is not installed")
@@ -184,7 +184,7 @@ def test_killed_at_any_moment_it_leaves_the_box_untouched(
     programs = terminal.pids
     os.kill(programs[0], way)
     # Who is killed outright leaves the application behind for a moment: the shell writes to its screen.
-    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in programs), what="the end of both")
+    wait_until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in programs), what="the end of both")
     terminal.type("stty -a | grep -o ' icanon'; echo SHELL-$((6*7))")
     terminal.press("Enter")
     assert " icanon" in terminal.until("SHELL-42").splitlines()
@@ -192,13 +192,13 @@ def test_killed_at_any_moment_it_leaves_the_box_untouched(
 
 
 @pytest.fixture
-def slow(publish_pair: Callable[[str, str], Pair]) -> Pair:
+def slow(publish_pair: Callable[[str, str], ComputePair]) -> ComputePair:
     """The newest dataset and algorithm: what the launch screen begins with."""
     return publish_pair("a\n1\n", SLOW)
 
 
 def test_a_job_goes_on_when_the_screens_it_was_launched_from_are_killed(
-    box: Box, slow: Pair, terminal: Terminal
+    box: Box, slow: ComputePair, terminal: Terminal
 ) -> None:
     terminal.until("The box is up")
     terminal.press("5")
@@ -210,8 +210,8 @@ def test_a_job_goes_on_when_the_screens_it_was_launched_from_are_killed(
     for pid in terminal.pids:
         os.kill(pid, signal.SIGKILL)
     terminal.until("ENDED-137")
-    (started,) = [job for job in jobs.jobs(box, "consumer") if job.algorithm == slow.algorithm]
+    (started,) = [job for job in jobs.list_jobs(box, "consumer") if job.algorithm == slow.algorithm]
     assert not started.has_ended
-    ended = perform(jobs.follow(box, "consumer", started.id, timeout=180))
+    ended = finish_verb(jobs.follow(box, "consumer", started.id, timeout=180))
     assert ended.status == FINISHED
     assert "said.txt" in [result["filename"] for result in ended.results]

@@ -19,9 +19,9 @@ from sandbox.box import Box
 from sandbox.install.chart_values import SERVICES
 from sandbox.verbs import jobs
 from sandbox.verbs.assets import bucket_of
-from sandbox.verbs.logs import logs
+from sandbox.verbs.logs import stream_logs
 
-from .conftest import Pair, perform, until
+from .conftest import ComputePair, finish_verb, wait_until
 
 COUNT = "import os, json\ndid = json.loads(os.environ['DIDS'])[0]\n"
 COUNT += "rows = open(f'/data/inputs/{did}/0').read().splitlines()\n"
@@ -49,35 +49,35 @@ ENDINGS = {
 
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_no_trace_of_data_or_algorithm_is_left_on_the_node(
-    ending: str, box: Box, kube: KubeApi, publish_pair: Callable[[str, str], Pair]
+    ending: str, box: Box, kube: KubeApi, publish_pair: Callable[[str, str], ComputePair]
 ) -> None:
     data, program = f"data-canary-{secrets.token_hex(16)}", f"algo-canary-{secrets.token_hex(16)}"
     pair = publish_pair(f"id,secret\n1,{data}\n" * 50, f"# {program}\n{ENDINGS[ending]}")
     assert _places(box, data), "the search does not even find the publisher's own copy"
     job = _run(box, pair, ending)
-    until(lambda: _job_is_gone(kube, job.id), what="the job's pods and claim to be gone")
+    wait_until(lambda: _job_is_gone(kube, job.id), what="the job's pods and claim to be gone")
     for canary in (data, program):
         assert [place for place in _places(box, canary) if not _is_store(kube, place)] == []
         assert [line for line in _all_logs(box) if canary in line] == []
 
 
 def test_the_dataset_cannot_be_read_without_credentials(
-    box: Box, publish_pair: Callable[[str, str], Pair]
+    box: Box, publish_pair: Callable[[str, str], ComputePair]
 ) -> None:
     publish_pair("id\nsecret\n", COUNT)
     bucket = bucket_of("publisher")
-    assert httpx.get(f"{box.urls['s3']}/{bucket}", timeout=5).status_code == 403
-    assert httpx.get(f"{box.urls['s3']}/", timeout=5).status_code == 403
+    assert httpx.get(f"{box.service_urls['s3']}/{bucket}", timeout=5).status_code == 403
+    assert httpx.get(f"{box.service_urls['s3']}/", timeout=5).status_code == 403
 
 
 def test_the_dataset_is_not_on_ipfs(
-    box: Box, publish_pair: Callable[[str, str], Pair], run_job: Callable[[Pair], JobDetails]
+    box: Box, publish_pair: Callable[[str, str], ComputePair], run_job: Callable[[ComputePair], JobDetails]
 ) -> None:
     canary = secrets.token_hex(16)
     run_job(publish_pair(f"id\n{canary}\n", COUNT))
-    token = (box.home.keys / "ipfs-admin-token").read_text()
+    token = (box.home.keys_folder / "ipfs-admin-token").read_text()
     headers = {"authorization": f"Bearer {token}"}
-    api = f"{box.urls['ipfs-api']}/api/v0"
+    api = f"{box.service_urls['ipfs-api']}/api/v0"
     blocks = httpx.post(f"{api}/refs/local", headers=headers, timeout=30).text.splitlines()
     references = [line.split('"')[3] for line in blocks if '"Ref"' in line]
     assert references
@@ -87,20 +87,20 @@ def test_the_dataset_is_not_on_ipfs(
 
 
 def test_kubo_has_no_peer_and_refuses_strangers(box: Box) -> None:
-    token = (box.home.keys / "ipfs-admin-token").read_text()
-    api = f"{box.urls['ipfs-api']}/api/v0"
+    token = (box.home.keys_folder / "ipfs-admin-token").read_text()
+    api = f"{box.service_urls['ipfs-api']}/api/v0"
     assert httpx.post(f"{api}/id", timeout=5).status_code in (401, 403)
     peers = httpx.post(f"{api}/swarm/peers", headers={"authorization": f"Bearer {token}"}, timeout=5)
     if peers.status_code == 200:
         assert not peers.json().get("Peers")
 
 
-def _run(box: Box, pair: Pair, ending: str) -> JobDetails:
-    job = perform(jobs.start(box, "consumer", JobRequest(pair.dataset, pair.algorithm)))
+def _run(box: Box, pair: ComputePair, ending: str) -> JobDetails:
+    job = finish_verb(jobs.start(box, "consumer", JobRequest(pair.dataset, pair.algorithm)))
     if ending == "stopped":
-        until(lambda: jobs.job(box, "consumer", job.id).status >= 40, what="the algorithm to run")
-        perform(jobs.stop(box, "consumer", job.id))
-    ended = perform(jobs.follow(box, "consumer", job.id, timeout=120))
+        wait_until(lambda: jobs.read_job(box, "consumer", job.id).status >= 40, what="the algorithm to run")
+        finish_verb(jobs.stop_job(box, "consumer", job.id))
+    ended = finish_verb(jobs.follow(box, "consumer", job.id, timeout=120))
     assert ended.status == {"finished": 70, "failed": 75, "stopped": 70}[ending]
     return ended
 
@@ -129,8 +129,8 @@ def _is_store(kube: KubeApi, place: Path) -> bool:
 
 def _all_logs(box: Box) -> Iterator[str]:
     for service in SERVICES:
-        yield from logs(box, service, lines=100000)
+        yield from stream_logs(box, service, lines=100000)
     for component in box.cluster.status().components:
-        yield from box.cluster.logs(component.name, 100000).splitlines()
+        yield from box.cluster.read_logs(component.name, 100000).splitlines()
     # What the command line itself printed is captured by pytest; the kernel's log is the last place.
     yield from subprocess.run(["dmesg"], capture_output=True, text=True, check=False).stdout.splitlines()

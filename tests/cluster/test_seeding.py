@@ -13,11 +13,11 @@ import yaml
 
 from c2d_box.client import JobRequest
 from sandbox.box import Box
-from sandbox.seeding import Sown, read, seed
+from sandbox.seeding import SeedReport, read_declaration, seed
 from sandbox.verbs import assets, jobs
-from sandbox.verbs.accounts import accounts
+from sandbox.verbs.accounts import list_accounts
 
-from .conftest import SHELL_IMAGE, perform
+from .conftest import SHELL_IMAGE, finish_verb
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 LIST: dict[str, Any] = {
@@ -33,7 +33,7 @@ class Bed:
 
     def __init__(self, box: Box, folder: Path) -> None:
         self.box, self.folder, self.document = box, folder, json.loads(json.dumps(LIST))
-        self.document["accounts"] = {"9": {"eth": 5, "ocean": accounts(box)[9].ocean + 7}}
+        self.document["accounts"] = {"9": {"eth": 5, "ocean": list_accounts(box)[9].ocean + 7}}
         (folder / "people.csv").write_text("name\nada\n")
         (folder / "count.py").write_text(
             "import os\nopen('/data/outputs/n', 'w').write(str(len(os.listdir('/data/inputs'))))\n"
@@ -45,8 +45,8 @@ class Bed:
         path.write_text(yaml.safe_dump(self.document))
         return path
 
-    def sow(self) -> Sown:
-        return perform(seed(self.box, read(self.list)))
+    def sow(self) -> SeedReport:
+        return finish_verb(seed(self.box, read_declaration(self.list)))
 
 
 @pytest.fixture(scope="module")
@@ -55,22 +55,22 @@ def bed(box: Box, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bed]:
 
 
 def _pairs(box: Box) -> set[str]:
-    return {str(each["id"]) for each in assets.assets(box)}
+    return {str(each["id"]) for each in assets.list_assets(box)}
 
 
 def test_a_list_is_applied_once_and_then_only_what_differs(bed: Bed) -> None:
     first = bed.sow()
     assert set(first.changed) == {"9", "people", "count"}
-    assert assets.verdict(bed.box, first.assets["people"], first.assets["count"]).allowed
+    assert assets.permission_verdict(bed.box, first.assets["people"], first.assets["count"]).allowed
     assert bed.sow().changed == ()
     (bed.folder / "count.py").write_text((bed.folder / "count.py").read_text() + "print('more')\n")
     changed = bed.sow()
     assert changed.assets == first.assets
     assert set(changed.changed) == {"count", "people"}, "a changed algorithm needs its permission anew"
-    assert assets.verdict(bed.box, first.assets["people"], first.assets["count"]).allowed
+    assert assets.permission_verdict(bed.box, first.assets["people"], first.assets["count"]).allowed
     bed.document["assets"]["people"]["permit"] = []
     bed.sow()
-    assert not assets.verdict(bed.box, first.assets["people"], first.assets["count"]).allowed
+    assert not assets.permission_verdict(bed.box, first.assets["people"], first.assets["count"]).allowed
     bed.document["assets"]["people"]["permit"] = ["count"]
     bed.sow()
 
@@ -92,15 +92,17 @@ def test_what_came_after_is_taken_back_and_the_box_works_on(bed: Bed, box: Box, 
     before = _pairs(box)
     extra = bed.folder / "extra.csv"
     extra.write_text("x\n1\n")
-    perform(assets.publish_dataset(box, "publisher", str(extra), assets.Offer("extra")))
-    started = perform(jobs.start(box, "consumer", JobRequest(sown.assets["people"], sown.assets["count"])))
-    done = perform(jobs.follow(box, "consumer", started.id, timeout=120))
+    finish_verb(assets.publish_dataset(box, "publisher", str(extra), assets.AssetOffer("extra")))
+    started = finish_verb(
+        jobs.start(box, "consumer", JobRequest(sown.assets["people"], sown.assets["count"]))
+    )
+    done = finish_verb(jobs.follow(box, "consumer", started.id, timeout=120))
     assert done.status == 70
     assert _pairs(box) > before
     cli("reset", "--assets", "--yes")
     assert _pairs(box) == before
-    assert jobs.jobs(box, "consumer") == []
+    assert jobs.list_jobs(box, "consumer") == []
     assert cli("kubectl", "get", "workflows", "-n", "c2d-jobs", "-o", "name").stdout == ""
-    again = perform(jobs.start(box, "consumer", JobRequest(sown.assets["people"], sown.assets["count"])))
-    assert perform(jobs.follow(box, "consumer", again.id, timeout=120)).status == 70
+    again = finish_verb(jobs.start(box, "consumer", JobRequest(sown.assets["people"], sown.assets["count"])))
+    assert finish_verb(jobs.follow(box, "consumer", again.id, timeout=120)).status == 70
     assert bed.sow().changed == ()

@@ -15,52 +15,52 @@ import pytest
 from sandbox.attacks.catalogue import ATTACKS
 from sandbox.box import Box
 from sandbox.bundle import Bundle
-from sandbox.clusters.driver_record import Options
+from sandbox.clusters.driver_record import ClusterOptions
 from sandbox.clusters.native.driver import NativeCluster
-from sandbox.clusters.port import Cluster
-from sandbox.home import Home
+from sandbox.clusters.port import ClusterDriver
+from sandbox.home import BoxHome
 from sandbox.install import isolation
-from sandbox.settings import Settings
+from sandbox.settings import BoxSettings
 from sandbox.verbs.down import reset
-from sandbox.verbs.selftest import chosen, selftest
+from sandbox.verbs.selftest import choose_attacks, selftest
 from sandbox.verbs.status import status
 from sandbox.verbs.up import up
-from tests.cluster.conftest import free_ports, perform
+from tests.cluster.conftest import finish_verb, free_ports
 from tests.cluster.openbox import BoxWithoutClasses
-from tests.conftest import sample
+from tests.conftest import sample_cells
 
 SAMPLED = 4
 
 
 def test_the_battery_is_contained(box: Box, seed: str, pytestconfig: pytest.Config) -> None:
     full = bool(pytestconfig.getoption("--full"))
-    attacks = sample([a for a in ATTACKS if full or not a.slow], SAMPLED, seed, full)
-    report = perform(selftest(box, attacks))
-    assert [(verdict.name, verdict.problem) for verdict in report.failed] == []
+    attacks = sample_cells([a for a in ATTACKS if full or not a.slow], SAMPLED, seed, full)
+    report = finish_verb(selftest(box, attacks))
+    assert [(verdict.name, verdict.problem) for verdict in report.failed_verdicts] == []
     assert len(report.verdicts) > len(attacks) + 4
 
 
 def test_under_disclosure_rules_nothing_leaves(box: Box, seed: str, pytestconfig: pytest.Config) -> None:
     """Every attack as an algorithm on data whose publisher lets small tables out and no log."""
     full = bool(pytestconfig.getoption("--full"))
-    attacks = sample([a for a in ATTACKS if full or not a.slow], SAMPLED, seed, full)
-    report = perform(selftest(box, attacks, under_rules=True))
-    assert [(verdict.name, verdict.problem) for verdict in report.failed] == []
+    attacks = sample_cells([a for a in ATTACKS if full or not a.slow], SAMPLED, seed, full)
+    report = finish_verb(selftest(box, attacks, under_rules=True))
+    assert [(verdict.name, verdict.problem) for verdict in report.failed_verdicts] == []
 
 
 def test_up_has_found_out_what_holds_and_status_says_it(box: Box) -> None:
-    found = isolation.remembered(box.home.path)
+    found = isolation.load_finding(box.home.path)
     assert found is not None
-    assert found.proven
+    assert found.is_proven
     assert found.construction
-    assert status(box).settings["isolation"] == found.text
+    assert status(box).settings["isolation"] == found.summary_text
 
 
 def test_an_open_network_is_reported(box: Box) -> None:
-    report = perform(selftest(BoxWithoutClasses(box.home, box.settings), chosen(["end-code"])))
+    report = finish_verb(selftest(BoxWithoutClasses(box.home, box.settings), choose_attacks(["end-code"])))
     assert not report.contained
-    assert [verdict.name for verdict in report.failed] == ["box-isolation"]
-    assert "NOT ISOLATED" in report.failed[0].problem
+    assert [verdict.name for verdict in report.failed_verdicts] == ["box-isolation"]
+    assert "NOT ISOLATED" in report.failed_verdicts[0].problem
 
 
 @dataclass(frozen=True)
@@ -68,12 +68,12 @@ class _BoxWithoutRules(Box):
     """A box of its own whose job classes get the ordinary pod network."""
 
     @cached_property
-    def cluster(self) -> Cluster:
-        return NativeCluster(self.home, Bundle.open(), self.name, Options(isolation_off=True))
+    def cluster(self) -> ClusterDriver:
+        return NativeCluster(self.home, Bundle.open_cached(), self.name, ClusterOptions(isolation_off=True))
 
-    def remember(self, settings: Settings) -> Box:
+    def save_settings(self, settings: BoxSettings) -> Box:
         """``up`` goes on with what this answers."""
-        made = super().remember(settings)
+        made = super().save_settings(settings)
         return type(self)(made.home, made.settings)
 
 
@@ -84,18 +84,18 @@ def open_box(pytestconfig: pytest.Config) -> Iterator[Box]:
     if os.geteuid() != 0:
         pytest.skip("the supervisor needs root")
     home = Path(tempfile.mkdtemp(prefix="c2d-o"))
-    made = _BoxWithoutRules(Home(home), Settings(name="open", ports=free_ports()))
+    made = _BoxWithoutRules(BoxHome(home), BoxSettings(name="open", ports=free_ports()))
     try:
-        perform(up(made, yes=True))
+        finish_verb(up(made, yes=True))
         yield made
     finally:
-        perform(reset(made, everything=True))
+        finish_verb(reset(made, everything=True))
         shutil.rmtree(home, ignore_errors=True)
 
 
 def test_a_box_with_isolation_off_fails_its_selftest(open_box: Box) -> None:
     assert "NOT ISOLATED" in status(open_box).settings["isolation"]
-    report = perform(selftest(open_box, chosen(["network-tcp", "outputs-symlink"])))
-    failed = {verdict.name: verdict for verdict in report.failed}
+    report = finish_verb(selftest(open_box, choose_attacks(["network-tcp", "outputs-symlink"])))
+    failed = {verdict.name: verdict for verdict in report.failed_verdicts}
     assert {"box-isolation", "network-tcp", "outputs-symlink"} <= set(failed)
     assert failed["network-tcp"].code == 78, "the warden must not have let it start"

@@ -24,9 +24,9 @@ from c2d_box.errors import C2DError
 from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.box import Box
 from sandbox.verbs import jobs
-from tests.cluster.conftest import Pair, perform
+from tests.cluster.conftest import ComputePair, finish_verb
 from tests.cluster.survival_table import PHASES, Cell, add
-from tests.conftest import sample
+from tests.conftest import sample_cells
 from tests.worlds import blows
 
 WORKFLOWS = "/apis/oceanprotocol.com/v1alpha/namespaces/c2d-jobs/workflows"
@@ -60,7 +60,7 @@ def expected(part: str, phase: str, struck: int) -> set[int]:
 
 
 def chosen(config: pytest.Config) -> list[tuple[str, str]]:
-    return sample(CELLS, 2, os.environ.get("C2D_TEST_SEED", "0"), bool(config.getoption("--full")))
+    return sample_cells(CELLS, 2, os.environ.get("C2D_TEST_SEED", "0"), bool(config.getoption("--full")))
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -69,7 +69,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 @pytest.fixture(scope="module")
-def pair(publish_pair: Callable[[str, str], Pair]) -> Pair:
+def pair(publish_pair: Callable[[str, str], ComputePair]) -> ComputePair:
     return publish_pair("a,b\n" + "1,2\n" * 500_000, PROGRAM)
 
 
@@ -79,7 +79,7 @@ class Assassin(threading.Thread):
     def __init__(self, box: Box, part: str, phase: str) -> None:
         super().__init__(daemon=True)
         self._box, self._part, self._phase = box, part, phase
-        self._kube = box.kube()
+        self._kube = box.kube_api()
         listed = self._kube.get(WORKFLOWS) or {}
         self._version = listed["metadata"]["resourceVersion"]
         self.job = ""
@@ -113,7 +113,7 @@ class Assassin(threading.Thread):
         """A part of the job may be about to start: then the blow waits for it, but not for long."""
         deadline = time.monotonic() + (3.0 if self._part in blows.STAGES else 0.0)
         while not self.struck:
-            self.struck = blows.strike(self._box, self._kube, self._part, self.job)
+            self.struck = blows.kill_part(self._box, self._kube, self._part, self.job)
             if time.monotonic() >= deadline:
                 return
             time.sleep(0.02)
@@ -124,13 +124,13 @@ def healthy(box: Box, kube: KubeApi, part: str) -> Iterator[None]:
     blows.wait_healthy(box, kube)
     yield
     blows.wait_healthy(box, kube)
-    blows.renew(kube, part)
+    blows.renew_part(kube, part)
     blows.wait_healthy(box, kube)
 
 
 @pytest.mark.usefixtures("healthy")
 def test_a_job_survives(
-    box: Box, kube: KubeApi, pair: Pair, part: str, phase: str, request: pytest.FixtureRequest
+    box: Box, kube: KubeApi, pair: ComputePair, part: str, phase: str, request: pytest.FixtureRequest
 ) -> None:
     assassin = Assassin(box, part, phase)
     assassin.start()
@@ -155,12 +155,12 @@ def test_a_job_survives(
     _nothing_left(kube, assassin.job)
 
 
-def _started(box: Box, pair: Pair, assassin: Assassin) -> str:
+def _started(box: Box, pair: ComputePair, assassin: Assassin) -> str:
     """Until there is a job; the code of the error where its answer was lost."""
     deadline = time.monotonic() + SECONDS
     while True:
         try:
-            perform(jobs.start(box, "consumer", JobRequest(pair.dataset, pair.algorithm)))
+            finish_verb(jobs.start(box, "consumer", JobRequest(pair.dataset, pair.algorithm)))
         except C2DError as error:
             if assassin.heard.wait(5):
                 return error.code
@@ -193,7 +193,7 @@ def _runs(box: Box, job: str, index: int) -> int:
     with tempfile.TemporaryDirectory(prefix="c2d-runs-") as folder:
         while True:
             try:
-                fetched = perform(jobs.fetch(box, "consumer", job, Path(folder), index))
+                fetched = finish_verb(jobs.fetch_results(box, "consumer", job, Path(folder), index))
             except C2DError:
                 if time.monotonic() > deadline:
                     raise

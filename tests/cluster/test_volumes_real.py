@@ -18,7 +18,7 @@ from c2d_box.kubernetes.sync_client import KubeApi
 from c2d_box.volumes import claims, mounts
 from sandbox.box import Box
 
-from .conftest import SHELL_IMAGE, until
+from .conftest import SHELL_IMAGE, wait_until
 
 CLAIMS = "/api/v1/namespaces/c2d-jobs/persistentvolumeclaims"
 PODS = "/api/v1/namespaces/c2d-jobs/pods"
@@ -40,7 +40,7 @@ def claim(kube: KubeApi) -> Iterator[Callable[[str, str], dict[str, Any]]]:
     for name in made:
         kube.delete(f"{PODS}/{name}?gracePeriodSeconds=0")
         kube.delete(f"{CLAIMS}/{name}")
-    until(lambda: not [name for name in made if kube.get(f"{CLAIMS}/{name}")], what="claims gone")
+    wait_until(lambda: not [name for name in made if kube.get(f"{CLAIMS}/{name}")], what="claims gone")
 
 
 def request(name: str, size: str, storage_class: str) -> dict[str, Any]:
@@ -107,7 +107,7 @@ def pod(name: str, script: str) -> dict[str, Any]:
 def run_pod(kube: KubeApi, name: str, script: str) -> str:
     """Run a pod on the claim of its name to its end; what it printed."""
     kube.apply(f"{PODS}/{name}", pod(name, script))
-    until(
+    wait_until(
         lambda: (kube.get(f"{PODS}/{name}") or {}).get("status", {}).get("phase") in ("Succeeded", "Failed"),
         what=f"end of pod {name}",
     )
@@ -131,7 +131,7 @@ def test_a_claim_is_bound_about_as_fast_as_kubernetes_binds_at_all(kube: KubeApi
 def bind_by_hand(kube: KubeApi, name: str) -> float:
     began = time.monotonic()
     body = kube.apply(f"{CLAIMS}/{name}", request(name, "64Mi", "by-hand"))
-    made = claims.manifest(claims.claim(body), "/nowhere", "nobody")
+    made = claims.volume_manifest(claims.parse_claim(body), "/nowhere", "nobody")
     del made["metadata"]["annotations"]
     made["spec"]["persistentVolumeReclaimPolicy"] = "Retain"
     kube.apply(f"{VOLUMES}/{made['metadata']['name']}", made)
@@ -174,13 +174,13 @@ print('written')
 """
     assert "written" in run_pod(kube, "canary", script)
     os.sync()
-    assert found_in(box.home.volumes, canary), "the search finds it while it is there"
+    assert found_in(box.home.volumes_folder, canary), "the search finds it while it is there"
     kube.delete(f"{PODS}/canary?gracePeriodSeconds=0")
     kube.delete(f"{CLAIMS}/canary")
-    until(lambda: kube.get(f"{CLAIMS}/canary") is None, what="claim gone")
+    wait_until(lambda: kube.get(f"{CLAIMS}/canary") is None, what="claim gone")
     assert not found_in(box.home.path, canary)
-    assert not (box.home.volumes / "jobs" / f"pvc-{uid}").exists()
-    until(lambda: kube.get(f"{VOLUMES}/pvc-{uid}") is None, what="volume object gone")
+    assert not (box.home.volumes_folder / "jobs" / f"pvc-{uid}").exists()
+    wait_until(lambda: kube.get(f"{VOLUMES}/pvc-{uid}") is None, what="volume object gone")
 
 
 def found_in(folder: Path, text: bytes) -> list[Path]:
@@ -207,13 +207,13 @@ def holds(path: Path, text: bytes) -> bool:
 def test_a_claim_in_use_waits_for_its_pod_before_anything_is_erased(kube: KubeApi, claim: Any) -> None:
     claim("inuse")
     kube.apply(f"{PODS}/inuse", pod("inuse", "import time; print('up', flush=True); time.sleep(300)"))
-    until(lambda: "up" in kube.text(f"{PODS}/inuse/log"), what="running pod")
+    wait_until(lambda: "up" in kube.text(f"{PODS}/inuse/log"), what="running pod")
     kube.delete(f"{CLAIMS}/inuse")
     time.sleep(1)
     left = kube.get(f"{CLAIMS}/inuse")
     assert left and set(left["metadata"]["finalizers"]) > {claims.FINALIZER}
     kube.delete(f"{PODS}/inuse?gracePeriodSeconds=0")
-    until(lambda: kube.get(f"{CLAIMS}/inuse") is None, what="claim gone")
+    wait_until(lambda: kube.get(f"{CLAIMS}/inuse") is None, what="claim gone")
 
 
 def test_a_killed_provisioner_finishes_what_it_began(box: Box, kube: KubeApi, claim: Any) -> None:
@@ -223,8 +223,8 @@ def test_a_killed_provisioner_finishes_what_it_began(box: Box, kube: KubeApi, cl
         kube.delete(f"{provisioners}/{found['metadata']['name']}?gracePeriodSeconds=0")
     kube.delete(f"{CLAIMS}/before")
     second = claim("after")["metadata"]["uid"]
-    until(lambda: kube.get(f"{CLAIMS}/before") is None, what="the deletion that nobody saw")
-    left = {path.name for path in (box.home.volumes / "jobs").iterdir()}
+    wait_until(lambda: kube.get(f"{CLAIMS}/before") is None, what="the deletion that nobody saw")
+    left = {path.name for path in (box.home.volumes_folder / "jobs").iterdir()}
     assert f"pvc-{first}" not in left
     assert f"pvc-{second}" in left
 
@@ -240,15 +240,15 @@ def test_a_claim_larger_than_the_node_is_refused_with_an_event(kube: KubeApi) ->
 
         if (kube.get(f"{CLAIMS}/huge") or {}).get("status", {}).get("phase") == "Bound":
             pytest.skip("this node has that much room")
-        assert "room for" in until(told, what="an event that says why")[0]
+        assert "room for" in wait_until(told, what="an event that says why")[0]
         assert "Pending" in json.dumps(kube.get(f"{CLAIMS}/huge"))
     finally:
         kube.delete(f"{CLAIMS}/huge")
-        until(lambda: kube.get(f"{CLAIMS}/huge") is None, what="claim gone")
+        wait_until(lambda: kube.get(f"{CLAIMS}/huge") is None, what="claim gone")
 
 
 def test_no_loop_device_is_left_without_its_volume(box: Box, kube: KubeApi) -> None:
     live = {item["metadata"]["name"] for item in kube.items(VOLUMES)}
-    images = list((box.home.volumes / "jobs").glob("*/disk.img"))
+    images = list((box.home.volumes_folder / "jobs").glob("*/disk.img"))
     assert {path.parent.name for path in images} <= live
     assert len(mounts.devices_of(*images)) == len(images)

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from c2d_box.storage.s3_client import S3Client, S3Endpoint, S3Refused
-from c2d_box.storage.sigv4 import Credentials
+from c2d_box.storage.sigv4 import S3Credentials
 
 __all__ = [
     "file",
@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 NAMES = ("plain", "job/outputs/a b.csv", "job/ü+%2B&=.txt", "job/~tilde_-.x")
-READER = Credentials("READER", "the reader's <&> secret", "us-east-1")
+READER = S3Credentials("READER", "the reader's <&> secret", "us-east-1")
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def test_another_body_than_the_signed_one_is_refused(client: S3Client) -> None:
 
 def test_a_wrong_secret_is_refused(client: S3Client) -> None:
     key = client.endpoint.credentials
-    wrong = Credentials(key.access_key_id, "wrong", key.region)
+    wrong = S3Credentials(key.access_key_id, "wrong", key.region)
     other = S3Client(S3Endpoint(client.endpoint.address, wrong))
     with pytest.raises(S3Refused, match="403"):
         other.buckets()

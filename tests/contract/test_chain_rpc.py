@@ -18,16 +18,16 @@ from typing import Any
 import pytest
 
 from c2d_box.errors import C2DError
-from sandbox.testchain.accounts import derive
-from sandbox.testchain.anvil import Anvil, install
+from sandbox.testchain.accounts import derive_accounts
+from sandbox.testchain.anvil import AnvilProcess, install_anvil
 from sandbox.testchain.faults import RpcFault
-from sandbox.testchain.local import LocalChain, running
+from sandbox.testchain.local import LocalChain, running_chain
 from sandbox.testchain.rpc import HttpRpc
-from sandbox.testchain.settings import BARGE_MNEMONIC, Listen, Settings
+from sandbox.testchain.settings import BARGE_MNEMONIC, ChainNodeListen, ChainNodeSettings
 
 GWEI = hex(10**9)
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "c2d-box" / "test-npm"
-KEY = derive(BARGE_MNEMONIC, 20)[15].key
+KEY = derive_accounts(BARGE_MNEMONIC, 20)[15].key
 
 ONLY_ANVIL: dict[str, set[str]] = {
     "block": set(),
@@ -46,21 +46,21 @@ ONLY_OURS: dict[str, set[str]] = {
 
 @pytest.fixture(scope="module")
 def ours() -> Iterator[LocalChain]:
-    with running() as chain:
+    with running_chain() as chain:
         yield chain
 
 
 @pytest.fixture(scope="module")
-def anvil(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Anvil]:
+def anvil(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AnvilProcess]:
     try:
-        binary = install(CACHE)
+        binary = install_anvil(CACHE)
     except C2DError as error:
         pytest.skip(str(error))
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    settings = Settings(listen=Listen(port=port), data_dir=tmp_path_factory.mktemp("anvil"))
-    node = Anvil(binary, settings, port)
+    settings = ChainNodeSettings(listen=ChainNodeListen(port=port), data_dir=tmp_path_factory.mktemp("anvil"))
+    node = AnvilProcess(binary, settings, port)
     try:
         node.wait_ready()
         yield node
@@ -69,8 +69,8 @@ def anvil(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Anvil]:
 
 
 @pytest.fixture(scope="module")
-def nodes(ours: LocalChain, anvil: Anvil) -> Iterator[tuple[HttpRpc, HttpRpc]]:
-    anvil.deploy()
+def nodes(ours: LocalChain, anvil: AnvilProcess) -> Iterator[tuple[HttpRpc, HttpRpc]]:
+    anvil.deploy_contracts()
     with HttpRpc(ours.url) as first, HttpRpc(anvil.url) as second:
         yield first, second
 
@@ -98,8 +98,8 @@ def same_shape(name: str, ours: dict[str, Any], theirs: dict[str, Any]) -> None:
         assert kind(ours[field]) == kind(theirs[field]), (name, field, ours[field], theirs[field])
 
 
-def test_contracts_land_at_the_same_addresses(ours: LocalChain, anvil: Anvil) -> None:
-    assert anvil.deploy()["development"] == ours.addresses
+def test_contracts_land_at_the_same_addresses(ours: LocalChain, anvil: AnvilProcess) -> None:
+    assert anvil.deploy_contracts()["development"] == ours.addresses
 
 
 def test_contracts_have_the_same_code(nodes: tuple[HttpRpc, HttpRpc], ours: LocalChain) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.clusters.port import Cluster
-from sandbox.progress import run
+from sandbox.clusters.port import ClusterDriver
+from sandbox.progress import run_verb
 from tests.cluster.native_rig import TestBox
 from tests.contract.cluster_suite import *  # noqa: F403 - the tests themselves
 
@@ -22,9 +22,9 @@ pytestmark = [
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
+def cluster() -> Iterator[ClusterDriver]:
     scratch = Path(tempfile.mkdtemp(prefix="c2d-c-"))
-    made: Cluster = TestBox.at(scratch / "home", scratch).cluster
+    made: ClusterDriver = TestBox.at(scratch / "home", scratch).cluster
     yield made
-    run(made.delete(), lambda event: None)
+    run_verb(made.delete(), lambda event: None)
     shutil.rmtree(scratch)

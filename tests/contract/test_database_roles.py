@@ -15,8 +15,8 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from c2d_box.operator_service.database import Database
-from c2d_box.operator_service.nonces import Nonces, parse
+from c2d_box.operator_service.database import JobDatabase
+from c2d_box.operator_service.nonces import UsedNonces, parse_nonce
 from c2d_box.workflow import jobtable, resource
 from c2d_box.workflow.jobtable import Connection, PostgresSettings
 from tests.unit.operator_engine.conftest import workflow_body
@@ -131,10 +131,10 @@ async def test_a_database_of_before_is_taken_over(place: Server) -> None:
 
 
 async def test_the_service_works_with_its_role(server: Server) -> None:
-    database = Database(server.postgres("c2d_service"), server.secrets("c2d_service"))
-    nonces = Nonces(database)
+    database = JobDatabase(server.postgres("c2d_service"), server.secrets("c2d_service"))
+    nonces = UsedNonces(database)
     for number in range(600):  # as many as make it clear the window
-        await nonces.take("0xprovider", parse(str(1000 + number)))
+        await nonces.take_nonce("0xprovider", parse_nonce(str(1000 + number)))
     async with database.session() as session:
         assert await jobtable.job_history(session, job=None, agreement=None, owner="0xnobody") == []
     await database.close()

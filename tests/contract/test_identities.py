@@ -19,37 +19,37 @@ import pytest
 
 from c2d_box.errors import Refused
 from sandbox.box import Box
-from sandbox.home import Home
+from sandbox.home import BoxHome
 from sandbox.install.images import ContainerImage
 from sandbox.loop import running
-from sandbox.loop.running import Loop
-from sandbox.progress import run
+from sandbox.loop.running import ScriptRun
+from sandbox.progress import run_verb
 from sandbox.run_memory import Known, digest, loop_memory
 from sandbox.seeding import sowing
 from sandbox.seeding.declaration import Declaration
-from sandbox.settings import Ports, Settings
+from sandbox.settings import BoxPorts, BoxSettings
 from sandbox.verbs import assets, jobs
 from sandbox.verbs.accounts import signer
 from sandbox.verbs.identity import asset_mark
 from sandbox.verbs.sdk_connections import connection_to
-from tests.worlds.local import World, world_in
+from tests.worlds.local import LocalStack, world_in
 
 IMAGE = ContainerImage("c2d.local/algo-python", "latest", "sha256:" + "ab" * 32)
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     with world_in(tmp_path_factory.mktemp("world")) as made:
         yield made
 
 
 @pytest.fixture
-def box(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Box]:
+def box(world: LocalStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Box]:
     """A box over the world's services; the chain is taken back after each test."""
-    home = Home(tmp_path / "home")
+    home = BoxHome(tmp_path / "home")
     home.path.mkdir()
     shutil.copy(world.chain_process.address_file, home.address_file)
-    ports = Ports(
+    ports = BoxPorts(
         chain=_port(world.chain_process.url), cache=_port(world.cache_url), provider=_port(world.provider_url)
     )
 
@@ -62,7 +62,7 @@ def box(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterat
     for module in (running, assets, sowing):
         monkeypatch.setattr(module, "find_image", lambda _box, _reference: IMAGE)
     before = rpc(world, "evm_snapshot")
-    yield Box(home, Settings(ports=ports))
+    yield Box(home, BoxSettings(ports=ports))
     take_back(world, before)
 
 
@@ -70,12 +70,12 @@ def _port(url: str) -> int:
     return urlsplit(url).port or 0
 
 
-def rpc(world: World, method: str, *params: Any) -> Any:
+def rpc(world: LocalStack, method: str, *params: Any) -> Any:
     body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
     return httpx.post(world.chain_process.url, json=body, timeout=60, trust_env=False).json()["result"]
 
 
-def take_back(world: World, snapshot: str) -> None:
+def take_back(world: LocalStack, snapshot: str) -> None:
     """The chain as it was, and the cache that follows it, as ``reset --assets`` waits for it."""
     assert rpc(world, "evm_revert", snapshot) is True
     url, deadline = f"{world.cache_url}/api/aquarius/chains/status/8996", time.monotonic() + 60
@@ -112,7 +112,7 @@ class Started:
 def content(box: Box, did: str) -> str:
     """The SHA-256 of what a job would get, as the Provider tells it to the publisher."""
     with connection_to(box) as connection:
-        service = connection.cache.record(did)["services"][0]["id"]
+        service = connection.cache.read_record(did)["services"][0]["id"]
         query = {"did": did, "serviceId": service, "checksum": True}
         return str(connection.provider.file_info(query, signer("publisher"))[0]["checksum"])
 
@@ -121,47 +121,49 @@ def silent(_event: object) -> None:
     return None
 
 
-def go(box: Box, loop: Loop, answer: bool = True) -> running.Ran:
-    return run(running.run_script(box, loop, lambda _question: answer), silent)
+def go(box: Box, loop: ScriptRun, answer: bool = True) -> running.RunReport:
+    return run_verb(running.run_script(box, loop, lambda _question: answer), silent)
 
 
 def test_a_run_after_a_reset_computes_on_the_data_it_names(
-    world: World, box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    world: LocalStack, box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started = Started(monkeypatch)
     one, two = written(tmp_path, "one.csv", "x\n1\n2\n"), written(tmp_path, "two.csv", "x\n100\n200\n")
     script = written(tmp_path, "s.py", "print('s')\n")
     baseline = rpc(world, "evm_snapshot")
-    go(box, Loop(script, (str(one),)))
+    go(box, ScriptRun(script, (str(one),)))
     take_back(world, baseline)
-    other = run(assets.publish_dataset(box, "publisher", str(two), assets.Offer("two.csv")), silent)
+    other = run_verb(assets.publish_dataset(box, "publisher", str(two), assets.AssetOffer("two.csv")), silent)
     assert other.did == started.dids[0][0], "the case needs a DID that came again"
-    go(box, Loop(script, (str(one),)))
+    go(box, ScriptRun(script, (str(one),)))
     assert started.dids[1][0] != other.did
     assert content(box, started.dids[1][0]) == digest(one) != digest(two)
     assert content(box, started.dids[1][1]) == digest(script)
 
 
 def test_consent_after_a_reset_never_permits_anothers_algorithm(
-    world: World, box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    world: LocalStack, box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started = Started(monkeypatch)
     data = written(tmp_path, "data.csv", "x\n1\n")
     script, foreign = written(tmp_path, "mean.py", "print('mean')\n"), written(tmp_path, "f.py", "print('f')")
-    dataset = run(assets.publish_dataset(box, "publisher", str(data), assets.Offer("data")), silent).did
+    dataset = run_verb(
+        assets.publish_dataset(box, "publisher", str(data), assets.AssetOffer("data")), silent
+    ).did
     baseline = rpc(world, "evm_snapshot")
-    go(box, Loop(script, (dataset,), who="11"))
+    go(box, ScriptRun(script, (dataset,), who="11"))
     take_back(world, baseline)
-    offer = assets.Offer("Malignant or benign", services=("access",))
-    other = run(
+    offer = assets.AssetOffer("Malignant or benign", services=("access",))
+    other = run_verb(
         assets.publish_algorithm(box, "publisher", str(foreign), "algo-python", "python $ALGO", offer), silent
     )
     assert other.did == started.dids[0][1], "the case needs a DID that came again"
-    go(box, Loop(script, (dataset,), who="11"))
-    (entry,) = assets.asset(box, dataset)["services"][0]["compute"]["publisherTrustedAlgorithms"]
+    go(box, ScriptRun(script, (dataset,), who="11"))
+    (entry,) = assets.read_ddo(box, dataset)["services"][0]["compute"]["publisherTrustedAlgorithms"]
     assert entry["did"] == started.dids[1][1] != other.did
     assert entry["filesChecksum"] == digest(script)
-    assert not assets.verdict(box, dataset, other.did).allowed
+    assert not assets.permission_verdict(box, dataset, other.did).allowed
 
 
 @pytest.mark.parametrize("change", ["content", "owner"])
@@ -172,19 +174,23 @@ def test_a_memory_that_was_planted_permits_nothing_but_the_script_on_the_desk(
     started = Started(monkeypatch)
     data = written(tmp_path, "data.csv", "x\n1\n")
     script = written(tmp_path, "mean.py", "print('mean')\n")
-    dataset = run(assets.publish_dataset(box, "publisher", str(data), assets.Offer("data")), silent).did
+    dataset = run_verb(
+        assets.publish_dataset(box, "publisher", str(data), assets.AssetOffer("data")), silent
+    ).did
     source = script if change == "owner" else written(tmp_path, "f.py", "print('f')")
     who = "publisher" if change == "owner" else "11"
-    offer = assets.Offer("Other", services=("access",))
-    other = run(assets.publish_algorithm(box, who, str(source), "algo-python", "python $ALGO", offer), silent)
+    offer = assets.AssetOffer("Other", services=("access",))
+    other = run_verb(
+        assets.publish_algorithm(box, who, str(source), "algo-python", "python $ALGO", offer), silent
+    )
     mark = asset_mark(box, other.did)
     how = f"{IMAGE.checksum} python $ALGO"
-    loop = Loop(script, (dataset,), who="11", entrypoint="python $ALGO")
+    loop = ScriptRun(script, (dataset,), who="11", entrypoint="python $ALGO")
     loop_memory(box.home).put_script(script, "11", Known(other.did, digest(script), how, mark))
     with pytest.raises(Refused, match="C2D-RUN-OTHER-ALGORITHM"):
         go(box, loop)
     assert started.dids == []
-    assert not assets.verdict(box, dataset, other.did).allowed
+    assert not assets.permission_verdict(box, dataset, other.did).allowed
 
 
 def test_a_permission_is_refused_for_another_version_than_was_shown(
@@ -193,18 +199,20 @@ def test_a_permission_is_refused_for_another_version_than_was_shown(
     """The algorithm is replaced between the question and the yes."""
     started = Started(monkeypatch)
     data, script = written(tmp_path, "data.csv", "x\n1\n"), written(tmp_path, "mean.py", "print('mean')\n")
-    dataset = run(assets.publish_dataset(box, "publisher", str(data), assets.Offer("data")), silent).did
+    dataset = run_verb(
+        assets.publish_dataset(box, "publisher", str(data), assets.AssetOffer("data")), silent
+    ).did
     worse = written(tmp_path, "worse.py", "print('all of it')\n")
 
     def answer(_question: str) -> bool:
-        (known,) = loop_memory(box.home)._all().values()
-        run(assets.replace(box, "11", known["did"], str(worse)), silent)
+        (known,) = loop_memory(box.home)._read_all().values()
+        run_verb(assets.replace_content(box, "11", known["did"], str(worse)), silent)
         return True
 
     with pytest.raises(Refused, match="C2D-PERMIT-CHANGED"):
-        run(running.run_script(box, Loop(script, (dataset,), who="11"), answer), silent)
+        run_verb(running.run_script(box, ScriptRun(script, (dataset,), who="11"), answer), silent)
     assert started.dids == []
-    assert assets.asset(box, dataset)["services"][0]["compute"]["publisherTrustedAlgorithms"] == []
+    assert assets.read_ddo(box, dataset)["services"][0]["compute"]["publisherTrustedAlgorithms"] == []
 
 
 def test_a_no_says_what_is_published_all_the_same(
@@ -212,10 +220,10 @@ def test_a_no_says_what_is_published_all_the_same(
 ) -> None:
     started = Started(monkeypatch)
     data, script = written(tmp_path, "data.csv", "x\n1\n"), written(tmp_path, "mean.py", "print('mean')\n")
-    loop = Loop(script, (str(data),))
+    loop = ScriptRun(script, (str(data),))
     with pytest.raises(Refused, match="C2D-RUN-NOT-PERMITTED") as refused:
         go(box, loop, answer=False)
-    made = {asset["id"] for asset in assets.assets(box)}
+    made = {asset["id"] for asset in assets.list_assets(box)}
     published: Any = refused.value.details["published"]
     assert set(published) == made and len(made) == 2
     assert all(did in refused.value.message for did in made)
@@ -228,25 +236,25 @@ def test_no_copy_of_data_stays_in_the_home(box: Box, tmp_path: Path, monkeypatch
     Started(monkeypatch)
     secret = "age\n" + "17\n" * 5000
     data, script = written(tmp_path, "data.csv", secret), written(tmp_path, "mean.py", "print('mean')\n")
-    go(box, Loop(script, (str(data),)))
+    go(box, ScriptRun(script, (str(data),)))
     kept = {path.name: path.read_text() for path in (box.home.path / "loop").iterdir()}
     assert not any("17\n17" in text for text in kept.values())
     assert [text for name, text in kept.items() if name.endswith(".last")] == [script.read_text()]
 
 
 def test_a_list_sown_after_a_reset_is_not_taken_for_what_has_its_dids(
-    world: World, box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    world: LocalStack, box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sowing, "take_baseline", lambda _box: iter(()))
     one, two = written(tmp_path, "one.csv", "x\n1\n"), written(tmp_path, "two.csv", "x\n2\n")
     declared = Declaration.model_validate({"assets": {"cells": {"type": "dataset", "file": str(one)}}})
     baseline = rpc(world, "evm_snapshot")
-    first = run(sowing.seed(box, declared), silent).assets["cells"]
-    assert run(sowing.seed(box, declared), silent).changed == ()
+    first = run_verb(sowing.seed(box, declared), silent).assets["cells"]
+    assert run_verb(sowing.seed(box, declared), silent).changed == ()
     take_back(world, baseline)
-    other = run(assets.publish_dataset(box, "publisher", str(two), assets.Offer("two")), silent).did
+    other = run_verb(assets.publish_dataset(box, "publisher", str(two), assets.AssetOffer("two")), silent).did
     assert other == first, "the case needs a DID that came again"
-    again = run(sowing.seed(box, declared), silent).assets["cells"]
+    again = run_verb(sowing.seed(box, declared), silent).assets["cells"]
     assert again != other and content(box, again) == digest(one)
 
 
@@ -254,16 +262,18 @@ def test_a_mark_survives_a_permission_and_not_another_file(
     box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data, script = written(tmp_path, "data.csv", "x\n1\n"), written(tmp_path, "mean.py", "print('mean')\n")
-    dataset = run(assets.publish_dataset(box, "publisher", str(data), assets.Offer("data")), silent).did
-    offer = assets.Offer("Mean", services=("access",))
-    algorithm = run(
+    dataset = run_verb(
+        assets.publish_dataset(box, "publisher", str(data), assets.AssetOffer("data")), silent
+    ).did
+    offer = assets.AssetOffer("Mean", services=("access",))
+    algorithm = run_verb(
         assets.publish_algorithm(box, "11", str(script), "algo-python", "python $ALGO", offer), silent
     ).did
     before = asset_mark(box, dataset)
-    run(assets.permit(box, "publisher", dataset, algorithm), silent)
+    run_verb(assets.permit_algorithm(box, "publisher", dataset, algorithm), silent)
     assert asset_mark(box, dataset) == before
     data.write_text("x\n2\n")
-    run(assets.replace(box, "publisher", dataset, str(data)), silent)
+    run_verb(assets.replace_content(box, "publisher", dataset, str(data)), silent)
     assert asset_mark(box, dataset) not in ("", before)
     assert asset_mark(box, "did:op:" + "0" * 64) == ""
     assert len(before) == len(hashlib.sha256().hexdigest())

@@ -28,7 +28,7 @@ CONTENT = b"name,age\nAda,36\n"
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
     try:
-        binary = Bundle.open(["versitygw"]).binary("versitygw")
+        binary = Bundle.open_cached(["versitygw"]).binary("versitygw")
     except C2DError as error:
         pytest.skip(f"no versitygw in the bundle: {error}")
     with versitygw_in(tmp_path_factory.mktemp("s3"), binary) as made:
@@ -58,7 +58,7 @@ def client(store: ObjectStore) -> S3Client:
 
 
 def test_it_reads_what_was_published(sealed: ObjectStore) -> None:
-    assert sealed.exists(MINE, "x/people.csv")
+    assert sealed.has_object(MINE, "x/people.csv")
     answer = send_request(sealed, "GET", f"/{MINE}/x/people.csv")
     assert (answer.status_code, answer.content) == (200, CONTENT)
 
@@ -124,6 +124,6 @@ async def test_results_whose_time_is_over_are_deleted_and_no_others(
     mine = [JobResult(filename="f", filesize=1, type="output", url=url) for url in urls]
     for _ in range(2):  # again: what is gone is gone
         await result_expiry.delete_results(place, keys.__getitem__, "job", mine)
-    assert set(store.keys(RESULTS)) == {"x/people.csv", "other/l"}
+    assert set(store.list_keys(RESULTS)) == {"x/people.csv", "other/l"}
     with pytest.raises(ClusterError, match="S3 answered 403"):
         await result_expiry.delete_results(place, lambda _: "ROOT", "job", mine)

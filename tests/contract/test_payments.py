@@ -15,7 +15,7 @@ from c2d_box.chain.transactions import send
 from c2d_box.client import Connection, Consumer
 from c2d_box.client.jobs import Job
 from c2d_box.errors import C2DError, Failed
-from tests.worlds.local import EVERY, Asset, World, rules, world_in
+from tests.worlds.local import EVERY, LocalStack, StackAsset, rules, world_in
 
 OCEAN = 10**18
 SECONDS = 1800
@@ -26,13 +26,13 @@ SOME_SECONDS = OCEAN // 2
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     with world_in(tmp_path_factory.mktemp("world")) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-def usdc(world: World) -> str:
+def usdc(world: LocalStack) -> str:
     token = str(world.chain.addresses.raw["MockUSDC"])
     consumer, deployer = world.account(7), world.account(0)
     send(world.chain, deployer, "MockERC20Decimals", token, "transfer", consumer.address, 10**12)
@@ -42,7 +42,7 @@ def usdc(world: World) -> str:
 
 
 @pytest.fixture(scope="module")
-def pair(world: World, usdc: str) -> tuple[Asset, Asset]:
+def pair(world: LocalStack, usdc: str) -> tuple[StackAsset, StackAsset]:
     """A dataset whose publishing market takes a fee in another token, and a paid algorithm."""
     market, function = world.account(4), "setPublishingMarketFee"
     trusting = rules(publisherTrustedAlgorithms=EVERY)
@@ -53,7 +53,7 @@ def pair(world: World, usdc: str) -> tuple[Asset, Asset]:
 
 
 @pytest.fixture
-def consumer(world: World) -> Iterator[Consumer]:
+def consumer(world: LocalStack) -> Iterator[Consumer]:
     process = world.chain_process
     with Connection(world.provider_url, world.cache_url, process.url, process.address_file) as connection:
         yield Consumer(connection, world.account(7))
@@ -86,14 +86,14 @@ class Faults:
         self.at, self.sent_all_the_same = step, sent
 
 
-def go(consumer: Consumer, pair: tuple[Asset, Asset], **options: Any) -> Job:
+def go(consumer: Consumer, pair: tuple[StackAsset, StackAsset], **options: Any) -> Job:
     dataset, algorithm = pair
     return consumer.start(dataset.did, algorithm.did, environment="paid", seconds=SECONDS, **options)
 
 
-def balances(world: World, usdc: str) -> dict[str, int]:
+def balances(world: LocalStack, usdc: str) -> dict[str, int]:
     return {
-        token: world.chain.balance(world.account(7).address, token)
+        token: world.chain.balance_of(world.account(7).address, token)
         for token in (world.chain.addresses.ocean, usdc)
     }
 
@@ -108,7 +108,11 @@ def spent(before: dict[str, int], after: dict[str, int]) -> dict[str, int]:
 
 
 def test_a_start_broken_off_at_any_transaction_goes_on_and_pays_once(
-    world: World, usdc: str, pair: tuple[Asset, Asset], consumer: Consumer, monkeypatch: pytest.MonkeyPatch
+    world: LocalStack,
+    usdc: str,
+    pair: tuple[StackAsset, StackAsset],
+    consumer: Consumer,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     faults = Faults(monkeypatch)
     for sent in (False, True):
@@ -127,7 +131,7 @@ def test_a_start_broken_off_at_any_transaction_goes_on_and_pays_once(
                 {"buyDT": "datatoken", "startOrder": "order"}[name] for name in done
             ], (function, listed)
             for entry in listed:
-                receipt = world.chain.receipt(entry["tx"])
+                receipt = world.chain.find_receipt(entry["tx"])
                 assert receipt is not None and receipt["status"] == 1
             assert ("is not lost" in error.value.next_step) == bool(listed)
             paid = spent(before, balances(world, usdc))
@@ -141,7 +145,7 @@ def test_a_start_broken_off_at_any_transaction_goes_on_and_pays_once(
 
 
 def test_a_start_that_the_provider_cannot_take_goes_on_and_pays_nothing_more(
-    world: World, usdc: str, pair: tuple[Asset, Asset], consumer: Consumer
+    world: LocalStack, usdc: str, pair: tuple[StackAsset, StackAsset], consumer: Consumer
 ) -> None:
     """Seconds pass until the second try: the time that was paid for is used, not paid again."""
     before, jobs = balances(world, usdc), set(world.operator.jobs)

@@ -21,9 +21,9 @@ import httpx
 import pytest
 
 from c2d_box.chain import accounts
-from c2d_box.client import Connection, Consumer, Pooled, Publisher, explain
+from c2d_box.client import Connection, Consumer, PoolPrice, Publisher, explain_permission
 from c2d_box.errors import Refused
-from sandbox.testchain.local import running
+from sandbox.testchain.local import running_chain
 from tests.worlds.pools import pool_contracts
 
 MNEMONIC = "taxi music thumb unique chat sand crew more leg another off lamp"
@@ -115,7 +115,7 @@ def connection(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         (folder / name).write_text("0x" + secrets.token_hex(32))
     provider, cache = free_port(), free_port()
     provider_url, cache_url = f"http://127.0.0.1:{provider}", f"http://127.0.0.1:{cache}"
-    with running(poolContracts=pool_contracts()) as chain, ExitStack() as stack:
+    with running_chain(poolContracts=pool_contracts()) as chain, ExitStack() as stack:
         section = {"id": 8996, "rpcUrl": chain.url, "addressFile": str(chain.address_file)}
         shared = {"chain": section, "secretsDir": str(folder)}
         configs = {
@@ -201,18 +201,18 @@ def test_nothing_runs_until_its_publisher_permits_it(
         consumer.start(*assets)
     assert refused.value.code == "C2D-NOT-TRUSTED-ALGO"
     assert "nobody may compute until its owner permits" in refused.value.message
-    assert explain(connection, *assets).deciding.text in refused.value.message
+    assert explain_permission(connection, *assets).deciding_reason.text in refused.value.message
     publisher.permit(*assets)
-    assert explain(connection, *assets).allowed
+    assert explain_permission(connection, *assets).allowed
     job = consumer.start(*assets)
     assert consumer.get_job_details(job).owner == consumer.signer.address
 
 
 def test_paid_environments_are_paid_and_fees_extended(consumer: Consumer, assets: tuple[str, str]) -> None:
     ocean = consumer.connection.chain.addresses.ocean
-    before = consumer.connection.chain.balance(consumer.signer.address, ocean)
+    before = consumer.connection.chain.balance_of(consumer.signer.address, ocean)
     job = consumer.start(*assets, environment="paid", seconds=600)
-    paid = before - consumer.connection.chain.balance(consumer.signer.address, ocean)
+    paid = before - consumer.connection.chain.balance_of(consumer.signer.address, ocean)
     assert sum(c.fee for c in job.costs) == pytest.approx(12 * 10**18, rel=0.05)
     assert paid >= sum(c.fee for c in job.costs)
 
@@ -221,8 +221,8 @@ def test_raw_code_is_refused_where_it_is_not_allowed(consumer: Consumer, assets:
     with pytest.raises(Refused) as refused:
         consumer.start(assets[0], {"rawcode": "print('hello world')", "container": CONTAINER})
     assert refused.value.code == "C2D-NO-RAW-ALGO-ALLOWED"
-    explained = explain(consumer.connection, assets[0], "raw")
-    assert explained.code == "no_raw_algo_allowed" and explained.deciding.text in refused.value.message
+    explained = explain_permission(consumer.connection, assets[0], "raw")
+    assert explained.code == "no_raw_algo_allowed" and explained.deciding_reason.text in refused.value.message
 
 
 def test_an_ordered_file_is_downloaded_and_ordered_once(
@@ -231,9 +231,9 @@ def test_an_ordered_file_is_downloaded_and_ordered_once(
     (path,) = consumer.download(assets[0], tmp_path)
     assert (path.name, path.read_bytes()) == ("data.csv", FILES["/data.csv"])
     chain, ocean = consumer.connection.chain, consumer.connection.chain.addresses.ocean
-    before = chain.balance(consumer.signer.address, ocean)
+    before = chain.balance_of(consumer.signer.address, ocean)
     consumer.download(assets[0], tmp_path)
-    assert chain.balance(consumer.signer.address, ocean) == before
+    assert chain.balance_of(consumer.signer.address, ocean) == before
 
 
 def test_threads_of_one_account_start_jobs_side_by_side(
@@ -257,7 +257,7 @@ def test_a_revoked_algorithm_is_refused_again(
 PRICES: dict[str, tuple[Any, float]] = {
     "free": (0, 0),
     "fixed": ("1.5", 1.5),
-    "pool": (Pooled("1.5", 60), 1.5),
+    "pool": (PoolPrice("1.5", 60), 1.5),
 }
 
 
@@ -276,18 +276,18 @@ def test_each_price_is_published_quoted_and_bought(
     publisher.permit(dataset, algorithm)
     chain = consumer.connection.chain
     ocean = chain.addresses.ocean
-    assert consumer.connection.cache.record(dataset)["stats"]["price"]["value"] == shown
+    assert consumer.connection.cache.read_record(dataset)["stats"]["price"]["value"] == shown
 
     quote = consumer.quote(dataset, algorithm)
     price = quote.totals.get(ocean, 0)
     assert shown * 10**18 <= price <= shown * 1.03 * 10**18
-    before, spent = chain.balance(consumer.signer.address, ocean), _transactions(consumer)
+    before, spent = chain.balance_of(consumer.signer.address, ocean), _transactions(consumer)
     if price:
         with pytest.raises(Refused) as refused:
             consumer.start(dataset, algorithm, limits={ocean: price - 1})
         assert refused.value.code == "C2D-ORDER-TOO-DEAR" and _transactions(consumer) == spent
     consumer.start(dataset, algorithm, limits={ocean: price}, slippage=0.01)
-    assert before - chain.balance(consumer.signer.address, ocean) == price
+    assert before - chain.balance_of(consumer.signer.address, ocean) == price
 
     again = consumer.quote_download(dataset).totals.get(ocean, 0)
     assert (again > price) if kind == "pool" else (again == price)

@@ -14,16 +14,16 @@ from typing import Any
 import pytest
 
 from c2d_box.assets import ecies
-from c2d_box.assets.files import ResultFile, S3File, unseal
+from c2d_box.assets.files import ResultFile, S3File, unseal_files
 from c2d_box.errors import C2DError
 from c2d_box.operator_engine.effects import result_expiry
 from c2d_box.operator_engine.pod_api.presigned_uploads import PresignedUploads
 from c2d_box.operator_engine.pod_api.register_relay import RegisterRelay
 from c2d_box.pods.upload import s3 as uploading
-from c2d_box.pods.upload.sending import Entry
-from c2d_box.storage import AddressRules, Fetcher, Forbidden, ResultStore, S3Results, Storage
+from c2d_box.pods.upload.sending import UploadEntry
+from c2d_box.storage import AddressRules, Fetcher, FetchForbidden, ResultStore, S3Results, Storage
 from c2d_box.storage.accounts import ACTIONS, AccountSettings, make_accounts
-from c2d_box.storage.sigv4 import Credentials
+from c2d_box.storage.sigv4 import S3Credentials
 from c2d_box.workflow.resource import JobResult
 from c2d_box.workflow.result_store import S3Store
 from sandbox.bundle import Bundle
@@ -39,7 +39,7 @@ KEY = b"\x11" * 32
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ObjectStore]:
     try:
-        binary = Bundle.open(["versitygw"]).binary("versitygw")
+        binary = Bundle.open_cached(["versitygw"]).binary("versitygw")
     except C2DError as error:
         pytest.skip(f"no versitygw in the bundle: {error}")
     with versitygw_in(tmp_path_factory.mktemp("s3"), binary) as made:
@@ -111,16 +111,16 @@ async def test_a_job_is_stored_read_and_expired_with_those_keys(store: ObjectSto
         file.parent.mkdir(exist_ok=True)
         file.write_bytes(CONTENT)
         digest = hashlib.sha256(CONTENT).hexdigest()
-        files.append(Entry(file, path, path.partition("/")[2], "output", len(CONTENT), digest))
+        files.append(UploadEntry(file, path, path.partition("/")[2], "output", len(CONTENT), digest))
 
-    def ask(entries: list[Entry]) -> Any:
+    def ask(entries: list[UploadEntry]) -> Any:
         return slots.sign_uploads(JOB, {"files": [{"path": e.path, "sha256": e.sha256} for e in entries]})
 
-    sent = uploading.Sender(place.model_dump(), JOB, ask).send(files)
+    sent = uploading.S3Sender(place.model_dump(), JOB, ask).send_files(files)
     relay = RegisterRelay(SimpleNamespace(), "shared")  # type: ignore[arg-type]
     results = [JobResult.model_validate(each.as_result()) for each in sent]
     documents = [relay._file(JOB, result, NFT, DATATOKEN) for result in results]
-    reader = Credentials("PROVIDER", "of provider <&>", "us-east-1")
+    reader = S3Credentials("PROVIDER", "of provider <&>", "us-east-1")
     inside = ResultStore(
         S3Results(store.endpoint, RESULTS, reader), "shared", Fetcher(AddressRules([store.endpoint]))
     )
@@ -131,7 +131,7 @@ async def test_a_job_is_stored_read_and_expired_with_those_keys(store: ObjectSto
         opened.close()
     mine = {"s3-access-key": "ENGINE", "s3-secret-key": "of engine <&>"}
     await result_expiry.delete_results(place, mine.__getitem__, JOB, results)
-    assert store.keys(RESULTS) == [f"{OTHER}/outputs/a"]
+    assert store.list_keys(RESULTS) == [f"{OTHER}/outputs/a"]
 
 
 async def test_what_is_sealed_onto_the_chain_opens_nothing(store: ObjectStore) -> None:
@@ -157,18 +157,18 @@ async def test_what_is_sealed_onto_the_chain_opens_nothing(store: ObjectStore) -
     ):
         assert secret.encode() not in plain
     assert set(json.loads(plain)["files"][0]) == {"type", "job", "place", "proof"}
-    (file,) = unseal(KEY, text, nft=NFT, datatoken=DATATOKEN)
+    (file,) = unseal_files(KEY, text, nft=NFT, datatoken=DATATOKEN)
     assert isinstance(file, ResultFile) and not isinstance(file, S3File)
     for access, secret in ((file.proof[:20], file.proof), (file.job, file.proof), (file.proof, "")):
         holder = ObjectStore(store.endpoint, access, secret)
         for path in ("/", f"/{RESULTS}", f"/{RESULTS}/{OTHER}/outputs/a", f"/{PUBLISHED}/x/table.csv"):
             assert send_request(holder, "GET", path).status_code == 403
-    reader = Credentials("PROVIDER", "of provider <&>", "us-east-1")
+    reader = S3Credentials("PROVIDER", "of provider <&>", "us-east-1")
     inside = ResultStore(
         S3Results(store.endpoint, RESULTS, reader), "shared", Fetcher(AddressRules([store.endpoint]))
     )
     storage = Storage(Fetcher(AddressRules()), results=inside)
     (await storage.open(file)).close()
     for place in (f"s3://{PUBLISHED}/x/table.csv", f"s3://{RESULTS}/{JOB}/outputs/a"):
-        with pytest.raises(Forbidden):
+        with pytest.raises(FetchForbidden):
             await storage.open(ResultFile(file.job, place, NFT, DATATOKEN, file.proof))

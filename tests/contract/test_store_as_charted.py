@@ -17,7 +17,7 @@ import yaml
 
 from c2d_box.errors import C2DError
 from sandbox.bundle import Bundle
-from sandbox.install.chart_values import chart_folder, secrets
+from sandbox.install.chart_values import chart_folder, service_secrets
 from sandbox.keys import open_keys
 from sandbox.objectstore import ObjectStore
 from tests.worlds.outside import free_port
@@ -29,7 +29,7 @@ IMAGES = {name: f"c2d.local/{name}@sha256:{'a' * 64}" for name in ("runtime", "p
 @pytest.fixture(scope="module")
 def rendered() -> list[dict[str, Any]]:
     try:
-        helm = Bundle.open(["helm"]).binary("helm")
+        helm = Bundle.open_cached(["helm"]).binary("helm")
     except C2DError as error:
         pytest.skip(f"no helm in the bundle: {error}")
     values = {
@@ -65,7 +65,7 @@ class Place:
         (projected,) = [volume["projected"] for volume in spec["volumes"] if volume["name"] == "etc"]
         for source in projected["sources"]:
             if "secret" in source:
-                held = secrets(self.keys)[source["secret"]["name"]]
+                held = service_secrets(self.keys)[source["secret"]["name"]]
                 for entry in source["secret"]["items"]:
                     (etc / entry["path"]).write_text(held[entry["key"]])
         (container,) = spec["containers"]
@@ -79,7 +79,7 @@ class Place:
 def place(rendered: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """With the server running."""
     try:
-        binary = Bundle.open(["versitygw"]).binary("versitygw")
+        binary = Bundle.open_cached(["versitygw"]).binary("versitygw")
     except C2DError as error:
         pytest.skip(f"no versitygw in the bundle: {error}")
     made = Place(tmp_path_factory.mktemp("charted"), rendered)
@@ -126,7 +126,7 @@ def test_the_job_makes_the_keys_that_the_services_secrets_hold(place: Place) -> 
         assert done.returncode == 0, done.stdout + done.stderr
         for value in place.keys.values.values():
             assert value not in done.stdout + done.stderr
-    made = secrets(place.keys)
+    made = service_secrets(place.keys)
     root = ObjectStore(place.endpoint, place.keys["s3-access-key"], place.keys["s3-secret-key"])
     (file := place.folder / "file").write_bytes(b"a result")
     root.put_file("results", "job/a", file)

@@ -39,7 +39,7 @@ __all__ = [
 async def workflow(cluster: Cluster) -> AsyncIterator[str]:
     """The name of a workflow that no engine attends to: it is in another namespace than jobs are."""
     name = f"port-{uuid.uuid4().hex[:12]}"
-    await cluster.create(WORKFLOWS, body(name))
+    await cluster.create(WORKFLOWS, workflow_body(name))
     yield name
     try:
         await cluster.patch(WORKFLOWS, name, {"metadata": {"finalizers": None}})
@@ -48,7 +48,7 @@ async def workflow(cluster: Cluster) -> AsyncIterator[str]:
     await cluster.delete(WORKFLOWS, name)
 
 
-def body(name: str) -> Object:
+def workflow_body(name: str) -> Object:
     algorithm = {"container": {"entrypoint": "x", "image": "i"}}
     return resource.build_workflow(name, {"environment": "e", "stages": [{"algorithm": algorithm}]}, 1.0)
 
@@ -62,7 +62,7 @@ async def test_what_is_created_can_be_read(cluster: Cluster, workflow: str) -> N
 
 async def test_creating_twice_is_told_apart_from_failing(cluster: Cluster, workflow: str) -> None:
     with pytest.raises(AlreadyExists):
-        await cluster.create(WORKFLOWS, body(workflow))
+        await cluster.create(WORKFLOWS, workflow_body(workflow))
 
 
 async def test_a_patch_of_another_version_is_refused(cluster: Cluster, workflow: str) -> None:

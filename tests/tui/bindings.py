@@ -13,7 +13,7 @@ import tui
 
 
 @dataclass(frozen=True)
-class Key:
+class BoundKey:
     """A binding where it is declared; ``where`` is the class."""
 
     where: str
@@ -22,7 +22,7 @@ class Key:
     text: str
 
 
-def keys() -> list[Key]:
+def bound_keys() -> list[BoundKey]:
     """In the order of classes' names."""
     for module in pkgutil.walk_packages(tui.__path__, "tui."):
         if not module.name.endswith("__main__"):
@@ -30,7 +30,7 @@ def keys() -> list[Key]:
     found = []
     for node in sorted(set(_subclasses(DOMNode)), key=lambda each: each.__name__):
         if node.__module__.startswith("tui."):
-            found += [_key(node.__name__, each) for each in node.__dict__.get("BINDINGS", ())]
+            found += [_bound_key(node.__name__, each) for each in node.__dict__.get("BINDINGS", ())]
     return found
 
 
@@ -38,6 +38,6 @@ def _subclasses(node: type[DOMNode]) -> list[type[DOMNode]]:
     return [each for child in node.__subclasses__() for each in (child, *_subclasses(child))]
 
 
-def _key(where: str, binding: object) -> Key:
+def _bound_key(where: str, binding: object) -> BoundKey:
     assert isinstance(binding, Binding), f"{where}: {binding!r} has no id"
-    return Key(where, binding.id or "", binding.key.split(",")[0], binding.description or binding.action)
+    return BoundKey(where, binding.id or "", binding.key.split(",")[0], binding.description or binding.action)

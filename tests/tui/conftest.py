@@ -44,7 +44,7 @@ STILL = 3
 """So many equal pictures in a row after that."""
 
 
-async def settled(pilot: Pilot[None]) -> None:
+async def wait_settled(pilot: Pilot[None]) -> None:
     """Until every pane of the screen shows what its feeds know, nothing more is about to be asked, and the
     picture stands still: on a busy machine a dialog may only be on its way when all else is quiet.
     """
@@ -64,11 +64,11 @@ async def settled(pilot: Pilot[None]) -> None:
 def _is_settled(app: App[None]) -> bool:
     assert isinstance(app, BoxApp)
     screen = app.screen
-    if isinstance(screen, BoxScreen) and screen.waiting:
+    if isinstance(screen, BoxScreen) and screen.is_waiting:
         return False
-    if isinstance(screen, FormDialog) and screen.waiting:
+    if isinstance(screen, FormDialog) and screen.is_waiting:
         return False
-    if any(logs.reading for logs in screen.query(ContainerLogs)):
+    if any(logs.is_reading for logs in screen.query(ContainerLogs)):
         return False
     feeds = [(pane, feed) for pane in screen.query(Pane) for feed in pane.feeds]
     return app.feeds.status.answers > 0 and all(
@@ -78,7 +78,7 @@ def _is_settled(app: App[None]) -> bool:
 
 @pytest.fixture
 def settle() -> Callable[[Pilot[None]], Any]:
-    return settled
+    return wait_settled
 
 
 @pytest.fixture

@@ -8,24 +8,24 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from c2d_box.client import JobDetails, JobRequest, Spending
-from c2d_box.client.verification import Check, Verification
+from c2d_box.client import JobDetails, JobRequest, SpendingLimits
+from c2d_box.client.verification import EvidenceCheck, JobVerification
 from c2d_box.errors import C2DError, Failed, Refused
 from sandbox.bundle.build import Confirm
 from sandbox.doctor.finding import Finding
 from sandbox.install.images import ContainerImage
-from sandbox.loop.running import Loop, Ran
-from sandbox.progress import Event, Progress
-from sandbox.verbs.accounts import Account
-from sandbox.verbs.assets import Offer
-from sandbox.verbs.chain import Block, Transaction
-from sandbox.verbs.ddo_preview import Draft
-from sandbox.verbs.faucet import Holding
-from sandbox.verbs.permissions import Cell
-from sandbox.verbs.pods import Flow, Pod, Seen
-from sandbox.verbs.quotes import Price
-from sandbox.verbs.status import BoxStatus, Part, ResourceReport
-from sandbox.verbs.trust import Simulation, Trust
+from sandbox.loop.running import RunReport, ScriptRun
+from sandbox.progress import Progress, ProgressEvent
+from sandbox.verbs.accounts import BoxAccount
+from sandbox.verbs.assets import AssetOffer
+from sandbox.verbs.chain import ChainBlock, DecodedTransaction
+from sandbox.verbs.ddo_preview import DdoPreview
+from sandbox.verbs.faucet import DatatokenHolding
+from sandbox.verbs.permissions import PermissionCell
+from sandbox.verbs.pods import EventSummary, PodSummary, WorkflowSummary
+from sandbox.verbs.quotes import AssetPrice
+from sandbox.verbs.status import BoxPart, BoxStatus, ResourceReport
+from sandbox.verbs.trust import JobSimulation, TrustChange
 from tests.tui.recorded_data import (
     ALGORITHM,
     BROKEN,
@@ -54,7 +54,7 @@ class Recorded:
         self.problem: C2DError | None = None
         self.state = "running"
         self.done: list[tuple[str, ...]] = []
-        self.spending = Spending()
+        self.spending = SpendingLimits()
         self.refusal: C2DError | None = None
         self.over = threading.Event()
         self.hold = threading.Event()
@@ -117,34 +117,34 @@ class Recorded:
         if self.problem is not None:
             raise self.problem
 
-    def command(self, arguments: str, who: str = "") -> str:
+    def command_line(self, arguments: str, who: str = "") -> str:
         return f"c2d-box --as {who} {arguments}" if who else f"c2d-box {arguments}"
 
-    def status(self) -> BoxStatus:
+    def box_status(self) -> BoxStatus:
         self._answer()
-        parts: tuple[Part, ...] = ()
+        parts: tuple[BoxPart, ...] = ()
         if self.state not in ("absent", "stopped"):
             components = ("etcd", "containerd", "kube-apiserver", "kube-scheduler", "kubelet", "kube-proxy")
             services = {"chain": 8545, "cache": 5000, "provider": 8030, "operator-service": 31000}
             parts = (
-                *(Part(name, "cluster", "ready") for name in components),
-                *(Part(n, "service", "ready", 0, f"http://127.0.0.1:{p}") for n, p in services.items()),
+                *(BoxPart(name, "cluster", "ready") for name in components),
+                *(BoxPart(n, "service", "ready", 0, f"http://127.0.0.1:{p}") for n, p in services.items()),
             )
         if self.state == "degraded":
-            late = Part("provider", "service", "starting", 2, detail="CrashLoopBackOff")
+            late = BoxPart("provider", "service", "starting", 2, detail="CrashLoopBackOff")
             parts = (*parts[:-2], late, parts[-1])
         home = Path("/home/ada/.local/share/c2d-box")
         return BoxStatus("c2d", home, self.state, parts, {}, {"c2d-box": "0.1.0"}, home / "kubeconfig")
 
-    def resources(self) -> ResourceReport:
+    def resource_report(self) -> ResourceReport:
         self._answer()
         return ResourceReport(900 << 20, {"kube-apiserver": 300 << 20, "containerd": 80 << 20})
 
-    def jobs(self, who: str) -> list[JobDetails]:
+    def list_jobs(self, who: str) -> list[JobDetails]:
         self._answer()
         return [JobDetails.parse(job) for job in self.job_list]
 
-    def job(self, who: str, job_id: str) -> JobDetails:
+    def read_job(self, who: str, job_id: str) -> JobDetails:
         self._answer()
         return JobDetails.parse(next(job for job in self.job_list if job["jobId"] == job_id))
 
@@ -156,39 +156,41 @@ class Recorded:
         self._answer()
         return CONTENTS[index]
 
-    def explain(self, who: str, job_id: str) -> str:
+    def explain_job(self, who: str, job_id: str) -> str:
         self._answer()
         return f"Job {job_id[:8]} ended well after 11.1 s. Its results are in the Outputs tab."
 
-    def verify(self, who: str, job_id: str) -> Verification:
+    def verify_job(self, who: str, job_id: str) -> JobVerification:
         self._answer()
         checks = (
-            Check("signature", True, "signed by the environment's key"),
-            Check("input 0", None, "too large for a checksum"),
-            Check("algorithm", False, "the published script has another checksum"),
+            EvidenceCheck("signature", True, "signed by the environment's key"),
+            EvidenceCheck("input 0", None, "too large for a checksum"),
+            EvidenceCheck("algorithm", False, "the published script has another checksum"),
         )
-        return Verification(job_id, checks)
+        return JobVerification(job_id, checks)
 
     def assets(self) -> list[Ddo]:
         self._answer()
         return list(self.asset_list)
 
-    def permissions(self) -> list[Cell]:
+    def list_permissions(self) -> list[PermissionCell]:
         self._answer()
         if not self.asset_list:
             return []
         no = ("no  Train a classifier may not run", "  no  no list is filled: nobody may compute")
         return [
-            Cell(DATASET, ALGORITHM, True, "", ("yes Train a classifier may run", "  yes it is listed")),
-            Cell(PRIVATE, ALGORITHM, False, "not_trusted_algo", no),
+            PermissionCell(
+                DATASET, ALGORITHM, True, "", ("yes Train a classifier may run", "  yes it is listed")
+            ),
+            PermissionCell(PRIVATE, ALGORITHM, False, "not_trusted_algo", no),
         ]
 
-    def accounts(self) -> list[Account]:
+    def list_accounts(self) -> list[BoxAccount]:
         self._answer()
         roles = {0: "deployer", 3: "publisher", 5: "consumer2", 7: "consumer"}
-        return [Account(roles.get(i, ""), i, f"0x{i:040x}", 99.5, 1000.0 - i) for i in range(8)]
+        return [BoxAccount(roles.get(i, ""), i, f"0x{i:040x}", 99.5, 1000.0 - i) for i in range(8)]
 
-    def environments(self) -> list[Mapping[str, Any]]:
+    def list_environments(self) -> list[Mapping[str, Any]]:
         self._answer()
         return [
             {
@@ -201,11 +203,11 @@ class Recorded:
             }
         ]
 
-    def images(self) -> list[ContainerImage]:
+    def list_images(self) -> list[ContainerImage]:
         self._answer()
         return [ContainerImage("c2d.local/algo-python", "latest", "sha256:" + "0" * 64, 1)]
 
-    def findings(self) -> list[Finding]:
+    def list_findings(self) -> list[Finding]:
         self._answer()
         return [
             Finding("C2D-DOC-DISK", "warning", "disk", "4 GB free", "free some space"),
@@ -216,11 +218,11 @@ class Recorded:
         self._answer()
         return list(self.log_lines)
 
-    def logs(self, source: str, lines: int) -> list[str]:
+    def read_logs(self, source: str, lines: int) -> list[str]:
         self._answer()
         return self.log_lines[source][-lines:]
 
-    def quote(self, who: str, wanted: JobRequest) -> list[Price]:
+    def quote_job(self, who: str, wanted: JobRequest) -> list[AssetPrice]:
         self._answer()
         if wanted.dataset == PRIVATE:
             raise Refused(
@@ -229,29 +231,29 @@ class Recorded:
                 "ask the publisher to permit it: c2d-box permit DATASET ALGORITHM",
             )
         return [
-            Price(wanted.dataset, "order", 3.0, "OCEAN", 0.0, "OCEAN"),
-            Price(str(wanted.algorithm), "order", 1.0, "OCEAN", 0.0, "OCEAN"),
+            AssetPrice(wanted.dataset, "order", 3.0, "OCEAN", 0.0, "OCEAN"),
+            AssetPrice(str(wanted.algorithm), "order", 1.0, "OCEAN", 0.0, "OCEAN"),
         ]
 
-    def blocks(self) -> list[Block]:
+    def list_blocks(self) -> list[ChainBlock]:
         self._answer()
         return [
-            Block(12 - n, f"0x{n:064x}", int(NOW) - 12 * n, 120_000, (tx.hash,))
+            ChainBlock(12 - n, f"0x{n:064x}", int(NOW) - 12 * n, 120_000, (tx.hash,))
             for n, tx in enumerate(self.transaction_list)
         ]
 
-    def transactions(self) -> list[Transaction]:
+    def list_transactions(self) -> list[DecodedTransaction]:
         self._answer()
         return list(self.transaction_list)
 
-    def pods(self, job_id: str = "") -> list[Pod]:
+    def pods(self, job_id: str = "") -> list[PodSummary]:
         self._answer()
         return [pod for pod in self.pod_list if not job_id or pod.job == job_id]
 
-    def workflows(self) -> list[Flow]:
+    def list_workflows(self) -> list[WorkflowSummary]:
         self._answer()
         return [
-            Flow(
+            WorkflowSummary(
                 str(job["jobId"]),
                 f"{job['status']} {job['statusText']}",
                 NOW - 42,
@@ -261,15 +263,15 @@ class Recorded:
             for job in self.job_list
         ]
 
-    def described(self, kind: str, namespace: str, name: str) -> str:
+    def describe_object(self, kind: str, namespace: str, name: str) -> str:
         self._answer()
         return f"apiVersion: v1\nkind: {kind}\nmetadata:\n  name: {name}\n  namespace: {namespace}\n"
 
-    def happenings(self, job_id: str = "") -> list[Seen]:
+    def list_events(self, job_id: str = "") -> list[EventSummary]:
         self._answer()
         seen = [
-            Seen(NOW - 30, "Normal", "Scheduled", f"{RUNNING}-algorithm", "assigned to the node"),
-            Seen(NOW - 20, "Warning", "BackOff", "provider-0", "restarting failed container"),
+            EventSummary(NOW - 30, "Normal", "Scheduled", f"{RUNNING}-algorithm", "assigned to the node"),
+            EventSummary(NOW - 20, "Warning", "BackOff", "provider-0", "restarting failed container"),
         ]
         return [each for each in seen if job_id in each.about] if self.pod_list else []
 
@@ -280,102 +282,108 @@ class Recorded:
         yield f"{container} says hello"
         yield "\x1b]0;pwned\x07and means no harm"
 
-    def datatokens(self, who: str) -> list[Holding]:
+    def list_datatokens(self, who: str) -> list[DatatokenHolding]:
         self._answer()
-        return [Holding(DATASET, "Patients", "0x" + "1" * 40, 2.0)] if who == "consumer" else []
+        return [DatatokenHolding(DATASET, "Patients", "0x" + "1" * 40, 2.0)] if who == "consumer" else []
 
     def open_cid(self, cid: str) -> bytes:
         self._answer()
         return CONTENTS[0]
 
-    def draft(self, who: str, kind: str, source: str, offer: Offer, image: str, entrypoint: str) -> Draft:
+    def draft_ddo(
+        self, who: str, kind: str, source: str, offer: AssetOffer, image: str, entrypoint: str
+    ) -> DdoPreview:
         document = {"version": "4.1.0", "metadata": {"type": kind, "name": offer.name, "author": who}}
-        return Draft(document, {} if Path(source).is_file() else {"services.0.files": "there is no file"})
+        return DdoPreview(
+            document, {} if Path(source).is_file() else {"services.0.files": "there is no file"}
+        )
 
-    def simulate(self, who: str, dataset: str, algorithm: str) -> Simulation:
+    def simulate_job(self, who: str, dataset: str, algorithm: str) -> JobSimulation:
         try:
-            return Simulation(who, True, prices=tuple(self.quote(who, JobRequest(dataset, algorithm))))
+            return JobSimulation(who, True, prices=tuple(self.quote_job(who, JobRequest(dataset, algorithm))))
         except Refused as refusal:
-            return Simulation(who, False, refusal.code, refusal.message, refusal.next_step)
+            return JobSimulation(who, False, refusal.code, refusal.message, refusal.next_step)
 
-    def heads(self) -> Iterator[int]:
+    def follow_heads(self) -> Iterator[int]:
         yield 12
         self.over.wait()
 
-    def changes(self) -> Iterator[str]:
+    def follow_changes(self) -> Iterator[str]:
         yield ""
         self.over.wait()
 
-    def _do(self, *words: str) -> Progress[None]:
-        yield Event(words[0], "started", " ".join(words), at=NOW)
+    def _record_change(self, *words: str) -> Progress[None]:
+        yield ProgressEvent(words[0], "started", " ".join(words), at=NOW)
         self.hold.wait(10)
         if self.refusal is not None:
-            yield Event(words[0], "failed", " ".join(words), seconds=0.1, at=NOW)
+            yield ProgressEvent(words[0], "failed", " ".join(words), seconds=0.1, at=NOW)
             raise self.refusal
         self.done.append(words)
-        yield Event(words[0], "done", " ".join(words), seconds=0.1, at=NOW)
+        yield ProgressEvent(words[0], "done", " ".join(words), seconds=0.1, at=NOW)
 
-    def up(self, confirm: Confirm) -> Progress[None]:
+    def boot_box(self, confirm: Confirm) -> Progress[None]:
         if self.state == "absent" and not confirm("Build the bundle?"):
             raise Refused("C2D-BUNDLE-NOT-CONFIRMED", "nothing was built", "answer yes")
-        yield Event("bundle.open", "done", "bundle", seconds=0.2, at=NOW)
-        yield Event("cluster.etcd", "done", "etcd", seconds=1.1, at=NOW)
-        yield Event("cluster.kubelet", "started", "kubelet", seconds=5, at=NOW)
-        yield Event("image.runtime", "progress", "loading runtime", fraction=0.5, at=NOW)
+        yield ProgressEvent("bundle.open", "done", "bundle", seconds=0.2, at=NOW)
+        yield ProgressEvent("cluster.etcd", "done", "etcd", seconds=1.1, at=NOW)
+        yield ProgressEvent("cluster.kubelet", "started", "kubelet", seconds=5, at=NOW)
+        yield ProgressEvent("image.runtime", "progress", "loading runtime", fraction=0.5, at=NOW)
         self.hold.wait(10)
         if self.boot_fails:
-            yield Event("cluster.kubelet", "failed", "kubelet", seconds=9, at=NOW)
+            yield ProgressEvent("cluster.kubelet", "failed", "kubelet", seconds=9, at=NOW)
             raise Failed("C2D-SERVICE-NOT-READY", "the kubelet does not become ready", "c2d-box logs kubelet")
-        yield Event("cluster.kubelet", "done", "kubelet", seconds=2, at=NOW)
+        yield ProgressEvent("cluster.kubelet", "done", "kubelet", seconds=2, at=NOW)
         self.state = "running"
         self.done.append(("up",))
 
-    def down(self) -> Progress[None]:
-        yield from self._do("down")
+    def stop_box(self) -> Progress[None]:
+        yield from self._record_change("down")
         self.state = "stopped"
 
-    def start(self, who: str, wanted: JobRequest) -> Progress[JobDetails]:
+    def start_job(self, who: str, wanted: JobRequest) -> Progress[JobDetails]:
         self.spending = wanted.spending
         told = [json.dumps(each) for each in (wanted.parameters, wanted.output) if each is not None]
         assets = (wanted.dataset, str(wanted.algorithm), *wanted.additional)
-        yield from self._do("start", who, *assets, str(wanted.environment), *told)
+        yield from self._record_change("start", who, *assets, str(wanted.environment), *told)
         return JobDetails.parse({"jobId": RUNNING})
 
-    def stop(self, who: str, job_id: str) -> Progress[JobDetails]:
-        yield from self._do("stop", who, job_id)
-        return self.job(who, job_id)
+    def stop_job(self, who: str, job_id: str) -> Progress[JobDetails]:
+        yield from self._record_change("stop", who, job_id)
+        return self.read_job(who, job_id)
 
-    def fetch(self, who: str, job_id: str, folder: Path, index: int | None) -> Progress[None]:
-        return self._do("fetch", who, job_id, str(folder), str(index))
+    def fetch_results(self, who: str, job_id: str, folder: Path, index: int | None) -> Progress[None]:
+        return self._record_change("fetch", who, job_id, str(folder), str(index))
 
-    def publish_dataset(self, who: str, source: str, offer: Offer) -> Progress[None]:
-        return self._do("publish_dataset", who, source, offer.name, f"{offer.price:g}", *offer.services)
+    def publish_dataset(self, who: str, source: str, offer: AssetOffer) -> Progress[None]:
+        return self._record_change(
+            "publish_dataset", who, source, offer.name, f"{offer.price:g}", *offer.services
+        )
 
     def publish_algorithm(
-        self, who: str, source: str, image: str, entrypoint: str, offer: Offer
+        self, who: str, source: str, image: str, entrypoint: str, offer: AssetOffer
     ) -> Progress[None]:
-        return self._do("publish_algorithm", who, source, image, entrypoint, offer.name)
+        return self._record_change("publish_algorithm", who, source, image, entrypoint, offer.name)
 
-    def permit(self, who: str, dataset: str, algorithm: str) -> Progress[None]:
-        return self._do("permit", who, dataset, algorithm)
+    def permit_algorithm(self, who: str, dataset: str, algorithm: str) -> Progress[None]:
+        return self._record_change("permit", who, dataset, algorithm)
 
-    def revoke(self, who: str, dataset: str, algorithm: str) -> Progress[None]:
-        return self._do("revoke", who, dataset, algorithm)
+    def revoke_algorithm(self, who: str, dataset: str, algorithm: str) -> Progress[None]:
+        return self._record_change("revoke", who, dataset, algorithm)
 
-    def run_script(self, loop: Loop, confirm: Confirm) -> Progress[Ran]:
-        yield from self._do("run", loop.who, str(loop.script), *loop.data)
-        return Ran(
+    def run_script(self, loop: ScriptRun, confirm: Confirm) -> Progress[RunReport]:
+        yield from self._record_change("run", loop.who, str(loop.script), *loop.data)
+        return RunReport(
             JobDetails.parse({"jobId": RUNNING, "status": 70}), loop.data, ALGORITHM, (), (), loop.folder, ()
         )
 
-    def trust(self, who: str, dataset: str, wanted: Trust) -> Progress[None]:
-        return self._do("trust", who, dataset, repr(wanted))
+    def change_trust(self, who: str, dataset: str, wanted: TrustChange) -> Progress[None]:
+        return self._record_change("trust", who, dataset, repr(wanted))
 
-    def edit(self, who: str, did: str, name: str | None, description: str | None) -> Progress[None]:
-        return self._do("edit", who, did, str(name), str(description))
+    def edit_asset(self, who: str, did: str, name: str | None, description: str | None) -> Progress[None]:
+        return self._record_change("edit", who, did, str(name), str(description))
 
-    def end(self, who: str, did: str) -> Progress[None]:
-        return self._do("end", who, did)
+    def end_asset(self, who: str, did: str) -> Progress[None]:
+        return self._record_change("end", who, did)
 
-    def faucet(self, who: str, eth: float, ocean: float) -> Progress[None]:
-        return self._do("faucet", who, f"{eth:g}", f"{ocean:g}")
+    def fund_account(self, who: str, eth: float, ocean: float) -> Progress[None]:
+        return self._record_change("faucet", who, f"{eth:g}", f"{ocean:g}")

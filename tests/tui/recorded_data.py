@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from c2d_box.errors import Failed
-from sandbox.verbs.chain import Happening, Transaction
-from sandbox.verbs.pods import Pod
+from sandbox.verbs.chain import ContractEvent, DecodedTransaction
+from sandbox.verbs.pods import PodSummary
 from tui.backend.port import Ddo
 
 NOW = 1_800_000_000.0
@@ -66,11 +66,11 @@ def recorded_job(
     }
 
 
-def recorded_transaction(n: int) -> Transaction:
+def recorded_transaction(n: int) -> DecodedTransaction:
     arguments = {"to": "consumer", "value": str(10**18)}
-    happening = Happening("OCEAN", "0x" + "0" * 40, "Transfer", {"from": "publisher", **arguments})
+    happening = ContractEvent("OCEAN", "0x" + "0" * 40, "Transfer", {"from": "publisher", **arguments})
     function = ("transfer", "startOrder")[n % 2]
-    return Transaction(
+    return DecodedTransaction(
         f"0x{n:064x}",
         12 - n,
         int(NOW) - 12 * n,
@@ -91,9 +91,9 @@ def recorded_pod(
     restarts: int,
     job: str = "",
     containers: tuple[str, ...] = ("main",),
-) -> Pod:
+) -> PodSummary:
     part = name.rpartition("-")[2] if job else ""
-    return Pod(namespace, name, state, "1/1", restarts, NOW - 60, "10.0.0.9", containers, job, part)
+    return PodSummary(namespace, name, state, "1/1", restarts, NOW - 60, "10.0.0.9", containers, job, part)
 
 
 RESULTS = [

@@ -113,7 +113,7 @@ async def test_a_form_is_filled_from_its_first_field_on(opened: Open, settle: Se
         await settle(pilot)
         await press_keys(pilot, settle, "n", "a", "tab", "b")
         assert isinstance(app.screen, FormDialog)
-        assert (app.screen.values["source"], app.screen.values["title"]) == ("a", "b")
+        assert (app.screen.field_values["source"], app.screen.field_values["title"]) == ("a", "b")
 
 
 async def test_a_refusal_is_named_before_anything_is_paid(
@@ -124,7 +124,7 @@ async def test_a_refusal_is_named_before_anything_is_paid(
         await settle(pilot)
         await press_keys(pilot, settle, "j")
         check = app.screen.query_one(CheckPane)
-        await wait_until(pilot, lambda: check.result is not None and check.result.refusal is not None)
+        await wait_until(pilot, lambda: check.last_check is not None and check.last_check.refusal is not None)
         await press_keys(pilot, settle, "s")
         assert not isinstance(app.screen, ActionDialog)
         assert recorded.done == []
@@ -137,7 +137,7 @@ async def test_a_job_is_launched_after_its_price_was_shown(
     async with app.run_test(size=SIZE) as pilot:
         await settle(pilot)
         check = app.screen.query_one(CheckPane)
-        await wait_until(pilot, lambda: check.result is not None)
+        await wait_until(pilot, lambda: check.last_check is not None)
         await press_keys(pilot, settle, "s")
         assert isinstance(app.screen, ActionDialog)
         assert app.screen.wanted.losses == ("4 OCEAN are paid and do not come back",)
@@ -154,11 +154,11 @@ async def test_jobs_points_at_the_job_that_was_launched(opened: Open, settle: Se
         await settle(pilot)
         await press_keys(pilot, settle, "j", "5")
         check = app.screen.query_one(CheckPane)
-        await wait_until(pilot, lambda: check.result is not None)
+        await wait_until(pilot, lambda: check.last_check is not None)
         await press_keys(pilot, settle, "s", "right", "enter")
         await wait_until(pilot, lambda: bool(recorded.done) and not app.runner.runs)
         await press_keys(pilot, settle, "escape", "2")
-        row = app.screen.query_one(LiveTable).selected
+        row = app.screen.query_one(LiveTable).selected_row
         assert row is not None and row.key == RUNNING
         assert "Train a classifier" in row.cells
 

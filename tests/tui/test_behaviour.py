@@ -17,7 +17,7 @@ from tui.app import BoxApp
 from tui.runtime.screen_table import SCREENS
 from tui.screens.jobs.widgets import JobsPane
 from tui.screens.launch.widgets import CheckPane
-from tui.widgets.live_table import LiveTable, Row
+from tui.widgets.live_table import LiveTable, TableRow
 
 Open = Callable[..., BoxApp]
 SIZE = (100, 30)
@@ -48,10 +48,10 @@ async def test_the_filter_narrows_is_remembered_and_escape_clears_it(opened: Ope
         await settle(pilot)
         await press_keys(pilot, settle, "slash", "f", "a", "i", "l", "enter")
         table = app.screen.query_one(LiveTable)
-        assert table.counts == (1, 3) and app.focused is table
+        assert table.shown_counts == (1, 3) and app.focused is table
         assert app.memory.filters == {"jobs": "fail"}
         await press_keys(pilot, settle, "escape")
-        assert table.counts == (3, 3)
+        assert table.shown_counts == (3, 3)
 
 
 async def test_the_cursor_stays_on_its_job_when_a_newer_one_comes(
@@ -66,7 +66,7 @@ async def test_the_cursor_stays_on_its_job_when_a_newer_one_comes(
         recorded.job_list.insert(0, newer)
         await press_keys(pilot, settle, "r")
         await wait_until(pilot, lambda: table.row_count == 4)
-        assert table.selected is not None and table.selected.key == DONE
+        assert table.selected_row is not None and table.selected_row.key == DONE
         assert [str(key.value)[0] for key in (row.key for row in table.ordered_rows)] == list("9123")
 
 
@@ -125,7 +125,7 @@ async def test_what_is_chosen_is_checked_although_the_assets_come_late(
         await pilot.pause(0.6)
         there.set()
         check = app.screen.query_one(CheckPane)
-        await wait_until(pilot, lambda: bool(check.result))
+        await wait_until(pilot, lambda: bool(check.last_check))
 
 
 async def test_a_table_that_comes_up_late_does_not_take_the_keys_from_the_filter(
@@ -136,7 +136,7 @@ async def test_a_table_that_comes_up_late_does_not_take_the_keys_from_the_filter
         await settle(pilot)
         await press_keys(pilot, settle, "slash")
         pane = app.screen.query_one(JobsPane)
-        pane.begin(pane.query_one(LiveTable))
+        pane.focus_first(pane.query_one(LiveTable))
         await settle(pilot)
         assert isinstance(app.focused, Input)
         await press_keys(pilot, settle, "1", "enter")
@@ -156,7 +156,7 @@ async def test_the_clock_of_a_running_job_moves_and_nothing_is_asked_for_it(
         running = f"{2:032x}"
         before = table.get_cell(running, "took").plain
         now[0] += 3600
-        app.screen.query_one(JobsPane).tick()
+        app.screen.query_one(JobsPane).tick_second()
         assert before != table.get_cell(running, "took").plain == "1 h 0 m"
         drawn = table.render_line(table.header_height + table.get_row_index(running)).text
         assert "1 h 0 m" in drawn and before not in drawn
@@ -173,10 +173,10 @@ async def test_a_column_grows_with_its_words_and_does_not_shrink(opened: Open, s
         state = table.ordered_columns[1]
         narrow = state.content_width
         key = table.in_view[0]
-        row = Row(key, ("a", "a much longer state than before", "b", "c", "d", "e"))
-        table.renew(row)
+        row = TableRow(key, ("a", "a much longer state than before", "b", "c", "d", "e"))
+        table.renew_row(row)
         assert state.content_width == len(row.cells[1]) > narrow
-        table.renew(Row(key, ("a", "b", "b", "c", "d", "e")))
+        table.renew_row(TableRow(key, ("a", "b", "b", "c", "d", "e")))
         assert state.content_width == len(row.cells[1])
         assert table.get_cell(key, "state").plain == "b"
 

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from textual.widgets import DirectoryTree, TabbedContent, TextArea
 
-from tests.conftest import sample
-from tests.tui.bindings import keys
+from tests.conftest import sample_cells
+from tests.tui.bindings import bound_keys
 from tests.tui.key_steps import Settle, wait_until
 from tui.app import BoxApp
 from tui.runtime.screen_table import SCREENS
@@ -28,7 +28,7 @@ from tui.widgets.tour import TourBar
 
 Check = Callable[[BoxApp], object]
 SIZE = (120, 40)
-KEYS = {f"{key.where} {key.id}": key for key in keys()}
+KEYS = {f"{key.where} {key.id}": key for key in bound_keys()}
 
 
 @dataclass(frozen=True)
@@ -146,7 +146,9 @@ CASES = {
     "BoxScreen screen.filter": Case("jobs", (), focused("filter")),
     "BoxScreen screen.refresh": Case("doctor", (), lambda app: app.feeds.findings.answers > 1),
     "BoxScreen screen.copy": Case("jobs", (), copied("1" * 32)),
-    "BoxScreen screen.back": Case("assets", (), lambda app: _table(app).counts == (3, 3), memory=_filtered),
+    "BoxScreen screen.back": Case(
+        "assets", (), lambda app: _table(app).shown_counts == (3, 3), memory=_filtered
+    ),
     "ChainScreen chain.blocks": Case("chain", (), shows("#blocks")),
     "ChainScreen chain.read": Case("chain", (), focused("VerticalScroll")),
     "ChainScreen chain.command": Case("chain", (), copied("c2d-box chain 0x")),
@@ -239,7 +241,7 @@ CASES = {
     "LogView log.follow": Case("logs", ("g",), log(lambda view: view.following), _long_log),
     "LogView log.next": Case("logs", FOUND, log(lambda view: view.found == 5), _long_log),
     "LogView log.previous": Case("logs", (*FOUND, "n", "n"), log(lambda view: view.found == 5), _long_log),
-    "LogView log.trouble": Case("logs", (), log(lambda view: len(view.shown) == 1)),
+    "LogView log.trouble": Case("logs", (), log(lambda view: len(view.shown_lines) == 1)),
     "LogsScreen logs.command": Case("logs", (), copied("c2d-box logs")),
     "OutputsScreen outputs.save": Case("outputs", OUTPUT, on("ActionDialog")),
     "OutputsScreen outputs.cid": Case("outputs", (), on("AskLine")),
@@ -276,7 +278,7 @@ def _launch_words(app: BoxApp) -> str:
     from tui.screens.launch.screen import LaunchScreen
 
     assert isinstance(app.screen, LaunchScreen)
-    return app.screen.copied()
+    return app.screen.copied_text()
 
 
 def test_every_binding_has_a_case() -> None:
@@ -294,7 +296,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "pressed" in metafunc.fixturenames:
         full = bool(metafunc.config.getoption("--full"))
         seed = os.environ.get("C2D_TEST_SEED", "0")
-        metafunc.parametrize("pressed", sample(sorted(CASES), 20, seed, full))
+        metafunc.parametrize("pressed", sample_cells(sorted(CASES), 20, seed, full))
 
 
 async def test_a_key_does_what_it_says(

@@ -17,9 +17,9 @@ import pytest
 from aiohttp import web
 
 from sandbox.box import Box
-from sandbox.home import Home
-from sandbox.settings import Settings
-from tui.web.guard import Guard
+from sandbox.home import BoxHome
+from sandbox.settings import BoxSettings
+from tui.web.guard import AccessGuard
 from tui.web.serving import GuardedServer, _free_port, served_command
 
 playwright = pytest.importorskip("playwright.async_api", reason="the driver of browsers is not installed")
@@ -68,12 +68,12 @@ ATTACKS = """async (target) => {
 
 
 @asynccontextmanager
-async def served(home: Path, write: bool = False) -> AsyncIterator[tuple[Guard, list[tuple[str, int]]]]:
+async def served(home: Path, write: bool = False) -> AsyncIterator[tuple[AccessGuard, list[tuple[str, int]]]]:
     """The server as ``c2d-box serve`` makes it; and what it answered: path, status."""
     port = _free_port()
-    guard = Guard(port)
+    guard = AccessGuard(port)
     answered: list[tuple[str, int]] = []
-    box = Box(Home(home), Settings(name="test"))
+    box = Box(BoxHome(home), BoxSettings(name="test"))
     server = GuardedServer(served_command(box, None, write), port, guard, "test")
     app = await server._make_app()
 
@@ -128,8 +128,8 @@ async def browsing(scratch: Path) -> AsyncIterator[Any]:
             await browser.close()
 
 
-def _at(guard: Guard) -> str:
-    return f"http://{guard.hosts[0]}/"
+def _at(guard: AccessGuard) -> str:
+    return f"http://{guard.allowed_hosts[0]}/"
 
 
 class Seen:
@@ -156,7 +156,7 @@ async def test_the_dashboard_is_drawn_and_keys_reach_it_read_only(tmp_path: Path
         page = await context.new_page()
         seen, complaints = Seen(page), []
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        await page.goto(guard.url)
+        await page.goto(guard.page_url)
         for words in ("read-only", "Health", "Last jobs"):
             await seen.until(words)
         assert guard.token not in page.url
@@ -166,7 +166,7 @@ async def test_the_dashboard_is_drawn_and_keys_reach_it_read_only(tmp_path: Path
         await seen.until("nothing is changed from here")
         assert not complaints
         again = await context.new_page()
-        used = await again.goto(guard.url)
+        used = await again.goto(guard.page_url)
         assert used.status == UNKNOWN
         assert (await again.goto(_at(guard))).status == OPEN
 
@@ -181,7 +181,7 @@ async def test_a_foreign_page_in_the_same_browser_is_refused_everything(tmp_path
     ):
         own = await context.new_page()
         seen = Seen(own)
-        await own.goto(guard.url)
+        await own.goto(guard.page_url)
         await seen.until("Health")
         answered.clear()
         page = await context.new_page()

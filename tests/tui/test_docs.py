@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.tui.bindings import keys
+from tests.tui.bindings import bound_keys
 from tests.tui.gallery import PICTURES
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +40,8 @@ def _screens() -> str:
 
 def _keys() -> str:
     lines = [
-        f"| `{DISPLAYS.get(key.key, key.key)}` | {key.text} | `{key.id}` | {key.where} |" for key in keys()
+        f"| `{DISPLAYS.get(key.key, key.key)}` | {key.text} | `{key.id}` | {key.where} |"
+        for key in bound_keys()
     ]
     head = (
         f"# Keys\n\n{WRITTEN}\n\n"

@@ -18,8 +18,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from tui.screens.outputs.pictures import fitted
-from tui.screens.outputs.preview import preview
+from tui.screens.outputs.pictures import fitted_size
+from tui.screens.outputs.preview import draw_preview
 
 ROOT = Path(__file__).parents[2]
 _SECONDS = 8.0
@@ -98,7 +98,7 @@ def test_a_hostile_result_is_drawn_at_once_or_not_at_all(name: str) -> None:
     content = HOSTILE[name]()
     console = Console(file=io.StringIO(), width=100)
     started = time.monotonic()
-    console.print(preview(name, content))
+    console.print(draw_preview(name, content))
     assert time.monotonic() - started < _SECONDS
     assert isinstance(console.file, io.StringIO)
     drawn = console.file.getvalue()
@@ -110,7 +110,7 @@ def test_a_hostile_result_is_drawn_at_once_or_not_at_all(name: str) -> None:
     ("width", "height"), [(1, 39_999_999), (39_999_999, 1), (640, 480), (1, 1), (100, 65_535)]
 )
 def test_cells_of_a_picture_are_bounded_both_ways(width: int, height: int) -> None:
-    columns, lines = fitted(width, height, 100)
+    columns, lines = fitted_size(width, height, 100)
     assert 1 <= columns <= 100
     assert 1 <= lines <= 200
 

@@ -7,23 +7,23 @@ import io
 import pytest
 from rich.console import Console
 
-from sandbox.progress import Event
+from sandbox.progress import ProgressEvent
 from tui.actions.step_board import StepBoard
-from tui.screens.logs.merging import fresh, merged, stamp, worded
-from tui.screens.outputs.preview import preview
+from tui.screens.logs.merging import fresh_lines, line_stamp, merge_lines, worded_line
+from tui.screens.outputs.preview import draw_preview
 from tui.widgets.step_graph import board_lines
-from tui.widgets.text import age, lasting, one_line, safe, size
+from tui.widgets.text import age_text, duration_text, one_line, safe_text, size_text
 
 
 @pytest.mark.parametrize("evil", ["\x1b]52;c;aGk=\x07", "\x9b2J", "\r", "\x00", "\x7f", "\u202e", "\x1b[31m"])
 def test_no_control_character_survives(evil: str) -> None:
-    shown = safe(f"a{evil}b")
+    shown = safe_text(f"a{evil}b")
     assert all(character.isprintable() for character in shown)
     assert shown[0] == "a" and shown[-1] == "b"
 
 
 def test_line_feeds_stay_except_on_one_line() -> None:
-    assert safe("a\nb") == "a\nb"
+    assert safe_text("a\nb") == "a\nb"
     assert one_line("a\nb") == "a b"
 
 
@@ -33,7 +33,7 @@ def test_markup_of_others_is_text() -> None:
 
 def _drawn(name: str, content: bytes) -> str:
     console = Console(file=io.StringIO(), width=80)
-    console.print(preview(name, content))
+    console.print(draw_preview(name, content))
     assert isinstance(console.file, io.StringIO)
     return "\n".join(line.rstrip() for line in console.file.getvalue().splitlines()).strip()
 
@@ -53,36 +53,36 @@ def test_binaries_are_not_shown() -> None:
 
 
 def test_only_what_is_new_comes_again() -> None:
-    assert fresh([], ["a"]) == ["a"]
-    assert fresh(["a", "b"], ["a", "b", "c"]) == ["c"]
-    assert fresh(["a", "b"], ["b", "c"]) == ["c"]
-    assert fresh(["a", "a"], ["a", "a", "a"]) == ["a"] or fresh(["a", "a"], ["a", "a", "a"]) == []
-    assert fresh(["a"], ["x", "y"]) == ["x", "y"]
+    assert fresh_lines([], ["a"]) == ["a"]
+    assert fresh_lines(["a", "b"], ["a", "b", "c"]) == ["c"]
+    assert fresh_lines(["a", "b"], ["b", "c"]) == ["c"]
+    assert fresh_lines(["a", "a"], ["a", "a", "a"]) == ["a"] or fresh_lines(["a", "a"], ["a", "a", "a"]) == []
+    assert fresh_lines(["a"], ["x", "y"]) == ["x", "y"]
 
 
 def test_logs_are_merged_by_the_time_in_their_lines() -> None:
-    lines = merged(
+    lines = merge_lines(
         {
             "provider": ['{"time": "2026-01-02T10:00:01.5Z", "m": "p"}', "  its traceback"],
             "kubelet": ["I0102 10:00:01.200000 k.go] k", "I0102 10:00:02.000000 k.go] l"],
         }
     )
     assert [line.split()[0] for line in lines] == ["kubelet", "provider", "provider", "kubelet"]
-    assert stamp("nothing") == ""
+    assert line_stamp("nothing") == ""
 
 
 def test_a_line_of_json_is_told_in_words_and_any_other_stays() -> None:
     line = (
         '{"time": "2026-01-02T10:00:01.5Z", "level": "error", "logger": "c2d", "message": "no", "job": "a1"}'
     )
-    assert worded(line) == "01-02 10:00:01.5 ERROR no job=a1"
+    assert worded_line(line) == "01-02 10:00:01.5 ERROR no job=a1"
     for other in ("plain", "{", '{"level": "info"}', "[1]", "{" * 9):
-        assert worded(other) == other
+        assert worded_line(other) == other
 
 
 def test_each_log_of_the_box_is_told_in_words_and_in_order() -> None:
     """As trials found them: ours, the engine's of an older box, etcd's, containerd's, klog and undated."""
-    lines = merged(
+    lines = merge_lines(
         {
             "etcd": ['{"level":"info","ts":"2026-11-14T22:13:21.100Z","caller":"a","msg":"one","took":"2s"}'],
             "engine": ['{"at": 1794694403.25, "level": "info", "message": "three"}'],
@@ -103,9 +103,9 @@ def test_each_log_of_the_box_is_told_in_words_and_in_order() -> None:
 
 def test_a_group_closes_when_its_steps_are_done_and_opens_when_one_fails() -> None:
     board = StepBoard()
-    board.fold(Event("a.one", "done", "one", seconds=1, at=0))
-    board.fold(Event("b.one", "started", "one", at=0))
-    board.fold(Event("b.two", "failed", "two", seconds=2, at=0))
+    board.add_event(ProgressEvent("a.one", "done", "one", seconds=1, at=0))
+    board.add_event(ProgressEvent("b.one", "started", "one", at=0))
+    board.add_event(ProgressEvent("b.two", "failed", "two", seconds=2, at=0))
     assert str(board_lines(board, 5.0)).splitlines() == [
         "✓ a          1 step  1.0 s",
         "✗ b          1/2",
@@ -115,6 +115,11 @@ def test_a_group_closes_when_its_steps_are_done_and_opens_when_one_fails() -> No
 
 
 def test_times_and_sizes_are_short() -> None:
-    assert (lasting(1.25), lasting(61), lasting(7260)) == ("1.2 s", "1 m 1 s", "2 h 1 m")
-    assert (age(4), age(33), age(120), age(7200)) == ("now", "30 s ago", "2 min ago", "2 h ago")
-    assert (size(0), size(1500), size(3_000_000)) == ("0 B", "1.5 kB", "3.0 MB")
+    assert (duration_text(1.25), duration_text(61), duration_text(7260)) == ("1.2 s", "1 m 1 s", "2 h 1 m")
+    assert (age_text(4), age_text(33), age_text(120), age_text(7200)) == (
+        "now",
+        "30 s ago",
+        "2 min ago",
+        "2 h ago",
+    )
+    assert (size_text(0), size_text(1500), size_text(3_000_000)) == ("0 B", "1.5 kB", "3.0 MB")

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from textual.widgets import Button
 
-from tests.conftest import sample
-from tests.tui.bindings import keys
+from tests.conftest import sample_cells
+from tests.tui.bindings import bound_keys
 from tests.tui.key_steps import Settle, press_keys, wait_until
 from tui.app import BoxApp
 from tui.dialogs.action import ActionDialog
@@ -40,7 +40,7 @@ CHANGES = {
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "change" in metafunc.fixturenames:
         full, seed = bool(metafunc.config.getoption("--full")), os.environ.get("C2D_TEST_SEED", "0")
-        metafunc.parametrize("change", sample(sorted(CHANGES), 3, seed, full))
+        metafunc.parametrize("change", sample_cells(sorted(CHANGES), 3, seed, full))
 
 
 async def test_read_only_changes_nothing(change: str, opened: Open, settle: Settle, recorded: Any) -> None:
@@ -58,7 +58,7 @@ async def test_read_only_changes_nothing(change: str, opened: Open, settle: Sett
 
 
 def test_every_screen_can_be_had_as_a_command() -> None:
-    with_one = {key.where for key in keys() if key.id.endswith(".command") and key.key == "c"}
+    with_one = {key.where for key in bound_keys() if key.id.endswith(".command") and key.key == "c"}
     screens = {each for each in _screens(BoxScreen) if each.__module__.startswith("tui.")}
     assert {each.__name__ for each in screens} - with_one == {"BootScreen"}, "booting is a dialog's command"
 
@@ -102,7 +102,7 @@ async def test_a_lesson_is_over_when_the_thing_was_really_done(
         await wait_until(pilot, lambda: all(feed.answers for feed in _told(app)))
         await settle(pilot)
         recorded.job_list.append({**recorded.job_list[0], "jobId": "9" * 32})
-        app.feeds.poke("jobs")
+        app.feeds.refresh_feeds("jobs")
         await wait_until(pilot, lambda: app.memory.tour == 6)
         assert _lesson(app).startswith("7/8 Watch")
 

@@ -31,12 +31,12 @@ async def test_matches_are_gone_through_among_all_lines(opened: Open, settle: Se
         await settle(pilot)
         view = app.screen.query_one(LogView)
         await press_keys(pilot, settle, "slash", "o", "d", "d", "enter")
-        assert len(view.shown) == 7
+        assert len(view.shown_lines) == 7
         places = []
         for key in ("n", "n", "N", "n", "n"):
             await press_keys(pilot, settle, key)
             places.append(view.found)
-        assert (places, len(view.shown)) == ([17, 47, 17, 47, 77], 200)
+        assert (places, len(view.shown_lines)) == ([17, 47, 17, 47, 77], 200)
         assert view.scroll_offset.y == 77 - view.ABOVE
         recorded.log_lines["provider"].append("line 200 odd")
         await press_keys(pilot, settle, "r")
@@ -55,9 +55,9 @@ async def test_the_filter_comes_back_and_without_one_there_are_no_matches(
         await settle(pilot)
         view = app.screen.query_one(LogView)
         await press_keys(pilot, settle, "slash", "o", "d", "d", "enter", "n", "f")
-        assert (view.found is None, len(view.shown), view.following) == (True, 7, True)
+        assert (view.found is None, len(view.shown_lines), view.following) == (True, 7, True)
         await press_keys(pilot, settle, "escape", "N", "n")
-        assert (view.found is None, len(view.shown)) == (True, 200)
+        assert (view.found is None, len(view.shown_lines)) == (True, 200)
 
 
 async def test_a_job_under_the_cursor_says_what_it_left(opened: Open, settle: Settle) -> None:
@@ -100,5 +100,5 @@ async def test_the_frame_of_a_log_says_its_lines_and_its_age(opened: Open, settl
         await settle(pilot)
         await press_keys(pilot, settle, "l")
         pane = app.screen.query_one(JobLogPane)
-        pane.tick()
+        pane.tick_second()
         assert str(pane.border_subtitle) == "2 lines · following · now"

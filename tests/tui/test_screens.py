@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from textual.pilot import Pilot
 
-from tests.conftest import sample
+from tests.conftest import sample_cells
 from tests.tui.key_steps import Settle
 from tui.app import BoxApp
 from tui.runtime.screen_table import SCREENS
@@ -26,7 +26,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     full, seed = bool(metafunc.config.getoption("--full")), os.environ.get("C2D_TEST_SEED", "0")
     for name, cells, count in (("cell", MATRIX, 14), ("themed", THEMES, 4)):
         if name in metafunc.fixturenames:
-            metafunc.parametrize(name, sample(cells, count, seed, full))
+            metafunc.parametrize(name, sample_cells(cells, count, seed, full))
 
 
 def _defect() -> None:

@@ -12,9 +12,9 @@ import pytest
 from aiohttp import web
 
 from sandbox.box import Box
-from sandbox.home import Home
-from sandbox.settings import Settings
-from tui.web.guard import Guard
+from sandbox.home import BoxHome
+from sandbox.settings import BoxSettings
+from tui.web.guard import AccessGuard
 from tui.web.serving import GuardedServer, _free_port, served_command
 
 PATIENCE = 150
@@ -22,11 +22,11 @@ REFUSED, UNKNOWN, OPENED = 403, 401, 303
 
 
 @asynccontextmanager
-async def serving(home: Path, write: bool = False) -> AsyncIterator[Guard]:
+async def serving(home: Path, write: bool = False) -> AsyncIterator[AccessGuard]:
     """The server as ``c2d-box serve`` makes it, on a free port."""
     port = _free_port()
-    guard = Guard(port)
-    box = Box(Home(home), Settings(name="test"))
+    guard = AccessGuard(port)
+    box = Box(BoxHome(home), BoxSettings(name="test"))
     server = GuardedServer(served_command(box, None, write), port, guard, "test")
     runner = web.AppRunner(await server._make_app())
     await runner.setup()
@@ -43,8 +43,8 @@ async def visiting() -> AsyncIterator[aiohttp.ClientSession]:
         yield session
 
 
-def _at(guard: Guard, path: str = "/") -> str:
-    return f"http://{guard.hosts[0]}{path}"
+def _at(guard: AccessGuard, path: str = "/") -> str:
+    return f"http://{guard.allowed_hosts[0]}{path}"
 
 
 async def _status(session: aiohttp.ClientSession, url: str, **headers: str) -> int:
@@ -59,9 +59,9 @@ async def test_the_token_opens_one_browser_once(tmp_path: Path) -> None:
     async with serving(tmp_path) as guard, visiting() as session, visiting() as other:
         assert await _status(session, _at(guard)) == UNKNOWN
         assert await _status(session, _at(guard, "/?token=wrong")) == UNKNOWN
-        assert await _status(session, guard.url) == OPENED
+        assert await _status(session, guard.page_url) == OPENED
         assert await _status(session, _at(guard)) == 200
-        assert await _status(other, guard.url) == UNKNOWN
+        assert await _status(other, guard.page_url) == UNKNOWN
         assert await _status(other, _at(guard, "/static/js/textual.js")) == UNKNOWN
         assert guard.token not in (await (await session.get(_at(guard))).text())
 
@@ -83,21 +83,21 @@ async def test_a_page_of_another_origin_gets_nothing_even_with_the_cookie(
     tmp_path: Path, header: dict[str, str]
 ) -> None:
     async with serving(tmp_path) as guard, visiting() as session:
-        assert await _status(session, guard.url) == OPENED
+        assert await _status(session, guard.page_url) == OPENED
         assert await _status(session, _at(guard), **header) == REFUSED
 
 
 async def test_a_foreign_page_cannot_use_up_the_token(tmp_path: Path) -> None:
     async with serving(tmp_path) as guard, visiting() as session:
-        assert await _status(session, guard.url, Origin="https://evil.example") == REFUSED
-        assert await _status(session, guard.url, Sec_Fetch_Site="cross-site") == REFUSED
-        assert await _status(session, guard.url) == OPENED
+        assert await _status(session, guard.page_url, Origin="https://evil.example") == REFUSED
+        assert await _status(session, guard.page_url, Sec_Fetch_Site="cross-site") == REFUSED
+        assert await _status(session, guard.page_url) == OPENED
 
 
 @pytest.mark.parametrize("origin", [None, "https://evil.example", "null", "http://127.0.0.1:9"])
 async def test_a_websocket_of_another_origin_is_refused(tmp_path: Path, origin: str | None) -> None:
     async with serving(tmp_path) as guard, visiting() as session:
-        assert await _status(session, guard.url) == OPENED
+        assert await _status(session, guard.page_url) == OPENED
         headers = {} if origin is None else {"Origin": origin}
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
             await session.ws_connect(_at(guard, "/ws"), headers=headers)
@@ -113,7 +113,7 @@ async def test_a_websocket_without_the_session_is_refused(tmp_path: Path) -> Non
 
 async def test_nothing_is_written_by_other_methods(tmp_path: Path) -> None:
     async with serving(tmp_path) as guard, visiting() as session:
-        await _status(session, guard.url)
+        await _status(session, guard.page_url)
         for method in ("POST", "PUT", "DELETE", "OPTIONS"):
             async with session.request(method, _at(guard)) as answer:
                 assert answer.status == REFUSED
@@ -121,7 +121,7 @@ async def test_nothing_is_written_by_other_methods(tmp_path: Path) -> None:
 
 async def test_its_own_page_shows_the_screens_and_they_are_read_only(tmp_path: Path) -> None:
     async with serving(tmp_path) as guard, visiting() as session:
-        assert await _status(session, guard.url) == OPENED
+        assert await _status(session, guard.page_url) == OPENED
         address = _at(guard, "/ws?width=100&height=30")
         async with session.ws_connect(address, headers={"Origin": _at(guard, "")}) as page:
             seen = await _painted(page, b"read-only")
@@ -142,6 +142,6 @@ async def _painted(page: aiohttp.ClientWebSocketResponse, words: bytes) -> bytes
 
 
 def test_only_write_makes_it_write(tmp_path: Path) -> None:
-    box = Box(Home(tmp_path), Settings(name="test"))
+    box = Box(BoxHome(tmp_path), BoxSettings(name="test"))
     assert "--write" not in served_command(box, None, False)
     assert "--write" in served_command(box, None, True)

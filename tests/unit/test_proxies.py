@@ -19,10 +19,10 @@ import pytest
 from c2d_box.kubernetes.sync_client import KubeApi
 from c2d_box.proxies import environment_without_proxy, may_use_proxy
 from sandbox.box import Box
-from sandbox.clusters.existing.doors import Door, Doors
-from sandbox.home import Home
+from sandbox.clusters.existing.doors import PortForward, PortForwards
+from sandbox.home import BoxHome
 from sandbox.install import baseline, helm
-from sandbox.settings import Settings
+from sandbox.settings import BoxSettings
 
 DEAD = dict.fromkeys(
     ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"),
@@ -162,7 +162,7 @@ def intranet(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def box(tmp_path: Path) -> Box:
-    made = Box(Home(tmp_path / "home"), Settings())
+    made = Box(BoxHome(tmp_path / "home"), BoxSettings())
     made.home.path.mkdir()
     cluster = {"name": "box", "cluster": {"server": SERVER}}
     context = {"name": "box", "context": {"cluster": "box", "user": "box"}}
@@ -179,7 +179,7 @@ def test_helm_reaches_the_cluster_beside_a_proxy(box: Box, tmp_path: Path) -> No
     child = Child(tmp_path / "helm")
     empty = httpx.MockTransport(lambda _: httpx.Response(200, json={"items": []}))
     with KubeApi(httpx.Client(base_url=SERVER, transport=empty)) as kube:
-        helm.install(box, kube, child.program, {})
+        helm.install_chart(box, kube, child.program, {})
     assert child.said() == EXCEPTED
 
 
@@ -198,12 +198,12 @@ def test_the_kubectl_command_reaches_the_cluster_beside_a_proxy(box: Box, tmp_pa
 
 @pytest.mark.usefixtures("intranet")
 def test_forwards_reach_the_cluster_beside_a_proxy(tmp_path: Path) -> None:
-    child, doors = Child(tmp_path / "kubectl"), Doors(tmp_path)
+    child, doors = Child(tmp_path / "kubectl"), PortForwards(tmp_path)
     try:
-        doors.open([str(child.program)], SERVER, "c2d", [Door(18030, "provider", 8030)])
+        doors.open_forwards([str(child.program)], SERVER, "c2d", [PortForward(18030, "provider", 8030)])
         assert child.said(seconds=60) == EXCEPTED
     finally:
-        doors.close()
+        doors.close_forwards()
 
 
 @pytest.mark.usefixtures("intranet")
@@ -212,5 +212,5 @@ def test_a_reset_reaches_the_cluster_beside_a_proxy(
 ) -> None:
     child = Child(tmp_path / "kubectl")
     monkeypatch.setattr(baseline, "program", lambda: child.program)
-    baseline._psql(box, SERVER, "TRUNCATE jobs")
+    baseline._run_psql(box, SERVER, "TRUNCATE jobs")
     assert child.said() == EXCEPTED

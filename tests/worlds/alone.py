@@ -9,11 +9,11 @@ from typing import Any
 import httpx
 from starlette.applications import Starlette
 
-from c2d_box.provider.settings import Settings
+from c2d_box.provider.settings import ProviderSettings
 from tests.worlds.outside import PROVIDER_KEY
 
 
-class Client:
+class ProviderClient:
     """Sends requests to an ASGI application in this process, each in an event loop of its own."""
 
     def __init__(self, app: Starlette) -> None:
@@ -31,10 +31,10 @@ class Client:
         return self(method, f"/api/services/{path}", **options)
 
 
-def settings(folder: Path, **changes: Any) -> Settings:
+def provider_settings(folder: Path, **changes: Any) -> ProviderSettings:
     (folder / "provider-key").write_text(PROVIDER_KEY)
     (folder / "token-secret").write_text("long enough for a test")
-    return Settings.model_validate(
+    return ProviderSettings.model_validate(
         {
             "chain": {"id": 8996, "rpcUrl": "http://127.0.0.1:1", "addressFile": str(folder / "none")},
             "cacheUrl": "http://127.0.0.1:1",

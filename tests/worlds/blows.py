@@ -26,7 +26,7 @@ STAGES = {
 PARTS = (*SERVICES, *STAGES, *NODE)
 
 
-def strike(box: Box, kube: KubeApi, part: str, job: str) -> int:
+def kill_part(box: Box, kube: KubeApi, part: str, job: str) -> int:
     """Kill the processes that ``part`` has at this moment; return how many there were."""
     if part in NODE:
         pids = [
@@ -40,35 +40,35 @@ def strike(box: Box, kube: KubeApi, part: str, job: str) -> int:
         component, container = STAGES[part]
         selector = f"c2d.oceanprotocol.com/job={job},app.kubernetes.io/component={component}"
         query = {"labelSelector": selector}
-        pids = _of_pods(kube, "c2d-jobs", query, container) if container else _programs(kube, query)
+        pids = _of_pods(kube, "c2d-jobs", query, container) if container else _program_pids(kube, query)
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     return len(pids)
 
 
-def renew(kube: KubeApi, part: str) -> None:
+def renew_part(kube: KubeApi, part: str) -> None:
     """Give a killed service a fresh pod, or the kubelet's back-off would grow with each kill."""
     if part in SERVICES:
-        for pod in _pods(kube, "c2d", {"labelSelector": f"app.kubernetes.io/name={part}"}):
+        for pod in _list_pods(kube, "c2d", {"labelSelector": f"app.kubernetes.io/name={part}"}):
             kube.delete(f"/api/v1/namespaces/c2d/pods/{pod['metadata']['name']}?gracePeriodSeconds=0")
 
 
 def wait_healthy(box: Box, kube: KubeApi, seconds: float = 180.0) -> None:
     """Wait until every service and every component is ready again."""
     deadline = time.monotonic() + seconds
-    while not _healthy(box, kube):
+    while not _is_healthy(box, kube):
         assert time.monotonic() < deadline, f"the box did not recover: {box.cluster.status()}"
         time.sleep(0.5)
 
 
-def _healthy(box: Box, kube: KubeApi) -> bool:
+def _is_healthy(box: Box, kube: KubeApi) -> bool:
     if box.cluster.status().state != "running" or not kube.ok("/readyz"):
         return False
     deployments = kube.items("/apis/apps/v1/namespaces/c2d/deployments")
     ready = Counter(
         pod["metadata"]["labels"].get("app.kubernetes.io/name")
-        for pod in _pods(kube, "c2d", {})
+        for pod in _list_pods(kube, "c2d", {})
         if _is_ready(pod)
     )
     return bool(deployments) and all(
@@ -85,7 +85,7 @@ def _is_ready(pod: dict[str, Any]) -> bool:
     return ready and "deletionTimestamp" not in pod["metadata"]
 
 
-def _pods(kube: KubeApi, namespace: str, query: dict[str, str]) -> list[dict[str, Any]]:
+def _list_pods(kube: KubeApi, namespace: str, query: dict[str, str]) -> list[dict[str, Any]]:
     return kube.items(f"/api/v1/namespaces/{namespace}/pods", **query)
 
 
@@ -93,23 +93,23 @@ def _of_pods(kube: KubeApi, namespace: str, query: dict[str, str], container: st
     """Return the process ids of these pods' containers, without those of the sandboxes."""
     wanted = [
         entry["containerID"].partition("://")[2]
-        for pod in _pods(kube, namespace, query)
+        for pod in _list_pods(kube, namespace, query)
         for entry in (pod.get("status") or {}).get("containerStatuses") or ()
         if entry.get("containerID") and container in (None, entry["name"])
     ]
     return [pid for pid, groups in _control_groups() if any(name in groups for name in wanted)]
 
 
-def _programs(kube: KubeApi, query: dict[str, str]) -> list[int]:
+def _program_pids(kube: KubeApi, query: dict[str, str]) -> list[int]:
     """Return the process ids of our programs in these pods, found by the pod's control group: a short program
     is over before Kubernetes reports its container id.
     """
-    pods = [f"pod{pod['metadata']['uid']}" for pod in _pods(kube, "c2d-jobs", query)]
+    pods = [f"pod{pod['metadata']['uid']}" for pod in _list_pods(kube, "c2d-jobs", query)]
     inside = [pid for pid, groups in _control_groups() if any(pod in groups for pod in pods)]
-    return [pid for pid in inside if b"c2d_box.pods" in _command(pid)]
+    return [pid for pid in inside if b"c2d_box.pods" in _command_line(pid)]
 
 
-def _command(pid: int) -> bytes:
+def _command_line(pid: int) -> bytes:
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     return b""

@@ -11,12 +11,12 @@ import httpx
 from c2d_box.assets.did import did_for
 from c2d_box.chain import Chain, addresses
 from c2d_box.chain.accounts import from_mnemonic
-from c2d_box.chain.publishing import Fixed, create_asset, set_metadata
-from c2d_box.metadata.documents import Documents
-from c2d_box.metadata.heads import Heads
-from c2d_box.metadata.indexer import Indexer
-from c2d_box.metadata.settings import Settings
-from c2d_box.metadata.store import Store
+from c2d_box.chain.publishing import FixedRateTerms, create_asset, set_metadata
+from c2d_box.metadata.documents import DocumentSource
+from c2d_box.metadata.heads import HeadWatcher
+from c2d_box.metadata.indexer import ChainIndexer
+from c2d_box.metadata.settings import MetadataSettings
+from c2d_box.metadata.store import MetadataStore
 from sandbox.testchain.local import LocalChain
 from sandbox.testchain.settings import BARGE_MNEMONIC
 
@@ -31,7 +31,7 @@ class HashedDocuments:
     def __init__(self) -> None:
         self.problem: Exception | None = None
 
-    def host(self, decryptor_url: str) -> str:
+    def host_of(self, decryptor_url: str) -> str:
         return decryptor_url
 
     def is_configured(self, decryptor_url: str) -> bool:
@@ -40,7 +40,7 @@ class HashedDocuments:
     async def problem_of(self, decryptor_url: str) -> str:
         return ""
 
-    async def document(self, decryptor_url: str, nft: str, tx: str, expected_hash: str) -> bytes:
+    async def read_document(self, decryptor_url: str, nft: str, tx: str, expected_hash: str) -> bytes:
         if self.problem is not None:
             raise self.problem
         return self.documents[expected_hash]
@@ -52,59 +52,61 @@ class CacheWorld:
     def __init__(
         self,
         process: LocalChain,
-        store: Store | None = None,
-        documents: Documents | None = None,
+        store: MetadataStore | None = None,
+        documents: DocumentSource | None = None,
         chain: Chain | None = None,
         **settings: Any,
     ) -> None:
-        self.chain = chain or Chain(process.url, addresses.load(process.address_file, 8996))
+        self.chain = chain or Chain(process.url, addresses.load_addresses(process.address_file, 8996))
         self.url = process.url
-        self.store = store or Store(":memory:")
+        self.store = store or MetadataStore(":memory:")
         self.decryptor = HashedDocuments()
         self.client = httpx.AsyncClient(trust_env=False)
         section = {"id": 8996, "rpcUrl": process.url, "addressFile": "x"}
-        self.settings = Settings.model_validate({"chain": section, "pollSeconds": 0.05, **settings})
+        self.settings = MetadataSettings.model_validate({"chain": section, "pollSeconds": 0.05, **settings})
         number = self.chain.latest_block()
-        self.store.checkpoint(number, str(self.rpc("eth_getBlockByNumber", hex(number), False)["hash"]))
-        heads = Heads(self.client, self.chain, process.url, 0.05)
-        self.indexer = Indexer(self.chain, self.store, documents or self.decryptor, heads, self.settings)
+        self.store.add_checkpoint(
+            number, str(self.call_rpc("eth_getBlockByNumber", hex(number), False)["hash"])
+        )
+        heads = HeadWatcher(self.client, self.chain, process.url, 0.05)
+        self.indexer = ChainIndexer(self.chain, self.store, documents or self.decryptor, heads, self.settings)
 
-    async def close(self) -> None:
+    async def close_world(self) -> None:
         self.indexer.close()
         await self.client.aclose()
         self.store.close()
 
-    async def read(self) -> None:
+    async def read_chain(self) -> None:
         await self.indexer.catch_up(self.chain.latest_block())
-        await self.indexer.documents.settle()
+        await self.indexer.documents.settle_due()
 
-    def rpc(self, method: str, *params: Any) -> Any:
+    def call_rpc(self, method: str, *params: Any) -> Any:
         body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
         return httpx.post(self.url, json=body, trust_env=False, timeout=30).json()["result"]
 
-    def publish(self, name: str = "A name", price: Any = None, **changes: Any) -> Any:
-        made = create_asset(self.chain, PUBLISHER, "NFT", "N", price or Fixed(2 * 10**18))
-        self.write(made, name, **changes)
+    def publish_asset(self, name: str = "A name", price: Any = None, **changes: Any) -> Any:
+        made = create_asset(self.chain, PUBLISHER, "NFT", "N", price or FixedRateTerms(2 * 10**18))
+        self.write_document(made, name, **changes)
         return made
 
-    def write(self, made: Any, name: str, state: int = 0, **changes: Any) -> str:
-        return self.write_raw(made, json.dumps(document(made, name, **changes)).encode(), state=state)
+    def write_document(self, made: Any, name: str, state: int = 0, **changes: Any) -> str:
+        return self.write_raw(made, json.dumps(make_document(made, name, **changes)).encode(), state=state)
 
     def write_raw(self, made: Any, text: bytes, url: str = "http://p", state: int = 0) -> str:
         digest = hashlib.sha256(text).hexdigest()
         self.decryptor.documents["0x" + digest] = text
         return set_metadata(self.chain, PUBLISHER, made.nft, state, url, 0, text[:64], digest)
 
-    def record(self, made: Any) -> Any:
+    def read_record(self, made: Any) -> Any:
         return self.store.records.get(did_for(made.nft, 8996))
 
-    def outcome(self, made: Any) -> tuple[str, str]:
+    def read_outcome(self, made: Any) -> tuple[str, str]:
         """Return state and reason of the newest metadata event."""
         found = self.store.last_outcome(did_for(made.nft, 8996))
         return (str(found.state), found.error) if found else ("", "")
 
 
-def document(made: Any, name: str, **changes: Any) -> dict[str, Any]:
+def make_document(made: Any, name: str, **changes: Any) -> dict[str, Any]:
     """Return a valid DDO of an asset."""
     service = {
         "id": "0",

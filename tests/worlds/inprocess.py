@@ -13,11 +13,11 @@ from typing import Any
 from web3 import HTTPProvider
 
 from c2d_box.chain import Chain, addresses
-from sandbox.testchain.deploy import deploy
+from sandbox.testchain.deploy import deploy_contracts
 from sandbox.testchain.faults import RpcFault
 from sandbox.testchain.node import open_node
 from sandbox.testchain.rpc import LocalRpc
-from sandbox.testchain.settings import BARGE_MNEMONIC, Settings
+from sandbox.testchain.settings import BARGE_MNEMONIC, ChainNodeSettings
 from tests.worlds.pools import pool_contracts
 
 ENOUGH = 8_000_000
@@ -47,10 +47,10 @@ class InProcess(HTTPProvider):
 @contextmanager
 def chain_in(folder: Path) -> Iterator[Chain]:
     """Run the chain, with its state in ``folder``."""
-    node = open_node(Settings(data_dir=folder / "chain"))
+    node = open_node(ChainNodeSettings(data_dir=folder / "chain"))
     try:
         rpc = LocalRpc(node)
-        document = deploy(rpc, BARGE_MNEMONIC, 0, pool_contracts())
-        yield Chain(InProcess(rpc), addresses.parse(document, 8996))
+        document = deploy_contracts(rpc, BARGE_MNEMONIC, 0, pool_contracts())
+        yield Chain(InProcess(rpc), addresses.parse_addresses(document, 8996))
     finally:
         node.store.close()

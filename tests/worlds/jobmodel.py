@@ -62,7 +62,7 @@ CONTAINERS: dict[Component, tuple[str, ...]] = {
 }
 
 
-class Model:
+class JobModel:
     """The cluster's state of one job. Its methods are the moves; the engine's real rules (``plan_actions``
     and ``stage_reports``) decide, and only the cluster's part is modelled.
     """
@@ -99,7 +99,7 @@ class Model:
         assert self.body is not None
         return resource.parse_workflow(self.body)
 
-    def seen(self) -> Observation:
+    def observe_job(self) -> Observation:
         return Observation(
             workflow=self.workflow,
             now=self.now,
@@ -112,22 +112,22 @@ class Model:
             done=frozenset(self.done),
         )
 
-    def engine(self, choose: Callable[[list[Action]], list[Action]] = lambda actions: actions) -> bool:
+    def run_engine(self, choose: Callable[[list[Action]], list[Action]] = lambda actions: actions) -> bool:
         """Make one plan and carry out the actions that ``choose`` picks; return whether there was anything to
         do but wait.
         """
         if self.body is None:
             return False
-        actions = plan_actions(self.seen(), LIMITS, MAXTIME)
+        actions = plan_actions(self.observe_job(), LIMITS, MAXTIME)
         before = repr(self.body)
         for action in choose(actions):
-            self.act(action)
+            self.apply_action(action)
         return repr(self.body) != before or any(isinstance(action, CreatePod) for action in actions)
 
-    def act(self, action: Action) -> None:
+    def apply_action(self, action: Action) -> None:
         match action:
             case PatchStatus(changes):
-                self.record(dict(changes))
+                self.patch_status(dict(changes))
             case AddFinalizer():
                 self.metadata["finalizers"] = [names.FINALIZER]
             case RemoveFinalizer():
@@ -137,18 +137,18 @@ class Model:
             case CreateSecret():
                 self.done.add("secret")
             case CreatePod(component, attempt):
-                self.create(component, attempt)
+                self.create_pod(component, attempt)
             case DeletePod(name, uid, grace):
-                self.delete(name, uid, grace)
+                self.delete_pod(name, uid, grace)
             case DeleteClaim():
                 self.claim_deleted = True
             case DeleteSecretsAndLeases():
                 self.done.add("sweep")
             case DeleteResults():
                 assert not self.pods, "results taken away from a job that is not over"
-                self.record({"times": {"expired": timestamps.rfc3339_text(self.now)}, "results": []})
+                self.patch_status({"times": {"expired": timestamps.rfc3339_text(self.now)}, "results": []})
             case ReadIsolationReport():
-                self.record({"isolation": {"verdict": "closed"}})
+                self.patch_status({"isolation": {"verdict": "closed"}})
             case DeleteWorkflow():
                 self.remove_workflow()
 
@@ -158,16 +158,16 @@ class Model:
         found: dict[str, Any] = self.body["metadata"]
         return found
 
-    def record(self, changes: dict[str, Any]) -> None:
+    def patch_status(self, changes: dict[str, Any]) -> None:
         assert self.body is not None
         status = self.body.setdefault("status", {})
         for moment in changes.get("times", {}):
             assert moment not in status.get("times", {}) or moment == "judged", f"{moment} written twice"
         if "ended" in changes.get("times", {}):
-            assert not self.running(), "said to have ended while it runs"
-        _merge(status, changes)
+            assert not self.is_running(), "said to have ended while it runs"
+        _merge_patch(status, changes)
 
-    def running(self) -> bool:
+    def is_running(self) -> bool:
         """Return whether the algorithm may be running. A container of a pod that the status does not record
         does not count: its gate waits for ever.
         """
@@ -177,53 +177,53 @@ class Model:
             for pod in self.pods.values()
         )
 
-    def create(self, component: Component, attempt: int) -> None:
+    def create_pod(self, component: Component, attempt: int) -> None:
         name = names.pod_name(JOB, component, attempt)
         if name not in self.pods:
             self.serial += 1
             self.pods[name] = ObservedPod(name, f"pod-{self.serial}", component)
 
-    def delete(self, name: str, uid: str, grace: int) -> None:
+    def delete_pod(self, name: str, uid: str, grace: int) -> None:
         pod = self.pods.get(name)
         if pod is None or pod.uid != uid:
             return
         if grace == 0 and pod.over:
             del self.pods[name]
         elif pod.deleted is None:
-            self.pods[name] = _with(pod, deleted=self.now + grace)
+            self.pods[name] = _changed_pod(pod, deleted=self.now + grace)
 
     # -- what node, pods and people do
 
-    def of(self, component: Component) -> ObservedPod | None:
+    def pod_of(self, component: Component) -> ObservedPod | None:
         return next((pod for pod in self.pods.values() if pod.component == component and not pod.over), None)
 
-    def bind(self) -> None:
+    def bind_claim(self) -> None:
         if self.claim == "Pending":
             self.claim = "Bound"
 
-    def grant(self) -> None:
+    def give_grants(self) -> None:
         self.grants = True
 
-    def admit(self) -> None:
+    def admit_job(self) -> None:
         self.room = True
 
-    def start(self, component: Component) -> None:
-        pod = self.of(component)
+    def start_pod(self, component: Component) -> None:
+        pod = self.pod_of(component)
         if pod is not None and pod.phase == "Pending" and self.claim == "Bound" and pod.deleted is None:
             running = ObservedContainer(running=True, since=self.now)
-            self.pods[pod.name] = _with(
+            self.pods[pod.name] = _changed_pod(
                 pod, phase="Running", containers=dict.fromkeys(CONTAINERS[component], running)
             )
 
     def pull_fails(self) -> None:
-        pod = self.of("algorithm")
+        pod = self.pod_of("algorithm")
         if pod is not None and pod.phase == "Pending":
-            self.pods[pod.name] = _with(
+            self.pods[pod.name] = _changed_pod(
                 pod, containers={"algorithm": ObservedContainer(waiting="ErrImageNeverPull")}
             )
 
-    def report(self, status: Literal[30, 31, 32]) -> None:
-        pod = self.of("configuration")
+    def report_stage(self, status: Literal[30, 31, 32]) -> None:
+        pod = self.pod_of("configuration")
         if pod is None or pod.phase != "Running" or self.body is None:
             return
         answer = stage_reports.take_configuration(
@@ -232,40 +232,40 @@ class Model:
             self.now,
         )
         if answer.changes:
-            self.record(answer.changes)
+            self.patch_status(answer.changes)
         if answer.status == 200:
             self.marker = self.marker or str(answer.content.get("algorithm", ""))
-            self.end(pod, 0)
+            self.end_pod(pod, 0)
 
     def configuration_dies(self) -> None:
-        if (pod := self.of("configuration")) is not None:
-            self.end(pod, 1)
+        if (pod := self.pod_of("configuration")) is not None:
+            self.end_pod(pod, 1)
 
-    def warden(self, code: int) -> None:
-        pod = self.of("algorithm")
+    def end_warden(self, code: int) -> None:
+        pod = self.pod_of("algorithm")
         if pod is None or not pod.container("warden").running or (code == 0 and self.marker != pod.uid):
             return
         if code == 0:
             self.ahead.add(pod.uid)
             self.started.append(pod.uid)
         containers = {**pod.containers, "warden": ObservedContainer(end=Termination(code))}
-        self.pods[pod.name] = _with(pod, containers=containers)
+        self.pods[pod.name] = _changed_pod(pod, containers=containers)
 
     def algorithm_ends(self, code: int, reason: str = "Error") -> None:
-        pod = self.of("algorithm")
+        pod = self.pod_of("algorithm")
         if pod is not None and pod.uid in self.ahead:
-            self.end(pod, code, reason)
+            self.end_pod(pod, code, reason)
 
     def node_dies(self) -> None:
         for pod in list(self.pods.values()):
             if not pod.over:
-                self.end(pod, 137, "ContainerStatusUnknown")
+                self.end_pod(pod, 137, "ContainerStatusUnknown")
 
-    def vanish(self, component: Component) -> None:
-        if (pod := self.of(component)) is not None:
+    def lose_pod(self, component: Component) -> None:
+        if (pod := self.pod_of(component)) is not None:
             del self.pods[pod.name]
 
-    def end(self, pod: ObservedPod, code: int, reason: str = "") -> None:
+    def end_pod(self, pod: ObservedPod, code: int, reason: str = "") -> None:
         ended = {
             name: container if container.end is not None else ObservedContainer(end=Termination(code, reason))
             for name, container in {
@@ -273,10 +273,12 @@ class Model:
                 **pod.containers,
             }.items()
         }
-        self.pods[pod.name] = _with(pod, phase="Succeeded" if code == 0 else "Failed", containers=ended)
+        self.pods[pod.name] = _changed_pod(
+            pod, phase="Succeeded" if code == 0 else "Failed", containers=ended
+        )
 
-    def publish(self, failed: str | None = None, refused: bool = False) -> None:
-        pod = self.of("publishing")
+    def publish_results(self, failed: str | None = None, refused: bool = False) -> None:
+        pod = self.pod_of("publishing")
         if (
             pod is None
             or pod.phase != "Running"
@@ -284,26 +286,26 @@ class Model:
             or stage_reports.answer_go_ahead(self.workflow) is None
         ):
             return
-        assert not self.running(), "judged while it runs"
+        assert not self.is_running(), "judged while it runs"
         refusals = (stage_reports.ReportedRejection(path="x", reason="link"),) if refused else ()
         report = stage_reports.JudgeReport(refused=refusals, manifest=MANIFEST)
         judged = stage_reports.take_judgement(self.workflow, report, self.now)
         if judged.changes:
-            self.record(judged.changes)
+            self.patch_status(judged.changes)
         results = () if failed else (OUTPUT,)
         stored = stage_reports.take_upload(
             self.workflow, stage_reports.UploadReport(results=results, failed=failed), self.now
         )
         if stored.changes:
-            self.record(stored.changes)
+            self.patch_status(stored.changes)
         if self.workflow.finished:
-            self.end(pod, 0)
+            self.end_pod(pod, 0)
 
-    def register(self) -> ObservedPod | None:
+    def registering_pod(self) -> ObservedPod | None:
         """Return the publishing pod if its register container may run now: after the upload, before the job's
         end.
         """
-        pod = self.of("publishing")
+        pod = self.pod_of("publishing")
         turn = pod is not None and pod.phase == "Running" and self.body is not None
         return pod if turn and self.workflow.at("uploaded") and not self.workflow.finished else None
 
@@ -311,43 +313,43 @@ class Model:
         """Send the transaction that the status records; if none is recorded, record an own one first, then
         send it.
         """
-        if (pod := self.register()) is None:
+        if (pod := self.registering_pod()) is None:
             return
         known = ((self.workflow.status.asset or {}).get("transactions") or {}).get("create")
         answer = stage_reports.take_intent(self.workflow, "create", known or f"0:{pod.uid}", known)
         if answer.changes:
-            self.record(answer.changes)
+            self.patch_status(answer.changes)
         if answer.status == 200:
             self.sent.add(known or f"0:{pod.uid}")
 
     def asset_done(self, failed: str | None = None) -> None:
-        if (pod := self.register()) is None or not (self.sent or failed):
+        if (pod := self.registering_pod()) is None or not (self.sent or failed):
             return
         report = stage_reports.RegisterReport(failed=failed, did="" if failed else "did:op:1")
         answer = stage_reports.take_registration(self.workflow, report, self.now)
         if answer.changes:
-            self.record(answer.changes)
-        self.end(pod, 0)
+            self.patch_status(answer.changes)
+        self.end_pod(pod, 0)
 
     def publishing_dies(self) -> None:
-        if (pod := self.of("publishing")) is not None:
-            self.end(pod, 1)
+        if (pod := self.pod_of("publishing")) is not None:
+            self.end_pod(pod, 1)
 
-    def impostor(self) -> None:
+    def add_impostor(self) -> None:
         """Create a second algorithm pod, as an engine does that has lost its lease and does not
         know it yet.
         """
         name = names.pod_name(JOB, "algorithm")
         recorded = self.body is not None and self.workflow.status.algorithm.uid
         if recorded and self.claim is not None and name not in self.pods:
-            self.create("algorithm", 1)
+            self.create_pod("algorithm", 1)
 
     def environment_goes(self) -> None:
         self.refusal = JobRejection(
             states.State.INFRASTRUCTURE_LOST, "There is no such environment.", always=True
         )
 
-    def stop(self) -> None:
+    def stop_job(self) -> None:
         if self.body is not None:
             self.body["spec"]["stop"] = True
 
@@ -355,10 +357,10 @@ class Model:
         if self.body is not None:
             self.metadata.setdefault("deletionTimestamp", timestamps.rfc3339_text(self.now))
 
-    def crash(self) -> None:
+    def crash_engine(self) -> None:
         self.done.clear()
 
-    def collect(self) -> None:
+    def collect_deleted(self) -> None:
         """Remove deleted pods whose grace period is over (kubelet), then the deleted volume (provisioner)."""
         for pod in list(self.pods.values()):
             if pod.deleted is not None and self.now >= pod.deleted:
@@ -366,24 +368,24 @@ class Model:
         if self.claim_deleted and not self.pods:
             self.claim, self.claim_deleted = None, False
 
-    def time(self, seconds: float) -> None:
+    def pass_time(self, seconds: float) -> None:
         self.now += seconds
 
 
-def _with(pod: ObservedPod, **changes: Any) -> ObservedPod:
+def _changed_pod(pod: ObservedPod, **changes: Any) -> ObservedPod:
     values = {name: getattr(pod, name) for name in ObservedPod.__slots__}
     return ObservedPod(**{**values, **changes})
 
 
-def _merge(into: dict[str, Any], patch: dict[str, Any]) -> None:
+def _merge_patch(into: dict[str, Any], patch: dict[str, Any]) -> None:
     for key, value in patch.items():
         if isinstance(value, dict) and isinstance(into.get(key), dict):
-            _merge(into[key], value)
+            _merge_patch(into[key], value)
         else:
             into[key] = value
 
 
-def _some(dice: random.Random) -> Callable[[list[Action]], list[Action]]:
+def _some_actions(dice: random.Random) -> Callable[[list[Action]], list[Action]]:
     return lambda actions: [action for action in actions if dice.random() < 0.6]
 
 
@@ -401,83 +403,83 @@ def _shuffled_twice(dice: random.Random) -> Callable[[list[Action]], list[Action
     return choose
 
 
-MOVES: dict[str, Callable[[Model, random.Random], object]] = {
-    "engine": lambda model, _: model.engine(),
-    "engine, some of it": lambda model, dice: model.engine(_some(dice)),
-    "engine, shuffled and twice": lambda model, dice: model.engine(_shuffled_twice(dice)),
-    "crash": lambda model, _: model.crash(),
-    "admit": lambda model, _: model.admit(),
-    "bind": lambda model, _: model.bind(),
-    "grant": lambda model, _: model.grant(),
-    "start configuration": lambda model, _: model.start("configuration"),
-    "start algorithm": lambda model, _: model.start("algorithm"),
-    "start publishing": lambda model, _: model.start("publishing"),
-    "staged": lambda model, _: model.report(30),
-    "inputs fail": lambda model, _: model.report(31),
-    "algorithm's files fail": lambda model, _: model.report(32),
+MOVES: dict[str, Callable[[JobModel, random.Random], object]] = {
+    "engine": lambda model, _: model.run_engine(),
+    "engine, some of it": lambda model, dice: model.run_engine(_some_actions(dice)),
+    "engine, shuffled and twice": lambda model, dice: model.run_engine(_shuffled_twice(dice)),
+    "crash": lambda model, _: model.crash_engine(),
+    "admit": lambda model, _: model.admit_job(),
+    "bind": lambda model, _: model.bind_claim(),
+    "grant": lambda model, _: model.give_grants(),
+    "start configuration": lambda model, _: model.start_pod("configuration"),
+    "start algorithm": lambda model, _: model.start_pod("algorithm"),
+    "start publishing": lambda model, _: model.start_pod("publishing"),
+    "staged": lambda model, _: model.report_stage(30),
+    "inputs fail": lambda model, _: model.report_stage(31),
+    "algorithm's files fail": lambda model, _: model.report_stage(32),
     "configuration dies": lambda model, _: model.configuration_dies(),
-    "warden proves": lambda model, _: model.warden(0),
-    "warden finds a hole": lambda model, _: model.warden(10),
+    "warden proves": lambda model, _: model.end_warden(0),
+    "warden finds a hole": lambda model, _: model.end_warden(10),
     "algorithm succeeds": lambda model, _: model.algorithm_ends(0, "Completed"),
     "algorithm fails": lambda model, _: model.algorithm_ends(3),
     "algorithm floods its log": lambda model, _: model.algorithm_ends(names.GATE_LOG_LIMIT),
     "algorithm out of memory": lambda model, _: model.algorithm_ends(137, "OOMKilled"),
     "image cannot be had": lambda model, _: model.pull_fails(),
     "node dies": lambda model, _: model.node_dies(),
-    "configuration vanishes": lambda model, _: model.vanish("configuration"),
-    "algorithm vanishes": lambda model, _: model.vanish("algorithm"),
-    "publishing vanishes": lambda model, _: model.vanish("publishing"),
-    "publishing succeeds": lambda model, _: model.publish(),
-    "outputs refused": lambda model, _: model.publish(refused=True),
-    "store fails": lambda model, _: model.publish(failed="IPFS answered 500."),
+    "configuration vanishes": lambda model, _: model.lose_pod("configuration"),
+    "algorithm vanishes": lambda model, _: model.lose_pod("algorithm"),
+    "publishing vanishes": lambda model, _: model.lose_pod("publishing"),
+    "publishing succeeds": lambda model, _: model.publish_results(),
+    "outputs refused": lambda model, _: model.publish_results(refused=True),
+    "store fails": lambda model, _: model.publish_results(failed="IPFS answered 500."),
     "the asset's transaction is sent": lambda model, _: model.asset_sent(),
     "the asset is there": lambda model, _: model.asset_done(),
     "the asset cannot be made": lambda model, _: model.asset_done("no coins"),
     "publishing dies": lambda model, _: model.publishing_dies(),
-    "a second algorithm pod": lambda model, _: model.impostor(),
+    "a second algorithm pod": lambda model, _: model.add_impostor(),
     "the environment goes": lambda model, _: model.environment_goes(),
-    "stop": lambda model, _: model.stop(),
+    "stop": lambda model, _: model.stop_job(),
     "delete": lambda model, _: model.remove_workflow(),
-    "collect": lambda model, _: model.collect(),
-    "a second": lambda model, _: model.time(1),
-    "minutes": lambda model, _: model.time(120),
-    "half an hour": lambda model, _: model.time(1800),
+    "collect": lambda model, _: model.collect_deleted(),
+    "a second": lambda model, _: model.pass_time(1),
+    "minutes": lambda model, _: model.pass_time(120),
+    "half an hour": lambda model, _: model.pass_time(1800),
 }
 
 
-def everybody_does_their_duty(model: Model) -> None:
+def everybody_does_their_duty(model: JobModel) -> None:
     """Let every party act correctly until the job is cleaned up; what was lost stays lost."""
     for _ in range(60):
         engine_until_quiet(model)
         if model.body is None or model.workflow.at("cleaned") is not None:
             return
-        model.admit()
-        model.grant()
-        model.bind()
+        model.admit_job()
+        model.give_grants()
+        model.bind_claim()
         for component in names.COMPONENTS:
-            model.start(component)
-        model.report(30)
+            model.start_pod(component)
+        model.report_stage(30)
         engine_until_quiet(model)
-        model.report(30)
-        model.warden(0)
+        model.report_stage(30)
+        model.end_warden(0)
         model.algorithm_ends(0, "Completed")
         engine_until_quiet(model)
-        model.publish()
+        model.publish_results()
         model.asset_sent()
         model.asset_done()
-        model.collect()
-        model.time(61)
+        model.collect_deleted()
+        model.pass_time(61)
     raise AssertionError(f"no way out of {model.body}")
 
 
-def engine_until_quiet(model: Model) -> None:
+def engine_until_quiet(model: JobModel) -> None:
     for _ in range(50):
-        if not model.engine():
+        if not model.run_engine():
             return
     raise AssertionError(f"the engine spins on {model.body}")
 
 
-def check(model: Model) -> None:
+def check_model(model: JobModel) -> None:
     assert len(model.started) <= 1, "the algorithm was started twice"
     assert len(model.sent) <= 1, "the results became two assets"
     if model.body is not None:

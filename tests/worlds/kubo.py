@@ -21,7 +21,7 @@ _EMPTY_BLOCK = "/ipfs/bafkqaaa"
 
 
 @dataclass(frozen=True)
-class Kubo:
+class KuboNode:
     """A running node: its addresses and tokens."""
 
     rpc_port: int
@@ -35,10 +35,10 @@ class Kubo:
 
 
 @contextmanager
-def kubo_in(folder: Path, binary: Path) -> Iterator[Kubo]:
+def kubo_in(folder: Path, binary: Path) -> Iterator[KuboNode]:
     """Start a node with the chart's prepare.py; only the listening addresses differ."""
     rpc, gateway = free_port(), free_port()
-    made = Kubo(rpc, f"http://127.0.0.1:{gateway}", "upload-of-the-test", "admin-of-the-test")
+    made = KuboNode(rpc, f"http://127.0.0.1:{gateway}", "upload-of-the-test", "admin-of-the-test")
     tokens = folder / "secrets"
     tokens.mkdir()
     (tokens / "upload-token").write_text(made.upload_token)
@@ -62,14 +62,14 @@ def kubo_in(folder: Path, binary: Path) -> Iterator[Kubo]:
     with log.open("wb") as output:
         process = subprocess.Popen([binary, "daemon", *flags], env=environment, stdout=output, stderr=output)
     try:
-        _wait(process, made.gateway, log)
+        _wait_ready(process, made.gateway, log)
         yield made
     finally:
         process.terminate()
         process.wait(20)
 
 
-def _wait(process: subprocess.Popen[bytes], gateway: str, log: Path) -> None:
+def _wait_ready(process: subprocess.Popen[bytes], gateway: str, log: Path) -> None:
     began = time.monotonic()
     while True:
         try:

@@ -21,11 +21,11 @@ from c2d_box.assets.addresses import ZERO
 from c2d_box.assets.did import did_for
 from c2d_box.chain import Chain, addresses
 from c2d_box.chain.accounts import Signer, from_mnemonic
-from c2d_box.chain.orders import start
-from c2d_box.chain.publishing import Fixed, Free, create_asset, set_metadata
-from sandbox.testchain.local import LocalChain, running
+from c2d_box.chain.orders import start_order
+from c2d_box.chain.publishing import DispenserTerms, FixedRateTerms, create_asset, set_metadata
+from sandbox.testchain.local import LocalChain, running_chain
 from sandbox.testchain.settings import BARGE_MNEMONIC
-from tests.worlds.outside import PROVIDER_KEY, Background, FakeOperator, Files, free_port
+from tests.worlds.outside import PROVIDER_KEY, BackgroundServer, FakeOperator, FileServer, free_port
 
 CACHE_KEY = "0x5d75837394b078ce97bc289fa8d75e21000573520bfa7784a9d28ccaae602bf8"
 CONTAINER = {
@@ -40,13 +40,13 @@ EVERY = [{"did": "*", "filesChecksum": "", "containerSectionChecksum": ""}]
 
 
 @dataclass
-class World:
+class LocalStack:
     """The running stack, and shortcuts to publish, order and call."""
 
     chain_process: LocalChain
     chain: Chain
     folder: Path
-    files: Files
+    files: FileServer
     operator: FakeOperator
     operator_url: str
     provider_url: str = ""
@@ -68,7 +68,7 @@ class World:
 
     def start_provider(self) -> None:
         """Start the Provider; return when it can ask the chain."""
-        spawn(self, "provider", self.settings["provider"])
+        spawn_service(self, "provider", self.settings["provider"])
 
     def account(self, index: int) -> Signer:
         return from_mnemonic(BARGE_MNEMONIC, index)
@@ -104,8 +104,8 @@ class World:
         template: int = 1,
         market: str = ZERO,
         **ddo: Any,
-    ) -> Asset:
-        publisher, terms = self.account(3), Fixed(price) if price else Free()
+    ) -> StackAsset:
+        publisher, terms = self.account(3), FixedRateTerms(price) if price else DispenserTerms()
         made = create_asset(
             self.chain, publisher, kind, kind[:4].upper(), terms, template=template, market=market
         )
@@ -144,20 +144,20 @@ class World:
             ],
             **ddo,
         }
-        asset = Asset(made.nft, made.datatoken, document["id"], document)
+        asset = StackAsset(made.nft, made.datatoken, document["id"], document)
         self.update(asset)
         return asset
 
-    def update(self, asset: Asset, state: int = 0) -> str:
+    def update(self, asset: StackAsset, state: int = 0) -> str:
         tx = self.rewrite(asset, state)
         self.wait_for(asset.did, tx)
         return tx
 
-    def updated(self, asset: Asset) -> float:
+    def updated(self, asset: StackAsset) -> float:
         """Publish the document again; return the seconds from the receipt until the cache shows it."""
         return self.wait_for(asset.did, self.rewrite(asset))
 
-    def rewrite(self, asset: Asset, state: int = 0) -> str:
+    def rewrite(self, asset: StackAsset, state: int = 0) -> str:
         """Publish the asset's document again; return the transaction."""
         text = json.dumps(asset.document).encode()
         return set_metadata(
@@ -185,16 +185,16 @@ class World:
             time.sleep(0.01)
         return time.monotonic() - began
 
-    def order(self, asset: Asset, fee: dict[str, Any], consumer: str, buyer: int = 7) -> str:
-        from c2d_box.chain.orders import buy
+    def order(self, asset: StackAsset, fee: dict[str, Any], consumer: str, buyer: int = 7) -> str:
+        from c2d_box.chain.orders import buy_datatoken
 
         signer = self.account(buyer)
-        buy(self.chain, signer, asset.datatoken)
-        return start(self.chain, signer, asset.datatoken, consumer, 0, fee)
+        buy_datatoken(self.chain, signer, asset.datatoken)
+        return start_order(self.chain, signer, asset.datatoken, consumer, 0, fee)
 
 
 @dataclass
-class Asset:
+class StackAsset:
     """A published asset with its plain document."""
 
     nft: str
@@ -214,19 +214,23 @@ def rules(**changes: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def world_in(folder: Path, *sources: str) -> Iterator[World]:
+def world_in(folder: Path, *sources: str) -> Iterator[LocalStack]:
     """Start the whole stack, with its state in ``folder``, and stop it at the end; a process that ended with
     an error fails the test. The Provider may also read from ``sources``.
     """
-    files, operator = Files({"data.csv": b"a,b\n1,2\n", "algo.py": b"print('hello')\n"}), FakeOperator()
-    with running() as chain_process, Background(files.app()) as source, Background(operator.app()) as backend:
+    files, operator = FileServer({"data.csv": b"a,b\n1,2\n", "algo.py": b"print('hello')\n"}), FakeOperator()
+    with (
+        running_chain() as chain_process,
+        BackgroundServer(files.file_app()) as source,
+        BackgroundServer(operator.operator_app()) as backend,
+    ):
         files.url = source.url
-        chain = Chain(chain_process.url, addresses.load(chain_process.address_file, 8996))
+        chain = Chain(chain_process.url, addresses.load_addresses(chain_process.address_file, 8996))
         operator.environments = [
-            _environment("ocean-compute", 0, "0x03b9d6Ba248fe931e338840223985CcC43E05894"),
-            _environment("paid", 1, "0x1E40c0231516C61D2C8F3794626B37c3eBdc7c8F"),
+            _environment_entry("ocean-compute", 0, "0x03b9d6Ba248fe931e338840223985CcC43E05894"),
+            _environment_entry("paid", 1, "0x1E40c0231516C61D2C8F3794626B37c3eBdc7c8F"),
         ]
-        made = World(chain_process, chain, folder, files, operator, backend.url)
+        made = LocalStack(chain_process, chain, folder, files, operator, backend.url)
         try:
             start_services(made, sources)
             yield made
@@ -237,7 +241,7 @@ def world_in(folder: Path, *sources: str) -> Iterator[World]:
             assert all(code in (0, -15) for code in codes), codes
 
 
-def _environment(name: str, price: float, consumer: str) -> dict[str, Any]:
+def _environment_entry(name: str, price: float, consumer: str) -> dict[str, Any]:
     return {
         "id": name,
         "desc": "",
@@ -257,7 +261,7 @@ def _environment(name: str, price: float, consumer: str) -> dict[str, Any]:
     }
 
 
-def start_services(world: World, sources: tuple[str, ...] = ()) -> None:
+def start_services(world: LocalStack, sources: tuple[str, ...] = ()) -> None:
     secrets = world.folder / "secrets"
     secrets.mkdir(exist_ok=True)
     for name, text in (
@@ -297,14 +301,14 @@ def start_services(world: World, sources: tuple[str, ...] = ()) -> None:
     }
     for package, settings in (("metadata", cache), ("provider", provider)):
         world.settings[package] = settings
-        spawn(world, package, settings)
+        spawn_service(world, package, settings)
 
 
 @contextmanager
-def spawned(world: World, package: str, changes: dict[str, Any]) -> Iterator[str]:
+def spawned_service(world: LocalStack, package: str, changes: dict[str, Any]) -> Iterator[str]:
     """Run another process of ``package`` with changed settings; yield its URL."""
     settings = {**world.settings[package], **changes, "listen": {"host": "127.0.0.1", "port": free_port()}}
-    process = spawn(world, package, settings)
+    process = spawn_service(world, package, settings)
     world.processes.remove(process)
     try:
         yield f"http://127.0.0.1:{settings['listen']['port']}"
@@ -313,7 +317,7 @@ def spawned(world: World, package: str, changes: dict[str, Any]) -> Iterator[str
         process.wait(10)
 
 
-def spawn(world: World, package: str, settings: dict[str, Any]) -> subprocess.Popen[bytes]:
+def spawn_service(world: LocalStack, package: str, settings: dict[str, Any]) -> subprocess.Popen[bytes]:
     config = world.folder / f"{package}-{settings['listen']['port']}.json"
     config.write_text(json.dumps(settings))
     log = (world.folder / f"{config.stem}.log").open("ab")

@@ -30,7 +30,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-class Background:
+class BackgroundServer:
     """Serves an ASGI application in a thread."""
 
     def __init__(self, app: Starlette) -> None:
@@ -40,7 +40,7 @@ class Background:
         self._thread = threading.Thread(target=self._server.run, daemon=True)
         self.url = f"http://127.0.0.1:{self.port}"
 
-    def __enter__(self) -> Background:
+    def __enter__(self) -> BackgroundServer:
         self._thread.start()
         while not self._server.started:
             time.sleep(0.005)
@@ -52,7 +52,7 @@ class Background:
 
 
 @dataclass
-class Files:
+class FileServer:
     """A publisher's file server: ``content`` is what it serves; it keeps every request."""
 
     content: dict[str, bytes] = field(default_factory=dict)
@@ -60,7 +60,7 @@ class Files:
     bodies: list[bytes] = field(default_factory=list)
     url: str = ""
 
-    def app(self) -> Starlette:
+    def file_app(self) -> Starlette:
         async def serve(request: Request) -> Response:
             name = request.path_params["name"]
             self.requests.append((request.method, name, dict(request.headers)))
@@ -68,15 +68,15 @@ class Files:
             if name == "elsewhere":
                 return Response(status_code=302, headers={"location": request.query_params["to"]})
             if name.startswith("big-"):
-                return _big(int(name.removeprefix("big-")))
+                return _big_response(int(name.removeprefix("big-")))
             if name not in self.content:
                 return Response(status_code=404)
-            return _ranged(self.content[name], request.headers.get("range"))
+            return _range_response(self.content[name], request.headers.get("range"))
 
         return Starlette(routes=[Route("/{name:path}", serve, methods=["GET", "HEAD", "POST"])])
 
 
-def _big(size: int) -> Response:
+def _big_response(size: int) -> Response:
     async def chunks() -> Any:
         block, left = b"x" * 262_144, size
         while left:
@@ -86,7 +86,7 @@ def _big(size: int) -> Response:
     return StreamingResponse(chunks(), headers={"content-length": str(size), "content-type": "text/csv"})
 
 
-def _ranged(content: bytes, asked: str | None) -> Response:
+def _range_response(content: bytes, asked: str | None) -> Response:
     headers = {"content-type": "text/plain; charset=utf-8"}
     if asked is None:
         return Response(content, headers=headers)
@@ -104,8 +104,8 @@ class StaticCache:
 
     def __init__(self) -> None:
         self.documents: dict[str, Any] = {}
-        route = Route("/api/aquarius/assets/ddo/{did}", self._ddo)
-        self._server = Background(Starlette(routes=[route]))
+        route = Route("/api/aquarius/assets/ddo/{did}", self._send_ddo)
+        self._server = BackgroundServer(Starlette(routes=[route]))
         self.url = self._server.url
 
     def __enter__(self) -> StaticCache:
@@ -115,7 +115,7 @@ class StaticCache:
     def __exit__(self, *_: object) -> None:
         self._server.__exit__()
 
-    async def _ddo(self, request: Request) -> Response:
+    async def _send_ddo(self, request: Request) -> Response:
         did = request.path_params["did"]
         level = {"c2d-indexed-block": "9" * 12}
         if did not in self.documents:
@@ -142,18 +142,18 @@ class FakeOperator:
         self._waiting: list[asyncio.Queue[dict[str, Any]]] = []
         self._lock = threading.Lock()
 
-    def app(self) -> Starlette:
+    def operator_app(self) -> Starlette:
         prefix = "/api/v1/operator"
         return Starlette(
             routes=[
-                Route(f"{prefix}/compute", self._start, methods=["POST"]),
-                Route(f"{prefix}/compute", self._status, methods=["GET"]),
-                Route(f"{prefix}/compute", self._stop, methods=["PUT"]),
-                Route(f"{prefix}/compute", self._delete, methods=["DELETE"]),
-                Route(f"{prefix}/environments", self._environments),
-                Route(f"{prefix}/getResult", self._result),
-                Route(f"{prefix}/events", self._events),
-                Route(f"{prefix}/logs", self._logs),
+                Route(f"{prefix}/compute", self._start_job, methods=["POST"]),
+                Route(f"{prefix}/compute", self._send_status, methods=["GET"]),
+                Route(f"{prefix}/compute", self._stop_job, methods=["PUT"]),
+                Route(f"{prefix}/compute", self._delete_job, methods=["DELETE"]),
+                Route(f"{prefix}/environments", self._send_environments),
+                Route(f"{prefix}/getResult", self._send_result),
+                Route(f"{prefix}/events", self._send_events),
+                Route(f"{prefix}/logs", self._send_logs),
             ]
         )
 
@@ -168,22 +168,22 @@ class FakeOperator:
         for queue in self._waiting:
             queue.put_nowait(event)
 
-    async def _signed(self, request: Request) -> bytes:
+    async def _check_signature(self, request: Request) -> bytes:
         body = await request.body()
         target = request.scope["raw_path"].decode()
         if request.scope["query_string"]:
             target += "?" + request.scope["query_string"].decode()
         nonce = request.headers["x-c2d-nonce"]
         text = f"{request.method}\n{target}\n{hashlib.sha256(body).hexdigest()}\n{nonce}"
-        assert signatures.recover(text, request.headers["x-c2d-signature"]) == self.provider
+        assert signatures.recover_signer(text, request.headers["x-c2d-signature"]) == self.provider
         return body
 
     def _bare(self, data: Any) -> None:
         text = f"{data['owner']}{data.get('jobId', '') if 'workflow' not in data else ''}{data['nonce']}"
-        assert signatures.recover(text, data["providerSignature"]) == self.provider
+        assert signatures.recover_signer(text, data["providerSignature"]) == self.provider
 
-    async def _start(self, request: Request) -> Response:
-        data = json.loads(await self._signed(request))
+    async def _start_job(self, request: Request) -> Response:
+        data = json.loads(await self._check_signature(request))
         self._bare(data)
         if self.down or self.takes_no_starts:
             return Response(status_code=503)
@@ -195,15 +195,15 @@ class FakeOperator:
                 return JSONResponse({"error": "`agreementId` already in use for other job."}, 400)
             if data["environment"] not in [entry["id"] for entry in self.environments]:
                 return JSONResponse({"error": "Environment invalid or does not exist"}, 400)
-            self.jobs.setdefault(job, _job(data))
+            self.jobs.setdefault(job, _job_record(data))
             if self.deaths:
                 self.deaths -= 1
                 return Response(status_code=502)
             self.granted.add(job)
         return JSONResponse([self.jobs[job]])
 
-    async def _status(self, request: Request) -> Response:
-        await self._signed(request)
+    async def _send_status(self, request: Request) -> Response:
+        await self._check_signature(request)
         self._bare(request.query_params)
         if self.down:
             return Response(status_code=503)
@@ -215,22 +215,22 @@ class FakeOperator:
         ]
         return JSONResponse(found)
 
-    async def _stop(self, request: Request) -> Response:
-        answer = await self._status(request)
+    async def _stop_job(self, request: Request) -> Response:
+        answer = await self._send_status(request)
         for job in self.jobs.values():
             if job["jobId"] == request.query_params.get("jobId"):
                 job["stopreq"] = 1
         return answer
 
-    async def _delete(self, request: Request) -> Response:
-        await self._signed(request)
+    async def _delete_job(self, request: Request) -> Response:
+        await self._check_signature(request)
         return JSONResponse("")
 
-    async def _environments(self, request: Request) -> Response:
+    async def _send_environments(self, request: Request) -> Response:
         return JSONResponse(self.environments)
 
-    async def _result(self, request: Request) -> Response:
-        await self._signed(request)
+    async def _send_result(self, request: Request) -> Response:
+        await self._check_signature(request)
         index = request.query_params["index"]
         if index not in self.results:
             return JSONResponse({"error": f"No such index {index} in this compute job"}, 404)
@@ -242,9 +242,9 @@ class FakeOperator:
             },
         )
 
-    async def _logs(self, request: Request) -> Response:
+    async def _send_logs(self, request: Request) -> Response:
         """Stream one log line at once and, to a follower, another when the job has ended."""
-        await self._signed(request)
+        await self._check_signature(request)
         job = self.jobs.get(request.query_params["jobId"])
         if job is None or job["owner"] != request.query_params["owner"]:
             return JSONResponse({"error": "Owner mismatch"}, 404)
@@ -261,7 +261,7 @@ class FakeOperator:
 
         return StreamingResponse(lines(), media_type="text/plain; charset=utf-8")
 
-    async def _events(self, request: Request) -> Response:
+    async def _send_events(self, request: Request) -> Response:
         queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._waiting.append(queue)
 
@@ -273,7 +273,7 @@ class FakeOperator:
         return StreamingResponse(stream(), media_type="text/event-stream")
 
 
-def _job(data: dict[str, Any]) -> dict[str, Any]:
+def _job_record(data: dict[str, Any]) -> dict[str, Any]:
     stage = data["workflow"]["stages"][0]
     return {
         "agreementId": data["agreementId"],

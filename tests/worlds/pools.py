@@ -11,9 +11,9 @@ import tempfile
 import threading
 from pathlib import Path
 
-from sandbox.bundle.commands import Commands
-from sandbox.bundle.parts.recipe import RECIPES, architecture
-from sandbox.bundle.parts.wheel_layers import install
+from sandbox.bundle.commands import CommandRunner
+from sandbox.bundle.parts.recipe import RECIPES, machine_architecture
+from sandbox.bundle.parts.wheel_layers import install_wheels
 
 _LOCK = RECIPES / "wheels" / "pool-contracts.lock"
 _CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "c2d-box-clients"
@@ -28,7 +28,7 @@ def pool_contracts() -> Path:
         if not target.is_dir():
             with tempfile.TemporaryDirectory(dir=_CACHE) as scratch:
                 fresh = Path(scratch) / "fresh"
-                commands = Commands("pool-contracts", Path(scratch) / "log", threading.Event())
-                install(_LOCK, fresh, commands, Path(scratch), architecture())
+                commands = CommandRunner("pool-contracts", Path(scratch) / "log", threading.Event())
+                install_wheels(_LOCK, fresh, commands, Path(scratch), machine_architecture())
                 fresh.rename(target)
     return target / "artifacts"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 
-def memory(pid: int, name: str) -> float:
+def memory_mib(pid: int, name: str) -> float:
     """Return ``VmRSS`` or ``VmHWM`` (the peak) in MiB."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith(name)).split()[1]) / 1024
 
 
-def resident(pid: int) -> float:
-    return memory(pid, "VmRSS")
+def resident_mib(pid: int) -> float:
+    return memory_mib(pid, "VmRSS")

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from c2d_box.storage.sigv4 import Credentials, signed_headers
+from c2d_box.storage.sigv4 import S3Credentials, signed_headers
 
 _ACTIONS = {"GET": "s3:GetObject", "HEAD": "s3:GetObject", "PUT": "s3:PutObject", "DELETE": "s3:DeleteObject"}
 _PAGE = 2
@@ -24,8 +24,8 @@ _PAGE = 2
 class S3Server:
     """``root`` may do everything, another account what a bucket's policy lets it do with the objects."""
 
-    root: Credentials
-    accounts: dict[str, Credentials] = field(default_factory=dict)
+    root: S3Credentials
+    accounts: dict[str, S3Credentials] = field(default_factory=dict)
     buckets: dict[str, dict[str, bytes]] = field(default_factory=dict)
     policies: dict[str, dict[str, list[str]]] = field(default_factory=dict)
 
@@ -65,7 +65,7 @@ class S3Server:
         fields = {element.tag: element.text or "" for element in ElementTree.fromstring(body)}
         known = fields["Access"] in self.accounts
         self.accounts.setdefault(
-            fields["Access"], Credentials(fields["Access"], fields["Secret"], self.root.region)
+            fields["Access"], S3Credentials(fields["Access"], fields["Secret"], self.root.region)
         )
         return Response(status_code=409 if known else 201)
 
@@ -88,7 +88,7 @@ class S3Server:
         return _xml(text)
 
 
-def _is_signed(request: Request, account: Credentials, stamp: str) -> bool:
+def _is_signed(request: Request, account: S3Credentials, stamp: str) -> bool:
     moment = datetime.strptime(stamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     query = request.scope["query_string"].decode()
     url = f"http://{request.headers['host']}{request.scope['raw_path'].decode()}{'?' if query else ''}{query}"

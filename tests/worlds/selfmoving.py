@@ -28,11 +28,11 @@ TICK = 0.001
 When = Literal["before", "after"]
 
 
-class Killed(Exception):
+class EngineKilled(Exception):
     """Raised when there is no engine at the moment."""
 
 
-class Mortal(MemoryCluster):
+class CrashingCluster(MemoryCluster):
     """An engine's view of the shared cluster. At its ``fatal`` write, before or after it is applied, the
     engine dies: from then on none of its calls returns.
     """
@@ -47,25 +47,29 @@ class Mortal(MemoryCluster):
 
     async def create(self, resource: ResourceKind, body: Object) -> Object:
         what = f"create {resource.plural} {body['metadata']['name']}"
-        return await self._mortal(what, lambda: self._shared.create(resource, body))
+        return await self._write_or_die(what, lambda: self._shared.create(resource, body))
 
     async def patch(
         self, resource: ResourceKind, name: str, patch: Object, *, status: bool = False
     ) -> Object:
         noted = sorted((patch.get("status") or {}).get("times") or patch.get("status") or patch)
         what = f"patch {resource.plural} {','.join(noted)}"
-        return await self._mortal(what, lambda: self._shared.patch(resource, name, patch, status=status))
+        return await self._write_or_die(
+            what, lambda: self._shared.patch(resource, name, patch, status=status)
+        )
 
     async def delete(
         self, resource: ResourceKind, name: str, *, grace: int | None = None, uid: str | None = None
     ) -> bool:
         what = f"delete {resource.plural} {name}"
-        return await self._mortal(what, lambda: self._shared.delete(resource, name, grace=grace, uid=uid))
+        return await self._write_or_die(
+            what, lambda: self._shared.delete(resource, name, grace=grace, uid=uid)
+        )
 
     async def get(self, resource: ResourceKind, name: str) -> Object | None:
-        return await self._alive(self._shared.get(resource, name))
+        return await self._work_alive(self._shared.get(resource, name))
 
-    async def _mortal(self, what: str, write: Callable[[], Awaitable[T]]) -> T:
+    async def _write_or_die(self, what: str, write: Callable[[], Awaitable[T]]) -> T:
         self.writes.append(what)
         fatal = len(self.writes) == self._fatal
         if fatal and self._when == "before":
@@ -76,21 +80,21 @@ class Mortal(MemoryCluster):
         if fatal:
             self.died.set()
             await asyncio.Event().wait()
-        return await self._alive(_value(done))
+        return await self._work_alive(_value_of(done))
 
-    async def _alive(self, work: Awaitable[T]) -> T:
+    async def _work_alive(self, work: Awaitable[T]) -> T:
         done = await work
         if self.died.is_set():
             await asyncio.Event().wait()
         return done
 
 
-async def _value(done: T) -> T:
+async def _value_of(done: T) -> T:
     return done
 
 
 @dataclass
-class Machine:
+class SimulatedNode:
     """The node. ``engine`` returns the engine that answers now and its death event; ``exit_code`` is how the
     algorithm ends.
     """
@@ -107,16 +111,16 @@ class Machine:
     marker: str = ""
     programs: dict[str, asyncio.Task[None]] = field(default_factory=dict)
 
-    async def run(self) -> None:
+    async def run_node(self) -> None:
         try:
             while True:
-                await self._tick()
+                await self._step_pods()
                 await asyncio.sleep(TICK)
         finally:
             for program in self.programs.values():
                 program.cancel()
 
-    async def _tick(self) -> None:
+    async def _step_pods(self) -> None:
         claims = {name: await self.cluster.get(CLAIMS, name) for name in self.cluster.names(CLAIMS)}
         pods = {name: await self.cluster.get(PODS, name) for name in self.cluster.names(PODS)}
         for name, claim in claims.items():
@@ -130,69 +134,69 @@ class Machine:
                     program.cancel()
                 await self.cluster.vanish(PODS, name)
             elif pod is not None and pod["metadata"]["uid"] not in self.programs:
-                self._start(name, pod)
+                self._start_pod(name, pod)
 
-    def _start(self, name: str, pod: Object) -> None:
+    def _start_pod(self, name: str, pod: Object) -> None:
         labels, uid = pod["metadata"]["labels"], pod["metadata"]["uid"]
         program = {
-            "configuration": self._configuration,
-            "algorithm": self._algorithm,
-            "publishing": self._publishing,
+            "configuration": self._run_configuration,
+            "algorithm": self._run_algorithm,
+            "publishing": self._run_publishing,
         }[labels["app.kubernetes.io/component"]]
         self.programs[uid] = asyncio.create_task(program(name, uid, labels[names.LABEL_JOB]))
 
     # -- the programs
 
-    async def _configuration(self, name: str, uid: str, job: str) -> None:
-        await self._running(name, "configuration")
-        answer = await self._asked(
+    async def _run_configuration(self, name: str, uid: str, job: str) -> None:
+        await self._set_running(name, "configuration")
+        answer = await self._ask_engine(
             lambda hearing: hearing.take_report(job, "configuration", {"status": self.staging})
         )
         if answer.status == 200 and self.staging == 30:
             self.marker = answer.content["algorithm"]
-        await self._ended(name, configuration=0 if answer.status == 200 else 1)
+        await self._set_ended(name, configuration=0 if answer.status == 200 else 1)
 
-    async def _algorithm(self, name: str, uid: str, job: str) -> None:
-        await self._running(name, "warden", "algorithm")
+    async def _run_algorithm(self, name: str, uid: str, job: str) -> None:
+        await self._set_running(name, "warden", "algorithm")
         while not self.marker:  # noqa: ASYNC110 - as the warden looks for its file
             await asyncio.sleep(TICK)
         if self.marker != uid:
-            await self._ended(name, warden=12, algorithm=1)
+            await self._set_ended(name, warden=12, algorithm=1)
             return
         self.runs.append(uid)
         report = {"verdict": "closed", "at": time.time(), "probes": [{"closed": True}]}
         self.cluster.pod_logs[name, "warden"] = json.dumps(report).encode() + b"\n"
         if self.endless:
-            await self._states(name, "Running", warden=0)
+            await self._set_states(name, "Running", warden=0)
             await asyncio.Event().wait()
         await asyncio.sleep(5 * TICK)
-        await self._ended(name, warden=0, algorithm=self.exit_code)
+        await self._set_ended(name, warden=0, algorithm=self.exit_code)
 
-    async def _publishing(self, name: str, uid: str, job: str) -> None:
+    async def _run_publishing(self, name: str, uid: str, job: str) -> None:
         pod = await self.cluster.get(PODS, name)
         containers = [entry["name"] for entry in pod["spec"]["containers"]] if pod else []
-        await self._running(name, *containers)
-        mandate = await self._asked(lambda hearing: hearing.await_go_ahead(job, 1.0))
+        await self._set_running(name, *containers)
+        mandate = await self._ask_engine(lambda hearing: hearing.await_go_ahead(job, 1.0))
         if isinstance(mandate, GoAhead):
             judged = {"refused": [], "manifest": MANIFEST}
-            await self._asked(lambda hearing: hearing.take_report(job, "judge", judged))
+            await self._ask_engine(lambda hearing: hearing.take_report(job, "judge", judged))
             self.uploads.append(uid)
             stored = OUTPUT.model_dump()
-            await self._asked(lambda hearing: hearing.take_report(job, "upload", {"results": [stored]}))
+            await self._ask_engine(lambda hearing: hearing.take_report(job, "upload", {"results": [stored]}))
             if "register" in containers:
-                await self._register(uid, job)
-        await self._ended(name, **dict.fromkeys(containers, 0))
+                await self._run_register(uid, job)
+        await self._set_ended(name, **dict.fromkeys(containers, 0))
 
-    async def _register(self, uid: str, job: str) -> None:
+    async def _run_register(self, uid: str, job: str) -> None:
         """Send the transaction that the status records; if none is recorded, record an own one first, then
         send it.
         """
-        order = await self._asked(lambda hearing: hearing.await_upload(job, 1.0))
+        order = await self._ask_engine(lambda hearing: hearing.await_upload(job, 1.0))
         if not isinstance(order, WorkFlow):
             return
         known = ((order.status.asset or {}).get("transactions") or {}).get("create")
         raw = known or f"0:{uid}"
-        answer = await self._asked(
+        answer = await self._ask_engine(
             lambda hearing: hearing.update_status(
                 job, lambda seen: stage_reports.take_intent(seen, "create", raw, known)
             )
@@ -200,9 +204,9 @@ class Machine:
         if answer.status == 200:
             self.sent.append(raw)
             asset = {"did": f"did:op:{raw}", "nft": "0x1", "datatoken": "0x2"}
-            await self._asked(lambda hearing: hearing.take_report(job, "register", asset))
+            await self._ask_engine(lambda hearing: hearing.take_report(job, "register", asset))
 
-    async def _asked(self, ask: Callable[[PodReports], Awaitable[Any]]) -> Any:
+    async def _ask_engine(self, ask: Callable[[PodReports], Awaitable[Any]]) -> Any:
         """Repeat a call until an engine gives a final answer, as the pods' own client does; an engine that
         dies meanwhile is replaced by the next one.
         """
@@ -224,24 +228,24 @@ class Machine:
 
     # -- what the kubelet says
 
-    async def _running(self, name: str, *containers: str) -> None:
+    async def _set_running(self, name: str, *containers: str) -> None:
         states = {
             container: {"running": {"startedAt": timestamps.rfc3339_text(time.time())}}
             for container in containers
         }
-        await self._write(name, "Running", states)
+        await self._write_status(name, "Running", states)
 
-    async def _ended(self, name: str, **codes: int) -> None:
-        await self._states(name, "Succeeded" if not any(codes.values()) else "Failed", **codes)
+    async def _set_ended(self, name: str, **codes: int) -> None:
+        await self._set_states(name, "Succeeded" if not any(codes.values()) else "Failed", **codes)
 
-    async def _states(self, name: str, phase: str, **codes: int) -> None:
+    async def _set_states(self, name: str, phase: str, **codes: int) -> None:
         states = {
             container: {"terminated": {"exitCode": code, "reason": "Error" if code else "Completed"}}
             for container, code in codes.items()
         }
-        await self._write(name, phase, states)
+        await self._write_status(name, phase, states)
 
-    async def _write(self, name: str, phase: str, states: dict[str, Any]) -> None:
+    async def _write_status(self, name: str, phase: str, states: dict[str, Any]) -> None:
         entries = [{"name": container, "state": state} for container, state in states.items()]
         if name in self.cluster.names(PODS):
             await self.cluster.set_status(PODS, name, {"phase": phase, "containerStatuses": entries})

@@ -30,7 +30,7 @@ SLOW_IN_FLIGHT = 16
 ROUNDS = 150
 
 
-def isolate(folder: Path) -> None:
+def isolate_network(folder: Path) -> None:
     """Give the namespace's loopback device a public address, and make our name server its resolver."""
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     subprocess.run(["ip", "addr", "add", f"{PUBLIC}/32", "dev", "lo"], check=True)
@@ -56,10 +56,10 @@ class NameServer(threading.Thread):
             if b"slow" in question:
                 self.silent += 1
             else:
-                self._socket.sendto(_answer(question), sender)
+                self._socket.sendto(_dns_answer(question), sender)
 
 
-def _answer(question: bytes) -> bytes:
+def _dns_answer(question: bytes) -> bytes:
     end = question.index(b"\0", 12) + 5
     is_ipv4 = question[end - 4 : end - 2] == b"\0\1"
     head = question[:2] + b"\x81\x80\0\1" + (b"\0\1" if is_ipv4 else b"\0\0") + b"\0\0\0\0"
@@ -67,7 +67,7 @@ def _answer(question: bytes) -> bytes:
     return head + question[12:end] + record
 
 
-def source() -> Starlette:
+def source_app() -> Starlette:
     async def serve(request: Request) -> Response:
         return Response(b"a,b\n1,2\n", media_type="text/csv")
 
@@ -82,7 +82,7 @@ def source() -> Starlette:
     )
 
 
-async def p99(ask: Any) -> float:
+async def p99_milliseconds(ask: Any) -> float:
     """Return the 99th percentile of a request's time in milliseconds."""
     took = []
     for at in range(ROUNDS):
@@ -92,7 +92,7 @@ async def p99(ask: Any) -> float:
     return sorted(took)[int(len(took) * 0.99) - 1]
 
 
-async def measure(provider: str, other: int) -> dict[str, Any]:
+async def measure_names(provider: str, other: int) -> dict[str, Any]:
     async with httpx.AsyncClient(
         trust_env=False, timeout=60, limits=httpx.Limits(max_connections=64)
     ) as http:
@@ -118,7 +118,10 @@ async def measure(provider: str, other: int) -> dict[str, Any]:
         for kind, domain in kinds.items():
             held = [asyncio.create_task(slow(at, domain)) for at in range(SLOW_IN_FLIGHT if domain else 0)]
             await asyncio.sleep(0.5)
-            found[kind] = {"fileinfo by name": await p99(by_name), "root": await p99(root)}
+            found[kind] = {
+                "fileinfo by name": await p99_milliseconds(by_name),
+                "root": await p99_milliseconds(root),
+            }
             assert not any(task.done() for task in held)
             for task in held:
                 task.cancel()
@@ -132,28 +135,28 @@ def main() -> None:
     os.environ["PYTHONUNBUFFERED"] = "1"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        isolate(folder)
+        isolate_network(folder)
         NameServer().start()
-        from tests.worlds.alone import settings
-        from tests.worlds.outside import Background, free_port
+        from tests.worlds.alone import provider_settings
+        from tests.worlds.outside import BackgroundServer, free_port
 
-        outside = Background(source())
+        outside = BackgroundServer(source_app())
         outside._server.config.host = PUBLIC
         with outside:
             port = free_port()
-            made = settings(folder, listen={"host": "127.0.0.1", "port": port})
+            made = provider_settings(folder, listen={"host": "127.0.0.1", "port": port})
             (folder / "config.json").write_text(made.model_dump_json(by_alias=True, exclude_none=True))
             command = [sys.executable, "-m", "c2d_box.provider", "--config", str(folder / "config.json")]
             provider = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             try:
-                _wait(f"http://127.0.0.1:{port}/")
-                print(json.dumps(asyncio.run(measure(f"http://127.0.0.1:{port}", outside.port))))
+                _wait_ready(f"http://127.0.0.1:{port}/")
+                print(json.dumps(asyncio.run(measure_names(f"http://127.0.0.1:{port}", outside.port))))
             finally:
                 provider.kill()
                 provider.wait()
 
 
-def _wait(url: str) -> None:
+def _wait_ready(url: str) -> None:
     for _ in range(400):
         try:
             httpx.get(url, trust_env=False)

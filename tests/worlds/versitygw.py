@@ -39,7 +39,7 @@ def versitygw_in(folder: Path, binary: Path) -> Iterator[ObjectStore]:
         )
     made = ObjectStore(f"http://127.0.0.1:{port}", ROOT, SECRET)
     try:
-        _wait(process, f"{made.endpoint}/healthz", folder / "log")
+        _wait_ready(process, f"{made.endpoint}/healthz", folder / "log")
         yield made
     finally:
         process.terminate()
@@ -54,7 +54,7 @@ def send_request(
     return store.client.send(method, bucket, key, body, query)
 
 
-def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
+def _wait_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
     began = time.monotonic()
     while True:
         try:

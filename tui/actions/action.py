@@ -13,7 +13,7 @@ Ask = Callable[[str], bool]
 
 
 @dataclass(frozen=True)
-class Action:
+class UserAction:
     """One change, as the confirmation dialog shows it before it runs. ``title`` is the question; ``effects``
     say what will be done, ``losses`` what will be gone.
     """

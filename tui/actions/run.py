@@ -10,23 +10,23 @@ from textual.message import Message
 from textual.message_pump import MessagePump
 
 from c2d_box.errors import C2DError, Failed
-from sandbox.progress import Event, run
-from tui.actions.action import Action
+from sandbox.progress import ProgressEvent, run_verb
+from tui.actions.action import UserAction
 from tui.actions.step_board import StepBoard
 
 
-class Advanced(Message, bubble=False):
+class RunAdvanced(Message, bubble=False):
     """A run has a new event, or has ended."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: ActionRun) -> None:
         super().__init__()
         self.run = run
 
 
-class Asked(Message, bubble=False):
+class QuestionAsked(Message, bubble=False):
     """A verb asks the user a question and waits for ``answer``."""
 
-    def __init__(self, run: Run, question: str, answer: Future[bool]) -> None:
+    def __init__(self, run: ActionRun, question: str, answer: Future[bool]) -> None:
         super().__init__()
         self.run, self.question, self.answer = run, question, answer
 
@@ -34,15 +34,15 @@ class Asked(Message, bubble=False):
 class RunFollower:
     """A screen that shows a run: it gets the run's :class:`Advanced` messages."""
 
-    def follows(self, run: Run) -> bool:
+    def follows(self, run: ActionRun) -> bool:
         """Return whether the screen shows this run now."""
         raise NotImplementedError
 
 
-class Run:
+class ActionRun:
     """One execution of an action. ``listener`` (the app) gets a message for every event."""
 
-    def __init__(self, action: Action, listener: MessagePump) -> None:
+    def __init__(self, action: UserAction, listener: MessagePump) -> None:
         self.action = action
         self.board = StepBoard()
         self.over = False
@@ -50,19 +50,19 @@ class Run:
         self.problem: C2DError | None = None
         self._listener = listener
 
-    def start(self) -> None:
+    def start_thread(self) -> None:
         """Start the verb in a daemon thread, so that leaving the TUI never waits for a verb."""
-        threading.Thread(target=self._drive, name=f"run {self.action.title}", daemon=True).start()
+        threading.Thread(target=self._run_verb, name=f"run {self.action.title}", daemon=True).start()
 
-    def ask(self, question: str) -> bool:
+    def ask_user(self, question: str) -> bool:
         """Put a question to the user; blocks the verb's thread until there is an answer."""
         answer: Future[bool] = Future()
-        self._listener.post_message(Asked(self, question, answer))
+        self._listener.post_message(QuestionAsked(self, question, answer))
         return answer.result()
 
-    def _drive(self) -> None:
+    def _run_verb(self) -> None:
         try:
-            self.result = run(self.action.verb(self.ask), self._heard)
+            self.result = run_verb(self.action.verb(self.ask_user), self._take_event)
         except C2DError as problem:
             self.problem = problem
         except Exception as surprise:
@@ -70,8 +70,8 @@ class Run:
                 "C2D-DEFECT", f"{type(surprise).__name__}: {surprise}", f"{self.action.command} --debug"
             )
         self.over = True
-        self._listener.post_message(Advanced(self))
+        self._listener.post_message(RunAdvanced(self))
 
-    def _heard(self, event: Event) -> None:
-        self.board.fold(event)
-        self._listener.post_message(Advanced(self))
+    def _take_event(self, event: ProgressEvent) -> None:
+        self.board.add_event(event)
+        self._listener.post_message(RunAdvanced(self))

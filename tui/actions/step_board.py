@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sandbox.progress import Event
+from sandbox.progress import ProgressEvent
 
 OVER = ("done", "skipped", "failed")
 
 
 @dataclass(slots=True)
-class Step:
+class StepState:
     """The latest state of a step, from its last event."""
 
     name: str
@@ -23,22 +23,22 @@ class Step:
 
 
 @dataclass(slots=True)
-class Group:
+class StepGroup:
     """Steps that share the first part of their name, in the order in which they came."""
 
     name: str
-    steps: dict[str, Step] = field(default_factory=dict)
+    steps: dict[str, StepState] = field(default_factory=dict)
 
     @property
-    def over(self) -> bool:
+    def is_over(self) -> bool:
         return all(step.state in OVER for step in self.steps.values())
 
     @property
-    def failed(self) -> bool:
+    def has_failed(self) -> bool:
         return any(step.state == "failed" for step in self.steps.values())
 
     @property
-    def seconds(self) -> float:
+    def total_seconds(self) -> float:
         return max((step.seconds or 0.0 for step in self.steps.values()), default=0.0)
 
 
@@ -46,19 +46,21 @@ class StepBoard:
     """All groups of steps, and the notes between them."""
 
     def __init__(self) -> None:
-        self.groups: dict[str, Group] = {}
+        self.groups: dict[str, StepGroup] = {}
         self.notes: list[str] = []
 
-    def fold(self, event: Event) -> None:
+    def add_event(self, event: ProgressEvent) -> None:
         """Update the groups or the notes with one event."""
         if event.state == "note":
             self.notes.append(event.text)
             return
         name = event.step.partition(".")[0]
-        group = self.groups.setdefault(name, Group(name))
+        group = self.groups.setdefault(name, StepGroup(name))
         step = group.steps.get(event.step)
         if step is None:
-            step = group.steps[event.step] = Step(event.step, event.text or event.step, "started", event.at)
+            step = group.steps[event.step] = StepState(
+                event.step, event.text or event.step, "started", event.at
+            )
         step.text = event.text or step.text
         step.state = event.state
         step.fraction = event.fraction

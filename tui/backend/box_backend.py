@@ -15,32 +15,32 @@ from tui.backend.port import Ddo
 
 if TYPE_CHECKING:
     from c2d_box.client import JobDetails, JobRequest
-    from c2d_box.client.verification import Verification
+    from c2d_box.client.verification import JobVerification
     from sandbox.bundle.build import Confirm
     from sandbox.doctor.finding import Finding
     from sandbox.install.images import ContainerImage
-    from sandbox.loop.running import Loop, Ran
+    from sandbox.loop.running import RunReport, ScriptRun
     from sandbox.progress import Progress
-    from sandbox.verbs.accounts import Account
-    from sandbox.verbs.assets import Offer
-    from sandbox.verbs.chain import Block, Transaction
-    from sandbox.verbs.ddo_preview import Draft
-    from sandbox.verbs.faucet import Holding
-    from sandbox.verbs.permissions import Cell
-    from sandbox.verbs.pods import Flow, Pod, Seen
-    from sandbox.verbs.quotes import Price
+    from sandbox.verbs.accounts import BoxAccount
+    from sandbox.verbs.assets import AssetOffer
+    from sandbox.verbs.chain import ChainBlock, DecodedTransaction
+    from sandbox.verbs.ddo_preview import DdoPreview
+    from sandbox.verbs.faucet import DatatokenHolding
+    from sandbox.verbs.permissions import PermissionCell
+    from sandbox.verbs.pods import EventSummary, PodSummary, WorkflowSummary
+    from sandbox.verbs.quotes import AssetPrice
     from sandbox.verbs.status import BoxStatus, ResourceReport
-    from sandbox.verbs.trust import Simulation, Trust
+    from sandbox.verbs.trust import JobSimulation, TrustChange
 
 
-class Verbs:
+class BoxBackend:
     """The :class:`tui.backend.port.Source` of a real box, which calls the verbs."""
 
     def __init__(self, box: Box) -> None:
         self._home, self._named = box.home.path, box.name
 
     @property
-    def box(self) -> Box:
+    def current_box(self) -> Box:
         """The box as its file describes it now; read anew each time, as an ``up`` elsewhere may have changed
         its ports.
         """
@@ -50,229 +50,231 @@ class Verbs:
     def name(self) -> str:
         return self._named
 
-    def command(self, arguments: str, who: str = "") -> str:
-        return self.box.command(f"--as {who} {arguments}" if who else arguments)
+    def command_line(self, arguments: str, who: str = "") -> str:
+        return self.current_box.command_line(f"--as {who} {arguments}" if who else arguments)
 
-    def status(self) -> BoxStatus:
+    def box_status(self) -> BoxStatus:
         from sandbox.verbs.status import status
 
-        return status(self.box)
+        return status(self.current_box)
 
-    def resources(self) -> ResourceReport:
-        from sandbox.verbs.status import resources
+    def resource_report(self) -> ResourceReport:
+        from sandbox.verbs.status import resource_report
 
-        return resources(self.box)
+        return resource_report(self.current_box)
 
-    def jobs(self, who: str) -> list[JobDetails]:
-        from sandbox.verbs.jobs import jobs
+    def list_jobs(self, who: str) -> list[JobDetails]:
+        from sandbox.verbs.jobs import list_jobs
 
-        return jobs(self.box, who)
+        return list_jobs(self.current_box, who)
 
-    def job(self, who: str, job_id: str) -> JobDetails:
-        from sandbox.verbs.jobs import job
+    def read_job(self, who: str, job_id: str) -> JobDetails:
+        from sandbox.verbs.jobs import read_job
 
-        return job(self.box, who, job_id)
+        return read_job(self.current_box, who, job_id)
 
     def job_logs(self, who: str, job_id: str) -> Mapping[str, str]:
-        from sandbox.verbs.job_logs import said
+        from sandbox.verbs.job_logs import live_log_texts
 
-        return said(self.box, who, job_id)
+        return live_log_texts(self.current_box, who, job_id)
 
-    def explain(self, who: str, job_id: str) -> str:
-        from sandbox.verbs.evidence import explain
+    def explain_job(self, who: str, job_id: str) -> str:
+        from sandbox.verbs.evidence import explain_job
 
-        return explain(self.box, who, job_id)
+        return explain_job(self.current_box, who, job_id)
 
-    def verify(self, who: str, job_id: str) -> Verification:
-        from sandbox.verbs.evidence import verify
+    def verify_job(self, who: str, job_id: str) -> JobVerification:
+        from sandbox.verbs.evidence import verify_evidence
 
-        return verify(self.box, who, job_id)
+        return verify_evidence(self.current_box, who, job_id)
 
     def read_result(self, who: str, job_id: str, index: int) -> bytes:
-        from sandbox.verbs.sdk_connections import consuming
+        from sandbox.verbs.sdk_connections import open_consumer
 
-        with consuming(self.box, who) as party:
+        with open_consumer(self.current_box, who) as party:
             return party.read_result(job_id, index)
 
     def assets(self) -> list[Ddo]:
-        from sandbox.verbs.assets import assets
+        from sandbox.verbs.assets import list_assets
 
-        return list(assets(self.box))
+        return list(list_assets(self.current_box))
 
-    def permissions(self) -> list[Cell]:
-        from sandbox.verbs.permissions import permissions
+    def list_permissions(self) -> list[PermissionCell]:
+        from sandbox.verbs.permissions import permission_matrix
 
-        return permissions(self.box)
+        return permission_matrix(self.current_box)
 
-    def accounts(self) -> list[Account]:
-        from sandbox.verbs.accounts import accounts
+    def list_accounts(self) -> list[BoxAccount]:
+        from sandbox.verbs.accounts import list_accounts
 
-        return accounts(self.box)
+        return list_accounts(self.current_box)
 
-    def environments(self) -> list[Mapping[str, Any]]:
-        from sandbox.verbs.quotes import environments
+    def list_environments(self) -> list[Mapping[str, Any]]:
+        from sandbox.verbs.quotes import list_environments
 
-        return environments(self.box)
+        return list_environments(self.current_box)
 
-    def images(self) -> list[ContainerImage]:
-        from sandbox.install.images import images
+    def list_images(self) -> list[ContainerImage]:
+        from sandbox.install.images import node_images
 
-        return images(self.box)
+        return node_images(self.current_box)
 
-    def findings(self) -> list[Finding]:
-        from sandbox.verbs.doctor import diagnose
+    def list_findings(self) -> list[Finding]:
+        from sandbox.verbs.doctor import diagnose_box
 
-        return diagnose(self.box)
+        return diagnose_box(self.current_box)
 
     def log_sources(self) -> list[str]:
         from sandbox.install.chart_values import SERVICES
 
-        components = [component.name for component in self.box.cluster.status().components]
+        components = [component.name for component in self.current_box.cluster.status().components]
         return [*SERVICES, *components]
 
-    def logs(self, source: str, lines: int) -> list[str]:
-        from sandbox.verbs.logs import logs
+    def read_logs(self, source: str, lines: int) -> list[str]:
+        from sandbox.verbs.logs import stream_logs
 
-        return list(logs(self.box, source, lines=lines))
+        return list(stream_logs(self.current_box, source, lines=lines))
 
-    def quote(self, who: str, wanted: JobRequest) -> list[Price]:
+    def quote_job(self, who: str, wanted: JobRequest) -> list[AssetPrice]:
         from sandbox.verbs.quotes import quote
 
-        return quote(self.box, who, wanted)
+        return quote(self.current_box, who, wanted)
 
-    def blocks(self) -> list[Block]:
-        from sandbox.verbs.chain import blocks
+    def list_blocks(self) -> list[ChainBlock]:
+        from sandbox.verbs.chain import list_blocks
 
-        return blocks(self.box)
+        return list_blocks(self.current_box)
 
-    def transactions(self) -> list[Transaction]:
-        from sandbox.verbs.chain import transactions
+    def list_transactions(self) -> list[DecodedTransaction]:
+        from sandbox.verbs.chain import list_transactions
 
-        return transactions(self.box)
+        return list_transactions(self.current_box)
 
-    def pods(self, job_id: str = "") -> list[Pod]:
-        from sandbox.verbs.pods import pods
+    def pods(self, job_id: str = "") -> list[PodSummary]:
+        from sandbox.verbs.pods import list_pods
 
-        return pods(self.box, job_id)
+        return list_pods(self.current_box, job_id)
 
-    def workflows(self) -> list[Flow]:
-        from sandbox.verbs.pods import workflows
+    def list_workflows(self) -> list[WorkflowSummary]:
+        from sandbox.verbs.pods import list_workflows
 
-        return workflows(self.box)
+        return list_workflows(self.current_box)
 
-    def described(self, kind: str, namespace: str, name: str) -> str:
-        from sandbox.verbs.pods import described
+    def describe_object(self, kind: str, namespace: str, name: str) -> str:
+        from sandbox.verbs.pods import describe_object
 
-        return described(self.box, kind, namespace, name)
+        return describe_object(self.current_box, kind, namespace, name)
 
-    def happenings(self, job_id: str = "") -> list[Seen]:
-        from sandbox.verbs.pods import happenings
+    def list_events(self, job_id: str = "") -> list[EventSummary]:
+        from sandbox.verbs.pods import list_events
 
-        return happenings(self.box, job_id)
+        return list_events(self.current_box, job_id)
 
     def follow_container(self, namespace: str, pod: str, container: str) -> Iterator[str]:
         from sandbox.verbs.pods import follow_container
 
-        return follow_container(self.box, namespace, pod, container)
+        return follow_container(self.current_box, namespace, pod, container)
 
-    def heads(self) -> Iterator[int]:
-        from sandbox.verbs.chain import heads
+    def follow_heads(self) -> Iterator[int]:
+        from sandbox.verbs.chain import watch_heads
 
-        return heads(self.box)
+        return watch_heads(self.current_box)
 
-    def changes(self) -> Iterator[str]:
-        from sandbox.verbs.pods import changes
+    def follow_changes(self) -> Iterator[str]:
+        from sandbox.verbs.pods import watch_jobs
 
-        return changes(self.box)
+        return watch_jobs(self.current_box)
 
-    def datatokens(self, who: str) -> list[Holding]:
-        from sandbox.verbs.faucet import datatokens
+    def list_datatokens(self, who: str) -> list[DatatokenHolding]:
+        from sandbox.verbs.faucet import datatoken_holdings
 
-        return datatokens(self.box, who)
+        return datatoken_holdings(self.current_box, who)
 
     def open_cid(self, cid: str) -> bytes:
         from sandbox.verbs.cid import open_cid
 
-        return open_cid(self.box, cid)
+        return open_cid(self.current_box, cid)
 
-    def draft(self, who: str, kind: str, source: str, offer: Offer, image: str, entrypoint: str) -> Draft:
-        from sandbox.verbs.ddo_preview import draft
+    def draft_ddo(
+        self, who: str, kind: str, source: str, offer: AssetOffer, image: str, entrypoint: str
+    ) -> DdoPreview:
+        from sandbox.verbs.ddo_preview import preview_ddo
 
-        return draft(self.box, who, kind, source, offer, image, entrypoint)
+        return preview_ddo(self.current_box, who, kind, source, offer, image, entrypoint)
 
-    def simulate(self, who: str, dataset: str, algorithm: str) -> Simulation:
-        from sandbox.verbs.trust import simulate
+    def simulate_job(self, who: str, dataset: str, algorithm: str) -> JobSimulation:
+        from sandbox.verbs.trust import simulate_job
 
-        return simulate(self.box, who, dataset, algorithm)
+        return simulate_job(self.current_box, who, dataset, algorithm)
 
-    def up(self, confirm: Confirm) -> Progress[object]:
+    def boot_box(self, confirm: Confirm) -> Progress[object]:
         from sandbox.verbs.up import up
 
-        return up(self.box, confirm=confirm)
+        return up(self.current_box, confirm=confirm)
 
-    def down(self) -> Progress[object]:
+    def stop_box(self) -> Progress[object]:
         from sandbox.verbs.down import down
 
-        return down(self.box)
+        return down(self.current_box)
 
-    def start(self, who: str, wanted: JobRequest) -> Progress[JobDetails]:
+    def start_job(self, who: str, wanted: JobRequest) -> Progress[JobDetails]:
         from sandbox.verbs.jobs import start
 
-        return start(self.box, who, wanted)
+        return start(self.current_box, who, wanted)
 
-    def run_script(self, loop: Loop, confirm: Confirm) -> Progress[Ran]:
+    def run_script(self, loop: ScriptRun, confirm: Confirm) -> Progress[RunReport]:
         from sandbox.loop.running import run_script
 
-        return run_script(self.box, loop, confirm)
+        return run_script(self.current_box, loop, confirm)
 
-    def stop(self, who: str, job_id: str) -> Progress[JobDetails]:
-        from sandbox.verbs.jobs import stop
+    def stop_job(self, who: str, job_id: str) -> Progress[JobDetails]:
+        from sandbox.verbs.jobs import stop_job
 
-        return stop(self.box, who, job_id)
+        return stop_job(self.current_box, who, job_id)
 
-    def fetch(self, who: str, job_id: str, folder: Path, index: int | None) -> Progress[object]:
-        from sandbox.verbs.jobs import fetch
+    def fetch_results(self, who: str, job_id: str, folder: Path, index: int | None) -> Progress[object]:
+        from sandbox.verbs.jobs import fetch_results
 
-        return fetch(self.box, who, job_id, folder, index)
+        return fetch_results(self.current_box, who, job_id, folder, index)
 
-    def publish_dataset(self, who: str, source: str, offer: Offer) -> Progress[object]:
+    def publish_dataset(self, who: str, source: str, offer: AssetOffer) -> Progress[object]:
         from sandbox.verbs.assets import publish_dataset
 
-        return publish_dataset(self.box, who, source, offer)
+        return publish_dataset(self.current_box, who, source, offer)
 
     def publish_algorithm(
-        self, who: str, source: str, image: str, entrypoint: str, offer: Offer
+        self, who: str, source: str, image: str, entrypoint: str, offer: AssetOffer
     ) -> Progress[object]:
         from sandbox.verbs.assets import publish_algorithm
 
-        return publish_algorithm(self.box, who, source, image, entrypoint, offer)
+        return publish_algorithm(self.current_box, who, source, image, entrypoint, offer)
 
-    def permit(self, who: str, dataset: str, algorithm: str) -> Progress[object]:
-        from sandbox.verbs.assets import permit
+    def permit_algorithm(self, who: str, dataset: str, algorithm: str) -> Progress[object]:
+        from sandbox.verbs.assets import permit_algorithm
 
-        return permit(self.box, who, dataset, algorithm)
+        return permit_algorithm(self.current_box, who, dataset, algorithm)
 
-    def revoke(self, who: str, dataset: str, algorithm: str) -> Progress[object]:
-        from sandbox.verbs.assets import revoke
+    def revoke_algorithm(self, who: str, dataset: str, algorithm: str) -> Progress[object]:
+        from sandbox.verbs.assets import revoke_algorithm
 
-        return revoke(self.box, who, dataset, algorithm)
+        return revoke_algorithm(self.current_box, who, dataset, algorithm)
 
-    def trust(self, who: str, dataset: str, wanted: Trust) -> Progress[object]:
-        from sandbox.verbs.trust import trust
+    def change_trust(self, who: str, dataset: str, wanted: TrustChange) -> Progress[object]:
+        from sandbox.verbs.trust import change_trust
 
-        return trust(self.box, who, dataset, wanted)
+        return change_trust(self.current_box, who, dataset, wanted)
 
-    def edit(self, who: str, did: str, name: str | None, description: str | None) -> Progress[object]:
-        from sandbox.verbs.trust import edit
+    def edit_asset(self, who: str, did: str, name: str | None, description: str | None) -> Progress[object]:
+        from sandbox.verbs.trust import edit_asset
 
-        return edit(self.box, who, did, name, description)
+        return edit_asset(self.current_box, who, did, name, description)
 
-    def end(self, who: str, did: str) -> Progress[object]:
-        from sandbox.verbs.trust import end
+    def end_asset(self, who: str, did: str) -> Progress[object]:
+        from sandbox.verbs.trust import end_asset
 
-        return end(self.box, who, did)
+        return end_asset(self.current_box, who, did)
 
-    def faucet(self, who: str, eth: float, ocean: float) -> Progress[object]:
+    def fund_account(self, who: str, eth: float, ocean: float) -> Progress[object]:
         from sandbox.verbs.faucet import faucet
 
-        return faucet(self.box, who, eth, ocean)
+        return faucet(self.current_box, who, eth, ocean)

@@ -13,8 +13,8 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
-from tui.actions.action import Action
-from tui.widgets.text import plain
+from tui.actions.action import UserAction
+from tui.widgets.text import plain_text
 
 
 class ActionDialog(ModalScreen[bool]):
@@ -31,20 +31,20 @@ class ActionDialog(ModalScreen[bool]):
         Binding("right,l", "app.focus_next", show=False, id="dialog.next"),
     ]
 
-    def __init__(self, action: Action, *, read_only: bool) -> None:
+    def __init__(self, action: UserAction, *, read_only: bool) -> None:
         super().__init__()
         self.wanted, self.read_only = action, read_only
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
-            yield Static(plain(self.wanted.title), classes="title")
+            yield Static(plain_text(self.wanted.title), classes="title")
             for line in self.wanted.effects:
-                yield Static(plain(f"• {line}"))
+                yield Static(plain_text(f"• {line}"))
             if self.wanted.losses:
                 yield Static("This is lost:", classes="losses")
             for line in self.wanted.losses:
-                yield Static(plain(f"✗ {line}"), classes="losses")
-            yield Static(plain(f"$ {self.wanted.command}"), classes="command")
+                yield Static(plain_text(f"✗ {line}"), classes="losses")
+            yield Static(plain_text(f"$ {self.wanted.command}"), classes="command")
             if self.read_only:
                 yield Static("Read-only: nothing is changed from here.", classes="quiet")
             with Horizontal(classes="buttons"):
@@ -85,8 +85,8 @@ class Question(ModalScreen[bool]):
         with Vertical(classes="dialog"):
             if self.said:
                 with VerticalScroll(classes="said"):
-                    yield Static(plain("\n".join(self.said)))
-            yield Static(plain(self.question), classes="title")
+                    yield Static(plain_text("\n".join(self.said)))
+            yield Static(plain_text(self.question), classes="title")
             with Horizontal(classes="buttons"):
                 yield Button("No", id="cancel")
                 yield Button("Yes", id="proceed")

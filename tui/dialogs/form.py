@@ -18,7 +18,7 @@ from textual.worker import Worker
 
 from c2d_box.errors import C2DError
 from tui.dialogs.files import FilePicker
-from tui.widgets.text import plain
+from tui.widgets.text import plain_text
 
 Values = Mapping[str, str]
 T = TypeVar("T")
@@ -27,7 +27,7 @@ REST = 0.15
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class FormField:
     """One line of the form; with ``choices`` it is a selection instead of free text."""
 
     name: str
@@ -55,7 +55,7 @@ class FormDialog(ModalScreen[T | None], Generic[T]):
     def __init__(
         self,
         title: str,
-        fields: tuple[Field, ...],
+        fields: tuple[FormField, ...],
         preview: Callable[[Values], str],
         meant: Callable[[Values], T],
     ) -> None:
@@ -67,12 +67,12 @@ class FormDialog(ModalScreen[T | None], Generic[T]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog -tall -form"):
-            yield Static(plain(self.heading), classes="title")
+            yield Static(plain_text(self.heading), classes="title")
             with Horizontal():
                 with VerticalScroll(id="form-fields", can_focus=False):
                     for field in self.fields:
                         yield Label(field.label)
-                        yield self._widget(field)
+                        yield self._field_widget(field)
                 with VerticalScroll(id="form-preview"):
                     yield Static(id="preview", markup=False)
             yield Static(id="form-problem", markup=False)
@@ -80,7 +80,7 @@ class FormDialog(ModalScreen[T | None], Generic[T]):
                 yield Button("Cancel", id="cancel", compact=True)
                 yield Button("Go on (ctrl+s)", id="proceed", compact=True)
 
-    def _widget(self, field: Field) -> Input | Select[str]:
+    def _field_widget(self, field: FormField) -> Input | Select[str]:
         if field.choices:
             options = [(choice, choice) for choice in field.choices]
             return Select(
@@ -91,7 +91,7 @@ class FormDialog(ModalScreen[T | None], Generic[T]):
         return line
 
     @property
-    def values(self) -> Values:
+    def field_values(self) -> Values:
         """The current values by field name."""
         return {
             field.name: str(
@@ -105,39 +105,42 @@ class FormDialog(ModalScreen[T | None], Generic[T]):
     def on_mount(self) -> None:
         """Focus the first field without scrolling; Textual's own focus would scroll its label away."""
         self.set_focus(self.query_one(f"#{self.fields[0].name}"), scroll_visible=False)
-        self._redraw()
+        self._preview_soon()
 
     def on_input_changed(self, _event: Input.Changed) -> None:
-        self._redraw()
+        self._preview_soon()
 
     def on_select_changed(self, _event: Select.Changed) -> None:
-        self._redraw()
+        self._preview_soon()
 
     def on_input_submitted(self, _event: Input.Submitted) -> None:
         self.focus_next()
 
-    def _redraw(self) -> None:
+    def _preview_soon(self) -> None:
         """Recompute the preview once no key was pressed for ``REST`` seconds: a preview may ask the box."""
         self.query_one("#form-problem", Static).update("")
         if self._soon is not None:
             self._soon.stop()
-        self._soon = self.set_timer(REST, self._ask)
+        self._soon = self.set_timer(REST, self._start_preview)
 
-    def _ask(self) -> None:
+    def _start_preview(self) -> None:
         self._soon = None
         self._asking = self.run_worker(
-            partial(self._previewed, dict(self.values)), thread=True, exclusive=True, exit_on_error=False
+            partial(self._show_preview, dict(self.field_values)),
+            thread=True,
+            exclusive=True,
+            exit_on_error=False,
         )
 
-    def _previewed(self, values: Values) -> None:
+    def _show_preview(self, values: Values) -> None:
         try:
             text = self._preview(values)
         except C2DError as problem:
             text = f"✗ {problem.message}"
-        self.app.call_from_thread(self.query_one("#preview", Static).update, plain(text))
+        self.app.call_from_thread(self.query_one("#preview", Static).update, plain_text(text))
 
     @property
-    def waiting(self) -> bool:
+    def is_waiting(self) -> bool:
         """True while a preview is scheduled or being computed."""
         return self._soon is not None or (self._asking is not None and not self._asking.is_finished)
 
@@ -166,7 +169,7 @@ class FormDialog(ModalScreen[T | None], Generic[T]):
 
     def action_go_on(self) -> None:
         try:
-            self.dismiss(self._meant(self.values))
+            self.dismiss(self._meant(self.field_values))
         except C2DError as problem:
             text = f"✗ {problem.message}; {problem.next_step}"
-            self.query_one("#form-problem", Static).update(plain(text))
+            self.query_one("#form-problem", Static).update(plain_text(text))

@@ -12,13 +12,13 @@ from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Footer, Static
 
-from tui.actions.run import Advanced, Run, RunFollower
+from tui.actions.run import ActionRun, RunAdvanced, RunFollower
 from tui.runtime.app_port import port_of
 from tui.widgets.step_graph import StepGraph
-from tui.widgets.text import plain
+from tui.widgets.text import plain_text
 
 
-def outcome(run: Run) -> str:
+def run_outcome(run: ActionRun) -> str:
     """Return the state of a run in words."""
     if not run.over:
         return "under way · esc leaves it running"
@@ -39,33 +39,33 @@ class RunDialog(ModalScreen[None], RunFollower):
         Binding("y", "copy", "Copy command", id="run.copy"),
     ]
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: ActionRun) -> None:
         super().__init__()
         self.run = run
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog -tall"):
-            yield Static(plain(self.run.action.title), classes="title")
-            yield Static(plain(f"$ {self.run.action.command}"), classes="command")
+            yield Static(plain_text(self.run.action.title), classes="title")
+            yield Static(plain_text(f"$ {self.run.action.command}"), classes="command")
             with VerticalScroll(classes="graph"):
                 yield StepGraph(self.run.board)
             yield Static(id="outcome", markup=False)
         yield Footer()
 
     def on_mount(self) -> None:
-        self.set_interval(0.5, self.redraw)
-        self.redraw()
+        self.set_interval(0.5, self.redraw_run)
+        self.redraw_run()
 
-    def follows(self, run: Run) -> bool:
+    def follows(self, run: ActionRun) -> bool:
         return run is self.run
 
-    def on_advanced(self, event: Advanced) -> None:
+    def on_run_advanced(self, event: RunAdvanced) -> None:
         if self.follows(event.run):
-            self.redraw()
+            self.redraw_run()
 
-    def redraw(self) -> None:
-        self.query_one(StepGraph).redraw(port_of(self).clock())
-        self.query_one("#outcome", Static).update(plain(outcome(self.run)))
+    def redraw_run(self) -> None:
+        self.query_one(StepGraph).redraw_board(port_of(self).clock())
+        self.query_one("#outcome", Static).update(plain_text(run_outcome(self.run)))
         self.query_one("#outcome").set_class(self.run.problem is not None, "-bad")
         if not self.run.over:
             self.query_one(VerticalScroll).scroll_end(animate=False)

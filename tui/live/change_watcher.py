@@ -15,12 +15,12 @@ from c2d_box.errors import C2DError
 from c2d_box.retry import Backoff
 
 if TYPE_CHECKING:
-    from tui.backend.port import Source
-    from tui.live.feed_registry import Questions
+    from tui.backend.port import BackendPort
+    from tui.live.feed_registry import FeedRegistry
 
 
 @dataclass(frozen=True)
-class Watch:
+class FeedWatch:
     """One watch and its feeds. ``told`` are feeds whose every change the watch reports; ``moved`` are
     refreshed along with them.
     """
@@ -33,33 +33,33 @@ class Watch:
 AGAIN, SELDOM, GATHER, SETTLE = 2.0, 16.0, 0.15, 1.0
 
 
-class Watcher:
+class ChangeWatcher:
     """Runs the watches in daemon threads, so that leaving the TUI never waits for them."""
 
-    def __init__(self, source: Source, feeds: Questions) -> None:
+    def __init__(self, source: BackendPort, feeds: FeedRegistry) -> None:
         self._feeds = feeds
         self._over = threading.Event()
         self._watches = (
-            Watch(
-                source.changes,
+            FeedWatch(
+                source.follow_changes,
                 ("jobs", "job", "workflows"),
                 ("pods", "job logs", "happenings", "job pods", "job events"),
             ),
-            Watch(
-                source.heads,
+            FeedWatch(
+                source.follow_heads,
                 ("assets", "permissions", "accounts", "transactions", "blocks", "datatokens"),
             ),
         )
 
-    def start(self) -> None:
+    def start_watches(self) -> None:
         """Start the threads; they wait for the first paint before they ask."""
         for watch in self._watches:
-            threading.Thread(target=self._hold, args=(watch,), name="watch", daemon=True).start()
+            threading.Thread(target=self._hold_watch, args=(watch,), name="watch", daemon=True).start()
 
-    def stop(self) -> None:
+    def stop_watches(self) -> None:
         self._over.set()
 
-    def _hold(self, watch: Watch) -> None:
+    def _hold_watch(self, watch: FeedWatch) -> None:
         self._feeds.gate.wait()
         backoff = Backoff(AGAIN, SELDOM)
         while not self._over.is_set():
@@ -69,18 +69,18 @@ class Watcher:
                     self._feeds.tell_watched(watch.told, True)
                     if self._over.wait(GATHER):
                         return
-                    self._poke(watch)
+                    self._refresh_feeds(watch)
             except (C2DError, OSError):
                 pass  # the feeds poll by themselves meanwhile, and show what is wrong
             self._feeds.tell_watched(watch.told, False)
             self._over.wait(backoff.next_pause())
 
-    def _poke(self, watch: Watch) -> None:
+    def _refresh_feeds(self, watch: FeedWatch) -> None:
         """Refresh the feeds now, and again after ``SETTLE`` seconds: database rows and indexes follow the
         watched change with a delay.
         """
         names = (*watch.told, *watch.moved)
-        self._feeds.poke(*names)
-        later = threading.Timer(SETTLE, self._feeds.poke, names)
+        self._feeds.refresh_feeds(*names)
+        later = threading.Timer(SETTLE, self._feeds.refresh_feeds, names)
         later.daemon = True
         later.start()

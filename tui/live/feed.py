@@ -34,7 +34,7 @@ _FIRST = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
-class Reading(Generic[T]):
+class FeedReading(Generic[T]):
     """A feed's last answer. ``at`` is when ``value`` came (Unix seconds); ``problem`` is why nothing newer
     did.
     """
@@ -46,7 +46,7 @@ class Reading(Generic[T]):
     """Time at which the problem began (Unix seconds)."""
 
 
-class Fresh(Message, bubble=False):
+class FeedAnswered(Message, bubble=False):
     """The message for the ``count``-th answer of a feed. ``changed``: the value or the problem differs from
     the one before.
     """
@@ -68,7 +68,7 @@ class Feed(Generic[T]):
         gate: threading.Event | None = None,
     ) -> None:
         self.name, self._fetch, self._every, self._clock = name, fetch, every, clock
-        self.reading: Reading[T] = Reading()
+        self.reading: FeedReading[T] = FeedReading()
         self._gate = gate
         self.answers = 0
         self.live = False
@@ -81,19 +81,19 @@ class Feed(Generic[T]):
         self._wake = threading.Event()
         self._asking = False
 
-    def join(self, listener: Widget) -> None:
+    def add_listener(self, listener: Widget) -> None:
         """Add a listener; idempotent. A listener that is new gets the last answer at once."""
         with self._lock:
             if listener not in self._listeners:
                 self._listeners.append(listener)
                 if self.answers:
-                    listener.post_message(Fresh(self, self.answers, changed=True))
+                    listener.post_message(FeedAnswered(self, self.answers, changed=True))
             if not self._asking:
                 self._asking = True
                 self._wake.clear()
-                threading.Thread(target=self._ask, name=f"feed {self.name}", daemon=True).start()
+                threading.Thread(target=self._ask_loop, name=f"feed {self.name}", daemon=True).start()
 
-    def leave(self, listener: Widget) -> None:
+    def remove_listener(self, listener: Widget) -> None:
         """Remove a listener; without listeners the feed stops asking."""
         with self._lock:
             if listener in self._listeners:
@@ -101,44 +101,44 @@ class Feed(Generic[T]):
             if not self._listeners:
                 self._wake.set()
 
-    def poke(self) -> None:
+    def refresh_now(self) -> None:
         """Ask again now."""
         self._wake.set()
 
-    def _ask(self) -> None:
+    def _ask_loop(self) -> None:
         if self._gate is not None:
             self._gate.wait()
         while True:
             self._wake.clear()
             spent = time.thread_time()
-            before, answer = self.reading, self._answer(self.reading)
+            before, answer = self.reading, self._read_answer(self.reading)
             changed = (answer.value, answer.problem) != (before.value, before.problem)
             self._still = 0 if changed else self._still + 1
-            pause = self._pause(time.thread_time() - spent)
-            self._tell(answer, changed)
+            pause = self._next_pause(time.thread_time() - spent)
+            self._publish_answer(answer, changed)
             self._wake.wait(pause)
             with self._lock:
                 if not self._listeners:
                     self._asking = False
                     return
 
-    def _pause(self, spent: float) -> float:
+    def _next_pause(self, spent: float) -> float:
         if self.live and not self.reading.problem:
             return self._every * WATCHED
         if self._still < STILL:
             return self._every
         return min(max(self._every, spent / SHARE), self._every * LONGEST)
 
-    def _answer(self, before: Reading[T]) -> Reading[T]:
+    def _read_answer(self, before: FeedReading[T]) -> FeedReading[T]:
         try:
-            return Reading(self._asked(), self._clock())
+            return FeedReading(self._fetch_answer(), self._clock())
         except C2DError as problem:
-            return Reading(before.value, before.at, problem, before.since or self._clock())
+            return FeedReading(before.value, before.at, problem, before.since or self._clock())
         except Exception as surprise:
             defect = Failed("C2D-DEFECT", f"{type(surprise).__name__}: {surprise}", "c2d-box doctor")
-            return Reading(before.value, before.at, defect, before.since or self._clock())
+            return FeedReading(before.value, before.at, defect, before.since or self._clock())
 
-    def _asked(self) -> T:
+    def _fetch_answer(self) -> T:
         """Fetch; a feed's first call imports what it needs.
 
         First calls run one after the other, because parallel imports would starve the screen; but none waits
@@ -153,7 +153,7 @@ class Feed(Generic[T]):
             if alone:
                 _FIRST.release()
 
-    def _tell(self, answer: Reading[T], changed: bool) -> None:
+    def _publish_answer(self, answer: FeedReading[T], changed: bool) -> None:
         """Store and deliver an answer under the lock, so that a listener that joins meanwhile gets it exactly
         once.
         """
@@ -161,4 +161,4 @@ class Feed(Generic[T]):
             self.reading = answer
             self.answers += 1
             for listener in self._listeners:
-                listener.post_message(Fresh(self, self.answers, changed))
+                listener.post_message(FeedAnswered(self, self.answers, changed))

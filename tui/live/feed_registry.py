@@ -8,43 +8,43 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 from weakref import WeakSet
 
-from tui.backend.port import Source
+from tui.backend.port import BackendPort
 from tui.live.feed import Clock, Feed
 
 T = TypeVar("T")
 SLOW = 15.0
 
 
-class Questions:
+class FeedRegistry:
     """All feeds of one box. ``consumer`` is called at every answer, so switching accounts takes effect at
     once. ``pace`` multiplies all intervals (tests make it so large that feeds never poll again by
     themselves).
     """
 
     def __init__(
-        self, source: Source, consumer: Callable[[], str], clock: Clock = time.time, pace: float = 1.0
+        self, source: BackendPort, consumer: Callable[[], str], clock: Clock = time.time, pace: float = 1.0
     ) -> None:
         self._clock, self._pace = clock, pace
         self.gate = threading.Event()
         """Set once the first screen is painted."""
         self._feeds: WeakSet[Feed[Any]] = WeakSet()
         self._watched: set[str] = set()
-        self.status = self.one("status", source.status, 2.0)
-        self.resources = self.one("resources", source.resources, 5.0)
-        self.jobs = self.one("jobs", lambda: source.jobs(consumer()), 1.0)
-        self.assets = self.one("assets", source.assets, 3.0)
-        self.permissions = self.one("permissions", source.permissions, 5.0)
-        self.accounts = self.one("accounts", source.accounts, 5.0)
-        self.environments = self.one("environments", source.environments, SLOW)
-        self.images = self.one("images", source.images, SLOW)
-        self.transactions = self.one("transactions", source.transactions, 3.0)
-        self.blocks = self.one("blocks", source.blocks, 3.0)
-        self.pods = self.one("pods", source.pods, 2.0)
-        self.workflows = self.one("workflows", source.workflows, 2.0)
-        self.happenings = self.one("happenings", source.happenings, 3.0)
-        self.findings = self.one("doctor", source.findings, 60.0)
+        self.status = self.make_feed("status", source.box_status, 2.0)
+        self.resources = self.make_feed("resources", source.resource_report, 5.0)
+        self.jobs = self.make_feed("jobs", lambda: source.list_jobs(consumer()), 1.0)
+        self.assets = self.make_feed("assets", source.assets, 3.0)
+        self.permissions = self.make_feed("permissions", source.list_permissions, 5.0)
+        self.accounts = self.make_feed("accounts", source.list_accounts, 5.0)
+        self.environments = self.make_feed("environments", source.list_environments, SLOW)
+        self.images = self.make_feed("images", source.list_images, SLOW)
+        self.transactions = self.make_feed("transactions", source.list_transactions, 3.0)
+        self.blocks = self.make_feed("blocks", source.list_blocks, 3.0)
+        self.pods = self.make_feed("pods", source.pods, 2.0)
+        self.workflows = self.make_feed("workflows", source.list_workflows, 2.0)
+        self.happenings = self.make_feed("happenings", source.list_events, 3.0)
+        self.findings = self.make_feed("doctor", source.list_findings, 60.0)
 
-    def one(self, name: str, fetch: Callable[[], T], every: float) -> Feed[T]:
+    def make_feed(self, name: str, fetch: Callable[[], T], every: float) -> Feed[T]:
         """Create and register a feed. Only weakly referenced: a feed that one screen asks goes away with the
         screen.
         """
@@ -53,11 +53,11 @@ class Questions:
         self._feeds.add(feed)
         return feed
 
-    def poke(self, *names: str) -> None:
+    def refresh_feeds(self, *names: str) -> None:
         """Refresh the named feeds now; without names, all."""
         for feed in list(self._feeds):
             if not names or feed.name in names:
-                feed.poke()
+                feed.refresh_now()
 
     def tell_watched(self, names: tuple[str, ...], live: bool) -> None:
         """Mark these feeds as reported by a watch (``live``), or as polling on their own again."""

@@ -13,7 +13,7 @@ from c2d_box.errors import C2DError
 BATCH_SECONDS, BATCH_LINES = 0.2, 2000
 
 
-class Said(Message, bubble=False):
+class LinesReceived(Message, bubble=False):
     """New lines of a stream; ``over`` if there will be no more, ``problem`` if an error ended it."""
 
     def __init__(self, name: str, lines: list[str], over: bool = False, problem: str = "") -> None:
@@ -34,14 +34,14 @@ class LineStream:
         self._lines: list[str] = []
         self._lock = threading.Lock()
 
-    def start(self) -> LineStream:
-        threading.Thread(target=self._read, name=f"stream {self.name}", daemon=True).start()
+    def start_reading(self) -> LineStream:
+        threading.Thread(target=self._read_lines, name=f"stream {self.name}", daemon=True).start()
         return self
 
-    def leave(self) -> None:
+    def stop_reading(self) -> None:
         self._left.set()
 
-    def _read(self) -> None:
+    def _read_lines(self) -> None:
         pump = threading.Thread(target=self._hand_over, name=f"batches {self.name}", daemon=True)
         pump.start()
         problem = ""
@@ -56,14 +56,14 @@ class LineStream:
         finally:
             self._left.set()
             pump.join()
-        self._listener.post_message(Said(self.name, self._taken(), over=True, problem=problem))
+        self._listener.post_message(LinesReceived(self.name, self._take_batch(), over=True, problem=problem))
 
     def _hand_over(self) -> None:
         while not self._left.wait(BATCH_SECONDS):
-            while lines := self._taken():
-                self._listener.post_message(Said(self.name, lines))
+            while lines := self._take_batch():
+                self._listener.post_message(LinesReceived(self.name, lines))
 
-    def _taken(self) -> list[str]:
+    def _take_batch(self) -> list[str]:
         with self._lock:
             taken, self._lines = self._lines[:BATCH_LINES], self._lines[BATCH_LINES:]
             return taken

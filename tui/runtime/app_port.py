@@ -15,20 +15,20 @@ if TYPE_CHECKING:
     from textual.theme import Theme
 
     from c2d_box.client import JobDetails
-    from tui.actions.action import Action
-    from tui.actions.run import Run
-    from tui.backend.port import Source
+    from tui.actions.action import UserAction
+    from tui.actions.run import ActionRun
+    from tui.backend.port import BackendPort
     from tui.live.feed import Clock
-    from tui.live.feed_registry import Questions
-    from tui.runtime.ui_state import Memory
+    from tui.live.feed_registry import FeedRegistry
+    from tui.runtime.ui_state import UiState
 
 
 class AppPort(Protocol):
     """The application of one box, as everything on its screen sees it."""
 
-    source: Source
-    feeds: Questions
-    memory: Memory
+    source: BackendPort
+    feeds: FeedRegistry
+    memory: UiState
     clock: Clock
     read_only: bool
     started: str
@@ -94,11 +94,13 @@ class AppPort(Protocol):
         markup: bool = True,
     ) -> None: ...
 
-    def perform(self, action: Action, *, then: Callable[[Run], None] | None = None) -> None:
+    def perform(self, action: UserAction, *, then: Callable[[ActionRun], None] | None = None) -> None:
         """Confirm, run and show an action. ``then`` gets the started run, instead of the usual dialog."""
         ...
 
-    def fill(self, form: Screen[Action | None], *, then: Callable[[Run], None] | None = None) -> None:
+    def fill(
+        self, form: Screen[UserAction | None], *, then: Callable[[ActionRun], None] | None = None
+    ) -> None:
         """Show a form, then confirm and run the action that its values make."""
         ...
 

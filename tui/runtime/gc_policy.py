@@ -17,12 +17,12 @@ YOUNG, OLDER, NEVER = 10_000, 20, 1_000_000
 EVERY, REST = 20.0, 3.0
 
 
-def put_off() -> None:
+def postpone_collection() -> None:
     """Disable garbage collection until :class:`Collecting` begins."""
     gc.disable()
 
 
-class Collecting:
+class GcPolicy:
     """Runs full collections between key presses. ``begin`` it at the first paint and call ``heard`` for every
     key.
     """
@@ -30,18 +30,18 @@ class Collecting:
     def __init__(self) -> None:
         self._typed = 0.0
 
-    def begin(self, app: App[None]) -> None:
+    def start_policy(self, app: App[None]) -> None:
         """Freeze what is loaded now, so that collections only look at what comes later, and
         start the timer.
         """
         gc.freeze()
         gc.set_threshold(YOUNG, OLDER, NEVER)
         gc.enable()
-        app.set_interval(EVERY, self._collect)
+        app.set_interval(EVERY, self._collect_garbage)
 
-    def heard(self, _key: Key) -> None:
+    def note_key(self, _key: Key) -> None:
         self._typed = time.monotonic()
 
-    def _collect(self) -> None:
+    def _collect_garbage(self) -> None:
         if gc.get_count()[2] and time.monotonic() - self._typed > REST:
             gc.collect()

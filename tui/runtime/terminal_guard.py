@@ -41,13 +41,13 @@ def leave_when_asked(app: App[None]) -> None:
             loop.add_signal_handler(number, lambda number=number: app.exit(return_code=128 + number))  # type: ignore[misc]
 
 
-def guarded(show: Callable[[], int]) -> int:
+def run_guarded(show: Callable[[], int]) -> int:
     """Run ``show`` in a child process, restore the terminal if it was killed, and return its exit status."""
     before = termios.tcgetattr(sys.stdin)
     child = os.fork()
     if child == 0:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-        os._exit(_status(show))
+        os._exit(_child_status(show))
 
     def ask(asked: int, _frame: object) -> None:
         os.kill(child, asked)
@@ -66,7 +66,7 @@ def guarded(show: Callable[[], int]) -> int:
     return 128 - status if status < 0 else status
 
 
-def _status(show: Callable[[], int]) -> int:
+def _child_status(show: Callable[[], int]) -> int:
     try:
         return show()
     except SystemExit as leave:

@@ -15,7 +15,7 @@ from c2d_box.files import replace_file
 
 
 @dataclass
-class Memory:
+class UiState:
     """The remembered state. ``keys`` rebinds keys by binding id, as in ``{"screen.jobs": "f2"}``."""
 
     screen: str = "dashboard"
@@ -29,7 +29,7 @@ class Memory:
     """
 
     @classmethod
-    def load(cls, file: Path | None) -> Memory:
+    def load_state(cls, file: Path | None) -> UiState:
         try:
             document: dict[str, Any] = json.loads(file.read_text()) if file else {}
         except (OSError, ValueError):
@@ -41,7 +41,7 @@ class Memory:
                 setattr(memory, item.name, value)
         return memory
 
-    def save(self, file: Path | None) -> None:
+    def save_state(self, file: Path | None) -> None:
         if file is None:
             return
         try:

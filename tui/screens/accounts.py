@@ -10,33 +10,33 @@ from textual.timer import Timer
 from textual.widgets import DataTable, Static
 
 from c2d_box.errors import UsageError
-from tui.actions.action import Action
-from tui.dialogs.form import Field, FormDialog, Values
+from tui.actions.action import UserAction
+from tui.dialogs.form import FormDialog, FormField, Values
 from tui.live.feed import Feed
 from tui.widgets.base_screen import BoxScreen
-from tui.widgets.live_table import LiveTable, Row
+from tui.widgets.live_table import LiveTable, TableRow
 from tui.widgets.pane import Pane
-from tui.widgets.text import short
+from tui.widgets.text import short_id
 
 if TYPE_CHECKING:
-    from sandbox.verbs.accounts import Account
-    from sandbox.verbs.faucet import Holding
+    from sandbox.verbs.accounts import BoxAccount
+    from sandbox.verbs.faucet import DatatokenHolding
 
 
 class AccountsPane(Pane):
     """The accounts of the box's mnemonic; ``known`` maps address to account."""
 
-    def __init__(self, title: str, *feeds: Feed[list[Account]], id: str) -> None:
+    def __init__(self, title: str, *feeds: Feed[list[BoxAccount]], id: str) -> None:
         super().__init__(title, *feeds, id=id)
-        self.known: dict[str, Account] = {}
+        self.known: dict[str, BoxAccount] = {}
 
-    def body(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         yield LiveTable("role", "index", "OCEAN", "ETH", "address", id="accounts-table")
 
     def on_mount(self) -> None:
-        self.begin(self.query_one(LiveTable))
+        self.focus_first(self.query_one(LiveTable))
 
-    def show(self, value: list[Account]) -> None:
+    def show_value(self, value: list[BoxAccount]) -> None:
         self.known = {account.address: account for account in value}
         acting = {self.box_app.publisher, self.box_app.consumer}
         rows = []
@@ -50,34 +50,36 @@ class AccountsPane(Pane):
                 f"{account.eth:.2f}",
                 account.address,
             )
-            rows.append(Row(account.address, cells, "good" if mark == "▶" else ""))
-        self.query_one(LiveTable).show(rows)
+            rows.append(TableRow(account.address, cells, "good" if mark == "▶" else ""))
+        self.query_one(LiveTable).show_rows(rows)
 
     @property
-    def pointed(self) -> Account | None:
+    def pointed_account(self) -> BoxAccount | None:
         """The account under the cursor."""
-        row = self.query_one(LiveTable).selected
+        row = self.query_one(LiveTable).selected_row
         return self.known.get(row.key) if row else None
 
 
 class DatatokensPane(Pane):
     """The datatokens of the account under the cursor."""
 
-    def body(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         yield LiveTable("asset", "amount", "datatoken", id="datatokens-table")
         yield Static("", classes="empty", markup=False)
 
-    def of(self, who: str, name: str) -> None:
+    def show_account(self, who: str, name: str) -> None:
         """Switch to the datatokens of this account."""
-        self.pause()
+        self.pause_feeds()
         source = self.box_app.source
         self.border_title = f"Datatokens of {name}"
-        self.feeds = (self.box_app.feeds.one("datatokens", lambda: source.datatokens(who), 10.0),)
-        self.resume()
+        self.feeds = (self.box_app.feeds.make_feed("datatokens", lambda: source.list_datatokens(who), 10.0),)
+        self.resume_feeds()
 
-    def show(self, value: list[Holding]) -> None:
-        self.query_one(LiveTable).show(
-            Row(held.datatoken, (held.name, f"{held.amount:g}", short(held.datatoken, 18)), search=held.did)
+    def show_value(self, value: list[DatatokenHolding]) -> None:
+        self.query_one(LiveTable).show_rows(
+            TableRow(
+                held.datatoken, (held.name, f"{held.amount:g}", short_id(held.datatoken, 18)), search=held.did
+            )
             for held in value
         )
         empty = "" if value else "None: an order hands its datatoken on at once."
@@ -104,12 +106,12 @@ class AccountsScreen(BoxScreen):
         self._soon: Timer | None = None
         self._shown = ""
 
-    def body(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         yield AccountsPane("Accounts", self.box_app.feeds.accounts, id="accounts")
         yield DatatokensPane("Datatokens", id="datatokens")
 
     @property
-    def waiting(self) -> bool:
+    def is_waiting(self) -> bool:
         return self._soon is not None
 
     def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
@@ -117,15 +119,15 @@ class AccountsScreen(BoxScreen):
         if event.data_table.id == "accounts-table":
             if self._soon is not None:
                 self._soon.stop()
-            self._soon = self.set_timer(0.15, self._look)
+            self._soon = self.set_timer(0.15, self._show_pointed)
 
-    def _look(self) -> None:
+    def _show_pointed(self) -> None:
         self._soon = None
-        account = self.query_one(AccountsPane).pointed
+        account = self.query_one(AccountsPane).pointed_account
         if account is not None and account.address != self._shown:
             self._shown = account.address
             name = account.role or f"account {account.index}"
-            self.query_one(DatatokensPane).of(account.role or str(account.index), name)
+            self.query_one(DatatokensPane).show_account(account.role or str(account.index), name)
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
         if event.data_table.id == "accounts-table":
@@ -133,20 +135,20 @@ class AccountsScreen(BoxScreen):
 
     def action_act(self) -> None:
         pane = self.query_one(AccountsPane)
-        if pane.pointed is not None:
-            self.box_app.act_as(pane.pointed.role or pane.pointed.address)
-            pane.again()
+        if pane.pointed_account is not None:
+            self.box_app.act_as(pane.pointed_account.role or pane.pointed_account.address)
+            pane.show_again()
 
     def action_roles(self) -> None:
         self.box_app.act_as(None)
-        self.query_one(AccountsPane).again()
+        self.query_one(AccountsPane).show_again()
 
     def action_faucet(self) -> None:
-        account = self.query_one(AccountsPane).pointed
+        account = self.query_one(AccountsPane).pointed_account
         if account is None:
             return
         who = account.role or str(account.index)
-        fields = (Field("ocean", "OCEAN to add", "100"), Field("eth", "ETH to add", "1"))
+        fields = (FormField("ocean", "OCEAN to add", "100"), FormField("eth", "ETH to add", "1"))
 
         def preview(values: Values) -> str:
             return (
@@ -155,13 +157,13 @@ class AccountsScreen(BoxScreen):
                 "OCEAN is minted by its deployer, ETH comes from nothing:\nthis is a test chain."
             )
 
-        def action(values: Values) -> Action:
-            ocean, eth = _amount(values["ocean"]), _amount(values["eth"])
+        def action(values: Values) -> UserAction:
+            ocean, eth = _parse_amount(values["ocean"]), _parse_amount(values["eth"])
             source = self.box_app.source
-            return Action(
+            return UserAction(
                 title=f"Give {who} {ocean:g} OCEAN and {eth:g} ETH?",
-                command=source.command(f"faucet {who} --eth {eth:g} --ocean {ocean:g}"),
-                verb=lambda _ask: source.faucet(who, eth, ocean),
+                command=source.command_line(f"faucet {who} --eth {eth:g} --ocean {ocean:g}"),
+                verb=lambda _ask: source.fund_account(who, eth, ocean),
                 proceed="Give",
                 pokes=("accounts",),
             )
@@ -172,7 +174,7 @@ class AccountsScreen(BoxScreen):
         self.box_app.copy_command("accounts")
 
 
-def _amount(text: str) -> float:
+def _parse_amount(text: str) -> float:
     try:
         return float(text or 0)
     except ValueError:

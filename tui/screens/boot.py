@@ -10,11 +10,11 @@ from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from tui.actions import box_lifecycle
-from tui.actions.run import Advanced, Run, RunFollower
-from tui.dialogs.running import outcome
+from tui.actions.run import ActionRun, RunAdvanced, RunFollower
+from tui.dialogs.running import run_outcome
 from tui.widgets.base_screen import BoxScreen
 from tui.widgets.step_graph import StepGraph
-from tui.widgets.text import plain
+from tui.widgets.text import plain_text
 
 
 class BootScreen(BoxScreen, RunFollower):
@@ -32,25 +32,25 @@ class BootScreen(BoxScreen, RunFollower):
         Binding("escape", "back", "Dashboard", id="boot.back"),
     ]
 
-    def __init__(self, run: Run | None = None) -> None:
+    def __init__(self, run: ActionRun | None = None) -> None:
         super().__init__()
         self.run = run
 
-    def body(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         app = self.box_app
         with VerticalScroll(id="boot", can_focus=True):
-            yield Static(plain(f"The box {app.source.name} is down."), id="boot-title")
+            yield Static(plain_text(f"The box {app.source.name} is down."), id="boot-title")
             yield Static(id="boot-graph-place")
         yield Static(id="boot-outcome", markup=False)
 
     def on_mount(self) -> None:
-        self.set_interval(0.5, self.redraw)
+        self.set_interval(0.5, self.redraw_graph)
         if self.run is None:
-            self._offer()
+            self._offer_boot()
         else:
-            self.follow(self.run)
+            self.follow_run(self.run)
 
-    def _offer(self) -> None:
+    def _offer_boot(self) -> None:
         source = self.box_app.source
         lines = [
             "",
@@ -61,34 +61,34 @@ class BootScreen(BoxScreen, RunFollower):
             "  chain      a local chain with Ocean's contracts",
             "  services   provider, metadata cache, operator, IPFS, S3",
             "",
-            f"  $ {source.command('up')}",
+            f"  $ {source.command_line('up')}",
             "",
             "read-only: boot it from a shell" if self.box_app.read_only else "enter boots · esc looks around",
         ]
-        self.query_one("#boot-graph-place", Static).update(plain("\n".join(lines)))
+        self.query_one("#boot-graph-place", Static).update(plain_text("\n".join(lines)))
 
     def action_boot(self) -> None:
         if self.run is None or (self.run.over and self.run.problem):
-            self.box_app.perform(box_lifecycle.up(self.box_app.source), then=self.follow)
+            self.box_app.perform(box_lifecycle.boot_action(self.box_app.source), then=self.follow_run)
 
-    def follow(self, run: Run) -> None:
+    def follow_run(self, run: ActionRun) -> None:
         """Show this run's step graph from now on."""
         self.run = run
         for old in self.query(StepGraph):
             old.remove()
         self.query_one("#boot-graph-place").display = False
-        title = plain(f"Booting {self.box_app.source.name} …", "bold")
+        title = plain_text(f"Booting {self.box_app.source.name} …", "bold")
         self.query_one("#boot-title", Static).update(title)
         self.query_one("#boot").mount(StepGraph(run.board))
-        self.call_after_refresh(self.redraw)
+        self.call_after_refresh(self.redraw_graph)
 
-    def follows(self, run: Run) -> bool:
+    def follows(self, run: ActionRun) -> bool:
         return run is self.run
 
-    def on_advanced(self, event: Advanced) -> None:
+    def on_run_advanced(self, event: RunAdvanced) -> None:
         if not self.follows(event.run):
             return
-        self.redraw()
+        self.redraw_graph()
         self._leave_when_up()
 
     def on_screen_resume(self) -> None:
@@ -97,19 +97,19 @@ class BootScreen(BoxScreen, RunFollower):
     def _leave_when_up(self) -> None:
         """Close the screen once the run has succeeded, unless a verb's question covers it."""
         if self.run is not None and self.run.over and self.run.problem is None and self.app.screen is self:
-            self.box_app.feeds.poke()
+            self.box_app.feeds.refresh_feeds()
             self.notify("the box is up")
             self.app.pop_screen()
 
-    def redraw(self) -> None:
+    def redraw_graph(self) -> None:
         if self.run is None:
             return
         for graph in self.query(StepGraph):
-            graph.redraw(self.box_app.clock())
-        self.query_one("#boot-outcome", Static).update(plain(outcome(self.run)))
+            graph.redraw_board(self.box_app.clock())
+        self.query_one("#boot-outcome", Static).update(plain_text(run_outcome(self.run)))
         self.query_one("#boot-outcome").set_class(self.run.problem is not None, "-bad")
         if not self.run.over:
             self.query_one("#boot").scroll_end(animate=False)
 
-    def copied(self) -> str:
+    def copied_text(self) -> str:
         return self.box_app.command("up")

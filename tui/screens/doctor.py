@@ -11,9 +11,9 @@ from textual.widgets import DataTable, Static
 
 from sandbox.doctor.finding import Finding
 from tui.widgets.base_screen import BoxScreen
-from tui.widgets.live_table import LiveTable, Row
+from tui.widgets.live_table import LiveTable, TableRow
 from tui.widgets.pane import Pane
-from tui.widgets.text import plain
+from tui.widgets.text import plain_text
 
 MARKS = {"ok": "✓", "warning": "!", "problem": "✗"}
 TONES = {"ok": "good", "warning": "warn", "problem": "bad"}
@@ -22,17 +22,17 @@ TONES = {"ok": "good", "warning": "warn", "problem": "bad"}
 class FindingsPane(Pane):
     """The table of findings, and below it the evidence and the fix of the one under the cursor."""
 
-    def body(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         yield LiveTable("check", "evidence", id="findings")
         yield Static(id="fix", markup=False)
 
     def on_mount(self) -> None:
-        self.begin(self.query_one(LiveTable))
+        self.focus_first(self.query_one(LiveTable))
 
-    def show(self, findings: list[Finding]) -> None:
-        self.query_one(LiveTable).show(
-            Row(f.id, (f"{MARKS[f.level]} {f.title}", f.evidence), TONES[f.level], f.fix)
-            for f in _distinct(findings)
+    def show_value(self, findings: list[Finding]) -> None:
+        self.query_one(LiveTable).show_rows(
+            TableRow(f.id, (f"{MARKS[f.level]} {f.title}", f.evidence), TONES[f.level], f.fix)
+            for f in _distinct_findings(findings)
         )
         problems = sum(finding.level == "problem" for finding in findings)
         warnings = sum(finding.level == "warning" for finding in findings)
@@ -44,15 +44,15 @@ class FindingsPane(Pane):
 
     def tell_fix(self) -> None:
         """Show the finding under the cursor in full."""
-        row = self.query_one(LiveTable).selected
+        row = self.query_one(LiveTable).selected_row
         if row is None:
             return
         fix = f"fix: {row.search}" if row.search else "nothing to do"
         text = f"{row.key.partition('#')[0]}\n{row.cells[1]}\n{fix}"
-        self.query_one("#fix", Static).update(plain(text))
+        self.query_one("#fix", Static).update(plain_text(text))
 
 
-def _distinct(findings: list[Finding]) -> list[Finding]:
+def _distinct_findings(findings: list[Finding]) -> list[Finding]:
     """Make the ids unique, as they are row keys: a second finding of one id gets ``#2`` behind
     it, and so on.
     """
@@ -71,11 +71,11 @@ class DoctorScreen(BoxScreen):
     CSS = "#fix { height: auto; max-height: 8; border-top: solid $primary; }"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("c", "as_command", "As command", id="doctor.command")]
 
-    def body(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         yield FindingsPane("Doctor", self.box_app.feeds.findings, id="doctor")
 
-    def copied(self) -> str:
-        row = self.table.selected if self.table is not None else None
+    def copied_text(self) -> str:
+        row = self.active_table.selected_row if self.active_table is not None else None
         return (row.search or row.cells[1]) if row else ""
 
     def action_as_command(self) -> None:

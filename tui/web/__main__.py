@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sandbox.box import open_box
 from tui.app import BoxApp
-from tui.backend.box_backend import Verbs
+from tui.backend.box_backend import BoxBackend
 from tui.runtime.ui_state import default_file
 
 
@@ -19,7 +19,7 @@ def main() -> None:
     parser.add_argument("--as", dest="who")
     parser.add_argument("--write", action="store_true")
     chosen = parser.parse_args()
-    source = Verbs(open_box(chosen.home, chosen.name))
+    source = BoxBackend(open_box(chosen.home, chosen.name))
     app = BoxApp(source, who=chosen.who, read_only=not chosen.write, memory_file=default_file())
     app.run()
 

@@ -20,7 +20,7 @@ R = TypeVar("R", bound=web.StreamResponse)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-class Guard:
+class AccessGuard:
     """The middleware that checks every request to ``host:port``; the first visit must bring ``token``."""
 
     def __init__(self, port: int) -> None:
@@ -31,38 +31,38 @@ class Guard:
         self.cookie = f"c2d-box-{port}"
 
     @property
-    def hosts(self) -> tuple[str, ...]:
+    def allowed_hosts(self) -> tuple[str, ...]:
         return f"127.0.0.1:{self._port}", f"localhost:{self._port}"
 
     @property
-    def url(self) -> str:
+    def page_url(self) -> str:
         """The address that the user opens, with the token."""
         return f"http://127.0.0.1:{self._port}/?token={self.token}"
 
     @web.middleware
     async def __call__(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        refusal = self._refusal(request)
+        refusal = self._refusal_of(request)
         if refusal:
-            return self._harden(web.Response(status=403, text=f"{refusal}\n"))
+            return self._harden_headers(web.Response(status=403, text=f"{refusal}\n"))
         offered = request.query.get("token")
         if offered is not None and request.path == "/":
-            return self._harden(self._opened(offered))
-        if not self._known(request):
+            return self._harden_headers(self._open_session(offered))
+        if not self._is_known(request):
             text = "open the address that c2d-box serve printed; its token opens one browser once"
-            return self._harden(web.Response(status=401, text=f"{text}\n"))
+            return self._harden_headers(web.Response(status=401, text=f"{text}\n"))
         return await handler(request)
 
     async def on_prepare(self, _request: web.Request, response: web.StreamResponse) -> None:
         """Add the security headers to every answer; this hook also covers streamed ones."""
-        self._harden(response)
+        self._harden_headers(response)
 
-    def _refusal(self, request: web.Request) -> str:
-        if request.headers.get("Host", "") not in self.hosts:
+    def _refusal_of(self, request: web.Request) -> str:
+        if request.headers.get("Host", "") not in self.allowed_hosts:
             return "this Host is not served here"
         origin = request.headers.get("Origin")
         if origin is None and request.path == "/ws":
             return "a WebSocket needs an Origin"
-        if origin is not None and origin not in [f"http://{host}" for host in self.hosts]:
+        if origin is not None and origin not in [f"http://{host}" for host in self.allowed_hosts]:
             return "this Origin may not speak here"
         if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
             return "another site may not speak here"
@@ -70,7 +70,7 @@ class Guard:
             return "this is only read"
         return ""
 
-    def _opened(self, offered: str) -> web.Response:
+    def _open_session(self, offered: str) -> web.Response:
         if self._used or not secrets.compare_digest(offered.encode(), self.token.encode()):
             return web.Response(status=401, text="this token is not valid, or was used before\n")
         self._used = True
@@ -80,12 +80,12 @@ class Guard:
         )
         return answer
 
-    def _known(self, request: web.Request) -> bool:
+    def _is_known(self, request: web.Request) -> bool:
         shown = request.cookies.get(self.cookie, "")
         return self._used and secrets.compare_digest(shown.encode(), self._session.encode())
 
-    def _harden(self, answer: R) -> R:
-        sockets = " ".join(f"ws://{host}" for host in self.hosts)
+    def _harden_headers(self, answer: R) -> R:
+        sockets = " ".join(f"ws://{host}" for host in self.allowed_hosts)
         answer.headers["Content-Security-Policy"] = (
             "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; "
             f"img-src 'self' data:; font-src 'self' data:; connect-src 'self' {sockets}; "

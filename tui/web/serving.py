@@ -16,7 +16,7 @@ from textual_serve.server import Server
 
 from c2d_box.errors import EnvironmentProblem
 from sandbox.box import Box
-from tui.web.guard import Guard
+from tui.web.guard import AccessGuard
 
 HOST = "127.0.0.1"
 USUAL, LARGEST = {"width": 80, "height": 24}, 1000
@@ -25,7 +25,7 @@ PAGES = 4
 """Most pages open at once: each is a process."""
 
 
-class Page(AppService):
+class PageProcess(AppService):
     """The process of one page. The library alone would leave it running if the page is closed
     during a write.
     """
@@ -43,7 +43,7 @@ class Page(AppService):
         await process.communicate()
 
 
-def _size(request: web.Request, name: str) -> int:
+def _window_size(request: web.Request, name: str) -> int:
     text = request.query.get(name, "")
     return min(int(text), LARGEST) if text.isdecimal() and int(text) > 0 else USUAL[name]
 
@@ -51,7 +51,7 @@ def _size(request: web.Request, name: str) -> int:
 class GuardedServer(Server):
     """The server; every request passes the guard first."""
 
-    def __init__(self, command: str, port: int, guard: Guard, title: str) -> None:
+    def __init__(self, command: str, port: int, guard: AccessGuard, title: str) -> None:
         super().__init__(command, host=HOST, port=port, title=title, public_url=f"http://{HOST}:{port}")
         self.guard = guard
         self._open = 0
@@ -79,7 +79,7 @@ class GuardedServer(Server):
         async def close() -> None:
             await channel.close()
 
-        page = Page(
+        page = PageProcess(
             self.command,
             write_bytes=channel.send_bytes,
             write_str=channel.send_str,
@@ -87,7 +87,7 @@ class GuardedServer(Server):
             download_manager=self.download_manager,
         )
         try:
-            await page.start(*(_size(request, name) for name in ("width", "height")))
+            await page.start(*(_window_size(request, name) for name in ("width", "height")))
             await self._process_messages(channel, page)
         finally:
             self._open -= 1
@@ -109,9 +109,9 @@ def main(box: Box, who: str | None, *, port: int, write: bool) -> None:
     """Serve until Ctrl-C. Prints the address with its token once."""
     chosen = port or _free_port()
     _demand_free(chosen)
-    guard = Guard(chosen)
+    guard = AccessGuard(chosen)
     how = "may change things" if write else "read-only"
-    print(f"the screens of {box.name}, {how}: {guard.url}", flush=True)
+    print(f"the screens of {box.name}, {how}: {guard.page_url}", flush=True)
     print("the token opens one browser, once; Ctrl-C ends it, the box goes on", file=sys.stderr, flush=True)
     GuardedServer(served_command(box, who, write), chosen, guard, f"c2d-box {box.name}").serve()
 

@@ -39,21 +39,21 @@ class BoxScreen(PaneScreen):
     def compose(self) -> ComposeResult:
         yield TopLine(self.NAME)
         yield TourBar()
-        yield from self.body()
+        yield from self.compose_body()
         yield Input(placeholder="filter: every word must be found; esc clears", id="filter", compact=True)
         yield Footer()
 
-    def body(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         """Compose the panes."""
         yield Static()
 
     @property
-    def waiting(self) -> bool:
+    def is_waiting(self) -> bool:
         """True while a request is scheduled for when the cursor rests."""
         return False
 
     @property
-    def table(self) -> LiveTable | None:
+    def active_table(self) -> LiveTable | None:
         """The table that filter and copy act on: the focused one, else the first."""
         if isinstance(self.focused, LiveTable):
             return self.focused
@@ -68,13 +68,13 @@ class BoxScreen(PaneScreen):
 
     def on_screen_suspend(self) -> None:
         for pane in self.query(Pane):
-            pane.pause()
+            pane.pause_feeds()
 
     def on_screen_resume(self) -> None:
         for bar in self.query(TourBar):
-            bar.redraw()
+            bar.redraw_lesson()
         for pane in self.query(Pane):
-            pane.resume()
+            pane.resume_feeds()
 
     def action_find(self) -> None:
         field = self.query_one("#filter", Input)
@@ -83,7 +83,7 @@ class BoxScreen(PaneScreen):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         if event.input.id == "filter":
-            self.find(event.value)
+            self.find_words(event.value)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         if event.input.id == "filter":
@@ -93,32 +93,32 @@ class BoxScreen(PaneScreen):
 
     def leave_filter(self) -> None:
         """Give the focus back to what is filtered."""
-        if self.table is not None:
-            self.table.focus()
+        if self.active_table is not None:
+            self.active_table.focus()
 
-    def find(self, words: str) -> None:
+    def find_words(self, words: str) -> None:
         """Show only rows that contain these words."""
         if self.NAME and self.FILTER_STAYS:
             self.box_app.memory.filters[self.NAME] = words
         target = next(iter(self.query(LiveTable)), None)
         if target is not None:
-            target.filter(words)
+            target.filter_rows(words)
 
     def action_refresh_now(self) -> None:
         for pane in self.query(Pane):
-            pane.poke()
+            pane.refresh_sources()
 
     def action_copy(self) -> None:
-        text = self.copied()
+        text = self.copied_text()
         if text:
             self.app.copy_to_clipboard(text)
             self.notify(
                 f"copied {text if len(text) < 60 else f'{len(text)} characters'}", timeout=2, markup=False
             )
 
-    def copied(self) -> str:
+    def copied_text(self) -> str:
         """Return the text that ``Y`` copies: the key of the row under the cursor."""
-        row = self.table.selected if self.table is not None else None
+        row = self.active_table.selected_row if self.active_table is not None else None
         return row.key if row else ""
 
     def action_back(self) -> None:

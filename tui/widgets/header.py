@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.text import Text
 from textual.widgets import Static
 
-from tui.live.feed import Fresh
+from tui.live.feed import FeedAnswered
 from tui.runtime.app_port import port_of
 from tui.runtime.screen_table import SCREENS
 
@@ -20,21 +20,21 @@ class TopLine(Static):
         self._current = current
 
     def on_mount(self) -> None:
-        port_of(self).feeds.status.join(self)
-        self.app.theme_changed_signal.subscribe(self, lambda _theme: self.redraw())
-        self.redraw()
+        port_of(self).feeds.status.add_listener(self)
+        self.app.theme_changed_signal.subscribe(self, lambda _theme: self.redraw_line())
+        self.redraw_line()
 
     def on_resize(self) -> None:
-        self.redraw()
+        self.redraw_line()
 
     def on_unmount(self) -> None:
-        port_of(self).feeds.status.leave(self)
+        port_of(self).feeds.status.remove_listener(self)
 
-    def on_fresh(self, event: Fresh) -> None:
+    def on_feed_answered(self, event: FeedAnswered) -> None:
         if event.changed:
-            self.redraw()
+            self.redraw_line()
 
-    def redraw(self) -> None:
+    def redraw_line(self) -> None:
         app = port_of(self)
         reading = app.feeds.status.reading
         state = reading.value.state if reading.value and not reading.problem else "unknown"

@@ -30,7 +30,7 @@ _UNITS = {"m": 60.0, "h": 3600.0, "kB": 1e3, "MB": 1e6, "GB": 1e9}
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class TableRow:
     """One row. ``key`` identifies it while its cells change, and is what ``Y`` copies."""
 
     key: str
@@ -41,11 +41,11 @@ class Row:
     """Text that the filter searches although it is not shown."""
 
     @property
-    def haystack(self) -> str:
+    def search_text(self) -> str:
         return f"{self.key} {' '.join(self.cells)} {self.search}".lower()
 
 
-def _rank(cell: str) -> tuple[int, float, str]:
+def _sort_rank(cell: str) -> tuple[int, float, str]:
     """Return a cell's sort key: numbers by size (with units of time and bytes), before all other text by its
     letters.
     """
@@ -74,8 +74,8 @@ class LiveTable(DataTable[Text]):
     def __init__(self, *columns: str, id: str | None = None, cursor: str = "row") -> None:
         super().__init__(id=id, cursor_type=cursor, zebra_stripes=False)  # type: ignore[arg-type]
         self._titles = columns
-        self._all: dict[str, Row] = {}
-        self._shown: dict[str, Row] = {}
+        self._all: dict[str, TableRow] = {}
+        self._shown: dict[str, TableRow] = {}
         self.words = ""
         self._chosen = 0
         self._sorted: tuple[int, bool] | None = None
@@ -83,13 +83,13 @@ class LiveTable(DataTable[Text]):
             self.add_column(Text(title, end=""), key=title)
 
     def on_mount(self) -> None:
-        self.app.theme_changed_signal.subscribe(self, lambda _theme: self._repaint())
-        for title, width in self._memory.items():
+        self.app.theme_changed_signal.subscribe(self, lambda _theme: self._repaint_rows())
+        for title, width in self._saved_widths.items():
             if title in self._titles:
                 self._set_width(title, width)
 
     @property
-    def _memory(self) -> dict[str, int]:
+    def _saved_widths(self) -> dict[str, int]:
         """Column widths that the user chose for this table, by title."""
         return {} if self.id is None else port_of(self).memory.widths.setdefault(self.id, {})
 
@@ -106,22 +106,22 @@ class LiveTable(DataTable[Text]):
     def action_column(self) -> None:
         """Select the next column for the keys < > and S."""
         self._chosen = (self._chosen + 1) % len(self._titles)
-        self._entitle()
+        self._mark_headers()
 
     def action_widen(self, by: int) -> None:
         title = self._titles[self._chosen]
         column = self.columns[ColumnKey(title)]
         width = max(4, (column.content_width if column.auto_width else column.width) + by)
-        self._memory[title] = width
+        self._saved_widths[title] = width
         self._set_width(title, width)
-        self._entitle()
+        self._mark_headers()
 
     def action_order(self) -> None:
         """Sort by the chosen column: ascending, then descending, then unsorted."""
         down = self._sorted[1] if self._sorted and self._sorted[0] == self._chosen else None
         self._sorted = None if down else (self._chosen, down is not None)
-        self._entitle()
-        self._apply()
+        self._mark_headers()
+        self._apply_rows()
 
     def _set_width(self, title: str, width: int) -> None:
         column = self.columns[ColumnKey(title)]
@@ -130,7 +130,7 @@ class LiveTable(DataTable[Text]):
         self._clear_caches()
         self.refresh(layout=True)
 
-    def _entitle(self) -> None:
+    def _mark_headers(self) -> None:
         """Mark the header: the chosen column underlined, the sorted one with its direction."""
         for place, title in enumerate(self._titles):
             text = Text(title, style="underline" if place == self._chosen else "", end="")
@@ -141,7 +141,7 @@ class LiveTable(DataTable[Text]):
         self.refresh()
 
     @property
-    def selected(self) -> Row | None:
+    def selected_row(self) -> TableRow | None:
         """The row under the cursor."""
         if not self._shown or not self.is_valid_coordinate(self.cursor_coordinate):
             return None
@@ -149,23 +149,23 @@ class LiveTable(DataTable[Text]):
         return self._shown.get(str(key))
 
     @property
-    def counts(self) -> tuple[int, int]:
+    def shown_counts(self) -> tuple[int, int]:
         """The number of rows shown, and of all rows."""
         return len(self._shown), len(self._all)
 
-    def show(self, rows: Iterable[Row]) -> None:
+    def show_rows(self, rows: Iterable[TableRow]) -> None:
         """Make these the table's rows, in this order."""
         self._all = {row.key: row for row in rows}
-        self._apply()
+        self._apply_rows()
 
-    def renew(self, row: Row) -> None:
+    def renew_row(self, row: TableRow) -> None:
         """Replace the content of one row, without moving it."""
         before = self._all.get(row.key)
         if before is None or before == row:
             return
         self._all[row.key] = row
         if row.key in self._shown:
-            self._change(before, row)
+            self._change_row(before, row)
             self._shown[row.key] = row
             self._forget_drawn()
             self.refresh_row(self.get_row_index(row.key))
@@ -179,37 +179,37 @@ class LiveTable(DataTable[Text]):
             for place in range(top, min(top + self.size.height, self.row_count))
         ]
 
-    def point(self, key: str) -> None:
+    def point_at(self, key: str) -> None:
         """Put the cursor on a row, if it is shown."""
         if key in self._shown:
             self.move_cursor(row=self.get_row_index(key), animate=False)
 
-    def filter(self, words: str) -> None:
+    def filter_rows(self, words: str) -> None:
         """Show only rows that have every one of ``words`` somewhere."""
         self.words = words
-        self._apply()
+        self._apply_rows()
 
-    def _apply(self) -> None:
+    def _apply_rows(self) -> None:
         words = self.words.lower().split()
         wanted = {
             key: row
             for key, row in self._all.items()
-            if not words or all(word in row.haystack for word in words)
+            if not words or all(word in row.search_text for word in words)
         }
         if self._sorted is not None:
             place, down = self._sorted
-            ranked = sorted(wanted.items(), key=lambda item: _rank(item[1].cells[place]), reverse=down)
+            ranked = sorted(wanted.items(), key=lambda item: _sort_rank(item[1].cells[place]), reverse=down)
             wanted = dict(ranked)
-        stood, changed = self.selected, False
+        stood, changed = self.selected_row, False
         self._take_out([key for key in self._shown if key not in wanted])
         for key, row in wanted.items():
             before = self._shown.get(key)
             if before is None:
-                texts = self._texts(row)
+                texts = self._cell_texts(row)
                 self.add_row(*texts, key=key)
-                self._fit(texts)
+                self._fit_columns(texts)
             elif before is not row and before != row:
-                self._change(before, row)
+                self._change_row(before, row)
                 changed = True
         self._new_rows.clear()  # ``_fit`` has measured them; Textual would measure them again
         if changed:
@@ -219,8 +219,8 @@ class LiveTable(DataTable[Text]):
         added = [key for key in wanted if key not in self._shown]
         self._shown = wanted
         if [*kept, *added] != list(wanted):
-            self._order(list(wanted))
-        if stood is not None and stood.key in wanted and self.selected != wanted[stood.key]:
+            self._order_rows(list(wanted))
+        if stood is not None and stood.key in wanted and self.selected_row != wanted[stood.key]:
             self.move_cursor(row=self.get_row_index(stood.key), animate=False)
 
     def _take_out(self, keys: list[str]) -> None:
@@ -241,14 +241,14 @@ class LiveTable(DataTable[Text]):
         for drawn in (self._cell_render_cache, self._row_render_cache, self._line_cache):
             drawn.clear()
 
-    def _change(self, before: Row, row: Row) -> None:
-        texts, cells = self._texts(row), self._data[RowKey(row.key)]
+    def _change_row(self, before: TableRow, row: TableRow) -> None:
+        texts, cells = self._cell_texts(row), self._data[RowKey(row.key)]
         for title, old, new, text in zip(self._titles, before.cells, row.cells, texts, strict=True):
             if old != new or (title == self._titles[0] and before.tone != row.tone):
                 cells[ColumnKey(title)] = text
-        self._fit(texts)
+        self._fit_columns(texts)
 
-    def _fit(self, texts: Sequence[Text]) -> None:
+    def _fit_columns(self, texts: Sequence[Text]) -> None:
         """Widen columns to fit these cells."""
         for column, text in zip(self.ordered_columns, texts, strict=True):
             width = cell_len(text.plain)
@@ -256,16 +256,16 @@ class LiveTable(DataTable[Text]):
                 column.content_width = width
                 self._require_update_dimensions = True
 
-    def _order(self, keys: Sequence[str]) -> None:
+    def _order_rows(self, keys: Sequence[str]) -> None:
         """Put rows into the wanted order."""
         rank = {key: place for place, key in enumerate(keys)}
         first = self._titles[0]
         places = {id(self.get_cell(key, first)): place for key, place in rank.items()}
         self.sort(first, key=lambda cell: places[id(cell)])
 
-    def _texts(self, row: Row) -> list[Text]:
+    def _cell_texts(self, row: TableRow) -> list[Text]:
         texts = [Text(one_line(cell), no_wrap=True, end="") for cell in row.cells]
-        texts[0].stylize(self._style(row.tone))
+        texts[0].stylize(self._tone_style(row.tone))
         return texts
 
     def _render_cell(
@@ -298,11 +298,11 @@ class LiveTable(DataTable[Text]):
         said = list(Segment.apply_style(text.render(self.app.console), style, last))
         return [[gap, *Segment.adjust_line_length(said, width - 2 * self.cell_padding, style + last), gap]]
 
-    def _style(self, tone: str) -> str:
+    def _tone_style(self, tone: str) -> str:
         theme = self.app.current_theme
         colours = {"good": theme.success, "warn": theme.warning, "bad": theme.error, "quiet": "dim"}
         return colours.get(tone) or ""
 
-    def _repaint(self) -> None:
+    def _repaint_rows(self) -> None:
         for row in self._shown.values():
-            self.update_cell(row.key, self._titles[0], self._texts(row)[0])
+            self.update_cell(row.key, self._titles[0], self._cell_texts(row)[0])

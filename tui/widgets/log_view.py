@@ -14,7 +14,7 @@ from textual.message import Message
 from textual.scroll_view import ScrollView
 from textual.strip import Strip
 
-from tui.widgets.text import safe
+from tui.widgets.text import safe_text
 
 LIMIT = 100_000
 TROUBLE = ("error", "fatal", "critical", "panic", "traceback", "warn")
@@ -55,7 +55,7 @@ class LogView(ScrollView, can_focus=True):
         self._width = 0
 
     @property
-    def how(self) -> str:
+    def frame_text(self) -> str:
         """A description of the mode for the frame: following, paused or at a match."""
         if self.found is not None:
             return f"line {self.found + 1} has it · n N go on, / filters"
@@ -63,56 +63,56 @@ class LogView(ScrollView, can_focus=True):
         return f"{moves} · only trouble" if self.only_trouble else moves
 
     @property
-    def shown(self) -> list[str]:
+    def shown_lines(self) -> list[str]:
         """The lines that pass the filter."""
         return self._shown
 
-    def extend(self, lines: list[str]) -> None:
+    def extend_lines(self, lines: list[str]) -> None:
         """Append lines; the scroll position stays unless the view follows."""
-        clean = [safe(line).replace("\n", " ") for line in lines]
+        clean = [safe_text(line).replace("\n", " ") for line in lines]
         self.lines += clean
         if len(self.lines) > LIMIT:
-            self._drop(len(self.lines) - LIMIT)
+            self._drop_oldest(len(self.lines) - LIMIT)
             return
-        added = [line for line in clean if self._passes(line)]
+        added = [line for line in clean if self._passes_filter(line)]
         self._shown += added
         if not self.following:
             self.unread += len(added)
         self._laid_out(added)
 
-    def _drop(self, count: int) -> None:
+    def _drop_oldest(self, count: int) -> None:
         """Forget the oldest lines."""
         if self.found is not None:
-            self.found = max(self.found - sum(map(self._passes, self.lines[:count])), 0)
+            self.found = max(self.found - sum(map(self._passes_filter, self.lines[:count])), 0)
         del self.lines[:count]
-        self._refilter()
+        self._filter_again()
 
-    def clear(self) -> None:
+    def clear_lines(self) -> None:
         self.lines, self._shown, self.unread, self._width = [], [], 0, 0
         self.found = None
         self._laid_out([])
 
-    def filter(self, words: str) -> None:
+    def filter_lines(self, words: str) -> None:
         """Show only lines that have every word."""
         self.words, self.found = words, None
-        self._refilter()
+        self._filter_again()
         self.refresh_bindings()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer n and N only while there are words to match; otherwise the keys keep their other meaning."""
         return bool(self.words.split()) if action == "match" else True
 
-    def _passes(self, line: str) -> bool:
+    def _passes_filter(self, line: str) -> bool:
         lowered = line.lower()
         if self.only_trouble and not any(word in lowered for word in TROUBLE):
             return False
-        return self.found is not None or self._matches(lowered)
+        return self.found is not None or self._has_words(lowered)
 
-    def _matches(self, lowered: str) -> bool:
+    def _has_words(self, lowered: str) -> bool:
         return all(word in lowered for word in self.words.lower().split())
 
-    def _refilter(self) -> None:
-        self._shown = [line for line in self.lines if self._passes(line)]
+    def _filter_again(self) -> None:
+        self._shown = [line for line in self.lines if self._passes_filter(line)]
         self.unread, self._width = 0, 0
         self._laid_out(self._shown)
 
@@ -145,9 +145,9 @@ class LogView(ScrollView, can_focus=True):
         line = self._shown[place]
         style = base + Style(bold=True) if any(word in line.lower() for word in TROUBLE[:5]) else base
         style = style + Style(underline=True) if place == self.found else style
-        return Strip(list(self._marked(line, style))).crop_extend(left, left + width, base)
+        return Strip(list(self._marked_line(line, style))).crop_extend(left, left + width, base)
 
-    def _marked(self, line: str, style: Style) -> list[Segment]:
+    def _marked_line(self, line: str, style: Style) -> list[Segment]:
         """Return the line with the first search word in reverse video."""
         word = next(iter(self.words.lower().split()), "")
         lowered, at, pieces = line.lower(), 0, []
@@ -170,28 +170,28 @@ class LogView(ScrollView, can_focus=True):
 
     def action_follow(self) -> None:
         if self.found is not None:
-            self.filter(self.words)
+            self.filter_lines(self.words)
         self.following, self.unread = True, 0
         self.scroll_to(y=self.max_scroll_y, animate=False)
         self.post_message(self.Moved())
 
     def action_trouble(self) -> None:
         self.only_trouble, self.found = not self.only_trouble, None
-        self._refilter()
+        self._filter_again()
 
     def action_match(self, step: int) -> None:
         """Go to the next line with the words (or the previous one), among all lines."""
         if self.found is None:
-            self._widen(step)
+            self._show_all_lines(step)
             return
         places = range(self.found + step, len(self._shown) if step > 0 else -1, step)
-        at = next((place for place in places if self._matches(self._shown[place].lower())), None)
+        at = next((place for place in places if self._has_words(self._shown[place].lower())), None)
         if at is None:
             self.app.notify("no further match", timeout=2)
         else:
-            self._stand(at)
+            self._scroll_to_match(at)
 
-    def _widen(self, step: int) -> None:
+    def _show_all_lines(self, step: int) -> None:
         """Show all lines again, at the first or the last match that was on the screen."""
         top = self.scroll_offset.y
         seen = min(top if step > 0 else top + self.size.height - 1, len(self._shown) - 1)
@@ -199,11 +199,11 @@ class LogView(ScrollView, can_focus=True):
             self.app.notify("no match", timeout=2)
             return
         self.found, self.following = 0, False
-        self._refilter()
-        matches = (place for place, line in enumerate(self._shown) if self._matches(line.lower()))
-        self._stand(next(place for count, place in enumerate(matches) if count == seen))
+        self._filter_again()
+        matches = (place for place, line in enumerate(self._shown) if self._has_words(line.lower()))
+        self._scroll_to_match(next(place for count, place in enumerate(matches) if count == seen))
 
-    def _stand(self, at: int) -> None:
+    def _scroll_to_match(self, at: int) -> None:
         self.found, self.following = at, False
         self.scroll_to(y=max(at - self.ABOVE, 0), animate=False, immediate=True)
         self.refresh()

@@ -15,12 +15,12 @@ from textual.timer import Timer
 from textual.widget import Widget
 from textual.widgets import Static
 
-from tui.live.feed import Feed, Fresh
+from tui.live.feed import Feed, FeedAnswered
 from tui.runtime.app_port import AppPort, port_of
-from tui.widgets.text import age, one_line, plain
+from tui.widgets.text import age_text, one_line, plain_text
 
 
-class Listed(Message):
+class ListChanged(Message):
     """A pane's list was updated, so the chosen row may be another."""
 
 
@@ -60,75 +60,75 @@ class Pane(Vertical):
 
     def compose(self) -> ComposeResult:
         yield Static(classes="gone", markup=False)
-        yield from self.body()
+        yield from self.compose_body()
 
-    def body(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         """The widgets below the notice."""
         yield Static(classes="body", markup=False)
 
-    def show(self, value: Any) -> None:
+    def show_value(self, value: Any) -> None:
         """Draw ``value``, the newest answer."""
 
-    def again(self) -> None:
+    def show_again(self) -> None:
         """Draw the last answer once more."""
         if self.feeds and self.feeds[0].reading.value is not None:
-            self.show(self.feeds[0].reading.value)
+            self.show_value(self.feeds[0].reading.value)
 
     def on_mount(self) -> None:
-        self._ticking = self.set_interval(1, self.tick)
-        self.resume()
+        self._ticking = self.set_interval(1, self.tick_second)
+        self.resume_feeds()
 
     def on_unmount(self) -> None:
-        self.pause()
+        self.pause_feeds()
 
-    def resume(self) -> None:
+    def resume_feeds(self) -> None:
         """Join the feeds again; their last answers arrive at once."""
         if self._ticking is not None:
             self._ticking.resume()
         for feed in self.feeds:
-            feed.join(self)
+            feed.add_listener(self)
         self.tell_age()
 
-    def pause(self) -> None:
+    def pause_feeds(self) -> None:
         if self._ticking is not None:
             self._ticking.pause()
         for feed in self.feeds:
-            feed.leave(self)
+            feed.remove_listener(self)
 
-    def begin(self, widget: Widget) -> None:
+    def focus_first(self, widget: Widget) -> None:
         """Focus the widget that gets keys first, unless the user is typing in the filter."""
         if not (isinstance(self.screen, PaneScreen) and self.screen.finding):
             widget.focus()
 
-    def tick(self) -> None:
+    def tick_second(self) -> None:
         """Called once a second while the pane is visible."""
         self.tell_age()
 
-    def poke(self) -> None:
+    def refresh_sources(self) -> None:
         """Refresh the feeds now."""
         for feed in self.feeds:
-            feed.poke()
+            feed.refresh_now()
 
-    async def on_fresh(self, event: Fresh) -> None:
+    async def on_feed_answered(self, event: FeedAnswered) -> None:
         if event.changed:
-            await self.take(event.feed)
+            await self.take_feed(event.feed)
         self.heard[event.feed] = event.count
         self.tell_age()
 
-    async def take(self, feed: Feed[Any]) -> None:
+    async def take_feed(self, feed: Feed[Any]) -> None:
         """Handle a changed answer of a feed; panes that draw several feeds together override this."""
         if feed.reading.value is not None:
-            self.show(feed.reading.value)
+            self.show_value(feed.reading.value)
 
-    def remark(self, text: str) -> None:
+    def set_remark(self, text: str) -> None:
         """Set the text that the lower frame shows besides the age."""
         self._remark = text
         if self.feeds:
             self.tell_age()
         else:
-            self.footnote("")
+            self.set_footnote("")
 
-    def footnote(self, text: str) -> None:
+    def set_footnote(self, text: str) -> None:
         """Set the lower frame's text; the pane is only repainted if it differs."""
         text = " · ".join(part for part in (self._remark, text) if part)
         if text != self._told:
@@ -141,14 +141,16 @@ class Pane(Vertical):
         now = self.box_app.clock()
         gone = next((feed.reading for feed in self.feeds if feed.reading.problem), None)
         times = [feed.reading.at for feed in self.feeds if feed.reading.at is not None]
-        seen = age(now - min(times)) if times else ""
+        seen = age_text(now - min(times)) if times else ""
         self.set_class(gone is not None, "-gone")
         if gone is None:
-            self.footnote(seen or "asking …")
+            self.set_footnote(seen or "asking …")
             return
-        self.footnote(f"gone · last seen {seen}" if seen else "gone")
+        self.set_footnote(f"gone · last seen {seen}" if seen else "gone")
         problem = gone.problem
         assert problem is not None
         text = f"✗ {problem.code}: {one_line(problem.message)}"
         notice = self.query_one(".gone", Static)
-        notice.update(plain(f"{text}\n  next: {one_line(problem.next_step)}" if problem.next_step else text))
+        notice.update(
+            plain_text(f"{text}\n  next: {one_line(problem.next_step)}" if problem.next_step else text)
+        )

@@ -7,14 +7,14 @@ from typing import Any
 
 from rich.text import Text
 
-from tui.widgets.text import plain
+from tui.widgets.text import plain_text
 
 
 def reason_tree(tree: Any, depth: int = 0) -> Text:
     """Return the tree as text; empty if ``tree`` is not a mapping."""
     if not isinstance(tree, Mapping):
         return Text()
-    drawn = plain(f"\n{'  ' * depth}{'✓' if tree.get('allowed') else '✗'} {tree.get('text', '')}")
+    drawn = plain_text(f"\n{'  ' * depth}{'✓' if tree.get('allowed') else '✗'} {tree.get('text', '')}")
     for inner in tree.get("because", []):
         drawn.append_text(reason_tree(inner, depth + 1))
     return drawn

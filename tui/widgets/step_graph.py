@@ -5,8 +5,8 @@ from __future__ import annotations
 from rich.text import Text
 from textual.widgets import Static
 
-from tui.actions.step_board import OVER, Group, Step, StepBoard
-from tui.widgets.text import lasting, one_line, safe
+from tui.actions.step_board import OVER, StepBoard, StepGroup, StepState
+from tui.widgets.text import duration_text, one_line, safe_text
 
 MARKS = {"started": "→", "progress": "…", "done": "✓", "skipped": "–", "failed": "✗"}
 BAR = 12
@@ -16,38 +16,42 @@ def board_lines(board: StepBoard, now: float) -> Text:
     """Return the graph as text; a group that ended without failure is one line."""
     drawn = Text(no_wrap=True, overflow="ellipsis")
     for group in board.groups.values():
-        _group(drawn, group, now)
+        _draw_group(drawn, group, now)
     for note in board.notes[-200:]:
-        drawn.append(f"{safe(note)}\n")
+        drawn.append(f"{safe_text(note)}\n")
     drawn.rstrip()
     return drawn
 
 
-def _group(drawn: Text, group: Group, now: float) -> None:
+def _draw_group(drawn: Text, group: StepGroup, now: float) -> None:
     count = len(group.steps)
-    if group.over and not group.failed:
+    if group.is_over and not group.has_failed:
         drawn.append(f"✓ {group.name:<10} ", "bold")
-        drawn.append(f"{count} step{'s' if count != 1 else ''}  {lasting(group.seconds)}\n", "dim")
+        drawn.append(
+            f"{count} step{'s' if count != 1 else ''}  {duration_text(group.total_seconds)}\n", "dim"
+        )
         return
     ended = sum(step.state in OVER for step in group.steps.values())
-    drawn.append(f"{'✗' if group.failed else '▶'} {group.name:<10} {ended}/{count}\n", "bold")
+    drawn.append(f"{'✗' if group.has_failed else '▶'} {group.name:<10} {ended}/{count}\n", "bold")
     steps = list(group.steps.values())
     for position, step in enumerate(steps):
-        drawn.append(f"  {'└' if position == len(steps) - 1 else '├'} {_step(step, now)}\n", _style(step))
+        drawn.append(
+            f"  {'└' if position == len(steps) - 1 else '├'} {_step_line(step, now)}\n", _step_style(step)
+        )
 
 
-def _step(step: Step, now: float) -> str:
+def _step_line(step: StepState, now: float) -> str:
     text = f"{MARKS.get(step.state, ' ')} {one_line(step.text)}"
     if step.state in OVER:
-        return f"{text}  {lasting(step.seconds)}" if step.seconds is not None else text
+        return f"{text}  {duration_text(step.seconds)}" if step.seconds is not None else text
     if step.fraction is not None:
         full = round(step.fraction * BAR)
         return f"{text}  {'█' * full}{'░' * (BAR - full)} {step.fraction:.0%}"
     estimate = f" of about {step.estimate:.0f} s" if step.estimate else ""
-    return f"{text}  {lasting(max(now - step.began, 0.0))}{estimate}"
+    return f"{text}  {duration_text(max(now - step.began, 0.0))}{estimate}"
 
 
-def _style(step: Step) -> str:
+def _step_style(step: StepState) -> str:
     return {"done": "dim", "skipped": "dim", "failed": "bold red"}.get(step.state, "")
 
 
@@ -58,5 +62,5 @@ class StepGraph(Static):
         super().__init__(id=id, markup=False)
         self.board = board
 
-    def redraw(self, now: float) -> None:
+    def redraw_board(self, now: float) -> None:
         self.update(board_lines(self.board, now))

@@ -13,33 +13,33 @@ from rich.text import Text
 from sandbox.display_text import visible_text
 
 
-def safe(value: object) -> str:
+def safe_text(value: object) -> str:
     """Return ``value`` as text without terminal control sequences; line feeds stay, tabs become blanks."""
     return visible_text(value).replace("\t", "    ")
 
 
 def one_line(value: object) -> str:
     """Return the text of :func:`safe` on one line."""
-    return safe(value).replace("\n", " ")
+    return safe_text(value).replace("\n", " ")
 
 
-def plain(value: object, style: str = "") -> Text:
+def plain_text(value: object, style: str = "") -> Text:
     """Return a renderable in which markup of ``value`` has no effect."""
-    return Text(safe(value), style=style)
+    return Text(safe_text(value), style=style)
 
 
-def short(identifier: str, head: int = 8) -> str:
+def short_id(identifier: str, head: int = 8) -> str:
     """Return an id or DID shortened for a table."""
     body = identifier.removeprefix("did:op:")
     return one_line(body if len(body) <= head + 2 else f"{body[:head]}…")
 
 
-def moment(value: object) -> str:
+def utc_text(value: object) -> str:
     """Return Unix seconds as UTC month, day and time of day."""
     return time.strftime("%m-%d %H:%M:%S", time.gmtime(float(str(value)))) if value else "-"
 
 
-def lasting(seconds: float) -> str:
+def duration_text(seconds: float) -> str:
     """Return a duration as short text."""
     if seconds < 60:
         return f"{seconds:.1f} s"
@@ -48,7 +48,7 @@ def lasting(seconds: float) -> str:
     return f"{int(seconds // 3600)} h {int(seconds % 3600 // 60)} m"
 
 
-def age(seconds: float) -> str:
+def age_text(seconds: float) -> str:
     """Return an age in coarse steps: every new text repaints its pane, so seconds would flicker."""
     if seconds < 5:
         return "now"
@@ -57,7 +57,7 @@ def age(seconds: float) -> str:
     return f"{int(seconds // 60)} min ago" if seconds < 3600 else f"{int(seconds // 3600)} h ago"
 
 
-def size(count: object) -> str:
+def size_text(count: object) -> str:
     """Return a number of bytes with its unit."""
     number = float(str(count or 0))
     for unit in ("B", "kB", "MB"):

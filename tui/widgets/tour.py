@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 from rich.text import Text
 from textual.widgets import Static
 
-from tui.live.feed import Feed, Fresh
+from tui.live.feed import Feed, FeedAnswered
 from tui.runtime.app_port import port_of
 from tui.runtime.screen_table import SCREENS
 
 if TYPE_CHECKING:
-    from tui.live.feed_registry import Questions
+    from tui.live.feed_registry import FeedRegistry
 
 
 @dataclass(frozen=True)
-class Lesson:
+class TourLesson:
     """One step of the tour; it is done when ``count`` grows. Without ``count`` only N leads on. In ``text``
     and ``keys`` the name of a screen in braces stands for its key.
     """
@@ -30,74 +30,74 @@ class Lesson:
     title: str
     text: str
     keys: str
-    count: Callable[[Questions], int] | None = None
+    count: Callable[[FeedRegistry], int] | None = None
 
 
-def _assets(kind: str) -> Callable[[Questions], int]:
+def _count_assets(kind: str) -> Callable[[FeedRegistry], int]:
     return lambda feeds: sum(ddo["metadata"]["type"] == kind for ddo in feeds.assets.reading.value or ())
 
 
-def _allowed(feeds: Questions) -> int:
+def _count_allowed(feeds: FeedRegistry) -> int:
     return sum(cell.allowed for cell in feeds.permissions.reading.value or ())
 
 
-def _started(feeds: Questions) -> int:
+def _count_started(feeds: FeedRegistry) -> int:
     return len(feeds.jobs.reading.value or ())
 
 
-def _ended(feeds: Questions) -> int:
+def _count_ended(feeds: FeedRegistry) -> int:
     return sum(job.has_ended for job in feeds.jobs.reading.value or ())
 
 
 LESSONS = (
-    Lesson(
+    TourLesson(
         "What this is",
         "Data often may not leave its owner. Here it does not: an algorithm travels to it, runs in a pod "
         "without any network, and only its results come out. This box is all of it: Kubernetes, a chain with "
         "Ocean's contracts, the Provider, the operator.",
         "{dashboard} shows that everything is ready",
     ),
-    Lesson(
+    TourLesson(
         "Publish data",
         "You are the publisher. A file goes into a private store; on the chain stand an NFT, a datatoken and "
         "a description (DDO) in which the file's place is encrypted. No file? ctrl+o picks one.",
         "{assets} then n: fill in the form, ctrl+s",
-        _assets("dataset"),
+        _count_assets("dataset"),
     ),
-    Lesson(
+    TourLesson(
         "Publish an algorithm",
         "A script and the image it runs in. c2d-box new algorithm NAME makes one that works. Its checksums "
         "will stand in every permission, so nobody can swap it later.",
         "{assets} then a",
-        _assets("algorithm"),
+        _count_assets("algorithm"),
     ),
-    Lesson(
+    TourLesson(
         "See it refused",
         "You are a consumer now. Choose the data and the algorithm: the Provider says no, and why, before "
         "anything is paid. A dataset trusts nobody until its publisher says so.",
         "{launch}, tab between the lists, then N",
     ),
-    Lesson(
+    TourLesson(
         "Permit it",
         "The publisher reads the algorithm and permits exactly this version of it. You see the change of the "
         "DDO before you sign. t shows the switches that reach further, and what they would mean.",
         "{permissions}, choose the cell, enter",
-        _allowed,
+        _count_allowed,
     ),
-    Lesson(
+    TourLesson(
         "Run it",
         "Order both, pay on the chain, start. The order is a transaction: {chain} shows it decoded.",
         "{launch} then s",
-        _started,
+        _count_started,
     ),
-    Lesson(
+    TourLesson(
         "Watch",
         "configuration fetches data and algorithm; warden proves that no way leads out; the algorithm runs; "
         "judge looks at what it wrote; upload stores it. Then data, algorithm and pods are deleted.",
         "{jobs}, enter; l logs, p pods",
-        _ended,
+        _count_ended,
     ),
-    Lesson(
+    TourLesson(
         "Results",
         "Only what the algorithm wrote is left, and C2D hands it to you alone. s saves it. The one-command "
         "way to all of this: c2d-box run SCRIPT --data FILE.",
@@ -119,28 +119,28 @@ class TourBar(Static):
         self._since: tuple[int, int] | None = None
 
     @property
-    def _listened(self) -> tuple[Feed[Any], ...]:
+    def _lesson_feeds(self) -> tuple[Feed[Any], ...]:
         feeds = port_of(self).feeds
         return feeds.assets, feeds.permissions, feeds.jobs
 
     def on_mount(self) -> None:
-        self.redraw()
+        self.redraw_lesson()
 
     def on_unmount(self) -> None:
-        self._listen(False)
+        self._set_listening(False)
 
-    def _listen(self, on: bool) -> None:
-        for feed in self._listened:
+    def _set_listening(self, on: bool) -> None:
+        for feed in self._lesson_feeds:
             if on:
-                feed.join(self)
+                feed.add_listener(self)
             else:
-                feed.leave(self)
+                feed.remove_listener(self)
 
-    def on_fresh(self, _event: Fresh) -> None:
+    def on_feed_answered(self, _event: FeedAnswered) -> None:
         """Go to the next lesson if the user has done what this one asks for."""
         step = port_of(self).memory.tour
         lesson = LESSONS[step] if 0 <= step < len(LESSONS) else None
-        if lesson is None or lesson.count is None or not all(feed.answers for feed in self._listened):
+        if lesson is None or lesson.count is None or not all(feed.answers for feed in self._lesson_feeds):
             return
         now = lesson.count(port_of(self).feeds)
         if self._since is None or self._since[0] != step:
@@ -148,12 +148,12 @@ class TourBar(Static):
         elif now > self._since[1]:
             port_of(self).tour_to(step + 1)
 
-    def redraw(self) -> None:
+    def redraw_lesson(self) -> None:
         """Show the current lesson, or hide the bar."""
         step = port_of(self).memory.tour
         on = 0 <= step < len(LESSONS)
         self.set_class(on, "-on")
-        self._listen(on)
+        self._set_listening(on)
         if not on:
             return
         lesson, drawn = LESSONS[step], Text()

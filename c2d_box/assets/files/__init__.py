@@ -7,7 +7,7 @@ from c2d_box.assets.files.ipfs import IpfsFile
 from c2d_box.assets.files.registry import FILE_TYPES, parse_file
 from c2d_box.assets.files.result import ResultFile
 from c2d_box.assets.files.s3 import S3File
-from c2d_box.assets.files.sealed_document import document, seal, unseal
+from c2d_box.assets.files.sealed_document import files_document, seal_files, unseal_files
 from c2d_box.assets.files.smartcontract import SmartContractFile
 from c2d_box.assets.files.url import UrlFile
 
@@ -23,8 +23,8 @@ __all__ = [
     "SmartContractFile",
     "SourceRequest",
     "UrlFile",
-    "document",
+    "files_document",
     "parse_file",
-    "seal",
-    "unseal",
+    "seal_files",
+    "unseal_files",
 ]

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 
 from c2d_box.assets import ecies
-from c2d_box.assets.addresses import same
+from c2d_box.assets.addresses import same_hex
 from c2d_box.assets.files.file_object import FileObject, FileObjectError
 from c2d_box.assets.files.registry import parse_file
 from c2d_box.assets.files.result import ResultFile
@@ -15,18 +15,18 @@ from c2d_box.strict_json import parse_json
 UNREADABLE = "cannot decrypt files for this service."
 
 
-def document(nft: str, datatoken: str, files: Sequence[FileObject]) -> bytes:
+def files_document(nft: str, datatoken: str, files: Sequence[FileObject]) -> bytes:
     """The plaintext of a service's ``files``: bound to its NFT and datatoken, so it serves no other asset."""
     value = {"datatokenAddress": datatoken, "nftAddress": nft, "files": [f.to_dict() for f in files]}
     return json.dumps(value, separators=(",", ":")).encode()
 
 
-def seal(key: bytes | str, nft: str, datatoken: str, files: Sequence[FileObject]) -> str:
+def seal_files(key: bytes | str, nft: str, datatoken: str, files: Sequence[FileObject]) -> str:
     """``files`` encrypted for the Provider's ``key``: the 0x hex text that stands in the DDO."""
-    return "0x" + ecies.encrypt(key, document(nft, datatoken, files)).hex()
+    return "0x" + ecies.encrypt(key, files_document(nft, datatoken, files)).hex()
 
 
-def unseal(
+def unseal_files(
     key: bytes | str, sealed: str, *, nft: str, datatoken: str, version: str = "4.1.0"
 ) -> list[FileObject]:
     """The file objects of a service; FileObjectError when they are not for ``key`` or not for this asset.
@@ -41,7 +41,7 @@ def unseal(
         entries = value
     else:
         bound = isinstance(value, dict) and (
-            same(value.get("nftAddress"), nft) and same(value.get("datatokenAddress"), datatoken)
+            same_hex(value.get("nftAddress"), nft) and same_hex(value.get("datatokenAddress"), datatoken)
         )
         entries = value.get("files") if bound else None
     if not isinstance(entries, list):

@@ -59,7 +59,7 @@ class SmartContractFile(FileObject):
     def sends_more_than_get(self, userdata: UserData) -> bool:
         return bool(userdata)
 
-    def arguments(self, userdata: Mapping[str, Any] | None) -> list[Any]:
+    def call_arguments(self, userdata: Mapping[str, Any] | None) -> list[Any]:
         """The call's arguments in ABI order, taken from ``userdata``."""
         names = [str(i.get("name", "")) for i in self.abi.get("inputs", [])]
         if names and not userdata:
@@ -73,7 +73,7 @@ class SmartContractFile(FileObject):
 def _is_small(abi: Mapping[str, Any]) -> bool:
     """Return whether the function has few values, of types that are quickly read: a library's parser takes
     minutes for a type of a few kilobytes, in each of its dimensions."""
-    count, pending = 0, [*_listed(abi, "inputs"), *_listed(abi, "outputs")]
+    count, pending = 0, [*_list_entries(abi, "inputs"), *_list_entries(abi, "outputs")]
     while pending:
         entry, count = pending.pop(), count + 1
         kind = entry.get("type", "") if isinstance(entry, dict) else None
@@ -81,10 +81,10 @@ def _is_small(abi: Mapping[str, Any]) -> bool:
             return False
         if len(kind) > _ABI_TYPE or kind.count("[") > _ABI_DIMENSIONS:
             return False
-        pending += _listed(entry, "components")
+        pending += _list_entries(entry, "components")
     return True
 
 
-def _listed(entry: Mapping[str, Any], key: str) -> list[Any]:
+def _list_entries(entry: Mapping[str, Any], key: str) -> list[Any]:
     found = entry.get(key) or []
     return found if isinstance(found, list) else [None]

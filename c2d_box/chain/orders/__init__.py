@@ -2,40 +2,41 @@
 
 from c2d_box.chain.orders.fees import ProviderFee, fee_amount, fee_hash, read_data, sign_fee, signer_of
 from c2d_box.chain.orders.gas import demand_gas, most_gas
-from c2d_box.chain.orders.pricing import Offer, offer_for
+from c2d_box.chain.orders.pricing import DatatokenOffer, offer_for
 from c2d_box.chain.orders.purchases import (
     NO_MARKET,
     ConsumeMarketFee,
     Purchase,
-    buy,
+    accept_offer,
     buy_and_start,
+    buy_datatoken,
     order_fees,
     publishing_fee,
-    reuse,
-    start,
-    take,
+    reuse_order,
+    start_order,
 )
-from c2d_box.chain.orders.quotes import quote
+from c2d_box.chain.orders.quotes import quote_fee
 from c2d_box.chain.orders.verification import (
     Order,
     OrderClaim,
     OrderInvalid,
     OrderNotMined,
-    verify,
+    verify_order,
 )
 
 __all__ = [
     "NO_MARKET",
     "ConsumeMarketFee",
-    "Offer",
+    "DatatokenOffer",
     "Order",
     "OrderClaim",
     "OrderInvalid",
     "OrderNotMined",
     "ProviderFee",
     "Purchase",
-    "buy",
+    "accept_offer",
     "buy_and_start",
+    "buy_datatoken",
     "demand_gas",
     "fee_amount",
     "fee_hash",
@@ -43,12 +44,11 @@ __all__ = [
     "offer_for",
     "order_fees",
     "publishing_fee",
-    "quote",
+    "quote_fee",
     "read_data",
-    "reuse",
+    "reuse_order",
     "sign_fee",
     "signer_of",
-    "start",
-    "take",
-    "verify",
+    "start_order",
+    "verify_order",
 ]

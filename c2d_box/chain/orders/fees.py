@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any, TypedDict
 
-from c2d_box.assets.addresses import ZERO, checksum, keccak256
+from c2d_box.assets.addresses import ZERO, checksum_address, keccak256
 from c2d_box.assets.signatures import address_of, from_vrs, recover_hash, sign_hash
 from c2d_box.strict_json import parse_json
 
@@ -68,8 +68,8 @@ def sign_fee(
 
     Access services: no environment, amount 0, ``valid_until`` 0. A zero amount is signed like any other.
     """
-    data = _data(environment, time.time() if now is None else now, datatoken, service_id)
-    address, fee_token = address_of(key), checksum(token)
+    data = _fee_data(environment, time.time() if now is None else now, datatoken, service_id)
+    address, fee_token = address_of(key), checksum_address(token)
     signature = sign_hash(key, fee_hash(data, address, fee_token, amount, valid_until))
     return ProviderFee(
         providerFeeAddress=address,
@@ -87,8 +87,11 @@ def signer_of(fee: Mapping[str, Any]) -> str | None:
     """Return the signer of a fee, given with the keys of the wire or of the ProviderFee event; None if
     malformed."""
     try:
-        data, r, s = (_bytes(fee[key]) for key in ("providerData", "r", "s"))
-        address, token = checksum(fee["providerFeeAddress"]), checksum(fee["providerFeeToken"])
+        data, r, s = (_as_bytes(fee[key]) for key in ("providerData", "r", "s"))
+        address, token = (
+            checksum_address(fee["providerFeeAddress"]),
+            checksum_address(fee["providerFeeToken"]),
+        )
         hashed = fee_hash(data, address, token, int(fee["providerFeeAmount"]), int(fee["validUntil"]))
         return recover_hash(hashed, from_vrs(int(fee["v"]), r, s))
     except (KeyError, ValueError, TypeError, OverflowError):
@@ -98,7 +101,7 @@ def signer_of(fee: Mapping[str, Any]) -> str | None:
 def read_data(data: bytes | str) -> dict[str, Any] | None:
     """The JSON object inside ``providerData``, or None: anybody can put anything there."""
     try:
-        value = parse_json(_bytes(data))
+        value = parse_json(_as_bytes(data))
     except ValueError:
         return None
     return value if isinstance(value, dict) else None
@@ -107,21 +110,21 @@ def read_data(data: bytes | str) -> dict[str, Any] | None:
 def as_tuple(fee: Mapping[str, Any]) -> tuple[Any, ...]:
     """The fee in the order of the contract's struct."""
     return (
-        checksum(fee["providerFeeAddress"]),
-        checksum(fee["providerFeeToken"]),
+        checksum_address(fee["providerFeeAddress"]),
+        checksum_address(fee["providerFeeToken"]),
         int(fee["providerFeeAmount"]),
         int(fee["v"]),
-        _bytes(fee["r"]).rjust(32, b"\0"),
-        _bytes(fee["s"]).rjust(32, b"\0"),
+        _as_bytes(fee["r"]).rjust(32, b"\0"),
+        _as_bytes(fee["s"]).rjust(32, b"\0"),
         int(fee["validUntil"]),
-        _bytes(fee["providerData"]),
+        _as_bytes(fee["providerData"]),
     )
 
 
-def _data(environment: str | None, now: float, datatoken: str, service_id: str) -> bytes:
+def _fee_data(environment: str | None, now: float, datatoken: str, service_id: str) -> bytes:
     value = {"environment": environment, "timestamp": now, "dt": datatoken, "id": service_id}
     return json.dumps(value, separators=(",", ":")).encode()
 
 
-def _bytes(value: bytes | str) -> bytes:
+def _as_bytes(value: bytes | str) -> bytes:
     return bytes.fromhex(value.removeprefix("0x")) if isinstance(value, str) else bytes(value)

@@ -7,7 +7,7 @@ datatoken yet), so each kind has a ceiling, measured on Ocean's contracts.
 from __future__ import annotations
 
 from c2d_box.chain.accounts import Signer
-from c2d_box.chain.amounts import whole
+from c2d_box.chain.amounts import whole_tokens
 from c2d_box.chain.failures import UNFUNDED
 from c2d_box.chain.node import Chain
 from c2d_box.chain.transactions import highest_price
@@ -31,11 +31,11 @@ def demand_gas(chain: Chain, signer: Signer, gas: int) -> None:
     transactions would offer: a node takes none of them otherwise."""
     if not gas:
         return
-    due, held = gas * highest_price(chain), chain.balance(signer.address)
+    due, held = gas * highest_price(chain), chain.balance_of(signer.address)
     if held < due:
         raise Refused(
             UNFUNDED,
-            f"{signer.address} holds {whole(held, 18)} of the chain's coin, gas may take {whole(due, 18)}",
+            f"{signer.address} holds {whole_tokens(held, 18)} of the chain's coin, gas may take {whole_tokens(due, 18)}",
             "fund it (faucet) and try again; nothing was paid",
             due=due,
             held=held,

@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from c2d_box.assets.addresses import ZERO, checksum, same
+from c2d_box.assets.addresses import ZERO, checksum_address, same_hex
 from c2d_box.chain import abis
 from c2d_box.chain.node import Chain
-from c2d_box.chain.views import View
+from c2d_box.chain.views import ViewCall
 from c2d_box.units import ETHER
 
-Kind = Literal["free", "fixed", "pool"]
+OfferKind = Literal["free", "fixed", "pool"]
 
 
 @dataclass(frozen=True)
-class Offer:
+class DatatokenOffer:
     """One datatoken for ``amount`` base units of ``token`` (fees and the pool's curve included).
 
     ``fees`` is the part of ``amount`` that Ocean, the publishing market and a pool's owners take for the
@@ -26,7 +26,7 @@ class Offer:
 
     datatoken: str
     source: str
-    kind: Kind = "free"
+    kind: OfferKind = "free"
     amount: int = 0
     token: str = ZERO
     rate: float = 0.0
@@ -39,40 +39,47 @@ class Offer:
         return self.kind == "free"
 
 
-def offer_for(chain: Chain, datatoken: str) -> Offer | None:
+def offer_for(chain: Chain, datatoken: str) -> DatatokenOffer | None:
     """Return the cheapest way to get one datatoken now, or None where no source hands it out."""
     questions = ("getDispensers", "getFixedRates", "getPools")
-    views = [View(abis.DATATOKEN, datatoken, question) for question in questions]
+    views = [ViewCall(abis.DATATOKEN, datatoken, question) for question in questions]
     dispensers, rates, pools = (answer or () for answer in chain.read_many(views))
-    if dispenser := _dispenser(chain, datatoken, dispensers):
+    if dispenser := _dispenser_offer(chain, datatoken, dispensers):
         return dispenser
-    offers = [_exchange(chain, datatoken, str(address), bytes(exchange)) for address, exchange in rates]
-    offers += [_pool(chain, datatoken, str(address)) for address in pools]
+    offers = [_exchange_offer(chain, datatoken, str(address), bytes(exchange)) for address, exchange in rates]
+    offers += [_pool_offer(chain, datatoken, str(address)) for address in pools]
     return min((o for o in offers if o), key=lambda o: o.amount, default=None)
 
 
-def _dispenser(chain: Chain, datatoken: str, addresses: Sequence[str]) -> Offer | None:
+def _dispenser_offer(chain: Chain, datatoken: str, addresses: Sequence[str]) -> DatatokenOffer | None:
     for address in addresses:
-        status = chain.read(abis.DISPENSER, address, "status", checksum(datatoken))
+        status = chain.read_view(abis.DISPENSER, address, "status", checksum_address(datatoken))
         active, _owner, is_minter, max_tokens, _max_balance, balance, swapper = status
-        if active and max_tokens >= ETHER and (is_minter or balance >= ETHER) and _open(swapper, datatoken):
-            return Offer(checksum(datatoken), checksum(address), bound=swapper != ZERO)
+        if (
+            active
+            and max_tokens >= ETHER
+            and (is_minter or balance >= ETHER)
+            and _is_open(swapper, datatoken)
+        ):
+            return DatatokenOffer(
+                checksum_address(datatoken), checksum_address(address), bound=swapper != ZERO
+            )
     return None
 
 
-def _exchange(chain: Chain, datatoken: str, address: str, exchange: bytes) -> Offer | None:
-    terms = chain.read(abis.EXCHANGE, address, "getExchange", exchange)
+def _exchange_offer(chain: Chain, datatoken: str, address: str, exchange: bytes) -> DatatokenOffer | None:
+    terms = chain.read_view(abis.EXCHANGE, address, "getExchange", exchange)
     token, active, supply = str(terms[3]), bool(terms[6]), int(terms[7])
-    swapper = chain.read(abis.EXCHANGE, address, "getAllowedSwapper", exchange)
-    if not active or supply < ETHER or not _open(swapper, datatoken):
+    swapper = chain.read_view(abis.EXCHANGE, address, "getAllowedSwapper", exchange)
+    if not active or supply < ETHER or not _is_open(swapper, datatoken):
         return None
-    amount, *fees = chain.read(abis.EXCHANGE, address, "calcBaseInGivenOutDT", exchange, ETHER, 0)
-    return Offer(
-        datatoken=checksum(datatoken),
-        source=checksum(address),
+    amount, *fees = chain.read_view(abis.EXCHANGE, address, "calcBaseInGivenOutDT", exchange, ETHER, 0)
+    return DatatokenOffer(
+        datatoken=checksum_address(datatoken),
+        source=checksum_address(address),
         kind="fixed",
         amount=int(amount),
-        token=checksum(token),
+        token=checksum_address(token),
         rate=int(terms[5]) / ETHER,
         exchange_id="0x" + exchange.hex(),
         bound=swapper != ZERO,
@@ -80,26 +87,26 @@ def _exchange(chain: Chain, datatoken: str, address: str, exchange: bytes) -> Of
     )
 
 
-def _pool(chain: Chain, datatoken: str, address: str) -> Offer | None:
+def _pool_offer(chain: Chain, datatoken: str, address: str) -> DatatokenOffer | None:
     """Return what a pool asks. The datatoken itself lists its pools, so the address needs no further proof.
 
     A pool sells at most a third of what it holds at once: one that holds too little for that answers nothing,
     and there is no offer.
     """
-    token = checksum(chain.read(abis.POOL, address, "getBaseTokenAddress"))
+    token = checksum_address(chain.read_view(abis.POOL, address, "getBaseTokenAddress"))
     asked: tuple[tuple[str, tuple[object, ...]], ...] = (
         ("isFinalized", ()),
-        ("getBalance", (checksum(datatoken),)),
+        ("getBalance", (checksum_address(datatoken),)),
         ("getBalance", (token,)),
-        ("getAmountInExactOut", (token, checksum(datatoken), ETHER, 0)),
+        ("getAmountInExactOut", (token, checksum_address(datatoken), ETHER, 0)),
     )
-    answers = chain.read_many([View(abis.POOL, address, *question) for question in asked])
+    answers = chain.read_many([ViewCall(abis.POOL, address, *question) for question in asked])
     finalized, held, paid_in, amounts = answers
     if not finalized or amounts is None:
         return None
-    return Offer(
-        datatoken=checksum(datatoken),
-        source=checksum(address),
+    return DatatokenOffer(
+        datatoken=checksum_address(datatoken),
+        source=checksum_address(address),
         kind="pool",
         amount=int(amounts[0]),
         token=token,
@@ -108,6 +115,6 @@ def _pool(chain: Chain, datatoken: str, address: str) -> Offer | None:
     )
 
 
-def _open(swapper: str, datatoken: str) -> bool:
+def _is_open(swapper: str, datatoken: str) -> bool:
     """Return whether anybody may buy: directly, or through the datatoken itself."""
-    return swapper == ZERO or same(swapper, datatoken)
+    return swapper == ZERO or same_hex(swapper, datatoken)

@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from c2d_box.assets.addresses import ZERO, checksum
+from c2d_box.assets.addresses import ZERO, checksum_address
 from c2d_box.chain import abis, failures
 from c2d_box.chain.accounts import Signer
 from c2d_box.chain.amounts import amount_text
 from c2d_box.chain.node import Chain
 from c2d_box.chain.orders.fees import as_tuple
-from c2d_box.chain.orders.pricing import Offer, offer_for
-from c2d_box.chain.transactions import allow, hash_of, send, spending
+from c2d_box.chain.orders.pricing import DatatokenOffer, offer_for
+from c2d_box.chain.transactions import ensure_allowance, hash_of, send, spending_lock
 from c2d_box.errors import Refused
 from c2d_box.units import ETHER
 
@@ -31,7 +31,7 @@ class ConsumeMarketFee:
 
 
 NO_MARKET = ConsumeMarketFee()
-Record = Callable[[str, str], None]
+RecordPayment = Callable[[str, str], None]
 """Callback for each payment, called once a block has it: with what was got (``datatoken``), and the
 transaction."""
 _ANY_SPOT_PRICE = 2**256 - 1
@@ -49,7 +49,7 @@ class Purchase:
     token: str = ZERO
 
 
-def buy(
+def buy_datatoken(
     chain: Chain,
     signer: Signer,
     datatoken: str,
@@ -63,14 +63,14 @@ def buy(
     price just read may still be taken when it rises meanwhile (0.01 = one per cent): other purchases from
     the same pool raise it. Beyond that the contract refuses, and C2D-ORDER-SLIPPAGE says so.
     """
-    with spending(chain, signer):
-        if chain.balance(signer.address, datatoken) >= ETHER:
+    with spending_lock(chain, signer):
+        if chain.balance_of(signer.address, datatoken) >= ETHER:
             return Purchase(None)
-        offer = _offer(chain, datatoken)
-        return take(chain, signer, offer, _limit(chain, offer, max_price, slippage))
+        offer = _require_offer(chain, datatoken)
+        return accept_offer(chain, signer, offer, _price_limit(chain, offer, max_price, slippage))
 
 
-def take(chain: Chain, signer: Signer, offer: Offer, limit: int) -> Purchase:
+def accept_offer(chain: Chain, signer: Signer, offer: DatatokenOffer, limit: int) -> Purchase:
     """Accept an offer that was read before, for ``limit`` base units at most, whatever it costs by now."""
     datatoken = offer.datatoken
     if offer.bound:
@@ -83,14 +83,14 @@ def take(chain: Chain, signer: Signer, offer: Offer, limit: int) -> Purchase:
         tx = send(chain, signer, abis.DISPENSER, offer.source, "dispense", datatoken, ETHER, signer.address)
         return Purchase(hash_of(tx))
     _require_balance(chain, signer, offer.token, offer.amount)
-    allow(chain, signer, offer.token, offer.source, limit)
-    before = chain.balance(signer.address, offer.token)
-    with _within(chain, limit, offer):
-        bought = _swap(chain, signer, offer, limit)
-    return Purchase(bought, before - chain.balance(signer.address, offer.token), offer.token)
+    ensure_allowance(chain, signer, offer.token, offer.source, limit)
+    before = chain.balance_of(signer.address, offer.token)
+    with _within_limit(chain, limit, offer):
+        bought = _swap_tokens(chain, signer, offer, limit)
+    return Purchase(bought, before - chain.balance_of(signer.address, offer.token), offer.token)
 
 
-def _swap(chain: Chain, signer: Signer, offer: Offer, limit: int) -> str:
+def _swap_tokens(chain: Chain, signer: Signer, offer: DatatokenOffer, limit: int) -> str:
     if offer.kind == "pool":
         tokens = (offer.token, offer.datatoken, ZERO)
         amounts = (limit, ETHER, _ANY_SPOT_PRICE, 0)
@@ -100,7 +100,7 @@ def _swap(chain: Chain, signer: Signer, offer: Offer, limit: int) -> str:
 
 
 @contextmanager
-def _within(chain: Chain, limit: int, offer: Offer) -> Iterator[None]:
+def _within_limit(chain: Chain, limit: int, offer: DatatokenOffer) -> Iterator[None]:
     """Raise C2D-ORDER-SLIPPAGE where the contract's refusal means that the price rose."""
     try:
         yield
@@ -115,7 +115,7 @@ def _within(chain: Chain, limit: int, offer: Offer) -> Iterator[None]:
         ) from refused
 
 
-def start(
+def start_order(
     chain: Chain,
     signer: Signer,
     datatoken: str,
@@ -125,12 +125,14 @@ def start(
     market: ConsumeMarketFee = NO_MARKET,
 ) -> str:
     """Order a service for ``consumer``, paying with a datatoken that ``signer`` holds; return the tx hash."""
-    with spending(chain, signer):
+    with spending_lock(chain, signer):
         due = order_fees(chain, datatoken, fee, market)
-        return _order(chain, signer, datatoken, (checksum(consumer), service_index), fee, market, due)
+        return _send_order(
+            chain, signer, datatoken, (checksum_address(consumer), service_index), fee, market, due
+        )
 
 
-def _order(
+def _send_order(
     chain: Chain,
     signer: Signer,
     datatoken: str,
@@ -140,15 +142,15 @@ def _order(
     due: Mapping[str, int],
 ) -> str:
     _approve(chain, signer, datatoken, due)
-    arguments = (*service, as_tuple(fee), _market(market))
+    arguments = (*service, as_tuple(fee), _market_tuple(market))
     return hash_of(send(chain, signer, abis.DATATOKEN, datatoken, "startOrder", *arguments))
 
 
-def reuse(chain: Chain, signer: Signer, datatoken: str, order_tx: str, fee: Mapping[str, Any]) -> str:
+def reuse_order(chain: Chain, signer: Signer, datatoken: str, order_tx: str, fee: Mapping[str, Any]) -> str:
     """Extend an order, which takes only the new provider fee; return the tx hash."""
     order = bytes.fromhex(order_tx.removeprefix("0x"))
-    with spending(chain, signer):
-        _approve(chain, signer, datatoken, _due(fee, NO_MARKET))
+    with spending_lock(chain, signer):
+        _approve(chain, signer, datatoken, _fees_due(fee, NO_MARKET))
         return hash_of(send(chain, signer, abis.DATATOKEN, datatoken, "reuseOrder", order, as_tuple(fee)))
 
 
@@ -164,7 +166,7 @@ def buy_and_start(
     max_price: int | None = None,
     slippage: float = 0.0,
     most_fees: Mapping[str, int] | None = None,
-    record: Record | None = None,
+    record: RecordPayment | None = None,
 ) -> str:
     """:func:`buy` where needed, then :func:`start`; the hash of the order's transaction.
 
@@ -172,23 +174,23 @@ def buy_and_start(
     that the order itself may take per token (:func:`order_fees` when it was quoted; None: whatever it takes
     now): Refused C2D-ORDER-FEE-ROSE beyond.
     """
-    service = (checksum(consumer), service_index)
-    with spending(chain, signer):
+    service = (checksum_address(consumer), service_index)
+    with spending_lock(chain, signer):
         due = order_fees(chain, datatoken, fee, market)
         _demand_as_quoted(chain, due, most_fees)
-        if chain.balance(signer.address, datatoken) < ETHER:
-            offer = _offer(chain, datatoken)
-            limit = _limit(chain, offer, max_price, slippage)
+        if chain.balance_of(signer.address, datatoken) < ETHER:
+            offer = _require_offer(chain, datatoken)
+            limit = _price_limit(chain, offer, max_price, slippage)
             _require_all(chain, signer, {**due, offer.token: due.get(offer.token, 0) + offer.amount})
             if offer.bound:
                 return _order_at_source(chain, signer, offer, limit, service, fee, market, due)
-            bought = take(chain, signer, offer, limit)
+            bought = accept_offer(chain, signer, offer, limit)
             if record is not None and bought.tx is not None:
                 record("datatoken", bought.tx)
-        return _order(chain, signer, datatoken, service, fee, market, due)
+        return _send_order(chain, signer, datatoken, service, fee, market, due)
 
 
-def _offer(chain: Chain, datatoken: str) -> Offer:
+def _require_offer(chain: Chain, datatoken: str) -> DatatokenOffer:
     offer = offer_for(chain, datatoken)
     if offer is None:
         raise Refused(
@@ -199,7 +201,7 @@ def _offer(chain: Chain, datatoken: str) -> Offer:
     return offer
 
 
-def _limit(chain: Chain, offer: Offer, max_price: int | None, slippage: float) -> int:
+def _price_limit(chain: Chain, offer: DatatokenOffer, max_price: int | None, slippage: float) -> int:
     """Return the most the exchange may take; raise Refused when even the price just read is above
     ``max_price``."""
     if max_price is not None and offer.amount > max_price:
@@ -218,7 +220,7 @@ def _limit(chain: Chain, offer: Offer, max_price: int | None, slippage: float) -
 def _order_at_source(
     chain: Chain,
     signer: Signer,
-    offer: Offer,
+    offer: DatatokenOffer,
     limit: int,
     service: tuple[str, int],
     fee: Mapping[str, Any],
@@ -226,7 +228,7 @@ def _order_at_source(
     due: Mapping[str, int],
 ) -> str:
     """Buy and order in one transaction: enterprise datatokens buy from their own dispenser or exchange."""
-    order = (*service, as_tuple(fee), _market(market))
+    order = (*service, as_tuple(fee), _market_tuple(market))
     allowed = dict(due)
     source: Any
     if offer.is_free:
@@ -236,8 +238,8 @@ def _order_at_source(
         function = "buyFromFreAndOrder"
         source = (offer.source, bytes.fromhex(offer.exchange_id[2:]), limit, 0, ZERO)
     for token, amount in allowed.items():
-        allow(chain, signer, token, offer.datatoken, amount, exactly=True)
-    with _within(chain, limit, offer):
+        ensure_allowance(chain, signer, token, offer.datatoken, amount, exactly=True)
+    with _within_limit(chain, limit, offer):
         return hash_of(send(chain, signer, abis.ENTERPRISE, offer.datatoken, function, order, source))
 
 
@@ -247,7 +249,7 @@ def order_fees(
     """Return what an order takes from the payer besides the datatoken, in base units per token: the fees of
     the Provider, of the market where the datatoken was published, and of the one through which it is ordered.
     """
-    due = _due(fee, market)
+    due = _fees_due(fee, market)
     token, amount = publishing_fee(chain, datatoken)
     if amount:
         due[token] += amount
@@ -257,8 +259,8 @@ def order_fees(
 def publishing_fee(chain: Chain, datatoken: str) -> tuple[str, int]:
     """Return token and base units that the market where the datatoken was published takes for an order; the
     zero address and 0 where it takes nothing."""
-    address, token, amount = chain.read(abis.DATATOKEN, datatoken, "getPublishingMarketFee")
-    return (ZERO, 0) if ZERO in (address, token) or not amount else (checksum(token), int(amount))
+    address, token, amount = chain.read_view(abis.DATATOKEN, datatoken, "getPublishingMarketFee")
+    return (ZERO, 0) if ZERO in (address, token) or not amount else (checksum_address(token), int(amount))
 
 
 def _demand_as_quoted(chain: Chain, due: Mapping[str, int], most: Mapping[str, int] | None) -> None:
@@ -277,16 +279,16 @@ def _demand_as_quoted(chain: Chain, due: Mapping[str, int], most: Mapping[str, i
             )
 
 
-def _market(market: ConsumeMarketFee) -> tuple[str, str, int]:
-    return checksum(market.address), checksum(market.token), market.amount
+def _market_tuple(market: ConsumeMarketFee) -> tuple[str, str, int]:
+    return checksum_address(market.address), checksum_address(market.token), market.amount
 
 
-def _due(fee: Mapping[str, Any], market: ConsumeMarketFee) -> defaultdict[str, int]:
+def _fees_due(fee: Mapping[str, Any], market: ConsumeMarketFee) -> defaultdict[str, int]:
     """Return what the datatoken will pull from the payer, per token."""
     due: defaultdict[str, int] = defaultdict(int)
-    due[checksum(fee["providerFeeToken"])] += int(fee["providerFeeAmount"])
+    due[checksum_address(fee["providerFeeToken"])] += int(fee["providerFeeAmount"])
     if market.address != ZERO:
-        due[checksum(market.token)] += market.amount
+        due[checksum_address(market.token)] += market.amount
     return due
 
 
@@ -296,7 +298,7 @@ def _approve(chain: Chain, signer: Signer, datatoken: str, due: Mapping[str, int
     due = {token: amount for token, amount in due.items() if amount > 0 and token != ZERO}
     _require_all(chain, signer, due)
     for token, amount in due.items():
-        allow(chain, signer, token, datatoken, amount, exactly=True)
+        ensure_allowance(chain, signer, token, datatoken, amount, exactly=True)
 
 
 def _require_all(chain: Chain, signer: Signer, due: Mapping[str, int]) -> None:
@@ -306,7 +308,7 @@ def _require_all(chain: Chain, signer: Signer, due: Mapping[str, int]) -> None:
 
 
 def _require_balance(chain: Chain, signer: Signer, token: str, amount: int) -> None:
-    held = chain.balance(signer.address, token)
+    held = chain.balance_of(signer.address, token)
     if held < amount:
         raise Refused(
             "C2D-ORDER-FUNDS",

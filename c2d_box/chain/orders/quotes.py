@@ -9,7 +9,7 @@ from c2d_box.chain.node import Chain
 from c2d_box.chain.orders.fees import ProviderFee, fee_amount, sign_fee
 
 
-def quote(
+def quote_fee(
     chain: Chain,
     key: bytes | str,
     *,

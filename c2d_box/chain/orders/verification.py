@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from c2d_box.assets.addresses import same
+from c2d_box.assets.addresses import same_hex
 from c2d_box.chain import nfts
-from c2d_box.chain.events import Event, decoded
+from c2d_box.chain.events import ContractEvent, decode_logs
 from c2d_box.chain.node import Chain
 from c2d_box.chain.orders.fees import read_data, signer_of
 from c2d_box.units import ETHER
@@ -79,37 +79,37 @@ class Order:
     fee_token: str
     fee_valid_until: int
     quoted: float
-    fee: Event = field(repr=False, compare=False)
+    fee: ContractEvent = field(repr=False, compare=False)
     datatoken: str = ""
 
     @property
-    def key(self) -> str:
+    def order_key(self) -> str:
         """The identity of the order, however it was handed in: by its transaction's hash in upper or lower
         case, or by the hash of any of its reuses. One transaction may start several orders."""
         return f"{self.start_tx}:{self.datatoken}:{self.service_index}".lower()
 
 
-def verify(chain: Chain, claim: OrderClaim) -> Order:
+def verify_order(chain: Chain, claim: OrderClaim) -> Order:
     """Return the order behind ``claim``; raise OrderInvalid saying what is wrong with it."""
     now = time.time() if claim.now is None else claim.now
     if not nfts.is_deployed_datatoken(chain, claim.nft, claim.datatoken):
         raise OrderInvalid(f"Datatoken {claim.datatoken} was not deployed by data NFT {claim.nft}.")
-    receipt = _receipt(chain, claim.tx, claim.wait)
+    receipt = _require_receipt(chain, claim.tx, claim.wait)
     logs = _own_logs(receipt, claim.datatoken)
-    fee = _fee(logs, claim)
+    fee = _fee_event(logs, claim)
     _check_fee(chain, fee, claim, now)
     reused = next((e for e in reversed(logs) if e.name == "OrderReused"), None)
     if reused:
-        logs = _own_logs(_earlier(chain, reused["orderTxId"]), claim.datatoken)
-    started = _started(logs, claim)
+        logs = _own_logs(_reused_receipt(chain, reused["orderTxId"]), claim.datatoken)
+    started = _start_event(logs, claim)
     _check_age(started, reused, fee, claim, now)
-    return _order(started, reused, fee)
+    return _proven_order(started, reused, fee)
 
 
-def _receipt(chain: Chain, tx: str, wait: float) -> TxReceipt:
+def _require_receipt(chain: Chain, tx: str, wait: float) -> TxReceipt:
     if not _HASH.match(tx):
         raise OrderInvalid(f"{tx[:80]!r} is not a transaction id.")
-    receipt = chain.wait(tx.lower(), timeout=wait, unknown=2)
+    receipt = chain.wait_for_receipt(tx.lower(), timeout=wait, unknown=2)
     if receipt is None:
         raise OrderNotMined(f"Transaction {tx} was not found on the chain.")
     if receipt["status"] != 1:
@@ -117,47 +117,47 @@ def _receipt(chain: Chain, tx: str, wait: float) -> TxReceipt:
     return receipt
 
 
-def _earlier(chain: Chain, tx: str) -> TxReceipt:
+def _reused_receipt(chain: Chain, tx: str) -> TxReceipt:
     """Return the receipt of the order that was reused. It was mined before its reuse or never will be, so
     nothing is gained by waiting for it."""
     try:
-        return _receipt(chain, tx, 0)
+        return _require_receipt(chain, tx, 0)
     except OrderNotMined as missing:
         raise OrderInvalid(str(missing)) from None
 
 
-def _own_logs(receipt: TxReceipt, datatoken: str) -> list[Event]:
-    return [e for e in decoded(receipt["logs"], _NAMES) if same(e.address, datatoken)]
+def _own_logs(receipt: TxReceipt, datatoken: str) -> list[ContractEvent]:
+    return [e for e in decode_logs(receipt["logs"], _NAMES) if same_hex(e.address, datatoken)]
 
 
-def _fee(logs: list[Event], claim: OrderClaim) -> Event:
+def _fee_event(logs: list[ContractEvent], claim: OrderClaim) -> ContractEvent:
     for event in reversed(logs):
         data = read_data(event["providerData"]) if event.name == "ProviderFee" else None
-        if data is None or not same(data.get("dt"), claim.datatoken):
+        if data is None or not same_hex(data.get("dt"), claim.datatoken):
             continue
         if str(data.get("id")).lower() == claim.service_id.lower():
             return event
     raise OrderInvalid(f"Cannot find the event for the provider fee in tx id {claim.tx}.")
 
 
-def _check_fee(chain: Chain, fee: Event, claim: OrderClaim, now: float) -> None:
+def _check_fee(chain: Chain, fee: ContractEvent, claim: OrderClaim, now: float) -> None:
     data = read_data(fee["providerData"]) or {}
     if claim.environment is not None and data.get("environment") != claim.environment:
         raise OrderInvalid("Mismatch between ordered c2d environment and selected one.")
-    if not any(same(fee["providerFeeAddress"], own) for own in claim.providers):
+    if not any(same_hex(fee["providerFeeAddress"], own) for own in claim.providers):
         raise OrderInvalid("The providerFeeAddress is not the expected one.")
-    if not same(signer_of(fee.arguments), fee["providerFeeAddress"]):
+    if not same_hex(signer_of(fee.arguments), fee["providerFeeAddress"]):
         raise OrderInvalid("The provider fee was not signed by this Provider.")
     valid_until = int(fee["validUntil"])
     if valid_until == 0 or claim.environment is None or claim.allow_expired or now < valid_until:
         return
-    confirmed = int(chain.block(fee.block)["timestamp"])
-    lag = max(0.0, confirmed - _quoted(fee))
+    confirmed = int(chain.block_header(fee.block)["timestamp"])
+    lag = max(0.0, confirmed - _quote_time(fee))
     if now >= valid_until + lag + CONFIRMATION_GRACE:
         raise OrderInvalid("Ordered c2d time was exceeded, check validUntil.")
 
 
-def _started(logs: list[Event], claim: OrderClaim) -> Event:
+def _start_event(logs: list[ContractEvent], claim: OrderClaim) -> ContractEvent:
     started = [e for e in logs if e.name == "OrderStarted"]
     if not started:
         raise OrderInvalid(f"Cannot find the OrderStarted event of datatoken {claim.datatoken}.")
@@ -167,13 +167,15 @@ def _started(logs: list[Event], claim: OrderClaim) -> Event:
     paid = [e for e in served if e["amount"] >= ETHER]
     if not paid:
         raise OrderInvalid(f"The order paid {served[-1]['amount']} wei of the datatoken, {ETHER} are due.")
-    mine = [e for e in paid if same(e["consumer"], claim.sender) or same(e["payer"], claim.sender)]
+    mine = [e for e in paid if same_hex(e["consumer"], claim.sender) or same_hex(e["payer"], claim.sender)]
     if not mine:
         raise OrderInvalid("The consumer of the order is not the sender of the request.")
     return mine[-1]
 
 
-def _check_age(started: Event, reused: Event | None, fee: Event, claim: OrderClaim, now: float) -> None:
+def _check_age(
+    started: ContractEvent, reused: ContractEvent | None, fee: ContractEvent, claim: OrderClaim, now: float
+) -> None:
     """Raise OrderInvalid where the order is too old. A reuse pays the Provider and nothing to the publisher,
     so it does not buy the service's period a second time: it carries as long as what was paid for it."""
     if claim.timeout <= 0:
@@ -188,7 +190,7 @@ def _check_age(started: Event, reused: Event | None, fee: Event, claim: OrderCla
         raise OrderInvalid(f"The order has expired: it was good for {claim.timeout} seconds.")
 
 
-def _order(started: Event, reused: Event | None, fee: Event) -> Order:
+def _proven_order(started: ContractEvent, reused: ContractEvent | None, fee: ContractEvent) -> Order:
     environment = (read_data(fee["providerData"]) or {}).get("environment")
     return Order(
         tx=fee.tx,
@@ -204,13 +206,13 @@ def _order(started: Event, reused: Event | None, fee: Event) -> Order:
         fee_amount=int(fee["providerFeeAmount"]),
         fee_token=fee["providerFeeToken"],
         fee_valid_until=int(fee["validUntil"]),
-        quoted=_quoted(fee),
+        quoted=_quote_time(fee),
         fee=fee,
         datatoken=started.address,
     )
 
 
-def _quoted(fee: Event) -> float:
+def _quote_time(fee: ContractEvent) -> float:
     """Return the time at which the Provider made the quote. The Provider signed it, so it is trustworthy once
     the signature was checked."""
     stamp = (read_data(fee["providerData"]) or {}).get("timestamp")

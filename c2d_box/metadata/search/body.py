@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from c2d_box.metadata.search.clauses import clause
+from c2d_box.metadata.search.clauses import clause_predicate
 from c2d_box.metadata.search.errors import Unsupported
 from c2d_box.metadata.search.query_string import Predicate
-from c2d_box.metadata.search.values import INDEX, demand_known, demand_time, number, text, time_limit, values
+from c2d_box.metadata.search.values import (
+    INDEX,
+    demand_known,
+    demand_time,
+    field_values,
+    keyword_text,
+    numeric_value,
+    time_limit,
+)
 
 _KNOWN = {"query", "sort", "from", "size", "_source", "track_total_hits", "explain"}
 _MAX_WINDOW = 10_000
@@ -23,21 +31,21 @@ def search(
     """Return the answer to a search. Raise Unsupported, which names the part, for anything outside the
     subset, and for a search that takes longer than ``seconds``."""
     with time_limit(seconds):
-        return _search(body, records)
+        return _run_search(body, records)
 
 
-def _search(body: dict[str, Any], records: Iterable[dict[str, Any]]) -> dict[str, Any]:
+def _run_search(body: dict[str, Any], records: Iterable[dict[str, Any]]) -> dict[str, Any]:
     if unknown := sorted(key for key in body if key not in _KNOWN and body[key]):
         raise Unsupported(unknown[0])
-    start, size = _natural(body, "from", 0), _natural(body, "size", 10)
+    start, size = _natural_number(body, "from", 0), _natural_number(body, "size", 10)
     if start + size > _MAX_WINDOW:
         raise Unsupported(f"from + size: at most {_MAX_WINDOW}")
     _demand_few(body)
-    predicate = clause(body["query"]) if body.get("query") else lambda record: True
-    found = sorted(_chosen(predicate, records), key=lambda record: str(record.get("id")))
-    for key, descending in reversed(_order(body.get("sort"))):
-        found = _sorted(found, key, descending)
-    hits = [_hit(record, body.get("_source")) for record in found[start : start + size]]
+    predicate = clause_predicate(body["query"]) if body.get("query") else lambda record: True
+    found = sorted(_chosen_records(predicate, records), key=lambda record: str(record.get("id")))
+    for key, descending in reversed(_sort_order(body.get("sort"))):
+        found = _sorted_records(found, key, descending)
+    hits = [_search_hit(record, body.get("_source")) for record in found[start : start + size]]
     return {
         "took": 1,
         "timed_out": False,
@@ -50,7 +58,7 @@ def _search(body: dict[str, Any], records: Iterable[dict[str, Any]]) -> dict[str
     }
 
 
-def _chosen(predicate: Predicate, records: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+def _chosen_records(predicate: Predicate, records: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     for record in records:
         demand_time()
         if predicate(record):
@@ -76,7 +84,7 @@ def _demand_few(body: dict[str, Any]) -> None:
             raise Unsupported(f"{name}: more than {most} entries")
 
 
-def _natural(body: dict[str, Any], key: str, default: int) -> int:
+def _natural_number(body: dict[str, Any], key: str, default: int) -> int:
     value = body.get(key, default)
     if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) < 20:
         value = int(value)
@@ -85,7 +93,7 @@ def _natural(body: dict[str, Any], key: str, default: int) -> int:
     return value
 
 
-def _order(sort: Any) -> list[tuple[str, bool]]:
+def _sort_order(sort: Any) -> list[tuple[str, bool]]:
     """Return the sort keys as (field, descending), in order of importance."""
     if not sort:
         return []
@@ -105,21 +113,21 @@ def _order(sort: Any) -> list[tuple[str, bool]]:
     return [(demand_known(field), descending) for field, descending in order if field not in ranks]
 
 
-def _sorted(records: list[dict[str, Any]], field: str, descending: bool) -> list[dict[str, Any]]:
+def _sorted_records(records: list[dict[str, Any]], field: str, descending: bool) -> list[dict[str, Any]]:
     """Return the records sorted by one field; those without the field come last in either direction."""
-    keyed = [(next(values(record, field), None), record) for record in records]
+    keyed = [(next(field_values(record, field), None), record) for record in records]
     there = [(value, record) for value, record in keyed if value is not None]
     missing = [record for value, record in keyed if value is None]
-    there.sort(key=lambda pair: _rank(pair[0]), reverse=descending)
+    there.sort(key=lambda pair: _sort_rank(pair[0]), reverse=descending)
     return [record for _, record in there] + missing
 
 
-def _rank(value: Any) -> tuple[int, float, str]:
-    amount = number(value) if not isinstance(value, str) else None
-    return (0, amount, "") if amount is not None else (1, 0.0, text(value))
+def _sort_rank(value: Any) -> tuple[int, float, str]:
+    amount = numeric_value(value) if not isinstance(value, str) else None
+    return (0, amount, "") if amount is not None else (1, 0.0, keyword_text(value))
 
 
-def _hit(record: dict[str, Any], wanted: Any) -> dict[str, Any]:
+def _search_hit(record: dict[str, Any], wanted: Any) -> dict[str, Any]:
     source = record
     if isinstance(wanted, list):
         source = {key: record[key] for key in record if any(key == str(w).split(".")[0] for w in wanted)}

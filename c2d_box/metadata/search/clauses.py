@@ -10,32 +10,32 @@ from c2d_box.metadata.search import query_string
 from c2d_box.metadata.search.errors import Unsupported
 from c2d_box.metadata.search.query_string import Predicate
 from c2d_box.metadata.search.values import (
+    all_values,
     contains_phrase,
     demand_known,
-    equal,
-    every,
+    field_values,
+    is_equal,
+    keyword_text,
     matches_pattern,
-    number,
-    text,
-    values,
+    numeric_value,
     words,
 )
 
 _MAX_DEPTH = 30
 
 
-def clause(query: Any, depth: int = 0) -> Predicate:
+def clause_predicate(query: Any, depth: int = 0) -> Predicate:
     """Return the predicate of one query object, which must have exactly one kind of clause."""
     if not isinstance(query, dict) or len(query) != 1 or depth > _MAX_DEPTH:
         raise Unsupported("query: an object with one kind of clause is expected")
     kind, body = next(iter(query.items()))
     if kind == "bool":
-        return _bool(body, depth + 1)
+        return _bool_clause(body, depth + 1)
     if kind in ("constant_score", "nested"):
         inner = (
             body.get("filter" if kind == "constant_score" else "query") if isinstance(body, dict) else None
         )
-        return clause(inner, depth + 1)
+        return clause_predicate(inner, depth + 1)
     builder = _CLAUSES.get(kind)
     if builder is None:
         raise Unsupported(f"query.{kind}")
@@ -44,14 +44,14 @@ def clause(query: Any, depth: int = 0) -> Predicate:
     return builder(body)
 
 
-def _bool(body: Any, depth: int) -> Predicate:
+def _bool_clause(body: Any, depth: int) -> Predicate:
     if not isinstance(body, dict):
         raise Unsupported("query.bool: an object is expected")
     if unknown := set(body) - {"must", "filter", "should", "must_not", "minimum_should_match", "boost"}:
         raise Unsupported(f"query.bool.{sorted(unknown)[0]}")
-    needed = [*_several(body.get("must"), depth), *_several(body.get("filter"), depth)]
-    refused = _several(body.get("must_not"), depth)
-    wished = _several(body.get("should"), depth)
+    needed = [*_several_clauses(body.get("must"), depth), *_several_clauses(body.get("filter"), depth)]
+    refused = _several_clauses(body.get("must_not"), depth)
+    wished = _several_clauses(body.get("should"), depth)
     least = body.get("minimum_should_match", 0 if needed or not wished else 1)
     if isinstance(least, bool) or not isinstance(least, int):
         raise Unsupported("query.bool.minimum_should_match: a whole number is expected")
@@ -64,10 +64,10 @@ def _bool(body: Any, depth: int) -> Predicate:
     return test
 
 
-def _several(body: Any, depth: int) -> list[Predicate]:
+def _several_clauses(body: Any, depth: int) -> list[Predicate]:
     if body is None:
         return []
-    return [clause(entry, depth) for entry in (body if isinstance(body, list) else [body])]
+    return [clause_predicate(entry, depth) for entry in (body if isinstance(body, list) else [body])]
 
 
 def _match_all(body: dict[str, Any]) -> Predicate:
@@ -87,27 +87,27 @@ def _query_string(body: dict[str, Any]) -> Predicate:
     return query_string.parse(body["query"], names, str(body.get("default_operator", "")).upper() == "AND")
 
 
-def _term(body: dict[str, Any]) -> Predicate:
-    field, wanted = _single(body, "term", "value")
-    return lambda record: any(equal(value, wanted) for value in values(record, field))
+def _term_clause(body: dict[str, Any]) -> Predicate:
+    field, wanted = _single_field(body, "term", "value")
+    return lambda record: any(is_equal(value, wanted) for value in field_values(record, field))
 
 
-def _terms(body: dict[str, Any]) -> Predicate:
-    field, wanted = _single(body, "terms", None)
+def _terms_clause(body: dict[str, Any]) -> Predicate:
+    field, wanted = _single_field(body, "terms", None)
     if not isinstance(wanted, list):
         raise Unsupported("query.terms: a list is expected")
-    accepted = {text(entry) for entry in wanted}
-    return lambda record: any(text(value) in accepted for value in values(record, field))
+    accepted = {keyword_text(entry) for entry in wanted}
+    return lambda record: any(keyword_text(value) in accepted for value in field_values(record, field))
 
 
-def _match(body: dict[str, Any]) -> Predicate:
-    field, wanted = _single(body, "match", "query")
+def _match_clause(body: dict[str, Any]) -> Predicate:
+    field, wanted = _single_field(body, "match", "query")
     options = body[field] if isinstance(body[field], dict) else {}
     needed = words(wanted)
     all_of = str(options.get("operator", "or")).lower() == "and"
 
     def test(record: dict[str, Any]) -> bool:
-        there = {word for value in values(record, field) for word in words(value)}
+        there = {word for value in field_values(record, field) for word in words(value)}
         found = [word in there for word in needed]
         return bool(found) and (all(found) if all_of else any(found))
 
@@ -115,8 +115,8 @@ def _match(body: dict[str, Any]) -> Predicate:
 
 
 def _match_phrase(body: dict[str, Any]) -> Predicate:
-    field, wanted = _single(body, "match_phrase", "query")
-    return lambda record: any(contains_phrase(value, str(wanted)) for value in values(record, field))
+    field, wanted = _single_field(body, "match_phrase", "query")
+    return lambda record: any(contains_phrase(value, str(wanted)) for value in field_values(record, field))
 
 
 def _multi_match(body: dict[str, Any]) -> Predicate:
@@ -126,35 +126,41 @@ def _multi_match(body: dict[str, Any]) -> Predicate:
     )
 
     def test(record: dict[str, Any]) -> bool:
-        found = (value for field in fields for value in values(record, field)) if fields else every(record)
+        found = (
+            (value for field in fields for value in field_values(record, field))
+            if fields
+            else all_values(record)
+        )
         there = {word for value in found for word in words(value)}
         return any(word in there for word in needed)
 
     return test
 
 
-def _exists(body: dict[str, Any]) -> Predicate:
+def _exists_clause(body: dict[str, Any]) -> Predicate:
     field = demand_known(str(body.get("field", "")))
-    return lambda record: next(values(record, field), None) is not None
+    return lambda record: next(field_values(record, field), None) is not None
 
 
-def _ids(body: dict[str, Any]) -> Predicate:
+def _ids_clause(body: dict[str, Any]) -> Predicate:
     wanted = {str(entry) for entry in body.get("values") or []}
     return lambda record: record.get("id") in wanted
 
 
-def _prefix(body: dict[str, Any]) -> Predicate:
-    field, wanted = _single(body, "prefix", "value")
-    return lambda record: any(text(value).startswith(text(wanted)) for value in values(record, field))
+def _prefix_clause(body: dict[str, Any]) -> Predicate:
+    field, wanted = _single_field(body, "prefix", "value")
+    return lambda record: any(
+        keyword_text(value).startswith(keyword_text(wanted)) for value in field_values(record, field)
+    )
 
 
-def _wildcard(body: dict[str, Any]) -> Predicate:
-    field, wanted = _single(body, "wildcard", "value")
-    return lambda record: any(matches_pattern(value, str(wanted)) for value in values(record, field))
+def _wildcard_clause(body: dict[str, Any]) -> Predicate:
+    field, wanted = _single_field(body, "wildcard", "value")
+    return lambda record: any(matches_pattern(value, str(wanted)) for value in field_values(record, field))
 
 
-def _range(body: dict[str, Any]) -> Predicate:
-    field, bounds = _single(body, "range", None)
+def _range_clause(body: dict[str, Any]) -> Predicate:
+    field, bounds = _single_field(body, "range", None)
     if not isinstance(bounds, dict):
         raise Unsupported("query.range: an object is expected")
     if unknown := set(bounds) - {"gt", "gte", "lt", "lte", "format", "boost"}:
@@ -164,13 +170,13 @@ def _range(body: dict[str, Any]) -> Predicate:
         for sign, bound in bounds.items():
             if sign not in _COMPARE:
                 continue
-            limit = number(bound)
-            left: Any = number(value) if limit is not None else text(value)
-            if left is None or not _COMPARE[sign](left, limit if limit is not None else text(bound)):
+            limit = numeric_value(bound)
+            left: Any = numeric_value(value) if limit is not None else keyword_text(value)
+            if left is None or not _COMPARE[sign](left, limit if limit is not None else keyword_text(bound)):
                 return False
         return True
 
-    return lambda record: any(within(value) for value in values(record, field))
+    return lambda record: any(within(value) for value in field_values(record, field))
 
 
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
@@ -184,20 +190,20 @@ _CLAUSES: dict[str, Callable[[dict[str, Any]], Predicate]] = {
     "match_all": _match_all,
     "query_string": _query_string,
     "simple_query_string": _query_string,
-    "term": _term,
-    "terms": _terms,
-    "match": _match,
+    "term": _term_clause,
+    "terms": _terms_clause,
+    "match": _match_clause,
     "match_phrase": _match_phrase,
     "multi_match": _multi_match,
-    "exists": _exists,
-    "ids": _ids,
-    "prefix": _prefix,
-    "wildcard": _wildcard,
-    "range": _range,
+    "exists": _exists_clause,
+    "ids": _ids_clause,
+    "prefix": _prefix_clause,
+    "wildcard": _wildcard_clause,
+    "range": _range_clause,
 }
 
 
-def _single(body: dict[str, Any], kind: str, key: str | None) -> tuple[str, Any]:
+def _single_field(body: dict[str, Any], kind: str, key: str | None) -> tuple[str, Any]:
     """Return the one field of a clause and its value, which is given plainly or under ``key``."""
     named = {field: value for field, value in body.items() if field != "boost"}
     if len(named) != 1:

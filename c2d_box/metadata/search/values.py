@@ -39,15 +39,15 @@ def demand_time() -> None:
         raise Unsupported("query: it takes too long, ask for less at once")
 
 
-def values(record: Any, field: str) -> Iterator[Any]:
+def field_values(record: Any, field: str) -> Iterator[Any]:
     """Yield every leaf at ``field``. Lists are looked into; ``.keyword`` means the same field; ``_id`` and
     ``_index`` mean what hits show under these names."""
     demand_time()
     if field == "_id":
-        yield from _walk(record, ["id"])
+        yield from _walk_path(record, ["id"])
     elif field == "_index":
         yield INDEX
-    yield from _walk(record, field.removesuffix(".keyword").split("."))
+    yield from _walk_path(record, field.removesuffix(".keyword").split("."))
 
 
 def demand_known(field: str) -> str:
@@ -58,40 +58,40 @@ def demand_known(field: str) -> str:
     return field
 
 
-def every(record: Any) -> Iterator[Any]:
+def all_values(record: Any) -> Iterator[Any]:
     """Yield every leaf of the record, for a query word without a field."""
     if isinstance(record, dict):
         for entry in record.values():
-            yield from every(entry)
+            yield from all_values(entry)
     elif isinstance(record, list):
         for entry in record:
-            yield from every(entry)
+            yield from all_values(entry)
     elif record is not None:
         yield record
 
 
-def _walk(node: Any, parts: list[str]) -> Iterator[Any]:
+def _walk_path(node: Any, parts: list[str]) -> Iterator[Any]:
     if isinstance(node, list):
         for entry in node:
-            yield from _walk(entry, parts)
+            yield from _walk_path(entry, parts)
     elif not parts:
         if node is not None:
             yield node
     elif isinstance(node, dict):
         if parts[0] in node:
-            yield from _walk(node[parts[0]], parts[1:])
+            yield from _walk_path(node[parts[0]], parts[1:])
         rest = ".".join(parts)
         if len(parts) > 1 and rest in node:
-            yield from _walk(node[rest], [])
+            yield from _walk_path(node[rest], [])
 
 
-def equal(value: Any, wanted: Any) -> bool:
+def is_equal(value: Any, wanted: Any) -> bool:
     """Compare as Elasticsearch's keywords: text in any case, numbers and booleans by value, also where one
     side is text."""
-    return text(value) == text(wanted)
+    return keyword_text(value) == keyword_text(wanted)
 
 
-def text(value: Any) -> str:
+def keyword_text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer():
@@ -101,7 +101,7 @@ def text(value: Any) -> str:
 
 def words(value: Any) -> list[str]:
     demand_time()
-    return _WORD.findall(text(value))
+    return _WORD.findall(keyword_text(value))
 
 
 def contains_phrase(value: Any, phrase: str) -> bool:
@@ -113,16 +113,18 @@ def contains_phrase(value: Any, phrase: str) -> bool:
 
 def matches_pattern(value: Any, pattern: str) -> bool:
     """Return whether a pattern with ``*`` and ``?`` matches the whole value or one of its words."""
-    compiled = _pattern(pattern.lower())
-    return compiled.match(text(value)) is not None or any(compiled.match(word) for word in words(value))
+    compiled = _compile_pattern(pattern.lower())
+    return compiled.match(keyword_text(value)) is not None or any(
+        compiled.match(word) for word in words(value)
+    )
 
 
 @lru_cache(maxsize=256)
-def _pattern(pattern: str) -> re.Pattern[str]:
+def _compile_pattern(pattern: str) -> re.Pattern[str]:
     return re.compile(translate(pattern.replace("[", "[[]")))
 
 
-def number(value: Any) -> float | None:
+def numeric_value(value: Any) -> float | None:
     try:
         return float(value) if not isinstance(value, bool) else None
     except (TypeError, ValueError):

@@ -14,7 +14,7 @@ import httpx
 from c2d_box.assets.results import object_key
 from c2d_box.kubernetes.port import ClusterError
 from c2d_box.storage.s3_client import S3Endpoint
-from c2d_box.storage.sigv4 import Credentials
+from c2d_box.storage.sigv4 import S3Credentials
 from c2d_box.workflow.resource import JobResult
 from c2d_box.workflow.result_store import IpfsStore, S3Store
 
@@ -38,7 +38,7 @@ async def delete_results(
             else:
                 found = {object_key(result.url, bucket=store.bucket, job=job) for result in results}
                 keys = sorted(key for key in found if key is not None)
-                credentials = Credentials(secret("s3-access-key"), secret("s3-secret-key"), store.region)
+                credentials = S3Credentials(secret("s3-access-key"), secret("s3-secret-key"), store.region)
                 await _delete_from_s3(client, S3Endpoint(store.endpoint, credentials), store.bucket, keys)
     except httpx.HTTPError as error:
         raise ClusterError(f"the result store could not be reached ({type(error).__name__})") from error

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from c2d_box import limits
 from c2d_box.assets import signatures
-from c2d_box.assets.addresses import same
+from c2d_box.assets.addresses import same_hex
 from c2d_box.errors import StateProblem
 from c2d_box.operator_engine.effects.executor import read_secret
 from c2d_box.operator_engine.pod_api.pod_reports import PodReports
@@ -52,7 +52,7 @@ def read_signing_keys(settings: EngineSettings) -> dict[str, str]:
             raise StateProblem(
                 "C2D-ENVIRONMENT-KEY", f"the secret {name} is not 32 bytes of hex", "write a new key"
             ) from None
-        if not same(address, environment.consumer_address):
+        if not same_hex(address, environment.consumer_address):
             raise StateProblem(
                 "C2D-ENVIRONMENT-KEY",
                 f"environment {environment.id} is announced as {environment.consumer_address}, but its key "

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from c2d_box import limits
 from c2d_box.operator_engine.rules.stage_reports import PodAnswer
 from c2d_box.storage.s3_client import S3Endpoint
-from c2d_box.storage.sigv4 import Credentials
+from c2d_box.storage.sigv4 import S3Credentials
 from c2d_box.workflow.result_store import S3Store
 
 
@@ -38,7 +38,7 @@ class PresignedUploads:
     def __init__(self, store: S3Store, keys: Mapping[str, str]) -> None:
         """``keys`` holds ``accessKey`` and ``secretKey``."""
         self._bucket = store.bucket
-        credentials = Credentials(keys["accessKey"], keys["secretKey"], store.region)
+        credentials = S3Credentials(keys["accessKey"], keys["secretKey"], store.region)
         self._endpoint = S3Endpoint(store.endpoint, credentials)
 
     def sign_uploads(self, job: str, body: Mapping[str, Any]) -> dict[str, Mapping[str, str]] | PodAnswer:

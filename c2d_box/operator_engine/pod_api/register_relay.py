@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 
 from c2d_box.assets import results
-from c2d_box.assets.files import ResultFile, document
+from c2d_box.assets.files import ResultFile, files_document
 from c2d_box.operator_engine.settings import RegistrationSettings
 from c2d_box.strict_json import WRAPPED, parse_json
 from c2d_box.workflow.resource import JobResult, WorkFlow
@@ -87,7 +87,7 @@ class RegisterRelay:
             for result in workflow.status.results or ()
             if result.type == "output"
         ]
-        return await self.seal(document(nft, datatoken, files))
+        return await self.seal(files_document(nft, datatoken, files))
 
     async def seal(self, content: bytes) -> str:
         """Have the Provider encrypt ``content`` for itself; return 0x and hex."""
@@ -102,7 +102,7 @@ class RegisterRelay:
 
     def _file(self, job: str, result: JobResult, nft: str, datatoken: str) -> ResultFile:
         said = {"nft": nft, "datatoken": datatoken, "job": job, "place": result.url}
-        return ResultFile(**said, proof=results.proof(self._secret, **said))
+        return ResultFile(**said, proof=results.result_proof(self._secret, **said))
 
     async def _address_file(self) -> dict[str, Any]:
         if self._addresses is None:

@@ -22,7 +22,7 @@ from c2d_box.workflow.states import State
 
 def _cut(text: object) -> object:
     """Shorten ``text`` instead of refusing a report with too long a text: its work is done by then."""
-    return limits.shortened(text, limits.TEXT_CHARACTERS) if isinstance(text, str) else text
+    return limits.shortened_text(text, limits.TEXT_CHARACTERS) if isinstance(text, str) else text
 
 
 _Text = Annotated[str, BeforeValidator(_cut)]
@@ -157,11 +157,11 @@ def _staged(algorithm: str | None, files: list[dict[str, Any]]) -> status_patch.
     """Record the staged files. Where not all can be listed, the algorithm's own come first: they say what
     ran.
     """
-    listed = limits.fitting(files, limits.STAGED_LISTED, limits.RECORD_BYTES)
+    listed = limits.fitting_lines(files, limits.STAGED_LISTED, limits.RECORD_BYTES)
     if len(listed) == len(files):
         return {"inputs": listed}
     own_first = sorted(files, key=lambda file: file["did"] != algorithm)
-    listed = limits.fitting(own_first, limits.STAGED_LISTED, limits.RECORD_BYTES)
+    listed = limits.fitting_lines(own_first, limits.STAGED_LISTED, limits.RECORD_BYTES)
     digest = manifests.lines_digest(files)
     return {"inputs": listed, "inputsCount": len(files), "inputsDigest": digest}
 
@@ -189,7 +189,7 @@ def take_judgement(workflow: WorkFlow, report: JudgeReport, now: float) -> PodAn
     found: list[status_patch.Changes] = [
         status_patch.set_moment(now, "judged"),
         {
-            "refused": limits.fitting(refused, limits.REFUSED_LISTED, limits.RECORD_BYTES),
+            "refused": limits.fitting_lines(refused, limits.REFUSED_LISTED, limits.RECORD_BYTES),
             "refusedCount": max(report.refused_count, len(refused)),
             "manifest": report.manifest,
         },

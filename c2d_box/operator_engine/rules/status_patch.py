@@ -68,7 +68,7 @@ def end_publishing(workflow: WorkFlow, now: float, failure: str | None) -> Chang
     refused = workflow.status.refused or ()
     if refused and code is State.FINISHED:
         first = refused[0]
-        path = limits.shortened(str(first.get("path")), SHOWN_PATH)
+        path = limits.shortened_text(str(first.get("path")), SHOWN_PATH)
         count = max(workflow.status.refused_count or 0, len(refused))
         text = f"{count} of the outputs refused, the first: {path}: {first.get('reason')}"
         return finish_job(now, State.OUTPUTS_REFUSED, text)

@@ -20,16 +20,16 @@ FIRST_BYTES = 200
 
 def main(arguments: list[str]) -> int:
     if arguments[:1] == ["listen"] and len(arguments) > 1:
-        listen([int(port) for port in arguments[1:]])
+        listen_on_ports([int(port) for port in arguments[1:]])
     elif arguments[:1] == ["dial"] and len(arguments) > 2:
-        dial(float(arguments[1]), arguments[2:])
+        dial_targets(float(arguments[1]), arguments[2:])
     else:
         print(__doc__, file=sys.stderr)
         return 2
     return 0
 
 
-def dial(timeout: float, targets: list[str]) -> None:
+def dial_targets(timeout: float, targets: list[str]) -> None:
     """Try everything a warden tries, and the targets given, over TCP and UDP."""
     tried = list(dict.fromkeys([*probes.targets(targets), *((target, "udp") for target in targets)]))
     seen = [
@@ -39,20 +39,20 @@ def dial(timeout: float, targets: list[str]) -> None:
     print(json.dumps({"probes": seen, "restrictions": restrictions.of_this_process()}), flush=True)
 
 
-def listen(ports: list[int]) -> None:
+def listen_on_ports(ports: list[int]) -> None:
     """Print a line for every contact, for ever."""
     with selectors.DefaultSelector() as selector:
         for port in ports:
             for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
-                selector.register(_bound(port, kind), selectors.EVENT_READ)
+                selector.register(_bind_socket(port, kind), selectors.EVENT_READ)
         print("listening", flush=True)
         while True:
             for key, _ in selector.select():
                 assert isinstance(key.fileobj, socket.socket)
-                _hear(key.fileobj)
+                _hear_contact(key.fileobj)
 
 
-def _bound(port: int, kind: socket.SocketKind) -> socket.socket:
+def _bind_socket(port: int, kind: socket.SocketKind) -> socket.socket:
     """Bind to the port on IPv6 and IPv4 where the node has both."""
     try:
         bound = socket.socket(socket.AF_INET6, kind)
@@ -66,11 +66,11 @@ def _bound(port: int, kind: socket.SocketKind) -> socket.socket:
     return bound
 
 
-def _hear(bound: socket.socket) -> None:
+def _hear_contact(bound: socket.socket) -> None:
     port = bound.getsockname()[1]
     if bound.type == socket.SOCK_DGRAM:
         text, peer = bound.recvfrom(FIRST_BYTES)
-        _say("udp", port, peer[0], text)
+        _print_contact("udp", port, peer[0], text)
         with contextlib.suppress(OSError):
             bound.sendto(b"canary\n", peer)
         return
@@ -84,10 +84,10 @@ def _first_words(accepted: socket.socket, port: int, peer: str) -> None:
     with accepted, contextlib.suppress(OSError):
         accepted.settimeout(1.0)
         text = accepted.recv(FIRST_BYTES)
-    _say("tcp", port, peer, text)
+    _print_contact("tcp", port, peer, text)
 
 
-def _say(kind: str, port: int, peer: str, text: bytes) -> None:
+def _print_contact(kind: str, port: int, peer: str, text: bytes) -> None:
     sys.stdout.write(f"heard {kind} {port} {peer} {text!r}\n")
     sys.stdout.flush()
 

@@ -19,7 +19,7 @@ from typing import Any, TextIO
 from c2d_box.files import replace_file
 from c2d_box.pods import alive, engine
 from c2d_box.pods.configuration import fetching
-from c2d_box.pods.configuration.layout import Fetch, Layout, NotLaidOut, Write, lay_out
+from c2d_box.pods.configuration.layout import CarriedFile, GrantedFile, NotLaidOut, VolumeLayout, lay_out
 from c2d_box.workflow import names
 
 PARALLEL = 4
@@ -28,7 +28,7 @@ ALIVE_SECONDS = 30.0
 control."""
 
 
-class Journal:
+class StageJournal:
     """The stage's log: on stdout while it runs, in the admin logs for later. A full disk does not end it."""
 
     def __init__(self, path: Path) -> None:
@@ -38,7 +38,7 @@ class Journal:
         except OSError as error:
             print(f"the log file cannot be written: {error.strerror}")
 
-    def line(self, text: str) -> None:
+    def write_line(self, text: str) -> None:
         stamped = f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {text}"
         print(stamped, flush=True)
         if self._file is not None:
@@ -59,61 +59,61 @@ def main() -> int:
     os.umask(0o027)
     if Path(names.STAGED_MARKER).exists():
         return 0
-    with contextlib.closing(Journal(Path(names.CONFIGURE_LOG))) as journal:
+    with contextlib.closing(StageJournal(Path(names.CONFIGURE_LOG))) as journal:
         return _stage_and_report(engine.from_environment("configuration"), journal)
 
 
-def _stage_and_report(reporter: engine.Engine, journal: Journal) -> int:
+def _stage_and_report(reporter: engine.EngineClient, journal: StageJournal) -> int:
     job = json.loads(Path(names.JOB_FILE).read_text())
     granted = Path(names.GRANTS_FILE)
     grants = json.loads(granted.read_text()) if granted.exists() else {}
-    outcome = stage(job, grants, Path(names.DATA), journal, reporter.deadline)
+    outcome = stage_inputs(job, grants, Path(names.DATA), journal, reporter.deadline)
     try:
-        answer = reporter.report(outcome)
+        answer = reporter.send_report(outcome)
     except engine.GivenUp as reason:
-        journal.line(f"the outcome could not be reported: {reason}")
+        journal.write_line(f"the outcome could not be reported: {reason}")
         return 1
     if outcome["status"] == 30:
-        alive.write(Path(names.ALIVE_FILE), alive.dial([reporter.url], ALIVE_SECONDS))
-        _mark(Path(names.STAGED_MARKER), str(answer.get("algorithm", "")))
+        alive.write_alive(Path(names.ALIVE_FILE), alive.dial_hosts([reporter.url], ALIVE_SECONDS))
+        _write_marker(Path(names.STAGED_MARKER), str(answer.get("algorithm", "")))
     return 0
 
 
-def stage(
-    job: dict[str, Any], grants: dict[str, Any], data: Path, journal: Journal, deadline: float
+def stage_inputs(
+    job: dict[str, Any], grants: dict[str, Any], data: Path, journal: StageJournal, deadline: float
 ) -> dict[str, Any]:
     """Stage everything; return the report: status 30, 31 or 32, the reason, the files with their hashes."""
     try:
         layout = lay_out(job, grants, data)
         _write_all(layout)
     except NotLaidOut as problem:
-        journal.line(problem.reason)
+        journal.write_line(problem.reason)
         return {"status": problem.status, "reason": problem.reason}
     except OSError as error:
         reason = f"The job's volume cannot be written: {error.strerror}."
-        journal.line(reason)
+        journal.write_line(reason)
         return {"status": 31, "reason": reason}
     return _fetch_all(layout.fetches, grants.get("provider") or "", journal, deadline)
 
 
 def _fetch_all(
-    fetches: tuple[Fetch, ...], provider: str, journal: Journal, deadline: float
+    fetches: tuple[GrantedFile, ...], provider: str, journal: StageJournal, deadline: float
 ) -> dict[str, Any]:
-    failures: list[tuple[Fetch, str]] = []
+    failures: list[tuple[GrantedFile, str]] = []
     files: list[dict[str, Any]] = []
 
-    def get(fetch: Fetch) -> None:
+    def get(fetch: GrantedFile) -> None:
         began = time.monotonic()
         try:
-            fetched = fetching.fetch(provider, fetch.token, fetch.target, deadline)
+            fetched = fetching.fetch_file(provider, fetch.token, fetch.target, deadline)
         except fetching.FetchFailed as cause:
             failures.append((fetch, str(cause)))
-            journal.line(f"{fetch.title}: failed, {cause}")
+            journal.write_line(f"{fetch.title}: failed, {cause}")
             return
         if fetch.kind == "algorithm" and fetch.index is not None:
             fetch.target.chmod(0o755)
         seconds = time.monotonic() - began
-        journal.line(f"{fetch.title}: {fetched.size} bytes in {seconds:.2f} s, sha256 {fetched.sha256}")
+        journal.write_line(f"{fetch.title}: {fetched.size} bytes in {seconds:.2f} s, sha256 {fetched.sha256}")
         if fetch.index is not None:
             files.append(
                 {"did": fetch.did, "index": fetch.index, "size": fetched.size, "sha256": fetched.sha256}
@@ -126,24 +126,24 @@ def _fetch_all(
             list(pool.map(get, fetches))
     if failures:
         fetch, cause = min(failures, key=lambda failure: fetches.index(failure[0]))
-        return {"status": fetch.status, "reason": f"{fetch.title}: {cause}."}
-    journal.line("all inputs and the algorithm are in place")
+        return {"status": fetch.failure_status, "reason": f"{fetch.title}: {cause}."}
+    journal.write_line("all inputs and the algorithm are in place")
     return {"status": 30, "files": sorted(files, key=lambda file: (file["did"], file["index"]))}
 
 
-def _write_all(layout: Layout) -> None:
+def _write_all(layout: VolumeLayout) -> None:
     for folder in layout.folders:
         folder.mkdir(mode=0o750, parents=True, exist_ok=True)
     for write in layout.writes:
-        _write(write)
+        _write_file(write)
 
 
-def _write(write: Write) -> None:
+def _write_file(write: CarriedFile) -> None:
     write.target.write_bytes(write.content)
     write.target.chmod(0o755 if write.executable else 0o640)
 
 
-def _mark(marker: Path, algorithm: str) -> None:
+def _write_marker(marker: Path, algorithm: str) -> None:
     """Write the warden's marker, whole or not at all: the warden must never see half of it. It names the one
     pod that may run the algorithm (``algorithm``: its uid), so that a second one, however it came to be,
     waits for ever."""

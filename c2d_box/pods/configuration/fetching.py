@@ -33,24 +33,24 @@ class FetchFailed(Exception):
     """Carries the cause of a failed fetch, in words that anybody may read."""
 
 
-class _Interrupted(Exception):
+class _TransferInterrupted(Exception):
     """A failure that is worth another attempt."""
 
 
-class _Away(_Interrupted):
+class _ProviderAway(_TransferInterrupted):
     """The Provider answers, and says that a service which it must ask does not: that may take as long as it
     takes, so only the deadline ends it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Fetched:
+class FetchedFile:
     """The facts of a file that was fetched."""
 
     size: int
     sha256: str
 
 
-class _Part:
+class _PartialFile:
     """The part of a file that is on disk already, with its hash."""
 
     def __init__(self, path: Path) -> None:
@@ -63,22 +63,24 @@ class _Part:
                     self.hash.update(chunk)
                     self.size += len(chunk)
 
-    def restart(self) -> None:
+    def discard_part(self) -> None:
         self.path.unlink(missing_ok=True)
         self.hash, self.size = hashlib.sha256(), 0
 
 
-def fetch(provider: str, token: str, target: Path, deadline: float, pause: float = _FIRST_PAUSE) -> Fetched:
+def fetch_file(
+    provider: str, token: str, target: Path, deadline: float, pause: float = _FIRST_PAUSE
+) -> FetchedFile:
     """Fetch the file behind ``token`` into ``target``; raise FetchFailed. ``deadline``: monotonic seconds."""
-    part = _Part(target.with_name(target.name + ".part"))
+    part = _PartialFile(target.with_name(target.name + ".part"))
     failures, backoff = 0, Backoff(pause, pause * 50)
     while True:
         before = part.size
         try:
-            expected = _attempt(provider, token, part)
+            expected = _fetch_part(provider, token, part)
             break
-        except _Interrupted as interruption:
-            if not isinstance(interruption, _Away):
+        except _TransferInterrupted as interruption:
+            if not isinstance(interruption, _ProviderAway):
                 failures = 0 if part.size > before else failures + 1
             if part.size > before:
                 backoff.reset()
@@ -90,15 +92,15 @@ def fetch(provider: str, token: str, target: Path, deadline: float, pause: float
             raise FetchFailed(f"writing it failed: {os.strerror(error.errno or 0)}") from None
     digest = part.hash.hexdigest()
     if expected and expected.lower() != digest:
-        part.restart()
+        part.discard_part()
         raise FetchFailed("its checksum is not the one the Provider gave")
     if not part.path.exists():
         part.path.touch()
     part.path.replace(target)
-    return Fetched(part.size, digest)
+    return FetchedFile(part.size, digest)
 
 
-def _attempt(provider: str, token: str, part: _Part) -> str | None:
+def _fetch_part(provider: str, token: str, part: _PartialFile) -> str | None:
     """Make one request and keep what arrives; return the checksum that the Provider announced."""
     parts = urlsplit(provider)
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
@@ -108,15 +110,15 @@ def _attempt(provider: str, token: str, part: _Part) -> str | None:
         headers["Range"] = f"bytes={part.size}-"
     try:
         with contextlib.closing(connection):
-            response = _ask(connection, f"{parts.path.rstrip('/')}/api/c2d/grant", headers)
+            response = _request_grant(connection, f"{parts.path.rstrip('/')}/api/c2d/grant", headers)
             _judge_status(response, part)
-            _receive(response, part)
+            _receive_body(response, part)
             return response.headers.get("X-Checksum-Sha256")
     except http.client.HTTPException:
-        raise _Interrupted("the Provider broke off the transfer") from None
+        raise _TransferInterrupted("the Provider broke off the transfer") from None
 
 
-def _ask(
+def _request_grant(
     connection: http.client.HTTPConnection, path: str, headers: dict[str, str]
 ) -> http.client.HTTPResponse:
     try:
@@ -125,31 +127,31 @@ def _ask(
         connection.sock.settimeout(IDLE_SECONDS)
         return connection.getresponse()
     except OSError as error:
-        raise _Interrupted(f"the Provider could not be reached ({type(error).__name__})") from None
+        raise _TransferInterrupted(f"the Provider could not be reached ({type(error).__name__})") from None
 
 
-def _judge_status(response: http.client.HTTPResponse, part: _Part) -> None:
+def _judge_status(response: http.client.HTTPResponse, part: _PartialFile) -> None:
     """Judge the status: 200 starts again, 206 goes on where it was asked to; anything else is not
     the file."""
     status = response.status
     if status == 200:
-        part.restart()
+        part.discard_part()
     elif status == 206:
         start = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
         if start is None or int(start[1]) != part.size:
-            part.restart()
-            raise _Interrupted("the Provider sent another part than was asked for")
+            part.discard_part()
+            raise _TransferInterrupted("the Provider sent another part than was asked for")
     elif status == 416:
-        part.restart()
-        raise _Interrupted("the Provider does not know the part that was asked for")
+        part.discard_part()
+        raise _TransferInterrupted("the Provider does not know the part that was asked for")
     else:
-        cause = f"the Provider answered {status}{_reason(response)}"
+        cause = f"the Provider answered {status}{_refusal_reason(response)}"
         if status in _FINAL:
             raise FetchFailed(cause)
-        raise _Away(cause) if status == 503 else _Interrupted(cause)
+        raise _ProviderAway(cause) if status == 503 else _TransferInterrupted(cause)
 
 
-def _receive(response: http.client.HTTPResponse, part: _Part) -> None:
+def _receive_body(response: http.client.HTTPResponse, part: _PartialFile) -> None:
     """Append the body to the part; a connection that ends early is an interruption."""
     buffer = memoryview(bytearray(CHUNK))
     awaited = response.length
@@ -160,7 +162,7 @@ def _receive(response: http.client.HTTPResponse, part: _Part) -> None:
             try:
                 count = response.readinto(buffer)
             except (OSError, http.client.HTTPException):
-                raise _Interrupted("the Provider broke off the transfer") from None
+                raise _TransferInterrupted("the Provider broke off the transfer") from None
             if count == 0:
                 break
             file.write(buffer[:count])
@@ -168,10 +170,10 @@ def _receive(response: http.client.HTTPResponse, part: _Part) -> None:
             part.size += count
             received += count
     if awaited is not None and received < awaited:
-        raise _Interrupted("the Provider broke off the transfer")
+        raise _TransferInterrupted("the Provider broke off the transfer")
 
 
-def _demand_room(part: _Part, size: int) -> None:
+def _demand_room(part: _PartialFile, size: int) -> None:
     """Raise FetchFailed for what cannot fit, before it is begun: the job's volume is of one size, for all
     inputs and outputs together."""
     facts = os.statvfs(part.path.parent)
@@ -180,7 +182,7 @@ def _demand_room(part: _Part, size: int) -> None:
         raise FetchFailed(f"it has {size} bytes more, and the job's volume has room for {room}")
 
 
-def _reason(response: http.client.HTTPResponse) -> str:
+def _refusal_reason(response: http.client.HTTPResponse) -> str:
     """Return the Provider's own words, without anything that looks like an address."""
     with contextlib.suppress(ValueError, OSError, http.client.HTTPException, AttributeError):
         text = parse_json(response.read(4096)).get("error")

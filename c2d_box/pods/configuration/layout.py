@@ -26,7 +26,7 @@ class NotLaidOut(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Fetch:
+class GrantedFile:
     """One granted file; ``index`` is None for a DDO."""
 
     kind: Kind
@@ -36,7 +36,7 @@ class Fetch:
     target: Path
 
     @property
-    def status(self) -> int:
+    def failure_status(self) -> int:
         """The job's state if this fetch fails."""
         return 31 if self.kind == "dataset" else 32
 
@@ -47,7 +47,7 @@ class Fetch:
 
 
 @dataclass(frozen=True, slots=True)
-class Write:
+class CarriedFile:
     """A file whose content the job itself carries."""
 
     target: Path
@@ -56,73 +56,75 @@ class Write:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class VolumeLayout:
     """Everything that the input stage has to fetch and to write."""
 
     folders: tuple[Path, ...]
-    writes: tuple[Write, ...]
-    fetches: tuple[Fetch, ...]
+    writes: tuple[CarriedFile, ...]
+    fetches: tuple[GrantedFile, ...]
 
 
-def lay_out(job: dict[str, Any], grants: dict[str, Any], data: Path) -> Layout:
+def lay_out(job: dict[str, Any], grants: dict[str, Any], data: Path) -> VolumeLayout:
     """Compute the layout; raise NotLaidOut where job and grants do not agree or a name is no name."""
     inputs = grants.get("inputs") or []
     expected = [entry["id"] for entry in job.get("inputs") or []]
     if [entry.get("did") for entry in inputs] != expected:
         raise NotLaidOut(31, "The grants do not belong to the datasets of this job.")
-    folders = [data / names.INPUTS / _folder(entry["did"]) for entry in inputs]
-    fetches = [fetch for entry in inputs for fetch in _dataset(entry, data)]
+    folders = [data / names.INPUTS / _folder_name(entry["did"]) for entry in inputs]
+    fetches = [fetch for entry in inputs for fetch in _dataset_files(entry, data)]
     algorithm = job.get("algorithm") or {}
     writes = [_custom_data(algorithm, data)]
     target = data / names.TRANSFORMATIONS
     code = algorithm.get("rawcode") or ""
     granted = grants.get("algorithm") or {}
     if carries_code(code):
-        writes.append(Write(target / "algorithm", code.encode(), executable=True))
+        writes.append(CarriedFile(target / "algorithm", code.encode(), executable=True))
     elif not granted.get("files"):
         raise NotLaidOut(32, "There is neither code nor a file of the algorithm.")
     else:
         fetches += _algorithm_files(granted, target)
-    fetches += _ddo("algorithm", granted, data)
-    return Layout(tuple(dict.fromkeys(folders)), tuple(writes), tuple(_once(fetches)))
+    fetches += _ddo_file("algorithm", granted, data)
+    return VolumeLayout(tuple(dict.fromkeys(folders)), tuple(writes), tuple(_without_repeats(fetches)))
 
 
-def _dataset(entry: dict[str, Any], data: Path) -> list[Fetch]:
+def _dataset_files(entry: dict[str, Any], data: Path) -> list[GrantedFile]:
     did = entry["did"]
-    folder = data / names.INPUTS / _folder(did)
+    folder = data / names.INPUTS / _folder_name(did)
     files = [
-        Fetch("dataset", did, index, token, folder / str(index))
+        GrantedFile("dataset", did, index, token, folder / str(index))
         for index, token in enumerate(entry.get("files") or [])
     ]
-    return files + _ddo("dataset", entry, data)
+    return files + _ddo_file("dataset", entry, data)
 
 
-def _algorithm_files(granted: dict[str, Any], target: Path) -> list[Fetch]:
+def _algorithm_files(granted: dict[str, Any], target: Path) -> list[GrantedFile]:
     return [
-        Fetch("algorithm", granted.get("did") or "", index, token, target / (str(index or "algorithm")))
+        GrantedFile("algorithm", granted.get("did") or "", index, token, target / (str(index or "algorithm")))
         for index, token in enumerate(granted["files"])
     ]
 
 
-def _ddo(kind: Kind, entry: dict[str, Any], data: Path) -> list[Fetch]:
+def _ddo_file(kind: Kind, entry: dict[str, Any], data: Path) -> list[GrantedFile]:
     did, token = entry.get("did") or "", entry.get("ddo")
-    return [Fetch(kind, did, None, token, data / names.DDOS / _folder(did))] if did and token else []
+    return (
+        [GrantedFile(kind, did, None, token, data / names.DDOS / _folder_name(did))] if did and token else []
+    )
 
 
-def _custom_data(algorithm: dict[str, Any], data: Path) -> Write:
+def _custom_data(algorithm: dict[str, Any], data: Path) -> CarriedFile:
     """Return the file of custom data. It is always there, an empty object where the consumer gave nothing:
     algorithms open it unasked."""
     custom = algorithm.get("custom")
     content = json.dumps({} if custom is None else custom, ensure_ascii=False)
-    return Write(data / names.INPUTS / "algoCustomData.json", content.encode())
+    return CarriedFile(data / names.INPUTS / "algoCustomData.json", content.encode())
 
 
-def _once(fetches: list[Fetch]) -> list[Fetch]:
+def _without_repeats(fetches: list[GrantedFile]) -> list[GrantedFile]:
     """Return each target once: the same asset twice in a job is one tree."""
     return list({fetch.target: fetch for fetch in fetches}.values())
 
 
-def _folder(did: str) -> str:
+def _folder_name(did: str) -> str:
     bare = names.bare_did(did)
     if not _SAFE.match(bare):
         raise NotLaidOut(31, "A dataset's DID cannot be the name of a folder.")

@@ -21,12 +21,12 @@ from urllib.parse import quote
 from c2d_box import limits as agreed
 from c2d_box.files import replace_file
 from c2d_box.pods import engine
-from c2d_box.pods.judge.outputs import Accepted, Limits, Refused, Verdict, examine_folders
+from c2d_box.pods.judge.outputs import AcceptedFile, Limits, OutputsVerdict, RefusedFile, examine_folders
 from c2d_box.workflow import listing, manifests, names
 from c2d_box.workflow.loggate import LogGate
 
 if TYPE_CHECKING:
-    from c2d_box.assets.disclosure import Rules
+    from c2d_box.assets.disclosure import DisclosureRules
 
 _ALGORITHM_LOG = "algorithm.log"
 _WITHHELD = b"The log stays in: a rule of a dataset's publisher.\n"
@@ -51,9 +51,9 @@ def main() -> int:
     given = json.loads(os.environ["C2D_LIMITS"])
     limits = Limits(given["files"], given["bytes"], given["logBytes"])
     try:
-        mandate = reporter.go_ahead()
+        mandate = reporter.await_go_ahead()
         manifest, report = judge(mandate, limits, places, given.get("disclosure"))
-        reporter.report(report)
+        reporter.send_report(report)
     except engine.GivenUp as reason:
         print(f"gave up: {reason}", flush=True)
         return 1
@@ -67,24 +67,24 @@ def judge(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the manifest for ``upload`` and the report for the engine. ``rules`` are those of the inputs'
     publishers."""
-    ruled = _Ruled.read(rules, limits)
+    ruled = _PublisherRules.from_section(rules, limits)
     full = _full(places.data / names.OUTPUTS)
     wanted = mandate["outputs"] and not (full and mandate.get("failed"))
-    verdict = examine_outputs(places.data, limits) if wanted else Verdict()
-    outputs = [_output(entry) for entry in verdict.accepted]
-    verdict = ruled.judge(verdict, outputs, places.data)
+    verdict = examine_outputs(places.data, limits) if wanted else OutputsVerdict()
+    outputs = [_output_entry(entry) for entry in verdict.accepted]
+    verdict = ruled.judge_outputs(verdict, outputs, places.data)
     files = [] if verdict.refused else list(outputs)
     if mandate["logs"]:
-        files.append(_algorithm_log(ruled.log(verdict), places))
+        files.append(_algorithm_log(ruled.log_gate(verdict), places))
     for log, kind in _admin_logs(places.data / names.ADMIN_LOGS):
         gate = LogGate(limits.log_bytes)
-        files.append(_log(log, f"{names.ADMIN_LOGS}/{log.name}", kind, gate, places))
-    modified = _modified(places.data / names.LOGS / _ALGORITHM_LOG) if mandate["logs"] else None
+        files.append(_copy_log(log, f"{names.ADMIN_LOGS}/{log.name}", kind, gate, places))
+    modified = _modified_time(places.data / names.LOGS / _ALGORITHM_LOG) if mandate["logs"] else None
     report = {
         "refused": [entry.as_report() for entry in verdict.refused],
         "refusedCount": verdict.refused_count,
         "files": len(files),
-        "exited": None if ruled.any else modified,
+        "exited": None if ruled.has_rules else modified,
         "full": full,
         "manifest": manifests.manifest_digest(files),
     }
@@ -92,16 +92,16 @@ def judge(
 
 
 @dataclass(frozen=True, slots=True)
-class _Ruled:
+class _PublisherRules:
     """The publishers' sets of rules; most jobs have none and need not wait for their parser."""
 
     limits: Limits
-    sets: tuple[Rules, ...] = ()
+    sets: tuple[DisclosureRules, ...] = ()
     problem: str | None = None
     """The reason why the rules cannot be understood; nothing leaves then."""
 
     @classmethod
-    def read(cls, section: object, limits: Limits) -> _Ruled:
+    def from_section(cls, section: object, limits: Limits) -> _PublisherRules:
         if section is None:
             return cls(limits)
         from c2d_box.assets.disclosure import InvalidRules, parse_sets
@@ -112,22 +112,24 @@ class _Ruled:
             return cls(limits, problem=str(problem))
 
     @property
-    def any(self) -> bool:
+    def has_rules(self) -> bool:
         return bool(self.sets) or self.problem is not None
 
-    def judge(self, verdict: Verdict, outputs: list[dict[str, Any]], data: Path) -> Verdict:
-        if not self.any:
+    def judge_outputs(
+        self, verdict: OutputsVerdict, outputs: list[dict[str, Any]], data: Path
+    ) -> OutputsVerdict:
+        if not self.has_rules:
             return verdict
-        from c2d_box.pods.judge.disclosure import anonymous, refusals
+        from c2d_box.pods.judge.disclosure import anonymous_verdict, disclosure_verdict
 
         if self.problem is not None:
-            return Verdict([], [Refused("outputs", self.problem)], 1)
-        return anonymous(verdict if verdict.refused else refusals(self.sets, outputs, data))
+            return OutputsVerdict([], [RefusedFile("outputs", self.problem)], 1)
+        return anonymous_verdict(verdict if verdict.refused else disclosure_verdict(self.sets, outputs, data))
 
-    def log(self, verdict: Verdict) -> LogGate | None:
+    def log_gate(self, verdict: OutputsVerdict) -> LogGate | None:
         """Return the gate for the algorithm's log; None where it stays in. What may not leave as a file may
         not leave as a line."""
-        if not self.any:
+        if not self.has_rules:
             return LogGate(self.limits.log_bytes)
         from c2d_box.assets.disclosure import log_budget
 
@@ -142,10 +144,10 @@ def _algorithm_log(gate: LogGate | None, places: Places) -> dict[str, Any]:
     if gate is None:
         gate, log = LogGate(len(_WITHHELD)), places.verdict / "withheld"
         log.write_bytes(_WITHHELD)
-    return _log(log, path, "algorithmLog", gate, places)
+    return _copy_log(log, path, "algorithmLog", gate, places)
 
 
-def examine_outputs(data: Path, limits: Limits) -> Verdict:
+def examine_outputs(data: Path, limits: Limits) -> OutputsVerdict:
     """Examine the outputs, then everything else that the algorithm put beside its log: to Ocean both are
     outputs."""
     verdict = examine_folders(
@@ -156,20 +158,22 @@ def examine_outputs(data: Path, limits: Limits) -> Verdict:
         limits,
     )
     if (
-        len(listing.pack_listing([_listed(entry) for entry in verdict.accepted]))
+        len(listing.pack_listing([_listing_entry(entry) for entry in verdict.accepted]))
         > agreed.LISTING_PACKED_CHARACTERS - _LISTING_SPARE
     ):
-        verdict.refuse(Refused(names.OUTPUTS, "the names of all outputs together are too long to be listed"))
+        verdict.add_refusal(
+            RefusedFile(names.OUTPUTS, "the names of all outputs together are too long to be listed")
+        )
         verdict.accepted = []
     return verdict
 
 
-def _listed(entry: Accepted) -> dict[str, Any]:
+def _listing_entry(entry: AcceptedFile) -> dict[str, Any]:
     """Return the entry about as it will stand in the status."""
-    return {**_output(entry), "filesize": entry.size, "url": f"store:/{quote(entry.path)}"}
+    return {**_output_entry(entry), "filesize": entry.size, "url": f"store:/{quote(entry.path)}"}
 
 
-def _output(entry: Accepted) -> dict[str, Any]:
+def _output_entry(entry: AcceptedFile) -> dict[str, Any]:
     line = {
         "source": "data",
         "path": entry.path,
@@ -181,14 +185,14 @@ def _output(entry: Accepted) -> dict[str, Any]:
     return line if entry.on_disk == entry.path else {**line, "onDisk": entry.on_disk}
 
 
-def _log(source: Path, path: str, kind: str, gate: LogGate, places: Places) -> dict[str, Any]:
+def _copy_log(source: Path, path: str, kind: str, gate: LogGate, places: Places) -> dict[str, Any]:
     """Copy a log through the log gate; the copy is empty where there is no log, so that its index is always
     there."""
     target = places.verdict / "logs" / path
     target.parent.mkdir(parents=True, exist_ok=True)
     digest, size = hashlib.sha256(), 0
     with target.open("wb") as file:
-        for piece in _passed(source, gate):
+        for piece in _read_through_gate(source, gate):
             file.write(piece)
             digest.update(piece)
             size += len(piece)
@@ -202,7 +206,7 @@ def _log(source: Path, path: str, kind: str, gate: LogGate, places: Places) -> d
     }
 
 
-def _passed(source: Path, gate: LogGate) -> Iterator[bytes]:
+def _read_through_gate(source: Path, gate: LogGate) -> Iterator[bytes]:
     try:
         handle = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError:
@@ -222,7 +226,7 @@ def _admin_logs(folder: Path) -> list[tuple[Path, str]]:
     return [(folder / name, kind) for name, kind in kinds.items() if (folder / name).exists()]
 
 
-def _modified(log: Path) -> float | None:
+def _modified_time(log: Path) -> float | None:
     """Return when the log was last touched: the gate does so as its last act."""
     try:
         return log.lstat().st_mtime

@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from c2d_box.pods.judge.formats import READABLE, kind_of
+from c2d_box.pods.judge.formats import READABLE, archive_kind
 
 CHUNK = 1 << 18
 RATIO, FREE = 250, 64 << 20
@@ -30,11 +30,11 @@ MEMBERS = 50_000
 XZ_MEMORY = 96 << 20
 
 
-class _Refused(Exception):
+class _ArchiveRefused(Exception):
     """Carries the reason why an archive may not leave."""
 
 
-class _Budget:
+class _UnpackBudget:
     """The bytes that may be unpacked, shared by an archive and all that is nested in it."""
 
     def __init__(self, packed: int, limit: int) -> None:
@@ -42,45 +42,47 @@ class _Budget:
         self._limit = limit
         self._spent = 0
 
-    def spend(self, count: int) -> None:
+    def spend_bytes(self, count: int) -> None:
         self._spent += count
         if self._spent > self._limit:
-            raise _Refused("an archive that unpacks to more than the outputs may be")
+            raise _ArchiveRefused("an archive that unpacks to more than the outputs may be")
         if self._spent > self._most:
-            raise _Refused(f"an archive that unpacks to more than {RATIO} times its size")
+            raise _ArchiveRefused(f"an archive that unpacks to more than {RATIO} times its size")
 
 
-def problem(file: BinaryIO, size: int, limit: int) -> str | None:
+def archive_problem(file: BinaryIO, size: int, limit: int) -> str | None:
     """Return why the file may not leave; None where it is no archive or a harmless one.
 
     ``size`` and ``limit`` (what it may unpack to, all in all) in bytes.
     """
     try:
-        _examine(file, _Budget(size, limit), 0)
-    except _Refused as refused:
+        _examine_archive(file, _UnpackBudget(size, limit), 0)
+    except _ArchiveRefused as refused:
         return str(refused)
     return None
 
 
-def _examine(file: BinaryIO, budget: _Budget, depth: int) -> None:
-    kind = kind_of(file)
+def _examine_archive(file: BinaryIO, budget: _UnpackBudget, depth: int) -> None:
+    kind = archive_kind(file)
     if kind is None:
         return
     if depth > DEPTH:
-        raise _Refused(f"archives nested more than {DEPTH} deep: it cannot be known what it unpacks to")
+        raise _ArchiveRefused(
+            f"archives nested more than {DEPTH} deep: it cannot be known what it unpacks to"
+        )
     if kind not in READABLE:
-        raise _Refused(f"a {kind} archive, which cannot be looked into; {', '.join(READABLE)} can")
+        raise _ArchiveRefused(f"a {kind} archive, which cannot be looked into; {', '.join(READABLE)} can")
     if kind == "zip":
-        _zip(file, budget, depth)
+        _examine_zip(file, budget, depth)
     else:
-        _member(_stream(file, kind), budget, depth)
+        _examine_member(_unpack_stream(file, kind), budget, depth)
 
 
-def _stream(file: BinaryIO, kind: str) -> Iterator[bytes]:
+def _unpack_stream(file: BinaryIO, kind: str) -> Iterator[bytes]:
     file.seek(0)
     opened: Iterator[bytes]
     if kind == "xz":
-        opened = _xz(file)
+        opened = _unpack_xz(file)
     else:
         reader = gzip.GzipFile(fileobj=file, mode="rb") if kind == "gzip" else bz2.BZ2File(file)
         opened = iter(lambda: reader.read(CHUNK), b"")
@@ -89,10 +91,10 @@ def _stream(file: BinaryIO, kind: str) -> Iterator[bytes]:
     except EOFError:
         return  # cut off: what there is has been counted
     except (OSError, zlib.error) as error:
-        raise _Refused(f"a damaged {kind} archive, which cannot be looked into") from error
+        raise _ArchiveRefused(f"a damaged {kind} archive, which cannot be looked into") from error
 
 
-def _xz(file: BinaryIO) -> Iterator[bytes]:
+def _unpack_xz(file: BinaryIO) -> Iterator[bytes]:
     """Unpack within bounded memory, which the reader of the standard library does not offer."""
     unpacker = lzma.LZMADecompressor(lzma.FORMAT_XZ, XZ_MEMORY)
     while True:
@@ -103,51 +105,53 @@ def _xz(file: BinaryIO) -> Iterator[bytes]:
             data = unpacker.decompress(packed, CHUNK)
         except lzma.LZMAError as error:
             if "emory" in str(error):
-                raise _Refused("an xz archive that takes more memory to unpack than there is") from None
-            raise _Refused("a damaged xz archive, which cannot be looked into") from error
+                raise _ArchiveRefused(
+                    "an xz archive that takes more memory to unpack than there is"
+                ) from None
+            raise _ArchiveRefused("a damaged xz archive, which cannot be looked into") from error
         yield data
         if unpacker.eof:
             rest = unpacker.unused_data.lstrip(b"\0")
             if not rest:
                 return
-            raise _Refused("an xz archive of several parts, which cannot be looked into")
+            raise _ArchiveRefused("an xz archive of several parts, which cannot be looked into")
 
 
-def _zip(file: BinaryIO, budget: _Budget, depth: int) -> None:
+def _examine_zip(file: BinaryIO, budget: _UnpackBudget, depth: int) -> None:
     try:
         with zipfile.ZipFile(file) as archive:
             members = archive.infolist()
             if len(members) > MEMBERS:
-                raise _Refused(f"a zip of more than {MEMBERS} files")
-            _plausible(file, members)
+                raise _ArchiveRefused(f"a zip of more than {MEMBERS} files")
+            _check_plausible(file, members)
             for member in members:
                 with archive.open(member) as inner:
-                    _member(iter(lambda: inner.read(CHUNK), b""), budget, depth)
+                    _examine_member(iter(lambda: inner.read(CHUNK), b""), budget, depth)
     except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, RuntimeError, ValueError) as error:
-        raise _Refused("a zip that cannot be looked into") from error
+        raise _ArchiveRefused("a zip that cannot be looked into") from error
     except (zlib.error, lzma.LZMAError) as error:
-        raise _Refused("a zip that cannot be looked into") from error
+        raise _ArchiveRefused("a zip that cannot be looked into") from error
 
 
-def _plausible(file: BinaryIO, members: list[zipfile.ZipInfo]) -> None:
+def _check_plausible(file: BinaryIO, members: list[zipfile.ZipInfo]) -> None:
     if any(member.flag_bits & 1 for member in members):
-        raise _Refused("an encrypted zip, which cannot be looked into")
+        raise _ArchiveRefused("an encrypted zip, which cannot be looked into")
     size = file.seek(0, io.SEEK_END)
     if sum(member.compress_size for member in members) > size:
-        raise _Refused("a zip whose files overlap: it unpacks to more than it holds")
+        raise _ArchiveRefused("a zip whose files overlap: it unpacks to more than it holds")
 
 
-def _member(pieces: Iterator[bytes], budget: _Budget, depth: int) -> None:
+def _examine_member(pieces: Iterator[bytes], budget: _UnpackBudget, depth: int) -> None:
     """Count what comes out; a member that is an archive itself is kept and looked into."""
     held, looked, kept = io.BytesIO(), False, True
     for piece in pieces:
-        budget.spend(len(piece))
+        budget.spend_bytes(len(piece))
         if kept:
             if held.tell() + len(piece) > NESTED:
-                raise _Refused("an archive within an archive, too big to look into")
+                raise _ArchiveRefused("an archive within an archive, too big to look into")
             held.write(piece)
         if not looked and held.tell() >= CHUNK:
-            looked, kept = True, kind_of(held) is not None
+            looked, kept = True, archive_kind(held) is not None
             held.seek(0, io.SEEK_END)
     if kept:
-        _examine(held, budget, depth + 1)
+        _examine_archive(held, budget, depth + 1)

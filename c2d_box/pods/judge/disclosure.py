@@ -13,10 +13,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from c2d_box.assets.disclosure import Rules
+from c2d_box.assets.disclosure import DisclosureRules
 from c2d_box.limits import REFUSED_LISTED_UNDER_RULES
 from c2d_box.pods.judge import pictures, tables
-from c2d_box.pods.judge.outputs import Refused, Verdict
+from c2d_box.pods.judge.outputs import OutputsVerdict, RefusedFile
 from c2d_box.pods.judge.tables import Unfit
 
 CHECKED_BYTES = 256 << 20
@@ -27,7 +27,7 @@ _PICTURES: Mapping[str, Callable[[BinaryIO], None]] = {
     "jpeg": pictures.check_jpeg,
     "gif": pictures.check_gif,
 }
-_TABLES: Mapping[str, Callable[[Rules, BinaryIO], None]] = {
+_TABLES: Mapping[str, Callable[[DisclosureRules, BinaryIO], None]] = {
     "csv": tables.check_csv,
     "tsv": partial(tables.check_csv, delimiter="\t"),
     "json": tables.check_json,
@@ -38,34 +38,38 @@ _TABLES: Mapping[str, Callable[[Rules, BinaryIO], None]] = {
 }
 
 
-def refusals(sets: Sequence[Rules], outputs: Sequence[dict[str, Any]], data: Path) -> Verdict:
+def disclosure_verdict(
+    sets: Sequence[DisclosureRules], outputs: Sequence[dict[str, Any]], data: Path
+) -> OutputsVerdict:
     """Return what of the accepted ``outputs`` (the manifest's lines) any of the sets of rules refuses."""
-    verdict = Verdict()
+    verdict = OutputsVerdict()
     for rules in sets:
         for reason in _all_together(rules, outputs):
-            verdict.refuse(Refused("", f"{reason}: the publisher's disclosure rule"))
+            verdict.add_refusal(RefusedFile("", f"{reason}: the publisher's disclosure rule"))
     for line in outputs:
         try:
             for rules in sets:
-                _check(rules, data / line.get("onDisk", line["path"]), line)
+                _check_output(rules, data / line.get("onDisk", line["path"]), line)
         except Unfit as reason:
-            verdict.refuse(Refused(str(line["path"]), str(reason), str(line["path"])))
+            verdict.add_refusal(RefusedFile(str(line["path"]), str(reason), str(line["path"])))
     return verdict
 
 
-def anonymous(verdict: Verdict) -> Verdict:
+def anonymous_verdict(verdict: OutputsVerdict) -> OutputsVerdict:
     """Return the verdict without names and figures of the algorithm's choice, and with few lines."""
     told = [
-        Refused(
-            f"file {number} (SHA-256 of its path begins {entry.digest[:8]})" if entry.name else "outputs",
+        RefusedFile(
+            f"file {number} (SHA-256 of its path begins {entry.path_digest[:8]})"
+            if entry.name
+            else "outputs",
             entry.reason if entry.figures is None else entry.figures,
         )
         for number, entry in enumerate(verdict.refused[:REFUSED_LISTED_UNDER_RULES], 1)
     ]
-    return Verdict([], told, verdict.refused_count)
+    return OutputsVerdict([], told, verdict.refused_count)
 
 
-def _all_together(rules: Rules, outputs: Sequence[dict[str, Any]]) -> list[str]:
+def _all_together(rules: DisclosureRules, outputs: Sequence[dict[str, Any]]) -> list[str]:
     found = []
     names = sum(len(str(line["filename"]).encode()) for line in outputs)
     if rules.max_files is not None and len(outputs) > rules.max_files:
@@ -77,7 +81,7 @@ def _all_together(rules: Rules, outputs: Sequence[dict[str, Any]]) -> list[str]:
     return found
 
 
-def _check(rules: Rules, path: Path, line: Mapping[str, Any]) -> None:
+def _check_output(rules: DisclosureRules, path: Path, line: Mapping[str, Any]) -> None:
     if not rules.allows_name(str(line["filename"])):
         raise Unfit("its name is not one that the publisher's disclosure rule allows")
     if not rules.speaks_of_content:

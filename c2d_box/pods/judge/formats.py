@@ -21,7 +21,7 @@ READABLE = ("gzip", "bzip2", "xz", "zip")
 """Formats that can be looked into."""
 
 
-def kind_of(file: BinaryIO) -> str | None:
+def archive_kind(file: BinaryIO) -> str | None:
     """Return the name of the format; None for what is no archive of a known one."""
     file.seek(0)
     head = file.read(_HEAD)
@@ -31,36 +31,36 @@ def kind_of(file: BinaryIO) -> str | None:
     return "zip" if head.startswith(b"PK\x03\x04") or zipfile.is_zipfile(file) else None
 
 
-def _gzip(head: bytes, _file: BinaryIO) -> bool:
+def _is_gzip(head: bytes, _file: BinaryIO) -> bool:
     return len(head) > 3 and not head[3] & 0xE0  # flags that no version defines
 
 
-def _bzip2(head: bytes, _file: BinaryIO) -> bool:
+def _is_bzip2(head: bytes, _file: BinaryIO) -> bool:
     return head[3:4].isdigit() and head[3:4] != b"0" and head[4:10] in _BZIP2_BLOCKS
 
 
-def _xz(head: bytes, _file: BinaryIO) -> bool:
+def _is_xz(head: bytes, _file: BinaryIO) -> bool:
     return len(head) >= 12 and zlib.crc32(head[6:8]) == struct.unpack("<I", head[8:12])[0]
 
 
-def _seven_zip(head: bytes, _file: BinaryIO) -> bool:
+def _is_seven_zip(head: bytes, _file: BinaryIO) -> bool:
     return len(head) >= 32 and zlib.crc32(head[12:32]) == struct.unpack("<I", head[8:12])[0]
 
 
-def _rar(head: bytes, _file: BinaryIO) -> bool:
+def _is_rar(head: bytes, _file: BinaryIO) -> bool:
     return head[6:7] == b"\0" or head[6:8] == b"\x01\0"
 
 
-def _lz4(head: bytes, _file: BinaryIO) -> bool:
+def _is_lz4(head: bytes, _file: BinaryIO) -> bool:
     """Check the descriptor's version, its reserved bits, and its checksum."""
     if len(head) < 7 or head[4] >> 6 != 1 or head[4] & 2 or head[5] & 0x8F:
         return False
     size = 2 + (8 if head[4] & 8 else 0) + (4 if head[4] & 1 else 0)
     descriptor = head[4 : 4 + size]
-    return len(head) > 4 + size and head[4 + size] == (_xxh32(descriptor) >> 8) & 0xFF
+    return len(head) > 4 + size and head[4 + size] == (_xxh32_checksum(descriptor) >> 8) & 0xFF
 
 
-def _zstandard(head: bytes, file: BinaryIO) -> bool:
+def _is_zstandard(head: bytes, file: BinaryIO) -> bool:
     """Check the header's reserved bit, and the first two blocks: kind, size, and that the file has them."""
     if len(head) < 6 or head[4] & 8:
         return False
@@ -83,7 +83,7 @@ def _zstandard(head: bytes, file: BinaryIO) -> bool:
     return True
 
 
-def _xxh32(data: bytes) -> int:
+def _xxh32_checksum(data: bytes) -> int:
     """XXH32 with seed 0 of fewer than 16 bytes."""
     most = 0xFFFFFFFF
     found, at = (374761393 + len(data)) & most, 0
@@ -100,11 +100,11 @@ def _xxh32(data: bytes) -> int:
 
 
 _FORMATS: dict[bytes, tuple[str, Callable[[bytes, BinaryIO], bool]]] = {
-    b"\x1f\x8b\x08": ("gzip", _gzip),
-    b"BZh": ("bzip2", _bzip2),
-    b"\xfd7zXZ\0": ("xz", _xz),
-    b"\x28\xb5\x2f\xfd": ("Zstandard", _zstandard),
-    b"7z\xbc\xaf\x27\x1c": ("7z", _seven_zip),
-    b"Rar!\x1a\x07": ("RAR", _rar),
-    b"\x04\x22\x4d\x18": ("LZ4", _lz4),
+    b"\x1f\x8b\x08": ("gzip", _is_gzip),
+    b"BZh": ("bzip2", _is_bzip2),
+    b"\xfd7zXZ\0": ("xz", _is_xz),
+    b"\x28\xb5\x2f\xfd": ("Zstandard", _is_zstandard),
+    b"7z\xbc\xaf\x27\x1c": ("7z", _is_seven_zip),
+    b"Rar!\x1a\x07": ("RAR", _is_rar),
+    b"\x04\x22\x4d\x18": ("LZ4", _is_lz4),
 }

@@ -36,70 +36,70 @@ class NotJson(Exception):
     """The content is no JSON, or deeper or longer in one text than is read."""
 
 
-class Shape(Protocol):
+class JsonHandler(Protocol):
     """Receives what the walk meets, in the order of the document."""
 
-    def opened(self, kind: str) -> None:
+    def open_container(self, kind: str) -> None:
         """An array or object begins; ``kind`` is ``{`` or ``[``."""
 
-    def named(self, name: str) -> None: ...
+    def take_name(self, name: str) -> None: ...
 
-    def value(self, found: Scalar) -> None: ...
+    def take_value(self, found: Scalar) -> None: ...
 
-    def closed(self) -> None: ...
+    def close_container(self) -> None: ...
 
 
-def walk(file: BinaryIO, shape: Shape, *, many: bool = False) -> None:
+def walk_json(file: BinaryIO, shape: JsonHandler, *, many: bool = False) -> None:
     """Report the shape of the document in ``file``; raise NotJson. ``many``: any number of documents one
     after the other, as in NDJSON."""
     stack: list[str] = []
     expected, documents = _VALUE, 0
-    for kind, text in _tokens(file):
+    for kind, text in _read_tokens(file):
         if expected == _OVER and many:
             expected = _VALUE
         if kind == _MARK:
             if text == ",":
-                _demand(expected == _COMMA_OR_END)
+                _demand_syntax(expected == _COMMA_OR_END)
                 expected = _NAME if stack[-1] == "{" else _VALUE
                 continue
             if text == ":":
-                _demand(expected == _COLON)
+                _demand_syntax(expected == _COLON)
                 expected = _VALUE
                 continue
             if text in "{[":
-                _demand(expected in (_VALUE, _VALUE_OR_END) and len(stack) < DEPTH)
+                _demand_syntax(expected in (_VALUE, _VALUE_OR_END) and len(stack) < DEPTH)
                 stack.append(text)
-                shape.opened(text)
+                shape.open_container(text)
                 expected = _NAME_OR_END if text == "{" else _VALUE_OR_END
                 continue
             empty = _NAME_OR_END if text == "}" else _VALUE_OR_END
-            _demand(expected in (_COMMA_OR_END, empty) and stack.pop() == _OPENED_BY[text])
-            shape.closed()
+            _demand_syntax(expected in (_COMMA_OR_END, empty) and stack.pop() == _OPENED_BY[text])
+            shape.close_container()
         elif expected in (_NAME, _NAME_OR_END):
-            _demand(kind == _TEXT)
-            shape.named(_text(text))
+            _demand_syntax(kind == _TEXT)
+            shape.take_name(_text_value(text))
             expected = _COLON
             continue
         else:
-            _demand(expected in (_VALUE, _VALUE_OR_END))
+            _demand_syntax(expected in (_VALUE, _VALUE_OR_END))
             if kind == _TEXT:
-                shape.value(_text(text))
+                shape.take_value(_text_value(text))
             else:
-                shape.value(_number(text) if kind == _NUMBER else _WORDS[text])
+                shape.take_value(_number_value(text) if kind == _NUMBER else _WORDS[text])
         expected = _COMMA_OR_END if stack else _OVER
         documents += not stack
-    _demand(not stack and (expected == _OVER or (many and not documents)))
+    _demand_syntax(not stack and (expected == _OVER or (many and not documents)))
 
 
 _OPENED_BY = {"}": "{", "]": "["}
 
 
-def _demand(right: bool) -> None:
+def _demand_syntax(right: bool) -> None:
     if not right:
         raise NotJson
 
 
-def _tokens(file: BinaryIO) -> Iterator[tuple[int, str]]:
+def _read_tokens(file: BinaryIO) -> Iterator[tuple[int, str]]:
     decoder = codecs.getincrementaldecoder("utf-8")("strict")
     held, final = "", False
     while not final:
@@ -123,14 +123,14 @@ def _tokens(file: BinaryIO) -> Iterator[tuple[int, str]]:
         raise NotJson
 
 
-def _text(token: str) -> str:
+def _text_value(token: str) -> str:
     if "\\" not in token:
         return token[1:-1]
     found: str = json.loads(token)
     return found
 
 
-def _number(token: str) -> int | float:
+def _number_value(token: str) -> int | float:
     if len(token) > 100:
         raise NotJson
     if token.isdecimal():

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from c2d_box.limits import PATH_BYTES, REFUSED_LISTED, REFUSED_PATH_CHARACTERS, shortened
+from c2d_box.limits import PATH_BYTES, REFUSED_LISTED, REFUSED_PATH_CHARACTERS, shortened_text
 from c2d_box.pods.judge import archives
 from c2d_box.workflow.filenames import judge_name, with_number
 
@@ -32,7 +32,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
+class AcceptedFile:
     """An output that may leave. ``path``: relative to the folder walked, as the consumer gets it;
     ``on_disk``: as it is there."""
 
@@ -43,7 +43,7 @@ class Accepted:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
+class RefusedFile:
     """An output that may not leave. ``path``: as it is reported; ``name``: the whole path, of which a digest
     may be told; ``figures``: the reason without numbers that the algorithm chose, where it has any."""
 
@@ -53,7 +53,7 @@ class Refused:
     figures: str | None = None
 
     @property
-    def digest(self) -> str:
+    def path_digest(self) -> str:
         return hashlib.sha256(self.name.encode("utf-8", "backslashreplace")).hexdigest()
 
     def as_report(self) -> dict[str, str]:
@@ -61,21 +61,21 @@ class Refused:
 
 
 @dataclass(slots=True)
-class Verdict:
+class OutputsVerdict:
     """The outputs that may leave and those that may not. ``refused`` holds the first of these,
     ``refused_count`` is how many there are."""
 
-    accepted: list[Accepted] = field(default_factory=list)
-    refused: list[Refused] = field(default_factory=list)
+    accepted: list[AcceptedFile] = field(default_factory=list)
+    refused: list[RefusedFile] = field(default_factory=list)
     refused_count: int = 0
 
-    def refuse(self, finding: Refused) -> None:
+    def add_refusal(self, finding: RefusedFile) -> None:
         self.refused_count += 1
         if len(self.refused) < REFUSED_LISTED:
             self.refused.append(finding)
 
 
-class _Budget:
+class _OutputsBudget:
     """The limits on what all folders may hold together, and what has been counted so far."""
 
     def __init__(self, limits: Limits) -> None:
@@ -87,7 +87,7 @@ class _Budget:
         self.files: set[str] = set()
         self.folders: set[str] = set()
 
-    def place(self, path: str, *, folder: bool = False) -> str:
+    def place_path(self, path: str, *, folder: bool = False) -> str:
         """Return the path for the consumer: numbered where another name became the same by normalisation."""
         wanted, number = path, 1
         while path in self.files or (not folder and path in self.folders):
@@ -97,77 +97,79 @@ class _Budget:
         return path
 
 
-def examine(root: Path, limits: Limits, skip: frozenset[str] = frozenset()) -> Verdict:
+def examine_folder(root: Path, limits: Limits, skip: frozenset[str] = frozenset()) -> OutputsVerdict:
     """Examine every file below ``root`` in order of their names, sub-folders included; ``skip``: names at the
     top."""
     return examine_folders([(root, "", skip)], limits)
 
 
-def examine_folders(folders: Sequence[tuple[Path, str, frozenset[str]]], limits: Limits) -> Verdict:
+def examine_folders(folders: Sequence[tuple[Path, str, frozenset[str]]], limits: Limits) -> OutputsVerdict:
     """Examine several folders, within limits that hold for all of them together. Each comes with what its
     paths begin with and with the names at its top to skip."""
-    verdict, budget = Verdict(), _Budget(limits)
+    verdict, budget = OutputsVerdict(), _OutputsBudget(limits)
     for root, prefix, skip in folders:
-        for finding in _walked(root, prefix, budget, skip):
-            if isinstance(finding, Accepted):
+        for finding in _walk_root(root, prefix, budget, skip):
+            if isinstance(finding, AcceptedFile):
                 verdict.accepted.append(finding)
             else:
-                verdict.refuse(finding)
+                verdict.add_refusal(finding)
     if verdict.refused:
         verdict.accepted = []
     return verdict
 
 
-def _walked(root: Path, prefix: str, budget: _Budget, skip: frozenset[str]) -> Iterator[Accepted | Refused]:
+def _walk_root(
+    root: Path, prefix: str, budget: _OutputsBudget, skip: frozenset[str]
+) -> Iterator[AcceptedFile | RefusedFile]:
     try:
         folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError as error:
-        yield _refused(prefix, f"the folder cannot be read: {error.strerror}")
+        yield _refused_file(prefix, f"the folder cannot be read: {error.strerror}")
         return
     budget.path_bytes = PATH_BYTES + (len(prefix) + 1 if prefix else 0)
     try:
-        yield from _folder(folder, _Place(prefix, prefix), budget, 0, skip)
+        yield from _walk_folder(folder, _OutputPath(prefix, prefix), budget, 0, skip)
     finally:
         os.close(folder)
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _OutputPath:
     """A path as the consumer sees it and as it is on the disk."""
 
     path: str
     on_disk: str
 
-    def below(self, name: str, on_disk: str) -> _Place:
-        return _Place(_joined(self.path, name), _joined(self.on_disk, on_disk))
+    def child_path(self, name: str, on_disk: str) -> _OutputPath:
+        return _OutputPath(_join_path(self.path, name), _join_path(self.on_disk, on_disk))
 
 
-def _joined(folder: str, name: str) -> str:
+def _join_path(folder: str, name: str) -> str:
     return f"{folder}/{name}" if folder else name
 
 
-def _folder(
-    folder: int, at: _Place, budget: _Budget, depth: int, skip: frozenset[str]
-) -> Iterator[Accepted | Refused]:
+def _walk_folder(
+    folder: int, at: _OutputPath, budget: _OutputsBudget, depth: int, skip: frozenset[str]
+) -> Iterator[AcceptedFile | RefusedFile]:
     if depth > DEPTH:
-        yield _refused(at.path, f"more than {DEPTH} folders deep")
+        yield _refused_file(at.path, f"more than {DEPTH} folders deep")
         return
-    names, problem = _names(folder, budget, skip if depth == 0 else frozenset())
+    names, problem = _list_names(folder, budget, skip if depth == 0 else frozenset())
     if problem is not None:
-        yield _refused(at.path, problem, "too many files and folders")
+        yield _refused_file(at.path, problem, "too many files and folders")
         return
     for raw in names:
         name, problem = judge_name(raw)
-        full = at.below(name, raw.decode("utf-8", "replace"))
+        full = at.child_path(name, raw.decode("utf-8", "replace"))
         if problem is None and len(full.path.encode()) > budget.path_bytes:
             problem = f"its path is longer than {PATH_BYTES} bytes"
         if problem is not None:
-            yield _refused(full.path, problem)
+            yield _refused_file(full.path, problem)
         else:
-            yield from _entry(folder, raw, full, budget, depth)
+            yield from _examine_entry(folder, raw, full, budget, depth)
 
 
-def _names(folder: int, budget: _Budget, skip: frozenset[str]) -> tuple[list[bytes], str | None]:
+def _list_names(folder: int, budget: _OutputsBudget, skip: frozenset[str]) -> tuple[list[bytes], str | None]:
     """Return what is in the folder, sorted; where it is more than may be, also the reason, without having
     read all of it."""
     found: list[bytes] = []
@@ -190,44 +192,48 @@ def _names(folder: int, budget: _Budget, skip: frozenset[str]) -> tuple[list[byt
     return sorted(found), None
 
 
-def _entry(folder: int, raw: bytes, at: _Place, budget: _Budget, depth: int) -> Iterator[Accepted | Refused]:
+def _examine_entry(
+    folder: int, raw: bytes, at: _OutputPath, budget: _OutputsBudget, depth: int
+) -> Iterator[AcceptedFile | RefusedFile]:
     try:
         facts = os.stat(raw, dir_fd=folder, follow_symlinks=False)
         if stat.S_ISDIR(facts.st_mode):
             inner = os.open(raw, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
             try:
-                place = _Place(budget.place(at.path, folder=True), at.on_disk)
-                yield from _folder(inner, place, budget, depth + 1, frozenset())
+                place = _OutputPath(budget.place_path(at.path, folder=True), at.on_disk)
+                yield from _walk_folder(inner, place, budget, depth + 1, frozenset())
             finally:
                 os.close(inner)
         else:
-            yield _file(folder, raw, at, facts, budget)
+            yield _examine_file(folder, raw, at, facts, budget)
     except OSError as error:
-        yield _refused(at.path, f"it cannot be read: {error.strerror}")
+        yield _refused_file(at.path, f"it cannot be read: {error.strerror}")
 
 
-def _file(folder: int, raw: bytes, at: _Place, facts: os.stat_result, budget: _Budget) -> Accepted | Refused:
+def _examine_file(
+    folder: int, raw: bytes, at: _OutputPath, facts: os.stat_result, budget: _OutputsBudget
+) -> AcceptedFile | RefusedFile:
     if not stat.S_ISREG(facts.st_mode):
-        return _refused(at.path, _kind(facts.st_mode))
+        return _refused_file(at.path, _kind_name(facts.st_mode))
     if facts.st_nlink > 1:
-        return _refused(at.path, "a hard link")
+        return _refused_file(at.path, "a hard link")
     if facts.st_size > budget.bytes:
-        return _refused(at.path, "the outputs are too big")
+        return _refused_file(at.path, "the outputs are too big")
     budget.bytes -= facts.st_size
     handle = os.open(raw, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY, dir_fd=folder)
     with os.fdopen(handle, "rb") as file:
         opened = os.fstat(file.fileno())
         if (opened.st_ino, opened.st_dev) != (facts.st_ino, facts.st_dev):
-            return _refused(at.path, "it changed while it was judged")
+            return _refused_file(at.path, "it changed while it was judged")
         if _mostly_holes(file.fileno(), facts.st_size):
-            return _refused(at.path, "a sparse file: most of its bytes were never written")
-        size, digest = _hash(file.fileno(), facts.st_size)
+            return _refused_file(at.path, "a sparse file: most of its bytes were never written")
+        size, digest = _hash_file(file.fileno(), facts.st_size)
         if size != facts.st_size:
-            return _refused(at.path, "it changed while it was judged")
-        problem = archives.problem(file, size, budget.unpacked)
+            return _refused_file(at.path, "it changed while it was judged")
+        problem = archives.archive_problem(file, size, budget.unpacked)
     if problem is not None:
-        return _refused(at.path, problem)
-    return Accepted(budget.place(at.path), size, digest, at.on_disk)
+        return _refused_file(at.path, problem)
+    return AcceptedFile(budget.place_path(at.path), size, digest, at.on_disk)
 
 
 def _mostly_holes(handle: int, size: int) -> bool:
@@ -249,7 +255,7 @@ def _mostly_holes(handle: int, size: int) -> bool:
     return written * 2 < size
 
 
-def _hash(handle: int, expected: int) -> tuple[int, str]:
+def _hash_file(handle: int, expected: int) -> tuple[int, str]:
     """Hash a file. At most one byte more than expected is read: a file that grows for ever is noticed, not
     read for ever."""
     digest, size = hashlib.sha256(), 0
@@ -263,16 +269,16 @@ def _hash(handle: int, expected: int) -> tuple[int, str]:
     return size, digest.hexdigest()
 
 
-def _refused(path: str, reason: str, figures: str | None = None) -> Refused:
-    return Refused(printable(path), reason, path, figures)
+def _refused_file(path: str, reason: str, figures: str | None = None) -> RefusedFile:
+    return RefusedFile(printable_path(path), reason, path, figures)
 
 
-def printable(text: str) -> str:
+def printable_path(text: str) -> str:
     """Return the text for reports: in ASCII, and shortened in its middle."""
-    return shortened(text.encode("unicode_escape").decode("ascii"), REFUSED_PATH_CHARACTERS)
+    return shortened_text(text.encode("unicode_escape").decode("ascii"), REFUSED_PATH_CHARACTERS)
 
 
-def _kind(mode: int) -> str:
+def _kind_name(mode: int) -> str:
     if stat.S_ISLNK(mode):
         return "a symbolic link"
     if stat.S_ISFIFO(mode):

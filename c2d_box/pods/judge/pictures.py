@@ -34,25 +34,25 @@ def check_png(file: BinaryIO) -> None:
     pixels = _PngPixels(unfit)
     added, first = 0, True
     while True:
-        head = _exactly(file, 8, unfit)
+        head = _read_exactly(file, 8, unfit)
         length, kind = struct.unpack(">I4s", head)
         if (first and kind != b"IHDR") or length > 0x7FFFFFFF:
             raise unfit
         checksum = zlib.crc32(kind)
-        for piece in _pieces(file, length, unfit):
+        for piece in _read_pieces(file, length, unfit):
             checksum = zlib.crc32(piece, checksum)
             if kind == b"IHDR":
-                pixels.begin(piece, length, first)
+                pixels.begin_picture(piece, length, first)
             elif kind == b"IDAT":
-                pixels.take(piece)
+                pixels.take_data(piece)
             else:
                 added += len(piece)
-        if struct.unpack(">I", _exactly(file, 4, unfit))[0] != checksum or added > ADDED:
+        if struct.unpack(">I", _read_exactly(file, 4, unfit))[0] != checksum or added > ADDED:
             raise unfit
         first = False
         if kind == b"IEND":
             break
-    pixels.end()
+    pixels.end_picture()
     if length or file.read(1):
         raise unfit
 
@@ -65,7 +65,7 @@ class _PngPixels:
         self._left = -1
         self._unpacker = zlib.decompressobj()
 
-    def begin(self, head: bytes, length: int, first: bool) -> None:
+    def begin_picture(self, head: bytes, length: int, first: bool) -> None:
         if not first or length != 13 or len(head) != 13:
             raise self._unfit
         width, height, depth, colour, packing, filtering, interlaced = struct.unpack(">IIBBBBB", head)
@@ -79,7 +79,7 @@ class _PngPixels:
             parts = [(-(-(width - x) // dx), -(-(height - y) // dy)) for x, y, dx, dy in _PASSES]
         self._left = sum(rows * (1 + (columns * bits + 7) // 8) for columns, rows in parts if columns > 0)
 
-    def take(self, packed: bytes) -> None:
+    def take_data(self, packed: bytes) -> None:
         try:
             while packed and not self._unpacker.eof:
                 self._left -= len(self._unpacker.decompress(packed, CHUNK))
@@ -91,7 +91,7 @@ class _PngPixels:
         if packed or self._unpacker.unused_data:
             raise self._unfit
 
-    def end(self) -> None:
+    def end_picture(self) -> None:
         if self._left != 0 or not self._unpacker.eof:
             raise self._unfit
 
@@ -104,13 +104,13 @@ def check_jpeg(file: BinaryIO) -> None:
         raise unfit
     added, tables, room = 0, 0, -1
     while True:
-        mark = _exactly(file, 2, unfit)
+        mark = _read_exactly(file, 2, unfit)
         if mark[0] != 0xFF or mark[1] in (0x00, 0xFF) or 0xD0 <= mark[1] <= 0xD9:
             raise unfit
-        length = struct.unpack(">H", _exactly(file, 2, unfit))[0] - 2
+        length = struct.unpack(">H", _read_exactly(file, 2, unfit))[0] - 2
         if length < 0:
             raise unfit
-        content = _exactly(file, length, unfit)
+        content = _read_exactly(file, length, unfit)
         if mark[1] in _JPEG_FRAMES and room < 0:
             room = _jpeg_room(content, unfit)
         elif mark[1] == 0xFE or 0xE0 <= mark[1] <= 0xEF:
@@ -125,7 +125,7 @@ def check_jpeg(file: BinaryIO) -> None:
             begin = file.tell()
             if room < 0 or not content or length != 4 + 2 * content[0]:
                 raise unfit
-            ended = _scanned(file, unfit)
+            ended = _skip_scan(file, unfit)
             room -= file.tell() - begin
             if room < 0:
                 raise unfit
@@ -146,7 +146,7 @@ def _jpeg_room(frame: bytes, unfit: Unfit) -> int:
     return 4 * frame[5] * (width + 32) * (height + 32)
 
 
-def _scanned(file: BinaryIO, unfit: Unfit) -> bool:
+def _skip_scan(file: BinaryIO, unfit: Unfit) -> bool:
     """Read on to the next mark; return True where that is the end of the picture."""
     while True:
         piece = file.read(CHUNK)
@@ -174,22 +174,22 @@ def check_gif(file: BinaryIO) -> None:
     unfit = Unfit("its content is not gif")
     if file.read(6) not in (b"GIF87a", b"GIF89a"):
         raise unfit
-    width, height, flags = struct.unpack("<HHB2x", _exactly(file, 7, unfit))
+    width, height, flags = struct.unpack("<HHB2x", _read_exactly(file, 7, unfit))
     if width * height > PIXELS:
         raise Unfit("it is too large a picture to be checked")
-    _colours(file, flags, unfit)
+    _skip_colours(file, flags, unfit)
     added, frames = 0, 0
-    while (mark := _exactly(file, 1, unfit)) != b"\x3b":
+    while (mark := _read_exactly(file, 1, unfit)) != b"\x3b":
         if mark == b"\x21":
-            _exactly(file, 1, unfit)
-            added += _blocks(file, unfit)
+            _read_exactly(file, 1, unfit)
+            added += _skip_blocks(file, unfit)
         elif mark == b"\x2c":
             frames += 1
-            across, down, marks = struct.unpack("<4xHHB", _exactly(file, 9, unfit))
-            _colours(file, marks, unfit)
-            _exactly(file, 1, unfit)
+            across, down, marks = struct.unpack("<4xHHB", _read_exactly(file, 9, unfit))
+            _skip_colours(file, marks, unfit)
+            _read_exactly(file, 1, unfit)
             # A code has twelve bits at most, and each pixel needs at most one code.
-            if not 0 < across * down <= PIXELS or _blocks(file, unfit) > 2 * across * down + 1024:
+            if not 0 < across * down <= PIXELS or _skip_blocks(file, unfit) > 2 * across * down + 1024:
                 raise unfit
         else:
             raise unfit
@@ -199,27 +199,27 @@ def check_gif(file: BinaryIO) -> None:
         raise unfit
 
 
-def _colours(file: BinaryIO, flags: int, unfit: Unfit) -> None:
+def _skip_colours(file: BinaryIO, flags: int, unfit: Unfit) -> None:
     if flags & 0x80:
-        _exactly(file, 3 << ((flags & 7) + 1), unfit)
+        _read_exactly(file, 3 << ((flags & 7) + 1), unfit)
 
 
-def _blocks(file: BinaryIO, unfit: Unfit) -> int:
+def _skip_blocks(file: BinaryIO, unfit: Unfit) -> int:
     total = 0
-    while length := _exactly(file, 1, unfit)[0]:
-        total += len(_exactly(file, length, unfit))
+    while length := _read_exactly(file, 1, unfit)[0]:
+        total += len(_read_exactly(file, length, unfit))
     return total
 
 
-def _exactly(file: BinaryIO, count: int, unfit: Unfit) -> bytes:
+def _read_exactly(file: BinaryIO, count: int, unfit: Unfit) -> bytes:
     found = file.read(count)
     if len(found) != count:
         raise unfit
     return found
 
 
-def _pieces(file: BinaryIO, count: int, unfit: Unfit) -> Iterator[bytes]:
+def _read_pieces(file: BinaryIO, count: int, unfit: Unfit) -> Iterator[bytes]:
     while count:
-        piece = _exactly(file, min(count, CHUNK), unfit)
+        piece = _read_exactly(file, min(count, CHUNK), unfit)
         count -= len(piece)
         yield piece

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from c2d_box.assets.disclosure import Rules
-from c2d_box.pods.judge.jsonwalk import NotJson, Scalar, walk
+from c2d_box.assets.disclosure import DisclosureRules
+from c2d_box.pods.judge.jsonwalk import NotJson, Scalar, walk_json
 
 CHUNK = 1 << 16
 RECORD = 1 << 20
@@ -29,12 +29,12 @@ class Unfit(Exception):
     leave, too."""
 
 
-class _Limits:
+class _TableLimits:
     """A publisher's rules on tables."""
 
-    def __init__(self, rules: Rules) -> None:
+    def __init__(self, rules: DisclosureRules) -> None:
         self.rules = rules
-        self.counted = rules.counted
+        self.counted = rules.counted_columns
         self._rows = 0
 
     def add_rows(self, count: int = 1) -> None:
@@ -47,7 +47,7 @@ class _Limits:
             raise Unfit(f"it has more than {most} rows")
 
     def demand_columns(self, count: int) -> None:
-        most = self.rules.columns
+        most = self.rules.column_limit
         if most is not None and count > most:
             raise Unfit(f"it has more than {most} columns")
 
@@ -56,22 +56,22 @@ class _Limits:
             raise Unfit(f"a cell or a line in it is longer than {CELL} characters")
 
     def demand_count(self, value: object) -> None:
-        if self.rules.min_cell is not None and _individuals(value) < self.rules.min_cell:
+        if self.rules.min_cell is not None and _individual_count(value) < self.rules.min_cell:
             raise Unfit(f"a figure in it stands for fewer than {self.rules.min_cell} individuals")
 
     def without_count(self) -> Unfit:
         return Unfit(f"a record in it has no count column ({', '.join(sorted(self.counted))})")
 
 
-def check_csv(rules: Rules, file: BinaryIO, delimiter: str = ",") -> None:
+def check_csv(rules: DisclosureRules, file: BinaryIO, delimiter: str = ",") -> None:
     """Check a CSV file; raise Unfit."""
-    limits, source = _Limits(rules), _Records(file)
+    limits, source = _TableLimits(rules), _RecordLines(file)
     try:
         reader = csv.reader(source, strict=True, delimiter=delimiter)
         head = next(reader, None)
         if head is None:
             return
-        columns = _columns(limits, head)
+        columns = _find_count_columns(limits, head)
         for row in reader:
             source.used = 0
             if not row:
@@ -87,7 +87,7 @@ def check_csv(rules: Rules, file: BinaryIO, delimiter: str = ",") -> None:
         raise Unfit("its content is not CSV") from problem
 
 
-def _columns(limits: _Limits, head: list[str]) -> list[int]:
+def _find_count_columns(limits: _TableLimits, head: list[str]) -> list[int]:
     """Return the positions of the count columns."""
     names = [name.strip("\ufeff \t").lower() for name in head]  # a byte order mark is none of the name
     limits.demand_columns(len(names))
@@ -103,11 +103,11 @@ def _columns(limits: _Limits, head: list[str]) -> list[int]:
     return found
 
 
-class _Records:
+class _RecordLines:
     """The lines of a file for the CSV reader, which keeps asking for more while a quote is open."""
 
     def __init__(self, file: BinaryIO) -> None:
-        self._lines = _lines(file)
+        self._lines = _read_lines(file)
         self.used = 0
 
     def __iter__(self) -> Iterator[str]:
@@ -121,13 +121,13 @@ class _Records:
         return line
 
 
-def check_text(rules: Rules, file: BinaryIO) -> None:
+def check_text(rules: DisclosureRules, file: BinaryIO) -> None:
     """Check a text file; raise Unfit."""
-    limits = _Limits(rules)
+    limits = _TableLimits(rules)
     if rules.min_cell is not None:
         raise limits.without_count()
     try:
-        for line in _lines(file):
+        for line in _read_lines(file):
             limits.add_rows()
             limits.demand_cell(line)
             if any(mark < " " and mark not in "\t\n\f" for mark in line):
@@ -136,7 +136,7 @@ def check_text(rules: Rules, file: BinaryIO) -> None:
         raise Unfit("its content is not text") from problem
 
 
-def _lines(file: BinaryIO) -> Iterator[str]:
+def _read_lines(file: BinaryIO) -> Iterator[str]:
     """Yield the lines; each ends with a line feed, whichever end of line it had."""
     decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder("utf-8")("strict"), translate=True)
     held = ""
@@ -152,21 +152,21 @@ def _lines(file: BinaryIO) -> Iterator[str]:
         yield held
 
 
-def check_json(rules: Rules, file: BinaryIO, *, many: bool = False) -> None:
+def check_json(rules: DisclosureRules, file: BinaryIO, *, many: bool = False) -> None:
     """Check a JSON file; raise Unfit. ``many``: one document a line."""
-    shape = _JsonShape(_Limits(rules))
+    shape = _JsonTable(_TableLimits(rules))
     try:
         if many:
-            shape.opened("[")
-        walk(file, shape, many=many)
+            shape.open_container("[")
+        walk_json(file, shape, many=many)
         if many:
-            shape.closed()
+            shape.close_container()
     except NotJson as problem:
         raise Unfit("its content is not JSON (which has no NaN and no Infinity)") from problem
 
 
 @dataclass(slots=True)
-class _Open:
+class _OpenContainer:
     """An array or object that is being read."""
 
     kind: str
@@ -180,29 +180,29 @@ class _Open:
     counted_columns: int = 0
 
 
-class _JsonShape:
+class _JsonTable:
     """Records of a document: its objects but the outermost, and the arrays within arrays. An array of plain
     values elsewhere is a column, as long as it has rows.
     """
 
-    def __init__(self, limits: _Limits) -> None:
+    def __init__(self, limits: _TableLimits) -> None:
         self._limits = limits
-        self._stack: list[_Open] = []
+        self._stack: list[_OpenContainer] = []
 
-    def opened(self, kind: str) -> None:
+    def open_container(self, kind: str) -> None:
         outer = self._stack[-1] if self._stack else None
         in_array = outer is not None and outer.kind == "["
         if outer is not None:
             self._count_member(outer)
             if kind == "{" or in_array:
                 self._limits.add_rows()
-        self._stack.append(_Open(kind, in_array))
+        self._stack.append(_OpenContainer(kind, in_array))
 
-    def named(self, name: str) -> None:
+    def take_name(self, name: str) -> None:
         self._limits.demand_cell(name)
         self._stack[-1].name = name.strip().lower()
 
-    def value(self, found: Scalar) -> None:
+    def take_value(self, found: Scalar) -> None:
         if isinstance(found, str):
             self._limits.demand_cell(found)
         if not self._stack:
@@ -212,23 +212,23 @@ class _JsonShape:
         outer = self._stack[-1]
         self._count_member(outer)
         outer.scalars += 1
-        column = outer.name if outer.kind == "{" else self._column(outer)
+        column = outer.name if outer.kind == "{" else self._column_name(outer)
         if column in self._limits.counted:
             self._limits.demand_count(found)
             outer.counts += 1
 
-    def _column(self, array: _Open) -> str | None:
+    def _column_name(self, array: _OpenContainer) -> str | None:
         """Return the name of the column that an array of plain values is."""
         if array.in_array or len(self._stack) < 2:
             return None
         return self._stack[-2].name
 
-    def _count_member(self, outer: _Open) -> None:
+    def _count_member(self, outer: _OpenContainer) -> None:
         outer.size += 1
         if outer.kind == "{":
             self._limits.demand_columns(outer.size)
 
-    def closed(self) -> None:
+    def close_container(self) -> None:
         done = self._stack.pop()
         if done.kind == "[" and done.scalars:
             if done.in_array:
@@ -238,7 +238,7 @@ class _JsonShape:
         if self._limits.rules.min_cell is not None:
             self._close_counted(done)
 
-    def _close_counted(self, done: _Open) -> None:
+    def _close_counted(self, done: _OpenContainer) -> None:
         """Demand that a container counts individuals, or holds those that do. An empty one does neither, and
         a tree of empty ones would spell out any text: only the document itself and an array directly in it
         may be empty."""
@@ -258,7 +258,7 @@ class _JsonShape:
             raise self._limits.without_count()
 
 
-def _individuals(value: object) -> float:
+def _individual_count(value: object) -> float:
     """Return the number of individuals; -1 for what is no number: it counts nobody, and fails."""
     try:
         found = float(value) if isinstance(value, (str, int, float)) and not isinstance(value, bool) else -1.0

@@ -17,13 +17,13 @@ PATIENCE = 600.0
 def main() -> int:
     reporter = engine.from_environment("register")
     try:
-        order = reporter.go_ahead()
+        order = reporter.await_go_ahead()
     except engine.GivenUp as reason:
         print(f"nothing to register: {reason}", flush=True)
         return 0
-    report = _register(reporter, order)
+    report = _register_results(reporter, order)
     try:
-        reporter.report(report)
+        reporter.send_report(report)
     except engine.GivenUp as reason:
         print(f"gave up: {reason}", flush=True)
         return 1
@@ -31,16 +31,16 @@ def main() -> int:
     return 0
 
 
-def _register(reporter: engine.Engine, order: dict[str, object]) -> dict[str, str]:
+def _register_results(reporter: engine.EngineClient, order: dict[str, object]) -> dict[str, str]:
     from c2d_box.chain.accounts import from_key  # web3 takes most of a second; most jobs never need it
-    from c2d_box.pods.register.asset import Registering
+    from c2d_box.pods.register.asset import AssetRegistration
 
     signer = from_key(Path(names.REGISTER_KEY_FILE).read_text().strip())
-    registering = Registering(reporter, order, signer)
+    registering = AssetRegistration(reporter, order, signer)
     until = time.monotonic() + PATIENCE
     while True:
         try:
-            return registering.run()
+            return registering.run_steps()
         except (C2DError, engine.GivenUp) as problem:
             if isinstance(problem, Refused) or time.monotonic() >= until:
                 return {"failed": str(problem)}

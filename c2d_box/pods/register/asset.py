@@ -12,11 +12,11 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from c2d_box.assets.documents import compact, ddo, demand_valid, metadata_section, service_section
+from c2d_box.assets.documents import build_ddo, compact_json, demand_valid, metadata_section, service_section
 from c2d_box.chain import Chain, Signer, addresses, nfts, publishing
-from c2d_box.chain.transactions import Call, once
+from c2d_box.chain.transactions import UnsignedTransaction, send_idempotent
 from c2d_box.errors import Failed
-from c2d_box.pods.engine import Engine
+from c2d_box.pods.engine import EngineClient
 from c2d_box.units import ETHER
 
 STOCK = 1000
@@ -24,51 +24,61 @@ STOCK = 1000
 _ENCRYPTED = 2
 
 
-class Registering:
+class AssetRegistration:
     """Registers the results of one job. ``order``: what the engine's go-ahead said."""
 
-    def __init__(self, engine: Engine, order: Mapping[str, Any], signer: Signer) -> None:
+    def __init__(self, engine: EngineClient, order: Mapping[str, Any], signer: Signer) -> None:
         self._engine = engine
         self._order = order
         self._signer = signer
         self._recorded: dict[str, str] = dict(order.get("transactions") or {})
-        found = addresses.parse(order["addresses"], int(order["chainId"]))
+        found = addresses.parse_addresses(order["addresses"], int(order["chainId"]))
         self._chain = Chain(
-            engine.address("rpc"), found, 30, {"Content-Type": "application/json", **engine.authorization}
+            engine.stage_url("rpc"),
+            found,
+            30,
+            {"Content-Type": "application/json", **engine.authorization_header},
         )
 
-    def run(self) -> dict[str, str]:
+    def run_steps(self) -> dict[str, str]:
         """Register the results; return the report: DID, NFT and datatoken. Raises C2DError or GivenUp; can be
         called again after that."""
         wish = self._order["publish"]
         free = bool(wish.get("free"))
         name = str(wish.get("name") or f"Results of job {self._engine.job}")
-        price = publishing.Free() if free else None
-        made = publishing.created(
-            self._once("create", publishing.creation(self._chain, self._signer, name, "C2D-RESULT", price))
+        price = publishing.DispenserTerms() if free else None
+        made = publishing.read_creation(
+            self._send_once(
+                "create",
+                publishing.creation_transaction(self._chain, self._signer, name, "C2D-RESULT", price),
+            )
         )
-        document = self._document(name, made, wish)
-        self._once("describe", self._description(made, document))
+        document = self._asset_document(name, made, wish)
+        self._send_once("describe", self._description_call(made, document))
         if free:
             dispenser = self._chain.addresses.dispenser
-            stock = publishing.minting(made.datatoken, dispenser, STOCK * ETHER)
-            self._once("stock", stock)
-        self._once("transfer", publishing.transfer(self._signer, made.nft, str(self._order["owner"])))
+            stock = publishing.mint_transaction(made.datatoken, dispenser, STOCK * ETHER)
+            self._send_once("stock", stock)
+        self._send_once(
+            "transfer", publishing.transfer_transaction(self._signer, made.nft, str(self._order["owner"]))
+        )
         if nfts.holds_roles(self._chain, made.nft, made.datatoken, self._signer.address):
             raise Failed(
                 "C2D-REGISTER-ROLES", "the NFT was handed over and the register kept a role", "do not use it"
             )
         return {"did": str(document["id"]), "nft": made.nft, "datatoken": made.datatoken}
 
-    def _once(self, step: str, call: Call) -> Any:
+    def _send_once(self, step: str, call: UnsignedTransaction) -> Any:
         def record(raw: str, replaces: str | None) -> None:
-            self._engine.ask("intent", {"step": step, "raw": raw, "replaces": replaces})
+            self._engine.post_request("intent", {"step": step, "raw": raw, "replaces": replaces})
             self._recorded[step] = raw
 
-        return once(self._chain, self._signer, call, self._recorded.get(step), record)
+        return send_idempotent(self._chain, self._signer, call, self._recorded.get(step), record)
 
-    def _document(self, name: str, made: publishing.Created, wish: Mapping[str, Any]) -> dict[str, Any]:
-        sealed = self._engine.ask(f"seal?nft={made.nft}&datatoken={made.datatoken}", b"")["sealed"]
+    def _asset_document(
+        self, name: str, made: publishing.CreatedAsset, wish: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        sealed = self._engine.post_request(f"seal?nft={made.nft}&datatoken={made.datatoken}", b"")["sealed"]
         origin = dict(self._order["origin"])
         metadata = metadata_section(
             "dataset",
@@ -85,16 +95,18 @@ class Registering:
             files=str(sealed),
             timeout=0,
         )
-        document = ddo(made.nft, self._chain.chain_id, metadata, [service])
+        document = build_ddo(made.nft, self._chain.chain_id, metadata, [service])
         demand_valid(document)
         return document
 
-    def _description(self, made: publishing.Created, document: dict[str, Any]) -> Call:
+    def _description_call(
+        self, made: publishing.CreatedAsset, document: dict[str, Any]
+    ) -> UnsignedTransaction:
         """Return the transaction of the description. It is sealed anew at each attempt, which only matters
         for the one that goes on record."""
-        content = compact(document)
-        sealed = str(self._engine.ask("seal", content)["sealed"])
-        return publishing.description(
+        content = compact_json(document)
+        sealed = str(self._engine.post_request("seal", content)["sealed"])
+        return publishing.metadata_transaction(
             made.nft,
             0,
             str(self._order["provider"]),

@@ -12,40 +12,47 @@ from typing import Any
 
 from c2d_box.pods import engine
 from c2d_box.pods.upload import ipfs, s3
-from c2d_box.pods.upload.sending import Entry, SendFailed, SendInterrupted, Sent, entries, in_memory
+from c2d_box.pods.upload.sending import (
+    SendFailed,
+    SendInterrupted,
+    SentFile,
+    UploadEntry,
+    manifest_entries,
+    memory_entry,
+)
 from c2d_box.retry import Backoff
 from c2d_box.workflow import manifests, names
 
 PATIENCE = 600.0
 """Seconds for which an unreachable store is tried again."""
 _LISTED = ("filename", "type", "size", "sha256")
-Send = Callable[[list[Entry]], list[Sent]]
+Send = Callable[[list[UploadEntry]], list[SentFile]]
 _QUICK, _CALM = 0.005, 0.1
 
 
 def main() -> int:
     reporter = engine.from_environment("upload")
-    manifest = _await(Path(names.MANIFEST), reporter.deadline)
+    manifest = _await_manifest(Path(names.MANIFEST), reporter.deadline)
     if manifest is None:
         print("gave up: there was no manifest", flush=True)
         return 1
     store = json.loads(Path(names.STORE_FILE).read_text())
-    files = entries(manifest, Path(names.DATA), Path(names.VERDICT_FOLDER))
+    files = manifest_entries(manifest, Path(names.DATA), Path(names.VERDICT_FOLDER))
     try:
         listed = [{key: file[key] for key in _LISTED} for file in manifest["files"]]
-        record = reporter.ask("evidence", {"files": listed})["record"]
+        record = reporter.post_request("evidence", {"files": listed})["record"]
     except engine.GivenUp as reason:
         print(f"gave up: {reason}", flush=True)
         return 1
-    files.append(in_memory(manifests.EVIDENCE, "evidence", json.dumps(record, indent=1).encode()))
+    files.append(memory_entry(manifests.EVIDENCE, "evidence", json.dumps(record, indent=1).encode()))
     send = sender_for(store, reporter)
     if key := os.environ.get(names.ENV_ENCRYPT):
-        from c2d_box.pods.upload.sealing import sealing  # most jobs need no cryptography
+        from c2d_box.pods.upload.sealing import sealing_sender  # most jobs need no cryptography
 
-        send = sealing(send, key, reporter.token.encode())
-    report = deliver(files, send, PATIENCE)
+        send = sealing_sender(send, key, reporter.token.encode())
+    report = deliver_files(files, send, PATIENCE)
     try:
-        reporter.report(report)
+        reporter.send_report(report)
     except engine.GivenUp as reason:
         print(f"gave up: {reason}", flush=True)
         return 1
@@ -53,8 +60,8 @@ def main() -> int:
     return 0
 
 
-def deliver(
-    files: list[Entry],
+def deliver_files(
+    files: list[UploadEntry],
     send: Send,
     patience: float,
     sleep: Callable[[float], None] = time.sleep,
@@ -74,22 +81,22 @@ def deliver(
         sleep(pause)
 
 
-def sender_for(store: dict[str, Any], reporter: engine.Engine) -> Send:
+def sender_for(store: dict[str, Any], reporter: engine.EngineClient) -> Send:
     if store["kind"] == "ipfs":
-        return lambda files: ipfs.send(files, store, reporter.token.encode())
+        return lambda files: ipfs.send_to_ipfs(files, store, reporter.token.encode())
 
-    def ask(files: list[Entry]) -> Mapping[str, Mapping[str, str]]:
+    def ask(files: list[UploadEntry]) -> Mapping[str, Mapping[str, str]]:
         wish = [{"path": file.path, "sha256": file.sha256} for file in files]
         try:
-            found: dict[str, dict[str, str]] = reporter.ask("slots", {"files": wish})["slots"]
+            found: dict[str, dict[str, str]] = reporter.post_request("slots", {"files": wish})["slots"]
         except engine.GivenUp as reason:
             raise SendFailed(f"the engine gives no places in the store: {reason}") from None
         return found
 
-    return s3.Sender(store, reporter.job, ask).send
+    return s3.S3Sender(store, reporter.job, ask).send_files
 
 
-def _await(manifest: Path, deadline: float) -> dict[str, Any] | None:
+def _await_manifest(manifest: Path, deadline: float) -> dict[str, Any] | None:
     began = time.monotonic()
     while not manifest.exists():
         now = time.monotonic()

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
 from c2d_box.assets import salted_blocks
-from c2d_box.assets.salted_blocks import SALT_BYTES, Block, Link, varint
+from c2d_box.assets.salted_blocks import SALT_BYTES, DagBlock, DagLink, encode_varint
 
 CHUNK = 1 << 20
 """Bytes of a leaf; a block may have 2 MiB."""
@@ -22,54 +22,54 @@ Pieces = Callable[[], Iterable[bytes]]
 
 
 @dataclass(frozen=True)
-class Tree:
+class ResultTree:
     """The root folder and, by path, each file."""
 
     root: bytes
     files: dict[str, bytes]
 
-    def cid(self, path: str) -> str:
-        return salted_blocks.text(self.files[path])
+    def cid_of(self, path: str) -> str:
+        return salted_blocks.cid_text(self.files[path])
 
 
 @dataclass
-class _Folder:
-    folders: dict[str, _Folder] = field(default_factory=dict)
+class _DagFolder:
+    folders: dict[str, _DagFolder] = field(default_factory=dict)
     files: dict[str, Pieces] = field(default_factory=dict)
 
 
-class Planter:
+class DagBuilder:
     """Makes the same blocks of the same files each time, for one ``secret``."""
 
     def __init__(self, files: dict[str, Pieces], secret: bytes) -> None:
         """``files``: for each path how to read its bytes, as often as wanted."""
         self._secret = secret
-        self._top = _Folder()
+        self._top = _DagFolder()
         for path, pieces in files.items():
             *folders, name = path.split("/")
             place = self._top
             for folder in folders:
-                place = place.folders.setdefault(folder, _Folder())
+                place = place.folders.setdefault(folder, _DagFolder())
             place.files[name] = pieces
 
-    def planned(self) -> Tree:
+    def plan_tree(self) -> ResultTree:
         """Return the names of everything; reads each file once."""
         found: dict[str, bytes] = {}
-        last: Link | None = None
-        for path, block in self._folder("", self._top):
+        last: DagLink | None = None
+        for path, block in self._folder_blocks("", self._top):
             found[path] = block.link.cid
             last = block.link
         assert last is not None
-        return Tree(last.cid, found)
+        return ResultTree(last.cid, found)
 
-    def car(self, root: bytes) -> Iterator[bytes]:
+    def car_stream(self, root: bytes) -> Iterator[bytes]:
         """Yield the CAR stream; reads each file once more."""
         header = b"\xa2\x65roots\x81\xd8\x2a\x58\x25\x00" + root + b"\x67version\x01"
-        yield varint(len(header)) + header
-        for _, block in self._folder("", self._top):
-            yield varint(len(block.link.cid) + len(block.data)) + block.link.cid + block.data
+        yield encode_varint(len(header)) + header
+        for _, block in self._folder_blocks("", self._top):
+            yield encode_varint(len(block.link.cid) + len(block.data)) + block.link.cid + block.data
 
-    def _folder(self, path: str, folder: _Folder) -> Iterator[tuple[str, Block]]:
+    def _folder_blocks(self, path: str, folder: _DagFolder) -> Iterator[tuple[str, DagBlock]]:
         """Yield every block below a folder and, last, its own; each with the path of what it ends."""
         links = []
         for name in sorted({*folder.folders, *folder.files}):
@@ -77,38 +77,40 @@ class Planter:
             below = folder.folders.get(name)
             last = None
             for found, block in (
-                self._folder(inner, below) if below is not None else self._file(inner, folder.files[name])
+                self._folder_blocks(inner, below)
+                if below is not None
+                else self._file_blocks(inner, folder.files[name])
             ):
                 yield found, block
                 last = block
             assert last is not None
             links.append(replace(last.link, name=name))
-        yield path, salted_blocks.directory(links, self._salt(path, "folder"))
+        yield path, salted_blocks.directory_block(links, self._block_salt(path, "folder"))
 
-    def _file(self, path: str, pieces: Pieces) -> Iterator[tuple[str, Block]]:
+    def _file_blocks(self, path: str, pieces: Pieces) -> Iterator[tuple[str, DagBlock]]:
         """Yield every block of a file and, last, its root."""
-        links: list[Link] = []
+        links: list[DagLink] = []
         block = None
-        for number, piece in enumerate(_whole(pieces())):
-            block = salted_blocks.leaf(piece, self._salt(path, f"leaf {number}"))
+        for number, piece in enumerate(_equal_pieces(pieces())):
+            block = salted_blocks.leaf_block(piece, self._block_salt(path, f"leaf {number}"))
             links.append(block.link)
             yield path, block
         level = 0
         while len(links) > 1:
             above = []
             for start in range(0, len(links), WIDTH):
-                block = salted_blocks.branch(
-                    links[start : start + WIDTH], self._salt(path, f"branch {level} {start}")
+                block = salted_blocks.branch_block(
+                    links[start : start + WIDTH], self._block_salt(path, f"branch {level} {start}")
                 )
                 above.append(block.link)
                 yield path, block
             links, level = above, level + 1
 
-    def _salt(self, path: str, part: str) -> bytes:
+    def _block_salt(self, path: str, part: str) -> bytes:
         return hmac.digest(self._secret, f"{part}\n{path}".encode(), hashlib.sha256)[:SALT_BYTES]
 
 
-def _whole(pieces: Iterable[bytes]) -> Iterator[bytes]:
+def _equal_pieces(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """Yield the same bytes in pieces of one length, the last one shorter; one empty piece where there are
     none."""
     waiting = bytearray()

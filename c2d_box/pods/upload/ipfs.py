@@ -15,8 +15,8 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from c2d_box.assets import salted_blocks
-from c2d_box.pods.upload.dag import Planter
-from c2d_box.pods.upload.sending import Entry, SendFailed, SendInterrupted, Sent, content
+from c2d_box.pods.upload.dag import DagBuilder
+from c2d_box.pods.upload.sending import SendFailed, SendInterrupted, SentFile, UploadEntry, entry_content
 from c2d_box.strict_json import parse_json
 
 _IMPORT = "/api/v0/dag/import?pin-roots=true&stats=false&allow-big-block=true"
@@ -24,13 +24,13 @@ _FINAL = frozenset({400, 401, 403, 404, 405, 413})
 IDLE_SECONDS = 60.0
 
 
-def send(entries: list[Entry], store: dict[str, Any], secret: bytes) -> list[Sent]:
+def send_to_ipfs(entries: list[UploadEntry], store: dict[str, Any], secret: bytes) -> list[SentFile]:
     """Send all entries in one call. ``secret``: known to this job alone. Raises SendFailed or
     SendInterrupted."""
     if not entries:
         return []
-    planter = Planter({entry.path: partial(content, entry) for entry in entries}, secret)
-    tree = planter.planned()
+    planter = DagBuilder({entry.path: partial(entry_content, entry) for entry in entries}, secret)
+    tree = planter.plan_tree()
     boundary = secrets.token_hex(16)
     parts = urlsplit(store["api"])
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
@@ -43,7 +43,7 @@ def send(entries: list[Entry], store: dict[str, Any], secret: bytes) -> list[Sen
             connection.request(
                 "POST",
                 parts.path.rstrip("/") + _IMPORT,
-                body=_multipart(planter.car(tree.root), boundary),
+                body=_multipart_body(planter.car_stream(tree.root), boundary),
                 headers=headers,
                 encode_chunked=True,
             )
@@ -54,13 +54,15 @@ def send(entries: list[Entry], store: dict[str, Any], secret: bytes) -> list[Sen
     if response.status != 200:
         problem = f"IPFS answered {response.status}"
         raise SendFailed(problem) if response.status in _FINAL else SendInterrupted(problem)
-    root = salted_blocks.text(tree.root)
+    root = salted_blocks.cid_text(tree.root)
     if not _is_pinned(root, body):
         raise SendInterrupted("IPFS gave an answer that cannot be understood")
-    return [Sent(entry, f"ipfs://{root}/{quote(entry.path)}", tree.cid(entry.path)) for entry in entries]
+    return [
+        SentFile(entry, f"ipfs://{root}/{quote(entry.path)}", tree.cid_of(entry.path)) for entry in entries
+    ]
 
 
-def _multipart(stream: Iterator[bytes], boundary: str) -> Iterator[bytes]:
+def _multipart_body(stream: Iterator[bytes], boundary: str) -> Iterator[bytes]:
     yield (
         f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="results.car"\r\n'
         "Content-Type: application/vnd.ipld.car\r\n\r\n"

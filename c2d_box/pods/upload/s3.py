@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from c2d_box.pods.upload.sending import Entry, SendFailed, SendInterrupted, Sent, content
+from c2d_box.pods.upload.sending import SendFailed, SendInterrupted, SentFile, UploadEntry, entry_content
 
 _FINAL = frozenset({400, 401, 404, 405, 411, 413})
 """Statuses after which another try would not help. 403 is not among them: a signature may have grown too old
@@ -22,11 +22,11 @@ BATCH = 20
 """Signatures asked for at once: they are good for a quarter of an hour."""
 
 
-Ask = Callable[[list[Entry]], Mapping[str, Mapping[str, str]]]
+Ask = Callable[[list[UploadEntry]], Mapping[str, Mapping[str, str]]]
 """Asks the engine for the headers of each entry's PUT, by its path."""
 
 
-class Sender:
+class S3Sender:
     """Sends to S3 and remembers what is stored already, so that a try that broke off is taken up where it
     did."""
 
@@ -34,21 +34,21 @@ class Sender:
         self._store = store
         self._job = job
         self._ask = ask
-        self._done: dict[str, Sent] = {}
+        self._done: dict[str, SentFile] = {}
 
-    def send(self, entries: list[Entry]) -> list[Sent]:
+    def send_files(self, entries: list[UploadEntry]) -> list[SentFile]:
         """Store the entries and return the results. Raises SendFailed or SendInterrupted."""
         left = [entry for entry in entries if entry.path not in self._done]
         for start in range(0, len(left), BATCH):
             batch = left[start : start + BATCH]
             slots = self._ask(batch)
             for entry in batch:
-                sent = _put(entry, self._store, f"{self._job}/{entry.path}", slots[entry.path])
+                sent = _put_object(entry, self._store, f"{self._job}/{entry.path}", slots[entry.path])
                 self._done[entry.path] = sent
         return [self._done[entry.path] for entry in entries]
 
 
-def _put(entry: Entry, store: dict[str, Any], key: str, headers: Mapping[str, str]) -> Sent:
+def _put_object(entry: UploadEntry, store: dict[str, Any], key: str, headers: Mapping[str, str]) -> SentFile:
     parts = urlsplit(store["endpoint"])
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     path = f"{parts.path.rstrip('/')}/{quote(store['bucket'], safe='')}/{quote(key, safe='/~-._')}"
@@ -58,7 +58,7 @@ def _put(entry: Entry, store: dict[str, Any], key: str, headers: Mapping[str, st
             connection.request(
                 "PUT",
                 path,
-                body=content(entry),
+                body=entry_content(entry),
                 headers={**headers, "Content-Length": str(entry.size)},
             )
             response = connection.getresponse()
@@ -68,4 +68,4 @@ def _put(entry: Entry, store: dict[str, Any], key: str, headers: Mapping[str, st
     if response.status not in (200, 204):
         problem = f"S3 answered {response.status} for {entry.filename}"
         raise SendFailed(problem) if response.status in _FINAL else SendInterrupted(problem)
-    return Sent(entry, f"s3://{store['bucket']}/{quote(key)}")
+    return SentFile(entry, f"s3://{store['bucket']}/{quote(key)}")

@@ -12,30 +12,30 @@ import hmac
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from c2d_box.assets.ecies import OVERHEAD, Sealer
-from c2d_box.pods.upload.sending import Entry, Sent, content
+from c2d_box.assets.ecies import OVERHEAD, EciesSealer
+from c2d_box.pods.upload.sending import SentFile, UploadEntry, entry_content
 from c2d_box.workflow import manifests
 
-Send = Callable[[list[Entry]], list[Sent]]
+Send = Callable[[list[UploadEntry]], list[SentFile]]
 
 
-def sealing(send: Send, key: str, secret: bytes) -> Send:
+def sealing_sender(send: Send, key: str, secret: bytes) -> Send:
     """Return ``send`` for sealed files; ``key``: the public key of the one who may read them."""
-    ready: list[Entry] = []
+    ready: list[UploadEntry] = []
 
-    def sealed_first(files: list[Entry]) -> list[Sent]:
+    def sealed_first(files: list[UploadEntry]) -> list[SentFile]:
         if not ready:
-            ready.extend(sealed(file, key, secret) for file in files)
+            ready.extend(sealed_entry(file, key, secret) for file in files)
         return send(ready)
 
     return sealed_first
 
 
-def sealed(entry: Entry, key: str, secret: bytes) -> Entry:
+def sealed_entry(entry: UploadEntry, key: str, secret: bytes) -> UploadEntry:
     """Return the file as it is to be sent; raise SendFailed where it is not what was judged."""
-    sealer = Sealer(key, hmac.digest(secret, f"{entry.path}\n{entry.sha256}".encode(), hashlib.sha256))
+    sealer = EciesSealer(key, hmac.digest(secret, f"{entry.path}\n{entry.sha256}".encode(), hashlib.sha256))
     encryptor = sealer.encryptor()
-    for piece in content(entry):
+    for piece in entry_content(entry):
         encryptor.update(piece)
     encryptor.finalize()
     head = sealer.head + encryptor.tag
@@ -43,7 +43,7 @@ def sealed(entry: Entry, key: str, secret: bytes) -> Entry:
     def pieces() -> Iterator[bytes]:
         yield head
         again = sealer.encryptor()
-        for piece in content(entry):
+        for piece in entry_content(entry):
             yield again.update(piece)
         yield again.finalize()
 

@@ -24,7 +24,7 @@ class SendInterrupted(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class UploadEntry:
     """A line of the manifest; ``place`` is where its bytes are, under the name that the algorithm gave."""
 
     place: Path
@@ -42,10 +42,10 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class SentFile:
     """A file that is in the store, as the job's results list it."""
 
-    entry: Entry
+    entry: UploadEntry
     url: str
     cid: str | None = None
 
@@ -62,10 +62,10 @@ class Sent:
         }
 
 
-def entries(manifest: dict[str, Any], data: Path, verdict: Path) -> list[Entry]:
+def manifest_entries(manifest: dict[str, Any], data: Path, verdict: Path) -> list[UploadEntry]:
     roots = {"data": data, "logs": verdict / "logs"}
     return [
-        Entry(
+        UploadEntry(
             roots[line["source"]] / line.get("onDisk", line["path"]),
             line["path"],
             line["filename"],
@@ -77,12 +77,14 @@ def entries(manifest: dict[str, Any], data: Path, verdict: Path) -> list[Entry]:
     ]
 
 
-def in_memory(filename: str, kind: str, data: bytes) -> Entry:
+def memory_entry(filename: str, kind: str, data: bytes) -> UploadEntry:
     """Return the entry of a file that was made here."""
-    return Entry(Path(filename), filename, filename, kind, len(data), hashlib.sha256(data).hexdigest(), data)
+    return UploadEntry(
+        Path(filename), filename, filename, kind, len(data), hashlib.sha256(data).hexdigest(), data
+    )
 
 
-def content(entry: Entry) -> Iterator[bytes]:
+def entry_content(entry: UploadEntry) -> Iterator[bytes]:
     """Yield the judged bytes, sealed where they are to be; raise SendFailed as soon as they are others."""
     if entry.sealed is not None:
         yield from entry.sealed()
@@ -91,7 +93,7 @@ def content(entry: Entry) -> Iterator[bytes]:
         yield entry.data
         return
     digest, size = hashlib.sha256(), 0
-    handle = _open(entry)
+    handle = _open_entry(entry)
     with os.fdopen(handle, "rb", buffering=0) as file:
         while chunk := file.read(CHUNK):
             size += len(chunk)
@@ -103,7 +105,7 @@ def content(entry: Entry) -> Iterator[bytes]:
         raise SendFailed(f"{entry.filename} is not what was judged")
 
 
-def _open(entry: Entry) -> int:
+def _open_entry(entry: UploadEntry) -> int:
     """Open the file component by component, so that no folder of the path can be a link either."""
     depth = len(Path(entry.path).parts)
     root, parts = entry.place.parents[depth - 1], entry.place.parts[-depth:]

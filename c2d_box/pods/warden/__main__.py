@@ -16,9 +16,9 @@ from pathlib import Path
 
 from c2d_box.files import replace_file
 from c2d_box.pods import alive
-from c2d_box.pods.alive import Alive
+from c2d_box.pods.alive import AliveAddresses
 from c2d_box.pods.warden import probes, restrictions
-from c2d_box.pods.warden.probes import Kind, Probe
+from c2d_box.pods.warden.probes import Kind, ProbeResult
 from c2d_box.workflow import names
 
 OPEN, LATE, UNABLE, UNRESTRICTED = 10, 11, 12, 13
@@ -34,8 +34,8 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(LATE))
     settings = json.loads(os.environ[names.ENV_WARDEN])
     deadline = time.monotonic() + float(os.environ[names.ENV_DEADLINE])
-    return watch(
-        (*settings["targets"], *_kubelet(os.environ.get(names.ENV_NODE_IP, ""))),
+    return prove_isolation(
+        (*settings["targets"], *_kubelet_target(os.environ.get(names.ENV_NODE_IP, ""))),
         float(settings["timeout"]),
         deadline,
         Path(names.STAGED_MARKER),
@@ -46,12 +46,12 @@ def main() -> int:
     )
 
 
-def _kubelet(node: str) -> tuple[str, ...]:
+def _kubelet_target(node: str) -> tuple[str, ...]:
     """Return the kubelet of this pod's node, where Kubernetes said which node that is."""
     return (f"[{node}]:{KUBELET_PORT}" if ":" in node else f"{node}:{KUBELET_PORT}",) if node else ()
 
 
-def watch(
+def prove_isolation(
     targets: tuple[str, ...],
     timeout: float,
     deadline: float,
@@ -69,47 +69,51 @@ def watch(
     ``required`` false: the operator lets jobs run that are not isolated, and the report says so.
     ``demanded``: the restrictions of this pod that must hold."""
     if not targets:
-        return _report([], "no targets are configured: nothing could be proven", UNABLE)
+        return _print_report([], "no targets are configured: nothing could be proven", UNABLE)
     tries = probes.targets(targets)
     seen = probes.run(tries, timeout)
     early = time.monotonic()
-    if not wait(marker, deadline):
-        return _report(seen, "the inputs were not staged in time", LATE)
+    if not wait_for_marker(marker, deadline):
+        return _print_report(seen, "the inputs were not staged in time", LATE)
     if marker.read_text().strip() != pod:
-        return _report(seen, "another pod is on record as the one that runs the algorithm", UNABLE)
+        return _print_report(seen, "another pod is on record as the one that runs the algorithm", UNABLE)
     if not all(probe.closed for probe in seen) or time.monotonic() - early > FRESH:
         seen = probes.run(tries, timeout)
-    control = alive.read(marker.with_name(Path(names.ALIVE_FILE).name))
+    control = alive.read_alive(marker.with_name(Path(names.ALIVE_FILE).name))
     seen = _with_control(seen, control, timeout)
-    code, verdict = _judged(seen, control, demanded)
+    code, verdict = _judge_probes(seen, control, demanded)
     if code and required:
-        return _report(seen, verdict, code, control=control)
+        return _print_report(seen, verdict, code, control=control)
     replace_file(ahead, "go\n")
-    return _report(seen, UNPROVEN if code else verdict, 0, unproven=bool(code), control=control)
+    return _print_report(seen, UNPROVEN if code else verdict, 0, unproven=bool(code), control=control)
 
 
-def _with_control(seen: list[Probe], control: Alive | None, timeout: float) -> list[Probe]:
+def _with_control(
+    seen: list[ProbeResult], control: AliveAddresses | None, timeout: float
+) -> list[ProbeResult]:
     """Probe now what is known to be alive, whatever was seen of it before."""
     tries: list[tuple[str, Kind]] = [
-        way for address in (control.addresses if control else ()) for way in probes.of(address)
+        way for address in (control.addresses if control else ()) for way in probes.ways_to(address)
     ]
     tried = probes.run(tries, timeout)
     known = {(probe.target, probe.kind) for probe in tried}
     return [probe for probe in seen if (probe.target, probe.kind) not in known] + tried
 
 
-def _judged(seen: list[Probe], control: Alive | None, demanded: tuple[str, ...]) -> tuple[int, str]:
+def _judge_probes(
+    seen: list[ProbeResult], control: AliveAddresses | None, demanded: tuple[str, ...]
+) -> tuple[int, str]:
     """Return exit code and verdict; 0 where all is as it must be."""
     if not all(probe.closed for probe in seen):
         return OPEN, "something answered"
     if control is None:
         return UNABLE, "no address was known to be alive: silence proves nothing"
-    if lacking := restrictions.lacking(restrictions.of_this_process(), demanded):
+    if lacking := restrictions.missing_restrictions(restrictions.of_this_process(), demanded):
         return UNRESTRICTED, f"the pod is not restricted: {', '.join(lacking)}"
     return 0, "closed"
 
 
-def wait(marker: Path, deadline: float) -> bool:
+def wait_for_marker(marker: Path, deadline: float) -> bool:
     began = time.monotonic()
     while not marker.exists():
         now = time.monotonic()
@@ -119,8 +123,12 @@ def wait(marker: Path, deadline: float) -> bool:
     return True
 
 
-def _report(
-    seen: list[Probe], verdict: str, code: int, unproven: bool = False, control: Alive | None = None
+def _print_report(
+    seen: list[ProbeResult],
+    verdict: str,
+    code: int,
+    unproven: bool = False,
+    control: AliveAddresses | None = None,
 ) -> int:
     now = time.time()
     report = {

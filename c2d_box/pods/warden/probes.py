@@ -38,7 +38,7 @@ Kind = Literal["tcp", "udp", "icmp"]
 
 
 @dataclass(frozen=True, slots=True)
-class Probe:
+class ProbeResult:
     """One try and its outcome."""
 
     target: str
@@ -49,40 +49,40 @@ class Probe:
 
 def targets(configured: Iterable[str], proc: Path = Path("/proc/net")) -> list[tuple[str, Kind]]:
     """Return the configured addresses, and those that any pod on any node should try."""
-    near, given = _near(proc), [*configured]
+    near, given = _near_gateways(proc), [*configured]
     tcp = [
         *given,
         *METADATA,
         *PUBLIC,
         *(f"{host}:{port}" for host in near for port in NEAR_PORTS),
-        *_near6(proc),
+        *_near_ipv6_gateways(proc),
     ]
-    udp = [address for known in given if not known.startswith("[") for address in _datagrams(known)]
+    udp = [address for known in given if not known.startswith("[") for address in _datagram_addresses(known)]
     udp += [f"{host}:{port}" for host in near for port in (53, 123)]
-    pinged = [f"{_host(known)}:0" for known in given if not known.startswith("[")]
+    pinged = [f"{_host_of(known)}:0" for known in given if not known.startswith("[")]
     pinged += [f"{host}:0" for host in (*near, "8.8.8.8")]
     kinds: dict[Kind, list[str]] = {"tcp": tcp, "udp": [*udp, *PUBLIC_UDP], "icmp": pinged}
     return [(address, kind) for kind, all_ in kinds.items() for address in dict.fromkeys(all_)]
 
 
-def of(address: str) -> list[tuple[str, Kind]]:
+def ways_to(address: str) -> list[tuple[str, Kind]]:
     """Return every way to one address that is known to be alive."""
     kinds: list[tuple[str, Kind]] = [(address, "tcp")]
     if not address.startswith("["):
-        kinds += [(entry, "udp") for entry in _datagrams(address)]
-        kinds.append((f"{_host(address)}:0", "icmp"))
+        kinds += [(entry, "udp") for entry in _datagram_addresses(address)]
+        kinds.append((f"{_host_of(address)}:0", "icmp"))
     return kinds
 
 
-def run(found: list[tuple[str, Kind]], timeout: float) -> list[Probe]:
+def run(found: list[tuple[str, Kind]], timeout: float) -> list[ProbeResult]:
     """Run all probes at once; ``timeout`` in seconds is what silence takes."""
     if not found:
         return []
     with ThreadPoolExecutor(min(128, len(found))) as pool:
-        return list(pool.map(lambda entry: probe(entry[0], entry[1], timeout), found))
+        return list(pool.map(lambda entry: probe_address(entry[0], entry[1], timeout), found))
 
 
-def probe(target: str, kind: Kind, timeout: float) -> Probe:
+def probe_address(target: str, kind: Kind, timeout: float) -> ProbeResult:
     host, _, port = target.rpartition(":")
     host = host.strip("[]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -94,26 +94,26 @@ def probe(target: str, kind: Kind, timeout: float) -> Probe:
             if kind != "tcp":
                 tried.send(_DNS_QUERY if kind == "udp" else _ECHO)
                 tried.recv(512)
-            return Probe(target, kind, False, "answered")
+            return ProbeResult(target, kind, False, "answered")
     except TimeoutError:
-        return Probe(target, kind, True, "silence")
+        return ProbeResult(target, kind, True, "silence")
     except OSError as error:
         name = errno.errorcode.get(error.errno or 0, type(error).__name__)
-        return Probe(target, kind, error.errno in _NO_ROUTE or isinstance(error, socket.gaierror), name)
+        return ProbeResult(target, kind, error.errno in _NO_ROUTE or isinstance(error, socket.gaierror), name)
 
 
-def _host(address: str) -> str:
+def _host_of(address: str) -> str:
     return address.rpartition(":")[0]
 
 
-def _datagrams(address: str) -> list[str]:
+def _datagram_addresses(address: str) -> list[str]:
     """Return the UDP ports to try. A port of UDP that nobody listens on answers too, by ICMP: the way there
     is open."""
     host, _, port = address.rpartition(":")
     return list(dict.fromkeys([f"{host}:53", f"{host}:{port}"]))
 
 
-def _near(proc: Path) -> list[IPv4Address]:
+def _near_gateways(proc: Path) -> list[IPv4Address]:
     """Return the gateway, and the first address of each network on the link: where a bridge's host
     side sits."""
     hosts: set[IPv4Address] = set()
@@ -129,7 +129,7 @@ def _near(proc: Path) -> list[IPv4Address]:
     return sorted(hosts - own)
 
 
-def _near6(proc: Path) -> list[str]:
+def _near_ipv6_gateways(proc: Path) -> list[str]:
     """Return the usual link-local addresses of a gateway, for each interface that has IPv6 at all."""
     names: set[str] = set()
     with contextlib.suppress(OSError):

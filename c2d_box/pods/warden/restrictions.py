@@ -23,12 +23,12 @@ def of_this_process(proc: Path = Path("/proc/self")) -> dict[str, str]:
     return found
 
 
-def lacking(found: Mapping[str, str], demanded: Iterable[str]) -> list[str]:
+def missing_restrictions(found: Mapping[str, str], demanded: Iterable[str]) -> list[str]:
     """Return those of ``demanded`` that do not hold; one that nobody knows does not hold."""
-    return [name for name in demanded if not _holds(name, found.get(name, ""))]
+    return [name for name in demanded if not _is_held(name, found.get(name, ""))]
 
 
-def _holds(name: str, value: str) -> bool:
+def _is_held(name: str, value: str) -> bool:
     if name == CAPABILITIES:
         return bool(value) and not value.strip("0")
     return value == {NO_NEW_PRIVILEGES: "1", SECCOMP: "2", USER_NAMESPACE: "yes"}.get(name)

@@ -14,22 +14,28 @@ from c2d_box.assets import checksums
 from c2d_box.assets.ddo import COMPUTE
 from c2d_box.assets.files import FileObject, FileObjectError, UrlFile, parse_file
 from c2d_box.assets.permissions import PublishedAlgorithm, RawAlgorithm
-from c2d_box.provider.errors import Refusal
+from c2d_box.provider.errors import ProviderRefusal
 from c2d_box.provider.freshness import current_asset
 from c2d_box.provider.incoming import user_data
-from c2d_box.provider.offerings import Offering, audience, offering, readable_files, unfit
-from c2d_box.provider.services import Services
+from c2d_box.provider.offerings import (
+    ServiceOffering,
+    find_offering,
+    readable_files,
+    reading_audience,
+    user_data_problems,
+)
+from c2d_box.provider.services import ProviderContext
 
 
 @dataclass(frozen=True)
-class Algorithm:
+class AcceptedAlgorithm:
     """The algorithm of a request. Permissions are decided on ``facts``. ``digests`` are the files' sha256 in
     order. A raw algorithm's ``files`` hold its one URL, or nothing where it carries its code."""
 
     facts: PublishedAlgorithm | RawAlgorithm
     container: dict[str, str]
     item: Mapping[str, Any]
-    offered: Offering | None = None
+    offered: ServiceOffering | None = None
     files: list[FileObject] = field(default_factory=list, repr=False)
     digests: tuple[str, ...] = ()
     rawcode: str = ""
@@ -39,11 +45,13 @@ class Algorithm:
         return self.offered.ddo.id if self.offered else ""
 
 
-def refuse(resource: str, code: str, reasons: Any = None) -> Refusal:
-    return Refusal({resource: code}, reasons=reasons)
+def compute_refusal(resource: str, code: str, reasons: Any = None) -> ProviderRefusal:
+    return ProviderRefusal({resource: code}, reasons=reasons)
 
 
-async def algorithm_of(services: Services, item: Any, *, not_algorithm: Refusal, anew: bool) -> Algorithm:
+async def accept_algorithm(
+    services: ProviderContext, item: Any, *, not_algorithm: ProviderRefusal, anew: bool
+) -> AcceptedAlgorithm:
     """Return the algorithm that the request names. Raise Refusal with the code that clients know;
     ``not_algorithm`` is the refusal of a DID of another type. ``anew``: the files are read now, instead of
     trusting hashes from some seconds ago.
@@ -53,66 +61,68 @@ async def algorithm_of(services: Services, item: Any, *, not_algorithm: Refusal,
     job that cannot get them, after it is paid, where now it is refused.
     """
     if not isinstance(item, Mapping) or not (item.get("documentId") or item.get("meta")):
-        raise refuse("algorithm", "missing_meta_documentId")
+        raise compute_refusal("algorithm", "missing_meta_documentId")
     if item.get("documentId"):
-        found = await _published(services, item, not_algorithm, anew)
+        found = await _published_algorithm(services, item, not_algorithm, anew)
     else:
-        found = _raw(item)
+        found = _raw_algorithm(item)
     _require_small(found)
     return found
 
 
-def _require_small(algorithm: Algorithm) -> None:
+def _require_small(algorithm: AcceptedAlgorithm) -> None:
     """Refuse raw code and custom data that do not fit into the job's record: before the job is paid, not
     after."""
     carried = limits.stored_bytes([algorithm.rawcode, algorithm.item.get("algocustomdata")])
     if carried > limits.CARRIED_BYTES:
         text = f"raw code and custom data take {carried} bytes, {limits.CARRIED_BYTES} are allowed"
-        raise refuse("algorithm", "too_large", {"problem": text})
+        raise compute_refusal("algorithm", "too_large", {"problem": text})
 
 
 def require_container(container: Mapping[str, Any]) -> None:
     """Refuse a container that lacks its image, its command or the image's digest."""
     if not all(container.get(key) for key in ("entrypoint", "image", "checksum")):
-        raise refuse("algorithm.container", "missing_entrypoint_image_checksum")
+        raise compute_refusal("algorithm.container", "missing_entrypoint_image_checksum")
     if not str(container["checksum"]).startswith("sha256:"):
-        raise refuse("algorithm.container", "checksum_prefix")
+        raise compute_refusal("algorithm.container", "checksum_prefix")
 
 
-async def _published(
-    services: Services, item: Mapping[str, Any], not_algorithm: Refusal, anew: bool
-) -> Algorithm:
+async def _published_algorithm(
+    services: ProviderContext, item: Mapping[str, Any], not_algorithm: ProviderRefusal, anew: bool
+) -> AcceptedAlgorithm:
     current = await current_asset(services, item["documentId"])
     ddo = current.ddo
     if ddo is None:
-        raise refuse("algorithm", "file_unavailable")
+        raise compute_refusal("algorithm", "file_unavailable")
     if not ddo.is_algorithm:
         raise not_algorithm
     if item.get("serviceId") in (None, ""):
-        raise refuse("algorithm.serviceId", "missing")
-    offered = offering(ddo, item["serviceId"])
+        raise compute_refusal("algorithm.serviceId", "missing")
+    offered = find_offering(ddo, item["serviceId"])
     if offered is None:
-        raise refuse("algorithm", "file_unavailable")
+        raise compute_refusal("algorithm", "file_unavailable")
     readable = readable_files(services, offered)
     if readable is None and offered.service.type != COMPUTE:
-        raise refuse("algorithm", "file_unavailable")
+        raise compute_refusal("algorithm", "file_unavailable")
     _require_fitting(services, item, offered)
     userdata = user_data(item.get("userdata"))
-    digests = await _digests(services, readable or [], userdata, audience(offered, userdata), anew)
-    container = _container(ddo.container.raw if ddo.container else {})
+    digests = await _file_digests(
+        services, readable or [], userdata, reading_audience(offered, userdata), anew
+    )
+    container = _container_section(ddo.container.raw if ddo.container else {})
     facts = PublishedAlgorithm(
         did=ddo.id,
-        owner=await services.ledger.owner(ddo.nft_address),
-        market=await services.ledger.market(offered.service.datatoken_address),
-        files_checksum=checksums.files(digests),
-        container_checksum=checksums.container_section(container["entrypoint"], container["checksum"]),
+        owner=await services.ledger.nft_owner(ddo.nft_address),
+        market=await services.ledger.datatoken_market(offered.service.datatoken_address),
+        files_checksum=checksums.files_checksum(digests),
+        container_checksum=checksums.container_checksum(container["entrypoint"], container["checksum"]),
         service_type=offered.service.type,
         files_readable=readable is not None,
     )
-    return Algorithm(facts, container, item, offered, readable or [], digests)
+    return AcceptedAlgorithm(facts, container, item, offered, readable or [], digests)
 
 
-def _require_fitting(services: Services, item: Mapping[str, Any], offered: Offering) -> None:
+def _require_fitting(services: ProviderContext, item: Mapping[str, Any], offered: ServiceOffering) -> None:
     """Refuse data that does not fit what the publisher describes. User data goes to the source of the
     service's files; custom data goes to the algorithm itself."""
     section = offered.ddo.metadata.algorithm
@@ -121,12 +131,16 @@ def _require_fitting(services: Services, item: Mapping[str, Any], offered: Offer
         "algocustomdata": section.consumer_parameters if section else None,
     }
     for key, parameters in described.items():
-        if misfits := unfit(services, parameters, user_data(item.get(key))):
-            raise refuse(f"algorithm.{key}", "invalid", misfits)
+        if misfits := user_data_problems(services, parameters, user_data(item.get(key))):
+            raise compute_refusal(f"algorithm.{key}", "invalid", misfits)
 
 
-async def _digests(
-    services: Services, files: list[FileObject], userdata: dict[str, Any] | None, audience: str, anew: bool
+async def _file_digests(
+    services: ProviderContext,
+    files: list[FileObject],
+    userdata: dict[str, Any] | None,
+    audience: str,
+    anew: bool,
 ) -> tuple[str, ...]:
     """Return the hashes of the files that would really run. Raise Refusal for a file that cannot be read, or
     is too large to be hashed."""
@@ -136,42 +150,42 @@ async def _digests(
     )
     for probe in probes:
         if not probe.valid:
-            raise refuse("algorithm", "file_unavailable", {"problem": probe.reason})
+            raise compute_refusal("algorithm", "file_unavailable", {"problem": probe.reason})
         if probe.sha256 is None:
             reason = (
                 f"a file of the algorithm has more than {limit} bytes, which this Provider does not check"
             )
-            raise refuse("algorithm", "file_too_large", {"problem": reason})
+            raise compute_refusal("algorithm", "file_too_large", {"problem": reason})
     return tuple(probe.sha256 or "" for probe in probes)
 
 
-def _raw(item: Mapping[str, Any]) -> Algorithm:
+def _raw_algorithm(item: Mapping[str, Any]) -> AcceptedAlgorithm:
     meta = item["meta"]
     if not isinstance(meta, Mapping):
-        raise refuse("algorithm", "missing_meta_documentId")
+        raise compute_refusal("algorithm", "missing_meta_documentId")
     rawcode, remote = meta.get("rawcode"), meta.get("url") or meta.get("remote")
     if rawcode and not limits.carries_code(rawcode):
-        raise refuse("algorithm", "rawcode_invalid", {"problem": "rawcode has to be a text"})
+        raise compute_refusal("algorithm", "rawcode_invalid", {"problem": "rawcode has to be a text"})
     if not rawcode and not remote:
-        raise refuse("algorithm", "meta_oneof_url_rawcode_remote")
+        raise compute_refusal("algorithm", "meta_oneof_url_rawcode_remote")
     files: list[FileObject] = []
     if not rawcode:
         try:
             files = [parse_file(remote if isinstance(remote, dict) else {"type": "url", "url": remote})]
         except FileObjectError:
-            raise refuse("algorithm", "file_unavailable") from None
+            raise compute_refusal("algorithm", "file_unavailable") from None
         if not isinstance(files[0], UrlFile):
-            raise refuse("algorithm", "file_unavailable")
+            raise compute_refusal("algorithm", "file_unavailable")
     container = meta.get("container")
-    return Algorithm(
+    return AcceptedAlgorithm(
         RawAlgorithm(),
-        _container(container if isinstance(container, Mapping) else {}),
+        _container_section(container if isinstance(container, Mapping) else {}),
         item,
         files=files,
         rawcode=str(rawcode or ""),
     )
 
 
-def _container(section: Mapping[str, Any]) -> dict[str, str]:
+def _container_section(section: Mapping[str, Any]) -> dict[str, str]:
     keys = ("entrypoint", "image", "tag", "checksum")
     return {key: str(section.get(key) or "") for key in keys}

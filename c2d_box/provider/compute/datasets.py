@@ -12,41 +12,41 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from c2d_box.assets import disclosure
-from c2d_box.assets.disclosure import Rules
+from c2d_box.assets.disclosure import DisclosureRules
 from c2d_box.assets.files import FileObject
-from c2d_box.assets.permissions import PermissionRequest, decide
+from c2d_box.assets.permissions import PermissionRequest, decide_permission
 from c2d_box.chain.orders import Order, OrderClaim, OrderInvalid
 from c2d_box.limits import JOB_DATASETS
-from c2d_box.provider.compute.algorithms import Algorithm, refuse
+from c2d_box.provider.compute.algorithms import AcceptedAlgorithm, compute_refusal
 from c2d_box.provider.freshness import current_asset
 from c2d_box.provider.incoming import user_data
-from c2d_box.provider.ledger import Head
+from c2d_box.provider.ledger import ChainHead
 from c2d_box.provider.offerings import (
-    Offering,
-    consumable,
-    offering,
+    ServiceOffering,
+    consumer_refusal,
+    find_offering,
     readable_files,
     require_own_order,
-    unfit,
+    user_data_problems,
 )
-from c2d_box.provider.services import Services
+from c2d_box.provider.services import ProviderContext
 
 
 @dataclass(frozen=True)
-class Dataset:
+class AcceptedDataset:
     """One accepted input, in the order in which the request named it."""
 
     index: int
     item: Mapping[str, Any]
-    offered: Offering
+    offered: ServiceOffering
     files: list[FileObject] = field(repr=False)
-    rules: Rules | None = None
+    rules: DisclosureRules | None = None
     """The publisher's rules for what may leave the job as a result."""
     reasons: tuple[str, ...] = ()
     """The reasons of the verdict that permitted the algorithm, as lines."""
 
     @property
-    def tx(self) -> str:
+    def order_tx(self) -> str:
         return str(self.item.get("transferTxId") or "")
 
     @property
@@ -55,7 +55,7 @@ class Dataset:
 
 
 @dataclass(frozen=True)
-class Network:
+class NetworkConsent:
     """Two of the three consents that network access needs: the job asks for it (``wanted``), and the operator
     of the environment allows it (``granted``)."""
 
@@ -63,51 +63,51 @@ class Network:
     granted: bool = False
 
 
-NO_NETWORK = Network()
+NO_NETWORK = NetworkConsent()
 
 
-async def network_of(services: Services, asked: Any, environment: Any) -> Network:
+async def network_consent(services: ProviderContext, asked: Any, environment: Any) -> NetworkConsent:
     """Return the consents to network access. ``asked`` is the request's ``networkAccess``. Raise Refusal
     where it is neither true nor false."""
     if asked is None or asked is False:
         return NO_NETWORK
     if asked is not True:
-        raise refuse("networkAccess", "invalid")
-    found = await services.environments.find(environment) if services.environments else None
-    return Network(wanted=True, granted=found is not None and found.get("allowNetworkAccess") is True)
+        raise compute_refusal("networkAccess", "invalid")
+    found = await services.environments.find_environment(environment) if services.environments else None
+    return NetworkConsent(wanted=True, granted=found is not None and found.get("allowNetworkAccess") is True)
 
 
-def require_few(items: Sequence[Any]) -> None:
+def require_few_datasets(items: Sequence[Any]) -> None:
     """Raise Refusal where a request names more datasets than one job may have, before work is done for it:
     nobody may have signed it."""
     if len(items) > JOB_DATASETS:
         reason = f"a job takes at most {JOB_DATASETS} datasets, {len(items)} were named"
-        raise refuse("datasets", "too_many", {"problem": reason})
+        raise compute_refusal("datasets", "too_many", {"problem": reason})
 
 
-def resource(index: int) -> str:
+def resource_name(index: int) -> str:
     return "dataset" if index == 0 else f"datasets[{index}]"
 
 
-async def accepted(
-    services: Services,
+async def accept_dataset(
+    services: ProviderContext,
     index: int,
     item: Any,
-    algorithm: Algorithm,
+    algorithm: AcceptedAlgorithm,
     consumer: str,
     *,
     ordered: bool,
-    network: Network = NO_NETWORK,
-) -> Dataset:
+    network: NetworkConsent = NO_NETWORK,
+) -> AcceptedDataset:
     """Return the dataset, checked, or raise Refusal. ``ordered``: the item must name its order, which
     :func:`paid` checks afterwards."""
-    name = resource(index)
+    name = resource_name(index)
     fields = item if isinstance(item, Mapping) else {}
-    offered, head = await _found(services, name, fields, ordered)
-    if text := await consumable(services, offered.ddo, consumer, quoted=not ordered, at=head):
-        raise refuse(name, text)
+    offered, head = await _find_offering(services, name, fields, ordered)
+    if text := await consumer_refusal(services, offered.ddo, consumer, quoted=not ordered, at=head):
+        raise compute_refusal(name, text)
     files = readable_files(services, offered)
-    verdict = decide(
+    verdict = decide_permission(
         PermissionRequest(
             dataset=offered.ddo.id,
             service=offered.service,
@@ -121,38 +121,46 @@ async def accepted(
     )
     if not verdict.allowed:
         key = "algorithm" if verdict.about == "algorithm" else f"{name}{verdict.suffix}"
-        raise refuse(key, verdict.code, verdict.reasons.as_dict())
+        raise compute_refusal(key, verdict.code, verdict.reasons.as_dict())
     if files is None:
         # An access service of another Provider: inputs reach a job through this one only.
-        raise refuse(f"{name}.serviceId", "compute_services_not_in_same_provider")
-    if misfits := unfit(services, offered.service.consumer_parameters, user_data(fields.get("userdata"))):
-        raise refuse(f"{name}.userdata", "invalid", misfits)
-    return Dataset(index, fields, offered, files, _rules(name, offered), tuple(verdict.reasons.lines()))
+        raise compute_refusal(f"{name}.serviceId", "compute_services_not_in_same_provider")
+    if misfits := user_data_problems(
+        services, offered.service.consumer_parameters, user_data(fields.get("userdata"))
+    ):
+        raise compute_refusal(f"{name}.userdata", "invalid", misfits)
+    return AcceptedDataset(
+        index, fields, offered, files, _disclosure_rules(name, offered), tuple(verdict.reasons.text_lines())
+    )
 
 
-def _rules(name: str, offered: Offering) -> Rules | None:
+def _disclosure_rules(name: str, offered: ServiceOffering) -> DisclosureRules | None:
     try:
-        return disclosure.parse(offered.service.trust.get("disclosure"))
+        return disclosure.parse_set(offered.service.trust_settings.get("disclosure"))
     except disclosure.InvalidRules as problem:
-        raise refuse(name, "disclosure_rules_invalid", {"problem": str(problem)}) from None
+        raise compute_refusal(name, "disclosure_rules_invalid", {"problem": str(problem)}) from None
 
 
-async def paid(services: Services, dataset: Dataset, consumer: str, environment: str) -> Order:
+async def paid_order(
+    services: ProviderContext, dataset: AcceptedDataset, consumer: str, environment: str
+) -> Order:
     """Return the dataset's order. Raise Refusal where it is not valid for this consumer, service and
     environment now."""
     try:
-        order = await services.ledger.order(
-            claim(services, dataset.offered, dataset.tx, consumer, environment=environment)
+        order = await services.ledger.verified_order(
+            order_claim(services, dataset.offered, dataset.order_tx, consumer, environment=environment)
         )
         await require_own_order(services, order, consumer)
     except OrderInvalid as problem:
-        raise refuse(f"{resource(dataset.index)}.serviceId", "order_invalid", str(problem)) from None
+        raise compute_refusal(
+            f"{resource_name(dataset.index)}.serviceId", "order_invalid", str(problem)
+        ) from None
     return order
 
 
-def claim(
-    services: Services,
-    offered: Offering,
+def order_claim(
+    services: ProviderContext,
+    offered: ServiceOffering,
     tx: str,
     consumer: str,
     *,
@@ -173,19 +181,19 @@ def claim(
     )
 
 
-async def _found(
-    services: Services, name: str, item: Mapping[str, Any], ordered: bool
-) -> tuple[Offering, Head | None]:
+async def _find_offering(
+    services: ProviderContext, name: str, item: Mapping[str, Any], ordered: bool
+) -> tuple[ServiceOffering, ChainHead | None]:
     if not item.get("documentId"):
-        raise refuse(f"{name}.documentId", "missing")
+        raise compute_refusal(f"{name}.documentId", "missing")
     if ordered and not item.get("transferTxId"):
-        raise refuse(f"{name}.transferTxId", "missing")
+        raise compute_refusal(f"{name}.transferTxId", "missing")
     if item.get("serviceId") in (None, ""):
-        raise refuse(f"{name}.serviceId", "missing")
+        raise compute_refusal(f"{name}.serviceId", "missing")
     current = await current_asset(services, item["documentId"])
     if current.ddo is None:
-        raise refuse(f"{name}.documentId", "did_not_found")
-    offered = offering(current.ddo, item["serviceId"])
+        raise compute_refusal(f"{name}.documentId", "did_not_found")
+    offered = find_offering(current.ddo, item["serviceId"])
     if offered is None:
-        raise refuse(f"{name}.serviceId", "not_found")
+        raise compute_refusal(f"{name}.serviceId", "not_found")
     return offered, current.head

@@ -12,17 +12,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from c2d_box.assets.addresses import same
+from c2d_box.assets.addresses import same_hex
 from c2d_box.chain.orders import Order
-from c2d_box.provider.compute.algorithms import refuse
-from c2d_box.provider.services import Services
+from c2d_box.provider.compute.algorithms import compute_refusal
+from c2d_box.provider.services import ProviderContext
 
 GRACE_SECONDS = 60
 """The seconds that a job still gets where its order's time was over when the order was confirmed."""
 
 
 @dataclass(frozen=True)
-class Paid:
+class PaidTime:
     """A job that is paid for. ``agreement`` is the paying item's transaction id; ``seconds`` is how long the
     job may run."""
 
@@ -34,23 +34,25 @@ class Paid:
 
 
 async def paid_until(
-    services: Services, orders: Sequence[tuple[str, Order]], environment: Mapping[str, Any]
-) -> Paid:
+    services: ProviderContext, orders: Sequence[tuple[str, Order]], environment: Mapping[str, Any]
+) -> PaidTime:
     """Return the time that is paid for; raise Refusal where no order's fee covers it. ``orders`` holds
     submitted transaction id and order, datasets first, the algorithm last."""
     now = time.time()
     valid_until = max(order.fee_valid_until for _, order in orders)
     token = await services.ledger.fee_token(services.settings.fee_token)
-    due = await services.ledger.price(valid_until - now, float(environment.get("priceMin") or 0), token)
+    due = await services.ledger.fee_amount(valid_until - now, float(environment.get("priceMin") or 0), token)
     payers = [
-        tx for tx, order in orders if not due or (order.fee_amount >= due and same(order.fee_token, token))
+        tx
+        for tx, order in orders
+        if not due or (order.fee_amount >= due and same_hex(order.fee_token, token))
     ]
     if not payers:
-        raise refuse("order", "fees_not_paid")
-    keys = tuple(sorted({order.key for _, order in orders}))
+        raise compute_refusal("order", "fees_not_paid")
+    keys = tuple(sorted({order.order_key for _, order in orders}))
     longest = int(environment.get("maxJobDuration") or 0) or 3600
-    return Paid(payers[-1], valid_until, max(1, min(_left(valid_until, now), longest)), keys)
+    return PaidTime(payers[-1], valid_until, max(1, min(_seconds_left(valid_until, now), longest)), keys)
 
 
-def _left(valid_until: int, now: float) -> int:
+def _seconds_left(valid_until: int, now: float) -> int:
     return max(int(valid_until - now), GRACE_SECONDS if valid_until <= now else 1)

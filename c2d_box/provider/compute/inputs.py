@@ -8,18 +8,18 @@ from dataclasses import replace
 from typing import Any
 
 from c2d_box.assets.permissions import PublishedAlgorithm
-from c2d_box.provider.compute.algorithms import Algorithm
-from c2d_box.provider.compute.datasets import Dataset
-from c2d_box.provider.grants import Grant, Granted
+from c2d_box.provider.compute.algorithms import AcceptedAlgorithm
+from c2d_box.provider.compute.datasets import AcceptedDataset
+from c2d_box.provider.grants import GrantedAlgorithm, InputGrant
 from c2d_box.provider.incoming import user_data
-from c2d_box.provider.offerings import Offering
-from c2d_box.provider.services import Services
+from c2d_box.provider.offerings import ServiceOffering
+from c2d_box.provider.services import ProviderContext
 
 
 def grants_for(
-    services: Services,
-    datasets: Sequence[Dataset],
-    algorithm: Algorithm,
+    services: ProviderContext,
+    datasets: Sequence[AcceptedDataset],
+    algorithm: AcceptedAlgorithm,
     job: str,
     consumer: str,
     environment: str,
@@ -28,38 +28,45 @@ def grants_for(
 ) -> dict[str, Any]:
     """Return the document with all grants of a job, which operator-service stores in the job's Secret."""
     now = int(time.time())
-    some = Grant("ddo", job, "", now + services.settings.grant_seconds, consumer=consumer, issued=now)
+    some = InputGrant("ddo", job, "", now + services.settings.grant_seconds, consumer=consumer, issued=now)
     return {
         "provider": services.settings.internal_url.rstrip("/"),
         "inputs": [
-            _dataset(services, replace(some, environment=environment), dataset, algorithm, network)
+            _dataset_grants(services, replace(some, environment=environment), dataset, algorithm, network)
             for dataset in datasets
         ],
-        "algorithm": _algorithm(services, some, algorithm),
+        "algorithm": _algorithm_grants(services, some, algorithm),
     }
 
 
-def _dataset(
-    services: Services, some: Grant, dataset: Dataset, algorithm: Algorithm, network: bool
+def _dataset_grants(
+    services: ProviderContext,
+    some: InputGrant,
+    dataset: AcceptedDataset,
+    algorithm: AcceptedAlgorithm,
+    network: bool,
 ) -> dict[str, Any]:
     granted = replace(
-        _of_asset(some, dataset.offered, dataset.tx), algorithm=_granted(dataset, algorithm, network)
+        _asset_grant(some, dataset.offered, dataset.order_tx),
+        algorithm=_granted_algorithm(dataset, algorithm, network),
     )
     return {
         "did": dataset.offered.ddo.id,
-        "ddo": services.grants.seal(granted),
+        "ddo": services.grants.seal_grant(granted),
         "files": [
-            services.grants.seal(replace(granted, what="file", file=at, userdata=dataset.userdata))
+            services.grants.seal_grant(replace(granted, what="file", file=at, userdata=dataset.userdata))
             for at in range(len(dataset.files))
         ],
     }
 
 
-def _granted(dataset: Dataset, algorithm: Algorithm, network: bool) -> Granted:
+def _granted_algorithm(
+    dataset: AcceptedDataset, algorithm: AcceptedAlgorithm, network: bool
+) -> GrantedAlgorithm:
     main, facts, offered = dataset.index == 0, algorithm.facts, algorithm.offered
     if offered is None or not isinstance(facts, PublishedAlgorithm):
-        return Granted(main=main, network=network)
-    return Granted(
+        return GrantedAlgorithm(main=main, network=network)
+    return GrantedAlgorithm(
         did=facts.did,
         service=offered.service.id,
         files=facts.files_checksum,
@@ -70,24 +77,29 @@ def _granted(dataset: Dataset, algorithm: Algorithm, network: bool) -> Granted:
     )
 
 
-def _algorithm(services: Services, some: Grant, algorithm: Algorithm) -> dict[str, Any]:
+def _algorithm_grants(
+    services: ProviderContext, some: InputGrant, algorithm: AcceptedAlgorithm
+) -> dict[str, Any]:
     offered = algorithm.offered
     if offered is None:
         files = [
-            services.grants.seal(replace(some, what="raw", source=file.to_dict())) for file in algorithm.files
+            services.grants.seal_grant(replace(some, what="raw", source=file.to_dict()))
+            for file in algorithm.files
         ]
         return {"did": "", "ddo": None, "files": files}
-    granted = _of_asset(some, offered, str(algorithm.item.get("transferTxId") or ""))
+    granted = _asset_grant(some, offered, str(algorithm.item.get("transferTxId") or ""))
     userdata = user_data(algorithm.item.get("userdata"))
     return {
         "did": offered.ddo.id,
-        "ddo": services.grants.seal(granted),
+        "ddo": services.grants.seal_grant(granted),
         "files": [
-            services.grants.seal(replace(granted, what="file", file=at, sha256=digest, userdata=userdata))
+            services.grants.seal_grant(
+                replace(granted, what="file", file=at, sha256=digest, userdata=userdata)
+            )
             for at, digest in enumerate(algorithm.digests)
         ],
     }
 
 
-def _of_asset(some: Grant, offered: Offering, tx: str) -> Grant:
+def _asset_grant(some: InputGrant, offered: ServiceOffering, tx: str) -> InputGrant:
     return replace(some, did=offered.ddo.id, service=offered.service.id, order=tx)

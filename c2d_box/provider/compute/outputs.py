@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from c2d_box.assets.disclosure import as_section, strictest
-from c2d_box.provider.compute.algorithms import refuse
-from c2d_box.provider.compute.datasets import Dataset
+from c2d_box.assets.disclosure import as_section, distinct_sets
+from c2d_box.provider.compute.algorithms import compute_refusal
+from c2d_box.provider.compute.datasets import AcceptedDataset
 from c2d_box.strict_json import JsonRefused, parse_json
 
 ALLOWED = "allowPublishedResults"
@@ -16,27 +16,27 @@ only literal true does."""
 _ASKED = ("publish", "encrypt")
 
 
-def section(output: Any, datasets: Sequence[Dataset]) -> dict[str, Any]:
+def output_section(output: Any, datasets: Sequence[AcceptedDataset]) -> dict[str, Any]:
     """Return the stage's output section: the parts of the request that we know, and the publishers' rules.
     Raise Refusal."""
-    asked = _parsed(output)
+    asked = _parse_output(output)
     found = {key: asked[key] for key in _ASKED if asked.get(key)}
     if "publish" in found:
         for dataset in datasets:
-            if dataset.offered.service.trust.get(ALLOWED) is not True:
-                raise refuse(
+            if dataset.offered.service.trust_settings.get(ALLOWED) is not True:
+                raise compute_refusal(
                     "output",
                     "publishing_not_allowed",
                     {"dataset": dataset.offered.ddo.id, "missing": f"additionalInformation.c2d.{ALLOWED}"},
                 )
-    rules = as_section(strictest(dataset.rules for dataset in datasets))
+    rules = as_section(distinct_sets(dataset.rules for dataset in datasets))
     return found if rules is None else {**found, "disclosure": rules}
 
 
-def _parsed(output: Any) -> Mapping[str, Any]:
+def _parse_output(output: Any) -> Mapping[str, Any]:
     if isinstance(output, str) and output:
         try:
             output = parse_json(output)
         except JsonRefused:
-            raise refuse("output", "invalid") from None
+            raise compute_refusal("output", "invalid") from None
     return output if isinstance(output, Mapping) else {}

@@ -12,47 +12,47 @@ import time
 from dataclasses import replace
 
 from c2d_box.assets.ddo import DDO
-from c2d_box.assets.permissions import PermissionRequest, PublishedAlgorithm, RawAlgorithm, decide
+from c2d_box.assets.permissions import PermissionRequest, PublishedAlgorithm, RawAlgorithm, decide_permission
 from c2d_box.chain.orders import OrderInvalid
-from c2d_box.provider.compute.datasets import claim
-from c2d_box.provider.errors import Refusal
-from c2d_box.provider.grants import Grant, Granted
-from c2d_box.provider.offerings import Offering, consumable, offering, readable_files
+from c2d_box.provider.compute.datasets import order_claim
+from c2d_box.provider.errors import ProviderRefusal
+from c2d_box.provider.grants import GrantedAlgorithm, InputGrant
+from c2d_box.provider.offerings import ServiceOffering, consumer_refusal, find_offering, readable_files
 from c2d_box.provider.operator import OperatorUnavailable
-from c2d_box.provider.services import Services
+from c2d_box.provider.services import ProviderContext
 
 FRESH_SECONDS = 2.0
 _REMEMBERED = 10_000
 
 
-async def require_alive(services: Services, grant: Grant) -> None:
+async def require_live_job(services: ProviderContext, grant: InputGrant) -> None:
     """Raise Refusal (410) where the grant's job has ended, OperatorUnavailable where that is not known."""
     if services.liveness is None:
         raise OperatorUnavailable
     if not await services.liveness.is_alive(grant.job, grant.consumer):
-        raise Refusal("The job of this grant has ended.", status=410)
+        raise ProviderRefusal("The job of this grant has ended.", status=410)
 
 
-async def require_permitted(services: Services, grant: Grant, ddo: DDO) -> None:
+async def require_permitted(services: ProviderContext, grant: InputGrant, ddo: DDO) -> None:
     """Raise Refusal (403) where the grant is not permitted any more. A decision is kept for two seconds, so
     that the many files of one asset in one job are decided once."""
     key = (grant.job, grant.did, grant.service)
     if time.monotonic() - services.decided.get(key, -FRESH_SECONDS) < FRESH_SECONDS:
         return
     asked = time.monotonic()
-    await _require_permitted(services, grant, ddo)
+    await _check_permission(services, grant, ddo)
     if len(services.decided) >= _REMEMBERED:
         services.decided.clear()
     services.decided[key] = asked
 
 
-async def _require_permitted(services: Services, grant: Grant, ddo: DDO) -> None:
-    if text := await consumable(services, ddo, grant.consumer):
-        raise Refusal(f"The asset may not be used any more: {text}", status=403)
-    offered = offering(ddo, grant.service)
+async def _check_permission(services: ProviderContext, grant: InputGrant, ddo: DDO) -> None:
+    if text := await consumer_refusal(services, ddo, grant.consumer):
+        raise ProviderRefusal(f"The asset may not be used any more: {text}", status=403)
+    offered = find_offering(ddo, grant.service)
     if offered is None:
         if grant.service:
-            raise Refusal("The service is no longer part of the asset.", status=403)
+            raise ProviderRefusal("The service is no longer part of the asset.", status=403)
         return  # a grant for a description, made by an earlier version
     if grant.algorithm is not None:
         await _require_trusted(services, grant, grant.algorithm, offered)
@@ -60,12 +60,14 @@ async def _require_permitted(services: Services, grant: Grant, ddo: DDO) -> None
         await _require_order(services, grant, offered)
 
 
-async def _require_trusted(services: Services, grant: Grant, granted: Granted, offered: Offering) -> None:
-    verdict = decide(
+async def _require_trusted(
+    services: ProviderContext, grant: InputGrant, granted: GrantedAlgorithm, offered: ServiceOffering
+) -> None:
+    verdict = decide_permission(
         PermissionRequest(
             dataset=offered.ddo.id,
             service=offered.service,
-            algorithm=await _algorithm(services, grant, granted),
+            algorithm=await _running_algorithm(services, grant, granted),
             empty_lists=services.settings.trust.empty_lists,
             main=granted.main,
             files_readable=readable_files(services, offered) is not None,
@@ -74,24 +76,26 @@ async def _require_trusted(services: Services, grant: Grant, granted: Granted, o
         )
     )
     if not verdict.allowed:
-        raise Refusal(f"The permission was withdrawn: {verdict.code}.", status=403)
+        raise ProviderRefusal(f"The permission was withdrawn: {verdict.code}.", status=403)
 
 
-async def _algorithm(services: Services, grant: Grant, granted: Granted) -> PublishedAlgorithm | RawAlgorithm:
+async def _running_algorithm(
+    services: ProviderContext, grant: InputGrant, granted: GrantedAlgorithm
+) -> PublishedAlgorithm | RawAlgorithm:
     """Return the facts of the granted algorithm, for a new decision. Its hashes are those found at the start,
     since that is what runs. Its owner and the consumer's right to use it are read anew."""
     if not granted.did:
         return RawAlgorithm()
-    ddo = await services.catalog.ddo(granted.did)
-    offered = offering(ddo, granted.service) if ddo is not None else None
+    ddo = await services.catalog.find_ddo(granted.did)
+    offered = find_offering(ddo, granted.service) if ddo is not None else None
     if ddo is None or offered is None:
-        raise Refusal("The algorithm is no longer published.", status=403)
-    if text := await consumable(services, ddo, grant.consumer):
-        raise Refusal(f"The algorithm may not be used any more: {text}", status=403)
+        raise ProviderRefusal("The algorithm is no longer published.", status=403)
+    if text := await consumer_refusal(services, ddo, grant.consumer):
+        raise ProviderRefusal(f"The algorithm may not be used any more: {text}", status=403)
     return PublishedAlgorithm(
         did=granted.did,
-        owner=await services.ledger.owner(ddo.nft_address),
-        market=await services.ledger.market(offered.service.datatoken_address),
+        owner=await services.ledger.nft_owner(ddo.nft_address),
+        market=await services.ledger.datatoken_market(offered.service.datatoken_address),
         files_checksum=granted.files,
         container_checksum=granted.container,
         service_type=offered.service.type,
@@ -99,12 +103,12 @@ async def _algorithm(services: Services, grant: Grant, granted: Granted) -> Publ
     )
 
 
-async def _require_order(services: Services, grant: Grant, offered: Offering) -> None:
+async def _require_order(services: ProviderContext, grant: InputGrant, offered: ServiceOffering) -> None:
     environment = grant.environment or None
-    claimed = claim(
+    claimed = order_claim(
         services, offered, grant.order, grant.consumer, environment=environment, allow_expired=True
     )
     try:
-        await services.ledger.order(replace(claimed, now=float(grant.issued), wait=0))
+        await services.ledger.verified_order(replace(claimed, now=float(grant.issued), wait=0))
     except OrderInvalid:
-        raise Refusal("The order of this grant is not on the chain any more.", status=403) from None
+        raise ProviderRefusal("The order of this grant is not on the chain any more.", status=403) from None

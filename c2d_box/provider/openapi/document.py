@@ -8,8 +8,8 @@ from http import HTTPStatus
 from typing import Any
 
 from c2d_box.provider import fields
-from c2d_box.provider.openapi.operations import ANY, JSON, PARAMETERS, Answer, Operation
-from c2d_box.provider.openapi.schemas import SCHEMAS, SIGNATURE, Schema, ref
+from c2d_box.provider.openapi.operations import ANY, JSON, PARAMETERS, ApiOperation, SuccessResponse
+from c2d_box.provider.openapi.schemas import SCHEMAS, SIGNATURE, Schema, schema_ref
 from c2d_box.provider.routing import Endpoint
 
 _ALWAYS = (414, 429, 431)
@@ -22,10 +22,12 @@ _INTRODUCTION = (
 )
 
 
-def document(endpoints: Iterable[Endpoint], *, version: str, chain_id: int, url: str) -> dict[str, Any]:
+def describe_provider_api(
+    endpoints: Iterable[Endpoint], *, version: str, chain_id: int, url: str
+) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for endpoint in endpoints:
-        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation(endpoint)
+        paths.setdefault(endpoint.path, {})[endpoint.method.lower()] = _operation_object(endpoint)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -46,60 +48,60 @@ def document(endpoints: Iterable[Endpoint], *, version: str, chain_id: int, url:
     }
 
 
-def _operation(endpoint: Endpoint) -> dict[str, Any]:
+def _operation_object(endpoint: Endpoint) -> dict[str, Any]:
     about = endpoint.operation
     described: dict[str, Any] = {
-        "operationId": endpoint.identifier,
+        "operationId": endpoint.operation_id,
         "tags": [about.group],
         "summary": about.title,
-        "description": _description(endpoint),
-        "responses": {str(status): _success(answer) for status, answer in about.answers.items()}
-        | {str(status): _refusal(status) for status in _refusals(endpoint)},
+        "description": _operation_description(endpoint),
+        "responses": {str(status): _success_response(answer) for status, answer in about.answers.items()}
+        | {str(status): _refusal_response(status) for status in _refusal_statuses(endpoint)},
     }
-    if "query" in about.takes and (parameters := _parameters(about)):
+    if "query" in about.takes and (parameters := _parameter_objects(about)):
         described["parameters"] = parameters
-    if (body := _body(about)) is not None:
+    if (body := _body_schema(about)) is not None:
         described["requestBody"] = {
             "content": {about.body_type: {"schema": body}},
             "required": "query" not in about.takes or about.body is not None,
         }
     if about.group == "Jobs":
         described["security"] = [{"Grant": []}]
-    elif about.signed and not _requires(about, "signature"):
+    elif about.signed and not _is_required(about, "signature"):
         described["security"] = [{}, {"AuthToken": []}]
     return described
 
 
-def _description(endpoint: Endpoint) -> str:
+def _operation_description(endpoint: Endpoint) -> str:
     text = " ".join((inspect.getdoc(endpoint.handler) or "").split())
     signed = endpoint.operation.signed
     return f"{text} Signed: {signed} + nonce.".strip() if signed else text
 
 
-def _parameters(about: Operation) -> list[dict[str, Any]]:
+def _parameter_objects(about: ApiOperation) -> list[dict[str, Any]]:
     optional_anyway = "body" in about.takes  # the same parameters may come in the body
     return [
         {
             "name": name,
             "in": "query",
-            "required": _requires(about, name) and not optional_anyway,
+            "required": _is_required(about, name) and not optional_anyway,
             "schema": _in_query(schema),
             **({"description": schema["description"]} if "description" in schema else {}),
         }
-        for name, schema in _known(about).items()
+        for name, schema in _known_parameters(about).items()
     ]
 
 
-def _body(about: Operation) -> Schema | None:
+def _body_schema(about: ApiOperation) -> Schema | None:
     if about.body is not None:
         return about.body
     if "body" not in about.takes:
         return None
-    required = [name for name in _known(about) if _requires(about, name)]
-    return {"type": "object", "properties": _known(about), "required": required}
+    required = [name for name in _known_parameters(about) if _is_required(about, name)]
+    return {"type": "object", "properties": _known_parameters(about), "required": required}
 
 
-def _known(about: Operation) -> dict[str, Schema]:
+def _known_parameters(about: ApiOperation) -> dict[str, Schema]:
     names = [rule.name for rule in about.rules if "." not in rule.name] + list(about.optional)
     signed = {"signature": SIGNATURE} if about.signed and "signature" not in names else {}
     return {name: PARAMETERS[name] for name in names} | signed
@@ -111,25 +113,25 @@ def _in_query(schema: Schema) -> Schema:
     return {**schema, "type": "string"} if isinstance(kinds, list) else schema
 
 
-def _requires(about: Operation, name: str) -> bool:
+def _is_required(about: ApiOperation, name: str) -> bool:
     return any(rule.name == name and fields.required in rule.rules for rule in about.rules)
 
 
-def _refusals(endpoint: Endpoint) -> list[int]:
+def _refusal_statuses(endpoint: Endpoint) -> list[int]:
     about = endpoint.operation
     with_body = _WITH_BODY if about.body is not None or "body" in about.takes else ()
     return sorted({*about.refusals, *_ALWAYS, *with_body})
 
 
-def _success(answer: Answer) -> dict[str, Any]:
+def _success_response(answer: SuccessResponse) -> dict[str, Any]:
     content: dict[str, Any] = {"schema": answer.schema} if answer.content == JSON else {}
     headers = {"Content-Disposition": {"schema": {"type": "string"}}} if answer.content == ANY else {}
     described = {"description": answer.text, "content": {answer.content: content}}
     return {**described, "headers": headers} if headers else described
 
 
-def _refusal(status: int) -> dict[str, Any]:
-    schema = {"anyOf": [ref("Invalid"), ref("Error")]} if status == 400 else ref("Error")
+def _refusal_response(status: int) -> dict[str, Any]:
+    schema = {"anyOf": [schema_ref("Invalid"), schema_ref("Error")]} if status == 400 else schema_ref("Error")
     if status == 416:
         return {"description": HTTPStatus(status).phrase}
     return {"description": HTTPStatus(status).phrase, "content": {JSON: {"schema": schema}}}

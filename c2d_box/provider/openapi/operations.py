@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from c2d_box.assets.files import FILE_TYPES
 from c2d_box.provider import fields
 from c2d_box.provider.openapi import schemas as s
-from c2d_box.provider.openapi.schemas import Schema, array, obj, ref
+from c2d_box.provider.openapi.schemas import Schema, array_schema, object_schema, schema_ref
 
 JSON, TEXT, ANY = "application/json", "text/plain", "*/*"
 
@@ -50,7 +50,7 @@ PARAMETERS: dict[str, Schema] = {
 
 
 @dataclass(frozen=True)
-class Answer:
+class SuccessResponse:
     """A successful answer: its media type and, for JSON, its schema."""
 
     text: str
@@ -59,115 +59,128 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Operation:
+class ApiOperation:
     """The description of one endpoint. ``signed`` names the parts of the signed text before the nonce;
     ``takes`` says where parameters may stand (a query wins over a body); ``body`` replaces the schema made
     from the parameters."""
 
     group: str
     title: str
-    rules: tuple[fields.Field, ...] = ()
+    rules: tuple[fields.RequestField, ...] = ()
     optional: tuple[str, ...] = ()
     signed: str = ""
     takes: tuple[str, ...] = ("query",)
     body: Schema | None = None
     body_type: str = JSON
-    answers: dict[int, Answer] = field(default_factory=dict)
+    answers: dict[int, SuccessResponse] = field(default_factory=dict)
     refusals: tuple[int, ...] = (400,)
 
 
-_JOBS = {200: Answer("the jobs", schema=array(ref("Job")))}
-_FILE = {200: Answer("the file", ANY), 206: Answer("the part asked for by a Range header", ANY)}
+_JOBS = {200: SuccessResponse("the jobs", schema=array_schema(schema_ref("Job")))}
+_FILE = {
+    200: SuccessResponse("the file", ANY),
+    206: SuccessResponse("the part asked for by a Range header", ANY),
+}
 _BOTH = ("query", "body")
 _COMPUTE = (400, 404, 503)
 
-ROOT = Operation(
+ROOT = ApiOperation(
     "Discovery",
     "What this Provider is, and where its endpoints are",
     answers={
-        200: Answer(
+        200: SuccessResponse(
             "the Provider",
-            schema=obj(
+            schema=object_schema(
                 ("software", "version", "providerAddresses", "chainIds", "serviceEndpoints"),
                 software=s.STRING,
                 version=s.STRING,
                 providerAddresses={"type": "object", "additionalProperties": s.ADDRESS},
-                chainIds=array(s.INTEGER),
-                serviceEndpoints={"type": "object", "additionalProperties": array(s.STRING)},
+                chainIds=array_schema(s.INTEGER),
+                serviceEndpoints={"type": "object", "additionalProperties": array_schema(s.STRING)},
             ),
         )
     },
     refusals=(),
 )
-LIVE = Operation(
+LIVE = ApiOperation(
     "Discovery",
     "Whether the process turns",
-    answers={200: Answer("it does", schema=obj(("live",), live=s.BOOLEAN))},
+    answers={200: SuccessResponse("it does", schema=object_schema(("live",), live=s.BOOLEAN))},
     refusals=(),
 )
-READY = Operation(
+READY = ApiOperation(
     "Discovery",
     "Whether this Provider can be used, and which service it needs is away",
-    answers={200: Answer("ready", schema=obj(("ready",), ready=s.BOOLEAN, away=array(s.STRING)))},
+    answers={
+        200: SuccessResponse(
+            "ready", schema=object_schema(("ready",), ready=s.BOOLEAN, away=array_schema(s.STRING))
+        )
+    },
     refusals=(503,),
 )
-HEALTH = Operation(
+HEALTH = ApiOperation(
     "Discovery",
     "Whether the chain can be asked",
-    answers={200: Answer("ready", schema=obj(("ready",), ready=s.BOOLEAN))},
+    answers={200: SuccessResponse("ready", schema=object_schema(("ready",), ready=s.BOOLEAN))},
     refusals=(503,),
 )
-SPEC = Operation(
-    "Discovery", "This description", answers={200: Answer("OpenAPI", schema={"type": "object"})}, refusals=()
+SPEC = ApiOperation(
+    "Discovery",
+    "This description",
+    answers={200: SuccessResponse("OpenAPI", schema={"type": "object"})},
+    refusals=(),
 )
-PAGE = Operation(
-    "Discovery", "This description, to be read", answers={200: Answer("a page", "text/html")}, refusals=()
+PAGE = ApiOperation(
+    "Discovery",
+    "This description, to be read",
+    answers={200: SuccessResponse("a page", "text/html")},
+    refusals=(),
 )
-NONCE = Operation(
+NONCE = ApiOperation(
     "Account",
     "The last used nonce of an address",
     fields.NONCE,
-    answers={200: Answer("the nonce as text", schema=obj(("nonce",), nonce=s.STRING))},
+    answers={200: SuccessResponse("the nonce as text", schema=object_schema(("nonce",), nonce=s.STRING))},
 )
-CREATE_TOKEN = Operation(
+CREATE_TOKEN = ApiOperation(
     "Account",
     "A token that stands in for signatures",
     fields.CREATE_TOKEN,
     signed="address",
-    answers={200: Answer("the token", schema=obj(("token",), token=s.STRING))},
+    answers={200: SuccessResponse("the token", schema=object_schema(("token",), token=s.STRING))},
 )
-DELETE_TOKEN = Operation(
+DELETE_TOKEN = ApiOperation(
     "Account",
     "End a token before it expires",
     fields.DELETE_TOKEN,
     signed="address",
     takes=_BOTH,
-    answers={200: Answer("done", schema=obj(("success",), success=s.STRING))},
+    answers={200: SuccessResponse("done", schema=object_schema(("success",), success=s.STRING))},
 )
-ENCRYPT = Operation(
+ENCRYPT = ApiOperation(
     "Publishing",
     "Encrypt bytes for this Provider",
-    (fields.Field("chainId", (fields.required,)),),
+    (fields.RequestField("chainId", (fields.required,)),),
     body=s.BYTES,
     body_type="application/octet-stream",
-    answers={201: Answer("0x and hex", TEXT)},
+    answers={201: SuccessResponse("0x and hex", TEXT)},
 )
-DECRYPT = Operation(
+DECRYPT = ApiOperation(
     "Publishing",
     "A published document, for metadata caches",
     fields.DECRYPT,
     optional=("signature",),
     signed="transactionId (or dataNftAddress) + decrypterAddress + chainId",
     takes=_BOTH,
-    answers={201: Answer("the document", TEXT)},
+    answers={201: SuccessResponse("the document", TEXT)},
     refusals=(400, 403, 503),
 )
-FILE_INFO = Operation(
+FILE_INFO = ApiOperation(
     "Publishing",
     "What can be said about files without showing where they are",
     body={
         "anyOf": [
-            obj(
+            object_schema(
                 ("did", "serviceId"),
                 did=s.DID,
                 serviceId=s.STRING,
@@ -178,43 +191,43 @@ FILE_INFO = Operation(
                 nonce=s.NONCE,
                 signature=s.SIGNATURE,
             ),
-            ref("FileObject"),
+            schema_ref("FileObject"),
         ]
     },
     signed='where it is signed, "fileinfo" + sha256 of the request as sorted compact JSON without proof',
-    answers={200: Answer("one entry per file", schema=array(ref("FileInfo")))},
+    answers={200: SuccessResponse("one entry per file", schema=array_schema(schema_ref("FileInfo")))},
     refusals=(400, 503),
 )
-VALIDATE_CONTAINER = Operation(
+VALIDATE_CONTAINER = ApiOperation(
     "Publishing",
     "Whether a container section can be used",
-    body=ref("Container"),
-    answers={200: Answer("the same section", schema={"type": "object"})},
+    body=schema_ref("Container"),
+    answers={200: SuccessResponse("the same section", schema={"type": "object"})},
 )
-INITIALIZE = Operation(
+INITIALIZE = ApiOperation(
     "Access",
     "A fee to order an access service with",
     fields.INITIALIZE,
     optional=("transferTxId", "userdata", "environment", "validUntil"),
     answers={
-        200: Answer(
+        200: SuccessResponse(
             "a quote, or the order that is still good",
             schema={
                 "anyOf": [
-                    obj(
+                    object_schema(
                         ("datatoken", "nonce", "providerFee"),
                         datatoken=s.ADDRESS,
                         nonce={"type": ["string", "null"]},
-                        providerFee=ref("ProviderFee"),
+                        providerFee=schema_ref("ProviderFee"),
                     ),
-                    obj(("validOrder",), validOrder=s.TX),
+                    object_schema(("validOrder",), validOrder=s.TX),
                 ]
             },
         )
     },
     refusals=(400, 503),
 )
-DOWNLOAD = Operation(
+DOWNLOAD = ApiOperation(
     "Access",
     "One file of an ordered service",
     fields.DOWNLOAD,
@@ -223,45 +236,49 @@ DOWNLOAD = Operation(
     answers=_FILE,
     refusals=(400, 416, 502, 503),
 )
-ENVIRONMENTS = Operation(
+ENVIRONMENTS = ApiOperation(
     "Compute",
     "Where jobs can run",
     optional=("chainId",),
     answers={
-        200: Answer(
+        200: SuccessResponse(
             "environments by chain id",
-            schema={"type": "object", "additionalProperties": array(ref("Environment"))},
+            schema={"type": "object", "additionalProperties": array_schema(schema_ref("Environment"))},
         )
     },
     refusals=(404, 503),
 )
-INITIALIZE_COMPUTE = Operation(
+INITIALIZE_COMPUTE = ApiOperation(
     "Compute",
     "What is still to be paid before a job can start",
     fields.INITIALIZE_COMPUTE,
     takes=("body",),
-    body=obj(
+    body=object_schema(
         ("datasets", "algorithm", "compute", "consumerAddress"),
-        datasets=array(ref("Dataset"), 1),
-        algorithm=ref("Algorithm"),
-        compute=obj(("env", "validUntil"), env=s.STRING, validUntil=s.INTEGER, networkAccess=s.NETWORK),
+        datasets=array_schema(schema_ref("Dataset"), 1),
+        algorithm=schema_ref("Algorithm"),
+        compute=object_schema(
+            ("env", "validUntil"), env=s.STRING, validUntil=s.INTEGER, networkAccess=s.NETWORK
+        ),
         consumerAddress=s.ADDRESS,
     ),
     answers={
-        200: Answer(
+        200: SuccessResponse(
             "one entry per dataset, and one for a published algorithm",
-            schema=obj(("datasets",), datasets=array(ref("Quoted"), 1), algorithm=ref("Quoted")),
+            schema=object_schema(
+                ("datasets",), datasets=array_schema(schema_ref("Quoted"), 1), algorithm=schema_ref("Quoted")
+            ),
         )
     },
     refusals=_COMPUTE,
 )
-START = Operation(
+START = ApiOperation(
     "Compute",
     "Start a job",
     fields.START,
     signed="consumerAddress + dataset.documentId",
     takes=("body",),
-    body=obj(
+    body=object_schema(
         ("consumerAddress", "nonce", "dataset", "algorithm"),
         consumerAddress=s.ADDRESS,
         nonce=s.NONCE,
@@ -269,15 +286,15 @@ START = Operation(
         environment=s.STRING,
         networkAccess=s.NETWORK,
         seconds=s.INTEGER,
-        dataset=ref("Dataset"),
-        algorithm=ref("Algorithm"),
-        additionalDatasets=array(ref("Dataset")),
+        dataset=schema_ref("Dataset"),
+        algorithm=schema_ref("Algorithm"),
+        additionalDatasets=array_schema(schema_ref("Dataset")),
         output={"type": ["object", "string"]},
     ),
     answers=_JOBS,
     refusals=_COMPUTE,
 )
-STATUS = Operation(
+STATUS = ApiOperation(
     "Compute",
     "Jobs of an owner; names, sizes, reasons, exit codes and exact times only to the owner",
     fields.STATUS,
@@ -285,7 +302,7 @@ STATUS = Operation(
     answers=_JOBS,
     refusals=_COMPUTE,
 )
-STOP = Operation(
+STOP = ApiOperation(
     "Compute",
     "Ask a job to stop",
     fields.STOP,
@@ -295,17 +312,17 @@ STOP = Operation(
     answers=_JOBS,
     refusals=_COMPUTE,
 )
-DELETE = Operation(
+DELETE = ApiOperation(
     "Compute",
     "Forget a job",
     fields.DELETE,
     optional=("jobId", "documentId"),
     signed="consumerAddress + jobId + documentId",
     takes=_BOTH,
-    answers={200: Answer("done", schema={})},
+    answers={200: SuccessResponse("done", schema={})},
     refusals=_COMPUTE,
 )
-RESULT = Operation(
+RESULT = ApiOperation(
     "Compute",
     "One result of a job",
     fields.RESULT,
@@ -313,16 +330,16 @@ RESULT = Operation(
     answers=_FILE,
     refusals=(400, 404, 416, 503),
 )
-LOGS = Operation(
+LOGS = ApiOperation(
     "Compute",
     "A log of a job, live while it runs",
     fields.LOGS,
     optional=("component", "follow"),
     signed="consumerAddress + jobId + component",
-    answers={200: Answer("the log", TEXT)},
+    answers={200: SuccessResponse("the log", TEXT)},
     refusals=(400, 404, 429, 503),
 )
-GRANT = Operation(
+GRANT = ApiOperation(
     "Jobs",
     "Redeem a grant: how inputs reach a job",
     answers=_FILE,

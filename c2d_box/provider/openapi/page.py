@@ -22,7 +22,7 @@ _METHODS = ("get", "post", "put", "delete")
 Described = Mapping[str, Any]
 
 
-def page(document: Described) -> str:
+def render_api_page(document: Described) -> str:
     """Return the page for a ``document`` as it is served at ``/spec``."""
     operations = [
         (path, method, entry[method])
@@ -43,68 +43,68 @@ def page(document: Described) -> str:
             "<nav>",
             *(f"<a href='#{escape(tag)}'>{escape(tag)}</a>" for tag, _ in groups),
             "<a href='#shapes'>Shapes</a></nav>",
-            *(part for tag, each in groups for part in _group(tag, each)),
+            *(part for tag, each in groups for part in _group_html(tag, each)),
             "<h2 id=shapes>Shapes</h2>",
-            *(_shape(name, schema) for name, schema in document["components"]["schemas"].items()),
+            *(_schema_section(name, schema) for name, schema in document["components"]["schemas"].items()),
         ]
     )
 
 
-def _group(tag: str, operations: list[tuple[str, str, Described]]) -> Iterator[str]:
+def _group_html(tag: str, operations: list[tuple[str, str, Described]]) -> Iterator[str]:
     yield f"<h2 id='{escape(tag)}'>{escape(tag)}</h2>"
     for path, method, operation in operations:
         name = escape(operation["operationId"])
         yield f"<h3 id='{name}'><b>{method.upper()}</b><code>{escape(path)}</code></h3>"
         yield f"<p><b>{escape(operation['summary'])}.</b> {escape(operation['description'])}"
-        yield from _parameters(operation)
-        yield from _body(operation)
+        yield from _parameter_table(operation)
+        yield from _body_html(operation)
         yield "<table><tr><th>Status<th>Answer"
         for status, answer in operation["responses"].items():
-            yield f"<tr><td>{status}<td>{escape(answer['description'])} {_content(answer)}"
+            yield f"<tr><td>{status}<td>{escape(answer['description'])} {_content_html(answer)}"
         yield "</table>"
 
 
-def _parameters(operation: Described) -> Iterator[str]:
+def _parameter_table(operation: Described) -> Iterator[str]:
     if operation.get("parameters"):
         yield "<table><tr><th>In the query<th>Type<th>"
         for entry in operation["parameters"]:
             name = f"<b>{escape(entry['name'])}</b>" if entry["required"] else escape(entry["name"])
-            yield f"<tr><td>{name}<td>{_kind(entry['schema'])}<td>{escape(entry.get('description', ''))}"
+            yield f"<tr><td>{name}<td>{_type_html(entry['schema'])}<td>{escape(entry.get('description', ''))}"
         yield "</table><p><small>Bold ones are required.</small>"
 
 
-def _body(operation: Described) -> Iterator[str]:
+def _body_html(operation: Described) -> Iterator[str]:
     for kind, content in operation.get("requestBody", {}).get("content", {}).items():
         yield f"<details><summary>Body, <code>{escape(kind)}</code></summary>"
-        yield f"{_json(content['schema'])}</details>"
+        yield f"{_json_html(content['schema'])}</details>"
 
 
-def _content(answer: Described) -> str:
+def _content_html(answer: Described) -> str:
     shown = []
     for kind, content in answer.get("content", {}).items():
         schema = content.get("schema")
-        shown.append(f"<code>{escape(kind)}</code> {_kind(schema) if schema else ''}")
+        shown.append(f"<code>{escape(kind)}</code> {_type_html(schema) if schema else ''}")
     return " ".join(shown)
 
 
-def _kind(schema: Described) -> str:
+def _type_html(schema: Described) -> str:
     if "$ref" in schema:
         name = escape(schema["$ref"].rpartition("/")[2])
         return f"<a href='#shape-{name}'>{name}</a>"
     if "anyOf" in schema:
-        return " or ".join(_kind(entry) for entry in schema["anyOf"])
+        return " or ".join(_type_html(entry) for entry in schema["anyOf"])
     if "enum" in schema:
         return ", ".join(f"<code>{escape(str(value))}</code>" for value in schema["enum"])
     if schema.get("type") == "array":
-        return f"list of {_kind(schema['items'])}"
+        return f"list of {_type_html(schema['items'])}"
     kind = schema.get("type", "anything")
     pattern = f" <code>{escape(schema['pattern'])}</code>" if "pattern" in schema else ""
     return escape(" or ".join(kind) if isinstance(kind, list) else kind) + pattern
 
 
-def _shape(name: str, schema: Described) -> str:
-    return f"<h3 id='shape-{escape(name)}'>{escape(name)}</h3>{_json(schema)}"
+def _schema_section(name: str, schema: Described) -> str:
+    return f"<h3 id='shape-{escape(name)}'>{escape(name)}</h3>{_json_html(schema)}"
 
 
-def _json(schema: Described) -> str:
+def _json_html(schema: Described) -> str:
     return f"<pre>{escape(json.dumps(schema, indent=2))}</pre>"

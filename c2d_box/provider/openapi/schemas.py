@@ -10,16 +10,16 @@ from c2d_box.assets.files import FILE_TYPES
 Schema = dict[str, Any]
 
 
-def ref(name: str) -> Schema:
+def schema_ref(name: str) -> Schema:
     return {"$ref": f"#/components/schemas/{name}"}
 
 
-def obj(required: tuple[str, ...] = (), /, **properties: Schema) -> Schema:
+def object_schema(required: tuple[str, ...] = (), /, **properties: Schema) -> Schema:
     described: Schema = {"type": "object", "properties": properties}
     return {**described, "required": list(required)} if required else described
 
 
-def array(items: Schema, least: int = 0) -> Schema:
+def array_schema(items: Schema, least: int = 0) -> Schema:
     return {"type": "array", "items": items, **({"minItems": least} if least else {})}
 
 
@@ -41,7 +41,7 @@ JOB: Schema = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
 BYTES: Schema = {"type": "string", "format": "binary"}
 USER_DATA: Schema = {"type": ["object", "string"], "description": "an object, or its JSON text in a query"}
 
-_FEE = obj(
+_FEE = object_schema(
     (
         "providerFeeAddress",
         "providerFeeToken",
@@ -76,17 +76,17 @@ _FILE = {
     },
 }
 
-_CONTAINER = obj(entrypoint=STRING, image=STRING, tag=STRING, checksum=STRING)
+_CONTAINER = object_schema(entrypoint=STRING, image=STRING, tag=STRING, checksum=STRING)
 
-_RAW = obj(
+_RAW = object_schema(
     url=STRING,
     rawcode=STRING,
     language=STRING,
     version=STRING,
-    container=ref("Container"),
+    container=schema_ref("Container"),
 )
 
-_ITEM = obj(
+_ITEM = object_schema(
     ("documentId", "serviceId"),
     documentId=DID,
     serviceId=STRING,
@@ -101,7 +101,7 @@ _ALGORITHM = {
         "documentId": DID,
         "serviceId": STRING,
         "transferTxId": TX,
-        "meta": ref("RawAlgorithm"),
+        "meta": schema_ref("RawAlgorithm"),
         "userdata": USER_DATA,
         "algouserdata": USER_DATA,
         "algocustomdata": USER_DATA,
@@ -109,13 +109,13 @@ _ALGORITHM = {
     "anyOf": [{"required": ["documentId"]}, {"required": ["meta"]}],
 }
 
-_QUOTED = obj(
+_QUOTED = object_schema(
     datatoken=ADDRESS,
-    providerFee=ref("ProviderFee"),
+    providerFee=schema_ref("ProviderFee"),
     validOrder=TX,
 )
 
-_JOB = obj(
+_JOB = object_schema(
     ("jobId", "agreementId", "owner", "status", "statusText", "dateCreated", "dateFinished"),
     jobId=STRING,
     agreementId=STRING,
@@ -124,14 +124,14 @@ _JOB = obj(
     statusText=STRING,
     dateCreated=STRING,
     dateFinished={"type": ["string", "null"], "description": "unix seconds as text; null until it ends"},
-    results={"anyOf": [{"type": "string"}, array(ref("Result")), {"type": "null"}]},
+    results={"anyOf": [{"type": "string"}, array_schema(schema_ref("Result")), {"type": "null"}]},
     stopreq=INTEGER,
     removed=INTEGER,
     algoDID={"type": ["string", "null"]},
-    inputDID=array(STRING),
+    inputDID=array_schema(STRING),
 )
 
-_RESULT = obj(
+_RESULT = object_schema(
     ("filename", "filesize", "type"),
     filename=STRING,
     filesize=INTEGER,
@@ -139,7 +139,7 @@ _RESULT = obj(
     index=INTEGER,
 )
 
-_ENVIRONMENT = obj(
+_ENVIRONMENT = object_schema(
     ("id", "priceMin", "consumerAddress", "feeToken"),
     id=STRING,
     desc=STRING,
@@ -152,7 +152,7 @@ _ENVIRONMENT = obj(
     maxJobs=INTEGER,
 )
 
-_FILE_INFO = obj(
+_FILE_INFO = object_schema(
     ("index", "valid", "type"),
     index=INTEGER,
     valid=BOOLEAN,
@@ -179,12 +179,12 @@ _ERROR = {
     },
 }
 
-_INVALID = obj(
+_INVALID = object_schema(
     ("errors", "message", "success"),
     errors={
         "type": "object",
         "description": "texts per parameter; a wrong signature is one text",
-        "additionalProperties": {"anyOf": [STRING, array(STRING, 1)]},
+        "additionalProperties": {"anyOf": [STRING, array_schema(STRING, 1)]},
     },
     message={"const": "Validation error"},
     success={"const": False},

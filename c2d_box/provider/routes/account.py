@@ -5,41 +5,41 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from c2d_box.assets.addresses import checksum, is_address
+from c2d_box.assets.addresses import checksum_address, is_address
 from c2d_box.provider import claims, fields
 from c2d_box.provider.caller import owner_in
-from c2d_box.provider.errors import Invalid, Refusal
-from c2d_box.provider.incoming import parameters
-from c2d_box.provider.services import services
+from c2d_box.provider.errors import InvalidParameters, ProviderRefusal
+from c2d_box.provider.incoming import read_parameters
+from c2d_box.provider.services import provider_context
 
 
-async def nonce(request: Request) -> Response:
+async def last_nonce(request: Request) -> Response:
     """The last used nonce as text; clients add one to it."""
-    provider = services(request)
-    data = await parameters(request, provider.settings.limits)
-    checked = fields.check(data, fields.NONCE)
+    provider = provider_context(request)
+    data = await read_parameters(request, provider.settings.limits)
+    checked = fields.check_fields(data, fields.NONCE)
     if checked.errors:
-        raise Invalid(checked.errors)
+        raise InvalidParameters(checked.errors)
     address = owner_in(data, "userAddress")
     if not is_address(address):
-        raise Invalid({"userAddress": ["The userAddress format is invalid."]})
-    return JSONResponse({"nonce": provider.nonces.stored(checksum(address))})
+        raise InvalidParameters({"userAddress": ["The userAddress format is invalid."]})
+    return JSONResponse({"nonce": provider.nonces.last_used(checksum_address(address))})
 
 
 async def create_token(request: Request) -> Response:
-    provider = services(request)
-    data = await parameters(request, provider.settings.limits)
-    caller = provider.callers.verified(data, fields.CREATE_TOKEN, claims.token(data))
+    provider = provider_context(request)
+    data = await read_parameters(request, provider.settings.limits)
+    caller = provider.callers.verify_caller(data, fields.CREATE_TOKEN, claims.token_claim(data))
     caller.use_nonce(provider.nonces)
-    return JSONResponse({"token": provider.tokens.create(caller.address, int(data["expiration"]))})
+    return JSONResponse({"token": provider.tokens.create_token(caller.address, int(data["expiration"]))})
 
 
 async def delete_token(request: Request) -> Response:
-    provider = services(request)
-    data = await parameters(request, provider.settings.limits)
-    caller = provider.callers.verified(data, fields.DELETE_TOKEN, claims.token(data))
-    if problem := provider.tokens.problem(str(data["token"]), caller.address):
-        raise Refusal(problem)
+    provider = provider_context(request)
+    data = await read_parameters(request, provider.settings.limits)
+    caller = provider.callers.verify_caller(data, fields.DELETE_TOKEN, claims.token_claim(data))
+    if problem := provider.tokens.token_problem(str(data["token"]), caller.address):
+        raise ProviderRefusal(problem)
     caller.use_nonce(provider.nonces)
-    provider.tokens.delete(str(data["token"]))
+    provider.tokens.delete_token(str(data["token"]))
     return JSONResponse({"success": "Token has been deactivated."})

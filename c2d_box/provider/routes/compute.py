@@ -10,17 +10,17 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from c2d_box.assets import statusproofs
-from c2d_box.assets.addresses import checksum, is_address
+from c2d_box.assets.addresses import checksum_address, is_address
 from c2d_box.provider import claims, fields
-from c2d_box.provider.caller import Caller, owner_in
+from c2d_box.provider.caller import VerifiedCaller, owner_in
 from c2d_box.provider.compute.algorithms import require_container
-from c2d_box.provider.compute.quoting import quotes
-from c2d_box.provider.compute.starting import start as start_job
-from c2d_box.provider.environments import Environments
-from c2d_box.provider.errors import Away, Invalid, Refusal, Upstream
-from c2d_box.provider.incoming import in_query, json_body, parameters
-from c2d_box.provider.operator import Answer, Operator, OperatorUnavailable
-from c2d_box.provider.services import Services, services
+from c2d_box.provider.compute.quoting import quote_job
+from c2d_box.provider.compute.starting import start_job as start_job
+from c2d_box.provider.environments import EnvironmentCache
+from c2d_box.provider.errors import InvalidParameters, ProviderRefusal, ServiceUnavailable, UpstreamError
+from c2d_box.provider.incoming import query_parameters, read_json_body, read_parameters
+from c2d_box.provider.operator import OperatorAnswer, OperatorClient, OperatorUnavailable
+from c2d_box.provider.services import ProviderContext, provider_context
 from c2d_box.provider.streaming import FileResponse
 from c2d_box.strict_json import WRAPPED, parse_json
 from c2d_box.workflow import ocean_status
@@ -30,53 +30,53 @@ UNAVAILABLE = "The compute service does not answer. The same request may be sent
 _PASSED_ON = ("content-type", "content-length", "content-disposition", "content-range", "accept-ranges")
 
 
-async def environments(request: Request) -> Response:
-    provider = services(request)
-    known = await _environments(provider).all()
+async def compute_environments(request: Request) -> Response:
+    provider = provider_context(request)
+    known = await _required_environments(provider).list_environments()
     token = await provider.ledger.fee_token(provider.settings.fee_token)
     listed = [{**entry, "feeToken": token} for entry in known]
     return JSONResponse({str(provider.chain_id): listed})
 
 
 async def initialize_compute(request: Request) -> Response:
-    provider = services(request)
-    _environments(provider)
-    data = await parameters(request, provider.settings.limits)
-    checked = fields.check(data, fields.INITIALIZE_COMPUTE)
+    provider = provider_context(request)
+    _required_environments(provider)
+    data = await read_parameters(request, provider.settings.limits)
+    checked = fields.check_fields(data, fields.INITIALIZE_COMPUTE)
     if checked.errors:
-        raise Invalid(checked.errors)
-    return JSONResponse(await quotes(provider, data))
+        raise InvalidParameters(checked.errors)
+    return JSONResponse(await quote_job(provider, data))
 
 
-async def start(request: Request) -> Response:
+async def start_compute(request: Request) -> Response:
     """Validated by the rule for parameters, but what is run is in the JSON body."""
-    provider = services(request)
+    provider = provider_context(request)
     required_operator(provider)
-    data = await json_body(request, provider.settings.limits) or in_query(request)
-    caller = provider.callers.verified(
-        data, fields.START, claims.start(data), request.headers.get("authtoken")
+    data = await read_json_body(request, provider.settings.limits) or query_parameters(request)
+    caller = provider.callers.verify_caller(
+        data, fields.START, claims.start_claim(data), request.headers.get("authtoken")
     )
     try:
         return _passed_on(await start_job(provider, data, caller))
     except OperatorUnavailable:
-        raise Away(COMPUTE, UNAVAILABLE) from None
+        raise ServiceUnavailable(COMPUTE, UNAVAILABLE) from None
 
 
-async def status(request: Request) -> Response:
+async def compute_status(request: Request) -> Response:
     """A job nobody knows is an empty list. Unsigned it is coarse; the owner's proof or token opens it."""
-    provider = services(request)
+    provider = provider_context(request)
     operator = required_operator(provider)
-    data = await parameters(request, provider.settings.limits)
-    checked = fields.check(data, fields.STATUS)
+    data = await read_parameters(request, provider.settings.limits)
+    checked = fields.check_fields(data, fields.STATUS)
     if checked.errors:
-        raise Invalid(checked.errors)
+        raise InvalidParameters(checked.errors)
     owner = owner_in(data)
     if not is_address(owner):
         return JSONResponse([])
     try:
-        answer = await operator.status(checksum(owner), _job(data), provider.chain_id)
+        answer = await operator.job_status(checksum_address(owner), _job_parameter(data), provider.chain_id)
     except OperatorUnavailable:
-        raise Away(COMPUTE, UNAVAILABLE) from None
+        raise ServiceUnavailable(COMPUTE, UNAVAILABLE) from None
     if answer.status < 400 and isinstance(answer.body, list) and not _asked_by_owner(request, data):
         return JSONResponse([ocean_status.public_status(job) for job in answer.body], answer.status)
     return _passed_on(answer)
@@ -86,67 +86,73 @@ def _asked_by_owner(request: Request, data: Mapping[str, Any]) -> bool:
     """Return whether the owner has proven himself. A proof that does not hold counts as none and is no error,
     because earlier clients sign other texts here."""
     owner, token = owner_in(data), request.headers.get("authtoken")
-    if token and services(request).tokens.problem(token, owner) is None:
+    if token and provider_context(request).tokens.token_problem(token, owner) is None:
         return True
-    return statusproofs.is_owner(owner, _job(data), data.get("nonce"), data.get("signature"), time.time())
+    return statusproofs.is_owner(
+        owner, _job_parameter(data), data.get("nonce"), data.get("signature"), time.time()
+    )
 
 
-async def stop(request: Request) -> Response:
-    provider = services(request)
+async def stop_compute(request: Request) -> Response:
+    provider = provider_context(request)
     operator = required_operator(provider)
-    data = await parameters(request, provider.settings.limits)
-    claim = claims.stop(data, quirks=provider.settings.compat.client_quirks)
-    caller = provider.callers.verified(data, fields.STOP, claim, request.headers.get("authtoken"))
-    return await _after_use(provider, caller, operator.stop(caller.address, _job(data), provider.chain_id))
+    data = await read_parameters(request, provider.settings.limits)
+    claim = claims.stop_claim(data, quirks=provider.settings.compat.client_quirks)
+    caller = provider.callers.verify_caller(data, fields.STOP, claim, request.headers.get("authtoken"))
+    return await _after_use(
+        provider, caller, operator.stop_job(caller.address, _job_parameter(data), provider.chain_id)
+    )
 
 
-async def delete(request: Request) -> Response:
-    provider = services(request)
+async def delete_compute(request: Request) -> Response:
+    provider = provider_context(request)
     operator = required_operator(provider)
-    data = await parameters(request, provider.settings.limits)
+    data = await read_parameters(request, provider.settings.limits)
     if provider.settings.compat.client_quirks and data.get("nonce") in (None, ""):
         data = {**data, "nonce": _next_nonce(provider, owner_in(data))}
-    claim = claims.delete(data)
-    caller = provider.callers.verified(data, fields.DELETE, claim, request.headers.get("authtoken"))
-    return await _after_use(provider, caller, operator.delete(caller.address, _job(data), provider.chain_id))
+    claim = claims.delete_claim(data)
+    caller = provider.callers.verify_caller(data, fields.DELETE, claim, request.headers.get("authtoken"))
+    return await _after_use(
+        provider, caller, operator.delete_job(caller.address, _job_parameter(data), provider.chain_id)
+    )
 
 
-async def result(request: Request) -> Response:
+async def compute_result(request: Request) -> Response:
     """One result or log, streamed from operator-service."""
-    provider = services(request)
+    provider = provider_context(request)
     operator = required_operator(provider)
-    data = await parameters(request, provider.settings.limits)
-    claim = claims.result(data)
-    caller = provider.callers.verified(data, fields.RESULT, claim, request.headers.get("authtoken"))
+    data = await read_parameters(request, provider.settings.limits)
+    claim = claims.result_claim(data)
+    caller = provider.callers.verify_caller(data, fields.RESULT, claim, request.headers.get("authtoken"))
     caller.use_nonce(provider.nonces)
     try:
-        answer = await operator.result(
+        answer = await operator.open_result(
             caller.address, str(data["jobId"]), str(data["index"]), request.headers.get("range")
         )
     except OperatorUnavailable:
-        raise Away(COMPUTE, UNAVAILABLE) from None
+        raise ServiceUnavailable(COMPUTE, UNAVAILABLE) from None
     if answer.status_code not in (200, 206):
         try:
             content = await answer.aread()
         finally:
             await answer.aclose()
-        raise Upstream(answer.status_code, as_json(content))
+        raise UpstreamError(answer.status_code, as_json(content))
     headers = {name: answer.headers[name] for name in _PASSED_ON if name in answer.headers}
     headers["access-control-expose-headers"] = "Content-Disposition"
     return FileResponse(answer.aiter_raw(), answer.aclose, answer.status_code, headers)
 
 
 async def validate_container(request: Request) -> Response:
-    data = await json_body(request, services(request).settings.limits)
+    data = await read_json_body(request, provider_context(request).settings.limits)
     try:
         require_container(data)
-    except Refusal as problem:
+    except ProviderRefusal as problem:
         code = next(iter(problem.body["error"].values()))
-        raise Refusal(code) from None
+        raise ProviderRefusal(code) from None
     return JSONResponse(data)
 
 
-async def _after_use(provider: Services, caller: Caller, call: Any) -> Response:
+async def _after_use(provider: ProviderContext, caller: VerifiedCaller, call: Any) -> Response:
     """Use the nonce up, then await ``call``, a coroutine that has not started yet. Where the nonce is refused
     it is closed, so that nothing has been sent."""
     try:
@@ -157,20 +163,20 @@ async def _after_use(provider: Services, caller: Caller, call: Any) -> Response:
     try:
         return _passed_on(await call)
     except OperatorUnavailable:
-        raise Away(COMPUTE, UNAVAILABLE) from None
+        raise ServiceUnavailable(COMPUTE, UNAVAILABLE) from None
 
 
-def _next_nonce(provider: Services, owner: str) -> str:
+def _next_nonce(provider: ProviderContext, owner: str) -> str:
     """Return the nonce that ocean.js signed but does not send: the stored one plus one."""
     if not is_address(owner):
         return ""
-    stored = fields.as_number(provider.nonces.stored(checksum(owner)))
+    stored = fields.as_number(provider.nonces.last_used(checksum_address(owner)))
     return format(stored + 1, "f") if stored is not None else ""
 
 
-def _passed_on(answer: Answer) -> Response:
+def _passed_on(answer: OperatorAnswer) -> Response:
     if answer.status >= 400:
-        raise Upstream(answer.status, answer.body)
+        raise UpstreamError(answer.status, answer.body)
     return JSONResponse(answer.body, answer.status)
 
 
@@ -182,18 +188,18 @@ def as_json(content: bytes) -> Any:
         return {"error": "The result cannot be read."}
 
 
-def _job(data: Mapping[str, Any]) -> str | None:
+def _job_parameter(data: Mapping[str, Any]) -> str | None:
     return str(data["jobId"]) if data.get("jobId") else None
 
 
-def required_operator(provider: Services) -> Operator:
+def required_operator(provider: ProviderContext) -> OperatorClient:
     """Return the client of operator-service. Raise Refusal (404) where no compute backend is configured."""
     if provider.operator is None:
-        raise Refusal("Compute to Data is not enabled.", status=404, context={})
+        raise ProviderRefusal("Compute to Data is not enabled.", status=404, context={})
     return provider.operator
 
 
-def _environments(provider: Services) -> Environments:
+def _required_environments(provider: ProviderContext) -> EnvironmentCache:
     required_operator(provider)
     assert provider.environments is not None
     return provider.environments

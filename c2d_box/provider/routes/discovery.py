@@ -9,7 +9,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from c2d_box.provider.services import Services, services
+from c2d_box.provider.services import ProviderContext, provider_context
 from c2d_box.service import liveness
 
 VERSION = "2.1.6"
@@ -17,7 +17,7 @@ PREFIX = "/api/services"
 _PAGE = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'"}
 
 
-def document(provider: Services, endpoints: dict[str, list[str]]) -> dict[str, Any]:
+def discovery_document(provider: ProviderContext, endpoints: dict[str, list[str]]) -> dict[str, Any]:
     """Return the answer of ``GET /``. ``endpoints`` holds method and path by name; clients count them."""
     return {
         "software": "Provider",
@@ -42,24 +42,24 @@ async def readyz(request: Request) -> Response:
     """Ready once the chain has been read, and from then on: while a service that the Provider needs is away
     it goes on answering, naming it, and serves what does not need it (running jobs' files need no chain).
     With ``?verbose`` it says which are away now."""
-    provider = services(request)
-    ready = provider.ledger.was_opened or await provider.ledger.ready()
+    provider = provider_context(request)
+    ready = provider.ledger.was_opened or await provider.ledger.is_ready()
     answer: dict[str, Any] = {"ready": ready}
     if "verbose" in request.query_params:
-        answer["away"] = [name for name, answers in (await _asked(provider)).items() if not answers]
+        answer["away"] = [name for name, answers in (await _ask_services(provider)).items() if not answers]
     return JSONResponse(answer, 200 if ready else 503)
 
 
-async def _asked(provider: Services) -> dict[str, bool]:
-    asked = {"chain": provider.ledger.ready(), "metadata cache": provider.catalog.ready()}
+async def _ask_services(provider: ProviderContext) -> dict[str, bool]:
+    asked = {"chain": provider.ledger.is_ready(), "metadata cache": provider.catalog.is_ready()}
     if provider.operator is not None:
-        asked["compute service"] = provider.operator.ready()
+        asked["compute service"] = provider.operator.is_ready()
     return dict(zip(asked, await asyncio.gather(*asked.values()), strict=True))
 
 
 async def healthz(request: Request) -> Response:
     """Ready when the chain can be asked; the root answers regardless."""
-    ready = await services(request).ledger.ready()
+    ready = await provider_context(request).ledger.is_ready()
     return JSONResponse({"ready": ready}, 200 if ready else 503)
 
 

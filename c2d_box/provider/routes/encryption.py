@@ -14,10 +14,10 @@ from c2d_box.assets.addresses import is_address
 from c2d_box.assets.ecies import DecryptionError
 from c2d_box.provider import claims, fields
 from c2d_box.provider.caller import owner_in
-from c2d_box.provider.errors import Refusal
-from c2d_box.provider.incoming import body, parameters
+from c2d_box.provider.errors import ProviderRefusal
+from c2d_box.provider.incoming import read_parameters, read_raw_body
 from c2d_box.provider.ledger import PublishedDocument
-from c2d_box.provider.services import Services, services
+from c2d_box.provider.services import ProviderContext, provider_context
 
 _TEXT = {"content-type": "text/plain"}
 _COMPRESSED, _ENCRYPTED = 1, 2
@@ -25,80 +25,84 @@ _MAX_DOCUMENT = 8 << 20
 _STATES = {1: "Asset end of life", 2: "Asset deprecated", 3: "Asset revoked"}
 
 
-async def encrypt(request: Request) -> Response:
+async def encrypt_document(request: Request) -> Response:
     """The body's bytes under this Provider's key, as hex text; another chain is another key and refused."""
-    provider = services(request)
+    provider = provider_context(request)
     if request.headers.get("content-type") != "application/octet-stream":
-        raise Refusal("Invalid request content type: should be application/octet-stream")
+        raise ProviderRefusal("Invalid request content type: should be application/octet-stream")
     chain_id = request.query_params.get("chainId")
     if not chain_id:
-        raise Refusal("Missing chainId query parameter.")
-    data = await body(request, provider.settings.limits)
+        raise ProviderRefusal("Missing chainId query parameter.")
+    data = await read_raw_body(request, provider.settings.limits)
     if chain_id != str(provider.chain_id):
-        raise Refusal("Failed to encrypt.")
+        raise ProviderRefusal("Failed to encrypt.")
     return Response("0x" + provider.key.encrypt(data).hex(), 201, _TEXT)
 
 
-async def decrypt(request: Request) -> Response:
+async def decrypt_document(request: Request) -> Response:
     """A published document for a caller who may see it; its hash is verified before it leaves."""
-    provider = services(request)
-    data = await parameters(request, provider.settings.limits)
-    caller = provider.callers.verified(data, fields.DECRYPT, claims.decrypt(data, provider.chain_id))
+    provider = provider_context(request)
+    data = await read_parameters(request, provider.settings.limits)
+    caller = provider.callers.verify_caller(
+        data, fields.DECRYPT, claims.decrypt_claim(data, provider.chain_id)
+    )
     caller.use_nonce(provider.nonces)
     owner, authorized = owner_in(data, "decrypterAddress"), provider.settings.authorized_decrypters
     if authorized and owner not in authorized:
-        raise Refusal("Decrypter not authorized", status=403)
+        raise ProviderRefusal("Decrypter not authorized", status=403)
     nft = str(data["dataNftAddress"])
     if not is_address(nft) or not await provider.ledger.is_genuine(nft):
-        raise Refusal("Asset not deployed by the data NFT factory.")
-    published = await _published(provider, data, nft)
-    state = await provider.ledger.state(nft)
+        raise ProviderRefusal("Asset not deployed by the data NFT factory.")
+    published = await _published_document(provider, data, nft)
+    state = await provider.ledger.nft_state(nft)
     if state in _STATES:
-        raise Refusal(_STATES[state], status=403)
+        raise ProviderRefusal(_STATES[state], status=403)
     if state not in (0, 4, 5):
-        raise Refusal("Invalid MetadataState")
-    return Response(_opened(provider, published), 201, _TEXT)
+        raise ProviderRefusal("Invalid MetadataState")
+    return Response(_open_document(provider, published), 201, _TEXT)
 
 
-async def _published(provider: Services, data: Mapping[str, Any], nft: str) -> PublishedDocument:
+async def _published_document(
+    provider: ProviderContext, data: Mapping[str, Any], nft: str
+) -> PublishedDocument:
     if not data.get("transactionId"):
         try:
             document = bytes.fromhex(str(data["encryptedDocument"]).removeprefix("0x"))
             expected = bytes.fromhex(str(data["documentHash"]).removeprefix("0x"))
             return PublishedDocument(document, int(data["flags"]), "0x" + expected.hex())
         except ValueError:
-            raise Refusal("Failed to convert input args to bytes.") from None
+            raise ProviderRefusal("Failed to convert input args to bytes.") from None
     try:
-        published = await provider.ledger.published(str(data["transactionId"]), nft)
+        published = await provider.ledger.published_document(str(data["transactionId"]), nft)
     except ValueError:
         published = None
     if published is None:
-        raise Refusal("Failed to process transaction id.")
+        raise ProviderRefusal("Failed to process transaction id.")
     return published
 
 
-def _opened(provider: Services, published: PublishedDocument) -> bytes:
+def _open_document(provider: ProviderContext, published: PublishedDocument) -> bytes:
     document = published.data
     if published.flags & _ENCRYPTED:
         try:
             document = provider.key.decrypt(document)
         except DecryptionError:
-            raise Refusal("Failed to decrypt.") from None
+            raise ProviderRefusal("Failed to decrypt.") from None
     if published.flags & _COMPRESSED:
-        document = _decompressed(document)
+        document = _decompress_document(document)
     if "0x" + sha256(document).hexdigest() != published.hash.lower():
-        raise Refusal("Checksum doesn't match.")
+        raise ProviderRefusal("Checksum doesn't match.")
     return document
 
 
-def _decompressed(data: bytes) -> bytes:
+def _decompress_document(data: bytes) -> bytes:
     """Return the unpacked document. Size and memory are limited, because a few kilobytes can unpack to
     gigabytes."""
     try:
         machine = lzma.LZMADecompressor(memlimit=128 << 20)
         document = machine.decompress(data, _MAX_DOCUMENT + 1)
     except lzma.LZMAError:
-        raise Refusal("Failed to decompress") from None
+        raise ProviderRefusal("Failed to decompress") from None
     if not machine.eof or len(document) > _MAX_DOCUMENT:
-        raise Refusal("Failed to decompress")
+        raise ProviderRefusal("Failed to decompress")
     return document

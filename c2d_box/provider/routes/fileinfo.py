@@ -14,18 +14,25 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from c2d_box.assets.addresses import same
+from c2d_box.assets.addresses import same_hex
 from c2d_box.assets.ddo import ACCESS
 from c2d_box.assets.files import FileObject, FileObjectError, parse_file
 from c2d_box.chain.orders import OrderInvalid
 from c2d_box.provider import claims, fields
-from c2d_box.provider.caller import Caller
-from c2d_box.provider.compute.datasets import claim
-from c2d_box.provider.errors import Invalid, Refusal
-from c2d_box.provider.incoming import parameters, user_data
-from c2d_box.provider.offerings import Offering, audience, demanded_offering, files_of, network_text, resolved
-from c2d_box.provider.services import Services, services
-from c2d_box.storage import Probe
+from c2d_box.provider.caller import VerifiedCaller
+from c2d_box.provider.compute.datasets import order_claim
+from c2d_box.provider.errors import InvalidParameters, ProviderRefusal
+from c2d_box.provider.incoming import read_parameters, user_data
+from c2d_box.provider.offerings import (
+    ServiceOffering,
+    demanded_offering,
+    files_of,
+    network_text,
+    reading_audience,
+    resolve_did,
+)
+from c2d_box.provider.services import ProviderContext, provider_context
+from c2d_box.storage import FileProbe
 
 UNSIGNED = (
     "A signature is needed to look at a source by POST or GraphQL, with headers, with credentials or with "
@@ -34,59 +41,64 @@ UNSIGNED = (
 _APART = ("checksum", "userdata", "consumerAddress", "nonce", "signature")
 
 
-async def fileinfo(request: Request) -> Response:
+async def file_info(request: Request) -> Response:
     """What can be said about each file of a service, or of one plain file object, without showing where
     it is. A plain source that is not read by a bare GET is looked at for signed callers only."""
-    provider = services(request)
-    data = await parameters(request, provider.settings.limits)
-    checked = fields.check(data, fields.FILEINFO)
+    provider = provider_context(request)
+    data = await read_parameters(request, provider.settings.limits)
+    checked = fields.check_fields(data, fields.FILEINFO)
     if checked.errors:
-        raise Invalid(checked.errors)
-    caller = _caller(provider, data, request.headers.get("authtoken"))
+        raise InvalidParameters(checked.errors)
+    caller = _optional_caller(provider, data, request.headers.get("authtoken"))
     userdata = user_data(data.get("userdata"))
-    offered: Offering | None = None
+    offered: ServiceOffering | None = None
     if data.get("did"):
-        offered = await _offering(provider, data)
+        offered = await _requested_offering(provider, data)
         files, is_hidden, limit = await _files_of_service(provider, offered, data, caller)
     else:
         files, is_hidden, limit = [_plain_file(data)], False, provider.settings.fetch.max_checksum_length
         needs_signature = not provider.settings.compat.unsigned_sources
         if caller is None and needs_signature and files[0].sends_more_than_get(userdata):
-            raise Refusal(UNSIGNED)
+            raise ProviderRefusal(UNSIGNED)
     if caller is not None:
         caller.use_nonce(provider.nonces)
     wanted = data.get("checksum") not in (None, False, "", 0, "0", "false", "False") and not is_hidden
     probes = await provider.storage.probe_all(
-        files, userdata, checksum_limit=limit if wanted else 0, audience=audience(offered, userdata)
+        files, userdata, checksum_limit=limit if wanted else 0, audience=reading_audience(offered, userdata)
     )
     return JSONResponse(
         [
-            _described(at, file, probe, is_hidden)
+            _describe_file(at, file, probe, is_hidden)
             for at, (file, probe) in enumerate(zip(files, probes, strict=True))
         ]
     )
 
 
-def _caller(provider: Services, data: Mapping[str, Any], token: str | None) -> Caller | None:
+def _optional_caller(
+    provider: ProviderContext, data: Mapping[str, Any], token: str | None
+) -> VerifiedCaller | None:
     """Return the caller who signed the request, None where nobody did."""
     if not data.get("signature") and not (token and data.get("nonce") and data.get("consumerAddress")):
         return None
-    return provider.callers.verified(data, fields.SIGNED_FILEINFO, claims.fileinfo(data), token)
+    return provider.callers.verify_caller(data, fields.SIGNED_FILEINFO, claims.fileinfo_claim(data), token)
 
 
-async def _offering(provider: Services, data: Mapping[str, Any]) -> Offering:
-    return demanded_offering(provider, await resolved(provider, data["did"]), data["serviceId"])
+async def _requested_offering(provider: ProviderContext, data: Mapping[str, Any]) -> ServiceOffering:
+    return demanded_offering(provider, await resolve_did(provider, data["did"]), data["serviceId"])
 
 
 async def _files_of_service(
-    provider: Services, offered: Offering, data: Mapping[str, Any], caller: Caller | None
+    provider: ProviderContext,
+    offered: ServiceOffering,
+    data: Mapping[str, Any],
+    caller: VerifiedCaller | None,
 ) -> tuple[list[FileObject], bool, int]:
     """Return the files, whether their names and hashes are to be hidden from this caller, and the most bytes
     of one file that are hashed."""
     try:
         files = files_of(provider, offered)
     except FileObjectError:
-        raise Refusal(network_text(provider, "Unable to get dataset files")) from None
+        raise ProviderRefusal(network_text(provider, "Unable to get dataset files")) from None
     fetch = provider.settings.fetch
     if offered.ddo.is_algorithm:
         return files, False, fetch.max_algorithm_length
@@ -96,19 +108,24 @@ async def _files_of_service(
 
 
 async def _is_involved(
-    provider: Services, offered: Offering, data: Mapping[str, Any], caller: Caller | None
+    provider: ProviderContext,
+    offered: ServiceOffering,
+    data: Mapping[str, Any],
+    caller: VerifiedCaller | None,
 ) -> bool:
     """Return whether the caller may see names and hashes of compute-only data: its publisher may, and a
     consumer who shows an order of it, to whom the evidence of a job names the hashes too."""
     if caller is None:
         return False
-    if same(await provider.ledger.owner(offered.ddo.nft_address), caller.address):
+    if same_hex(await provider.ledger.nft_owner(offered.ddo.nft_address), caller.address):
         return True
     tx = str(data.get("transferTxId") or "")
     if not tx:
         return False
     try:
-        await provider.ledger.order(claim(provider, offered, tx, caller.address, allow_expired=True))
+        await provider.ledger.verified_order(
+            order_claim(provider, offered, tx, caller.address, allow_expired=True)
+        )
     except OrderInvalid:
         return False
     return True
@@ -118,10 +135,10 @@ def _plain_file(data: Mapping[str, Any]) -> FileObject:
     try:
         return parse_file({key: data[key] for key in data if key not in _APART})
     except FileObjectError as problem:
-        raise Refusal(str(problem)) from None
+        raise ProviderRefusal(str(problem)) from None
 
 
-def _described(index: int, file: FileObject, probe: Probe, is_hidden: bool) -> dict[str, Any]:
+def _describe_file(index: int, file: FileObject, probe: FileProbe, is_hidden: bool) -> dict[str, Any]:
     if not probe.valid:
         return {"index": index, "valid": False, "type": file.type, "reason": probe.reason}
     length = probe.meta.length

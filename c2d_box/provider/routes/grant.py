@@ -10,73 +10,75 @@ from starlette.responses import Response
 
 from c2d_box.assets.ddo import DDO
 from c2d_box.assets.files import FileObject, FileObjectError, parse_file
-from c2d_box.provider.compute.redeeming import require_alive, require_permitted
-from c2d_box.provider.errors import Refusal
+from c2d_box.provider.compute.redeeming import require_live_job, require_permitted
+from c2d_box.provider.errors import ProviderRefusal
 from c2d_box.provider.freshness import current_asset
-from c2d_box.provider.grants import Grant, GrantExpired, GrantInvalid
-from c2d_box.provider.offerings import files_of, offering
-from c2d_box.provider.services import Services, services
+from c2d_box.provider.grants import GrantExpired, GrantInvalid, InputGrant
+from c2d_box.provider.offerings import files_of, find_offering
+from c2d_box.provider.services import ProviderContext, provider_context
 from c2d_box.provider.streaming import file_response
-from c2d_box.storage import ChainAway, Meta, OpenFile, OwnAway, Rejected, StorageError
+from c2d_box.storage import ChainAway, FileMeta, OpenFile, OwnAway, SourceRejected, StorageError
 
 
 async def grant(request: Request) -> Response:
     """401 no grant of ours, 410 over, 403 no longer to be had, 502 the source fails, 503 a service of ours is
     away, else the bytes."""
-    provider = services(request)
+    provider = provider_context(request)
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     try:
         if scheme.lower() != "bearer":
             raise GrantInvalid
-        permitted = provider.grants.open(token.strip())
+        permitted = provider.grants.open_grant(token.strip())
     except GrantInvalid:
-        raise Refusal("This is not a grant of this Provider.", status=401) from None
+        raise ProviderRefusal("This is not a grant of this Provider.", status=401) from None
     except GrantExpired:
-        raise Refusal("The grant has expired.", status=410) from None
-    await require_alive(provider, permitted)
+        raise ProviderRefusal("The grant has expired.", status=410) from None
+    await require_live_job(provider, permitted)
     byte_range = request.headers.get("range")
-    opened = await _opened(provider, permitted, byte_range)
+    opened = await _open_granted(provider, permitted, byte_range)
     ranged = opened.meta.status == 206
     extra = {"x-checksum-sha256": permitted.sha256} if permitted.sha256 else {}
     return file_response(opened, ranged=ranged, sha256=permitted.sha256, extra=extra)
 
 
-async def _opened(provider: Services, permitted: Grant, byte_range: str | None) -> OpenFile:
+async def _open_granted(provider: ProviderContext, permitted: InputGrant, byte_range: str | None) -> OpenFile:
     if permitted.what == "ddo":
-        return _in_memory(await _document(provider, permitted))
-    file = await _source(provider, permitted)
+        return _in_memory(await _ddo_bytes(provider, permitted))
+    file = await _source_file(provider, permitted)
     try:
         return await provider.storage.open(file, permitted.userdata, byte_range)
-    except Rejected as problem:
+    except SourceRejected as problem:
         status = 416 if problem.status == 416 else 502
-        raise Refusal(f"The file's source answered with status {problem.status}.", status=status) from None
+        raise ProviderRefusal(
+            f"The file's source answered with status {problem.status}.", status=status
+        ) from None
     except (ChainAway, OwnAway):
         raise
     except StorageError as problem:
-        raise Refusal(f"The file cannot be fetched: {problem.text}.", status=502) from None
+        raise ProviderRefusal(f"The file cannot be fetched: {problem.text}.", status=502) from None
 
 
-async def _source(provider: Services, permitted: Grant) -> FileObject:
+async def _source_file(provider: ProviderContext, permitted: InputGrant) -> FileObject:
     try:
         if permitted.what == "raw":
             return parse_file(permitted.source)
-        ddo = await _ddo(provider, permitted)
-        offered = offering(ddo, permitted.service)
+        ddo = await _permitted_ddo(provider, permitted)
+        offered = find_offering(ddo, permitted.service)
         files = files_of(provider, offered) if offered is not None else []
         return files[permitted.file]
     except (FileObjectError, IndexError):
-        raise Refusal("The file is no longer part of the asset.", status=403) from None
+        raise ProviderRefusal("The file is no longer part of the asset.", status=403) from None
 
 
-async def _document(provider: Services, permitted: Grant) -> bytes:
-    ddo = await _ddo(provider, permitted)
+async def _ddo_bytes(provider: ProviderContext, permitted: InputGrant) -> bytes:
+    ddo = await _permitted_ddo(provider, permitted)
     return json.dumps(ddo.raw, separators=(",", ":"), ensure_ascii=False).encode()
 
 
-async def _ddo(provider: Services, permitted: Grant) -> DDO:
+async def _permitted_ddo(provider: ProviderContext, permitted: InputGrant) -> DDO:
     ddo = (await current_asset(provider, permitted.did)).ddo
     if ddo is None:
-        raise Refusal("The asset is no longer published.", status=403)
+        raise ProviderRefusal("The asset is no longer published.", status=403)
     await require_permitted(provider, permitted, ddo)
     return ddo
 
@@ -85,5 +87,5 @@ def _in_memory(data: bytes) -> OpenFile:
     async def once() -> AsyncIterator[bytes]:
         yield data
 
-    meta = Meta(length=len(data), content_type="application/json", filename="ddo.json")
+    meta = FileMeta(length=len(data), content_type="application/json", filename="ddo.json")
     return OpenFile(meta, once(), lambda: None)

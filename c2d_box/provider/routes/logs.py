@@ -12,11 +12,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from c2d_box.provider import claims, fields
-from c2d_box.provider.errors import Away, Refusal, Upstream
-from c2d_box.provider.incoming import parameters
-from c2d_box.provider.operator import Operator, OperatorUnavailable
+from c2d_box.provider.errors import ProviderRefusal, ServiceUnavailable, UpstreamError
+from c2d_box.provider.incoming import read_parameters
+from c2d_box.provider.operator import OperatorClient, OperatorUnavailable
 from c2d_box.provider.routes.compute import COMPUTE, UNAVAILABLE, as_json, required_operator
-from c2d_box.provider.services import services
+from c2d_box.provider.services import provider_context
 from c2d_box.provider.streaming import FileResponse
 
 _COMPONENT = "algorithm"
@@ -24,39 +24,43 @@ _COMPONENT = "algorithm"
 
 async def follow(request: Request) -> Response:
     """The log of one component of a job, from its beginning; with ``follow`` until the component ends."""
-    provider = services(request)
+    provider = provider_context(request)
     operator = required_operator(provider)
-    data = await parameters(request, provider.settings.limits)
-    caller = provider.callers.verified(data, fields.LOGS, claims.logs(data), request.headers.get("authtoken"))
-    provider.followers.enter(caller.address)
+    data = await read_parameters(request, provider.settings.limits)
+    caller = provider.callers.verify_caller(
+        data, fields.LOGS, claims.logs_claim(data), request.headers.get("authtoken")
+    )
+    provider.followers.acquire_slot(caller.address)
     try:
         caller.use_nonce(provider.nonces)
-        answer = await _opened(request, operator, caller.address, data)
+        answer = await _open_log(request, operator, caller.address, data)
     except BaseException:
-        provider.followers.leave(caller.address)
+        provider.followers.release_slot(caller.address)
         raise
 
     async def close() -> None:
-        provider.followers.leave(caller.address)
+        provider.followers.release_slot(caller.address)
         await answer.aclose()
 
     headers = {"content-type": "text/plain; charset=utf-8", "cache-control": "no-store"}
     return FileResponse(answer.aiter_raw(), close, 200, headers)
 
 
-async def _opened(request: Request, operator: Operator, owner: str, data: fields.Data) -> httpx.Response:
+async def _open_log(
+    request: Request, operator: OperatorClient, owner: str, data: fields.Data
+) -> httpx.Response:
     """A silent program may not write for hours, so only the client's going away ends the wait."""
     component = str(data.get("component") or _COMPONENT)
     following = str(data.get("follow", "")).lower() in ("1", "true", "yes")
-    asked = asyncio.ensure_future(operator.logs(owner, str(data["jobId"]), component, follow=following))
-    gone = asyncio.ensure_future(_gone(request))
+    asked = asyncio.ensure_future(operator.open_logs(owner, str(data["jobId"]), component, follow=following))
+    gone = asyncio.ensure_future(_await_disconnect(request))
     try:
         await asyncio.wait({asked, gone}, return_when=asyncio.FIRST_COMPLETED)
         if not asked.done():
-            raise Refusal("The client went away.", status=400)
+            raise ProviderRefusal("The client went away.", status=400)
         answer = asked.result()
     except OperatorUnavailable:
-        raise Away(COMPUTE, UNAVAILABLE) from None
+        raise ServiceUnavailable(COMPUTE, UNAVAILABLE) from None
     finally:
         gone.cancel()
         asked.cancel()
@@ -65,10 +69,10 @@ async def _opened(request: Request, operator: Operator, owner: str, data: fields
             content = await answer.aread()
         finally:
             await answer.aclose()
-        raise Upstream(answer.status_code, as_json(content))
+        raise UpstreamError(answer.status_code, as_json(content))
     return answer
 
 
-async def _gone(request: Request) -> None:
+async def _await_disconnect(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from c2d_box.workflow.states import State
 from sandbox.attacks.attack import Attack
-from sandbox.attacks.checks import within
+from sandbox.attacks.checks import ended_within
 
 _KUBERNETES = "number and text follow from what Kubernetes reports, not from the program"
 
 
-def _failed(name: str, tries: str, script: str, reason: str, exit_code: int) -> Attack:
+def _failing_attack(name: str, tries: str, script: str, reason: str, exit_code: int) -> Attack:
     return Attack(
         f"end-{name}",
         "endings",
@@ -23,15 +23,15 @@ def _failed(name: str, tries: str, script: str, reason: str, exit_code: int) -> 
 
 
 ATTACKS = (
-    _failed("code", "fail with a code of one's own", "sys.exit(42)\n", "exit code 42", 42),
-    _failed(
+    _failing_attack("code", "fail with a code of one's own", "sys.exit(42)\n", "exit code 42", 42),
+    _failing_attack(
         "as-gate",
         'end with the gate\'s own code for "there was no go-ahead"',
         "os._exit(124)\n",
         "exit code 124",
         124,
     ),
-    _failed(
+    _failing_attack(
         "starve-gate",
         "end well in its place, by taking all files from the gate (the same user may)",
         """
@@ -45,15 +45,15 @@ os._exit(43)
         "exit code 43",
         43,
     ),
-    _failed("as-killed", "look as if killed for memory (137)", "os._exit(137)\n", "signal 9", 137),
-    _failed(
+    _failing_attack("as-killed", "look as if killed for memory (137)", "os._exit(137)\n", "signal 9", 137),
+    _failing_attack(
         "kill-all",
         "kill every process in sight",
         "os.kill(-1, signal.SIGKILL)\ntime.sleep(5)\nos.kill(os.getpid(), signal.SIGKILL)\n",
         "signal 9",
         137,
     ),
-    _failed(
+    _failing_attack(
         "core",
         "dump core, to see where it goes",
         """
@@ -87,7 +87,7 @@ while True:
         stop=2,
         maxtime=3,
         exit_code=None,
-        checks=(within(60),),
+        checks=(ended_within(60),),
     ),
     Attack(
         "end-stopped-itself",
@@ -98,7 +98,7 @@ while True:
         stop=2,
         maxtime=3,
         exit_code=None,
-        checks=(within(60),),
+        checks=(ended_within(60),),
     ),
     Attack(
         "end-signals-gate",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from c2d_box.workflow import names
 from c2d_box.workflow.states import State
 from sandbox.attacks.attack import Attack
-from sandbox.attacks.checks import log_is_bounded, no_outputs, within
+from sandbox.attacks.checks import ended_within, log_is_bounded, no_outputs
 
 _OTHERS = "an innocent job beside it ends with its right result; the node stays ready"
 
@@ -97,7 +97,7 @@ while True:
         reason="processes",
         exit_code=names.GATE_PIDS_LIMIT,
         maxtime=120,
-        checks=(within(150),),
+        checks=(ended_within(150),),
         slow=True,
     ),
     Attack(
@@ -180,6 +180,6 @@ time.sleep(0.5)
 sys.exit(0)
 """,
         "the job ends at once: Kubernetes confirms it without a kill",
-        checks=(within(60),),
+        checks=(ended_within(60),),
     ),
 )

@@ -7,12 +7,12 @@ from sandbox.attacks.attack import Attack
 _COMPARED = "the node's components, restarts and clock are the same afterwards"
 
 
-def _attack(name: str, tries: str, script: str) -> Attack:
+def _kernel_attack(name: str, tries: str, script: str) -> Attack:
     return Attack(f"kernel-{name}", "kernel", tries, script + "\nsettle()\n", _COMPARED)
 
 
 ATTACKS = (
-    _attack(
+    _kernel_attack(
         "proc",
         "write to /proc/sys, trigger SysRq, read kernel memory and messages",
         """
@@ -26,7 +26,7 @@ attempt("become unkillable", written, "/proc/self/oom_score_adj", b"-1000")
 attempt("addresses of the kernel", lambda: [l for l in open("/proc/kallsyms") if not l.startswith("0000000000000000")][:1], harmless=lambda answer: answer == [])
 """,
     ),
-    _attack(
+    _kernel_attack(
         "sys",
         "write to /sys and to control groups, read debug file systems",
         """
@@ -42,7 +42,7 @@ for path in ("/sys/kernel/debug", "/sys/kernel/tracing", "/sys/firmware", "/sys/
     attempt(f"list {path}", os.listdir, path, harmless=lambda answer: answer == [])
 """,
     ),
-    _attack(
+    _kernel_attack(
         "mount",
         "mount, unmount, pivot_root, chroot, move mounts, open handles",
         """
@@ -59,7 +59,7 @@ attempt("mount_setattr", syscall, "mount_setattr", -100, ctypes.c_char_p(b"/"), 
 attempt("open_by_handle_at", syscall, "open_by_handle_at", -100, ctypes.c_char_p(b"\\x08\\0\\0\\0\\1\\0\\0\\0\\2\\0\\0\\0\\0\\0\\0\\0"), 0)
 """,
     ),
-    _attack(
+    _kernel_attack(
         "namespaces",
         "unshare and enter namespaces, with and without a user namespace",
         """
@@ -81,7 +81,7 @@ def clone():
 attempt("clone user", clone)
 """,
     ),
-    _attack(
+    _kernel_attack(
         "calls",
         "the kernel's sharp tools: bpf, perf, userfaultfd, io_uring, keys, modules, kexec, swap, quotas, accounting",
         """
@@ -95,7 +95,7 @@ for name, *arguments in calls:
     attempt(name, syscall, name, *arguments)
 """,
     ),
-    _attack(
+    _kernel_attack(
         "keyrings",
         "read keys that other containers of this user keep in the kernel",
         """
@@ -105,7 +105,7 @@ for ring in (-1, -2, -3, -4, -5):
     attempt(f"read {ring}", lambda: (syscall("keyctl", 11, ring, buffer, 512), buffer.raw[:64]))
 """,
     ),
-    _attack(
+    _kernel_attack(
         "clock",
         "set the clock: date, adjtime, hardware clock",
         """
@@ -120,7 +120,7 @@ except OSError as problem:
     print(problem)
 """,
     ),
-    _attack(
+    _kernel_attack(
         "devices",
         "make and open devices: disks, memory, loop, fuse, kvm, consoles",
         """
@@ -134,7 +134,7 @@ if extra:
     breach(f"devices: {sorted(extra)}")
 """,
     ),
-    _attack(
+    _kernel_attack(
         "privileges",
         "become root: set-uid programs, setuid(0), capabilities on files, new privileges",
         """

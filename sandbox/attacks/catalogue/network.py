@@ -7,12 +7,12 @@ from sandbox.attacks.attack import Attack
 _HEARD = "canary on the routed network, listener on the machine and neighbour job hear nothing"
 
 
-def _attack(name: str, tries: str, script: str) -> Attack:
+def _network_attack(name: str, tries: str, script: str) -> Attack:
     return Attack(f"network-{name}", "network", tries, script + "\nsettle()\n", _HEARD)
 
 
 ATTACKS = (
-    _attack(
+    _network_attack(
         "tcp",
         "connect to canary, API server, kubelet, DNS, services, machine and public addresses",
         """
@@ -20,7 +20,7 @@ PUBLIC = ["1.1.1.1:443", "8.8.8.8:53", "93.184.215.14:80", "127.0.0.1:10250", "1
 many(lambda target: attempt(f"tcp {target}", dial, target), TARGETS + PUBLIC)
 """,
     ),
-    _attack(
+    _network_attack(
         "udp",
         "send datagrams there, answered or not",
         """
@@ -33,7 +33,7 @@ for target in TARGETS:
             pass
 """,
     ),
-    _attack(
+    _network_attack(
         "dns",
         "carry data out in names: through the resolver, over UDP, over TCP",
         """
@@ -51,7 +51,7 @@ for server in servers:
     attempt(f"dns tcp {server}", dial, f"{server}:53")
 """,
     ),
-    _attack(
+    _network_attack(
         "ipv6",
         "leave over IPv6: global, link-local, multicast, mapped IPv4",
         """
@@ -72,7 +72,7 @@ for target in near + far:
 many(lambda target: attempt(f"udp6 {target}", dial, target, socket.SOCK_DGRAM), near + far)
 """,
     ),
-    _attack(
+    _network_attack(
         "raw",
         "raw and packet sockets, ICMP, forged frames",
         """
@@ -88,7 +88,7 @@ def ping():
 attempt("ping", ping)
 """,
     ),
-    _attack(
+    _network_attack(
         "metadata",
         "read the cloud's metadata service",
         """
@@ -97,7 +97,7 @@ for host in ("169.254.169.254", "[fd00:ec2::254]", "100.100.100.200", "192.0.0.1
     attempt(host, lambda: urllib.request.urlopen(f"http://{host}/latest/meta-data/", timeout=1).read(100))
 """,
     ),
-    _attack(
+    _network_attack(
         "neighbours",
         "talk to other jobs on the same link: broadcast, multicast, every address of the network",
         """
@@ -127,7 +127,7 @@ many(lambda host: attempt(f"tcp {host}", dial, f"{host}:7007", socket.SOCK_STREA
 many(lambda host: attempt(f"udp {host}", dial, f"{host}:7007", socket.SOCK_DGRAM, 0.2), near)
 """,
     ),
-    _attack(
+    _network_attack(
         "families",
         "transports that filters forget: SCTP, DCCP, vsock, TIPC, CAN, Bluetooth, AF_ALG, RDS, netlink",
         """
@@ -199,7 +199,7 @@ attempt("netlink scsi", told, 18, 16)
 attempt("netlink crypto: report", told, 21, 16, bytes(160))
 """,
     ),
-    _attack(
+    _network_attack(
         "links",
         "change the network: addresses, routes, links, tunnels, a namespace of one's own",
         """
@@ -224,7 +224,7 @@ attempt("tun", os.open, "/dev/net/tun", os.O_RDWR)
 attempt("own network", syscall, "unshare", 0x40000000)
 """,
     ),
-    _attack(
+    _network_attack(
         "sockets",
         "sockets of others: abstract ones, container runtimes', Docker's",
         """

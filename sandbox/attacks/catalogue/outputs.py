@@ -9,7 +9,7 @@ from sandbox.attacks.checks import log_is_plain, no_outputs, nothing_of_the_inpu
 _REFUSED = "77; no output is listed or stored, the log is"
 
 
-def _refused(name: str, tries: str, reason: str, script: str, *, slow: bool = False) -> Attack:
+def _refused_attack(name: str, tries: str, reason: str, script: str, *, slow: bool = False) -> Attack:
     innocent = '(OUTPUTS / "innocent.csv").write_text("a,b\\n")\n'
     return Attack(
         f"outputs-{name}",
@@ -25,13 +25,13 @@ def _refused(name: str, tries: str, reason: str, script: str, *, slow: bool = Fa
 
 
 ATTACKS = (
-    _refused(
+    _refused_attack(
         "symlink",
         "a symbolic link to the inputs",
         "symbolic link",
         '(OUTPUTS / "x").symlink_to("/data/inputs/algoCustomData.json")',
     ),
-    _refused(
+    _refused_attack(
         "symlink-folder",
         "a linked folder: the whole of /data, relative and by /proc",
         "symbolic link",
@@ -51,20 +51,20 @@ settle()
         "no link can be made; no result holds the inputs",
         checks=(nothing_of_the_inputs,),
     ),
-    _refused(
+    _refused_attack(
         "hard-link",
         "one file under two names",
         "hard link",
         '(OUTPUTS / "a").write_text("x"); os.link(OUTPUTS / "a", OUTPUTS / "b")',
     ),
-    _refused("pipe", "a pipe that stops who reads it", "pipe", 'os.mkfifo(OUTPUTS / "p")'),
-    _refused(
+    _refused_attack("pipe", "a pipe that stops who reads it", "pipe", 'os.mkfifo(OUTPUTS / "p")'),
+    _refused_attack(
         "socket",
         "a socket",
         "socket",
         'os.chdir(OUTPUTS); s = socket.socket(socket.AF_UNIX); s.bind("s")',
     ),
-    _refused(
+    _refused_attack(
         "sparse",
         "a file as large as may be, that costs nothing",
         "refused",
@@ -79,25 +79,25 @@ while True:
 print(size, "bytes", flush=True)
 """,
     ),
-    _refused(
+    _refused_attack(
         "holes",
         "a file within the limit that is all holes, to fill the store",
         "sparse",
         'open(OUTPUTS / "x", "wb").truncate(600 << 20)',
     ),
-    _refused(
+    _refused_attack(
         "many",
         "more files than anybody can list",
         "may leave in all",
         "for n in range(2500): (OUTPUTS / str(n)).touch()",
     ),
-    _refused(
+    _refused_attack(
         "deep",
         "folders within folders",
         "deep",
         'p = OUTPUTS\nfor _ in range(60):\n    p = p / "d"\n    p.mkdir()',
     ),
-    _refused(
+    _refused_attack(
         "archive-bomb",
         "a gzip of a few kilobytes that unpacks to gigabytes",
         "unpacks",
@@ -112,7 +112,7 @@ with open(OUTPUTS / "x.gz", "wb") as file:
 """,
         slow=True,
     ),
-    _refused(
+    _refused_attack(
         "zip-bomb",
         "a zip in a zip in a zip",
         "unpacks",
@@ -130,34 +130,34 @@ for depth in range(4):
 (OUTPUTS / "x.zip").write_bytes(data)
 """,
     ),
-    _refused(
+    _refused_attack(
         "name-newline", "a line feed in a name", "hidden", 'open(b"/data/outputs/a\\nContent-Type: x", "w")'
     ),
-    _refused(
+    _refused_attack(
         "name-escape",
         "a terminal's escape sequence in a name",
         "hidden",
         'open(b"/data/outputs/\\x1b[2J\\x1b]0;x\\x07", "w")',
     ),
-    _refused(
+    _refused_attack(
         "name-invalid",
         "a name that is not UTF-8",
         "UTF-8",
         'open(b"/data/outputs/\\xff\\xfe\\xc0\\xaf", "w")',
     ),
-    _refused(
+    _refused_attack(
         "name-long",
         "a path longer than a name may be",
         "is longer than",
         'os.chdir(OUTPUTS)\nfor _ in range(6):\n    os.mkdir("d" * 250)\n    os.chdir("d" * 250)\nopen("x", "w")',
     ),
-    _refused(
+    _refused_attack(
         "name-reversed",
         "a name that reads backwards: right-to-left override",
         "hidden",
         'open("/data/outputs/invoice\\u202efdp.exe", "w")',
     ),
-    _refused(
+    _refused_attack(
         "beside-the-log",
         "a link beside the log instead of among the outputs",
         "symbolic link",

@@ -14,7 +14,7 @@ _CHECKS = (nothing_of_the_inputs, nothing_said_of_the_inputs, log_stays_in)
 _EVERYWHERE = "the secret is in no result, no word of the status and no live log"
 
 
-def _attack(
+def _rules_attack(
     name: str, tries: str, script: str, code: State = State.FINISHED, reason: str = "", exit_code: int = 0
 ) -> Attack:
     return Attack(
@@ -32,7 +32,7 @@ def _attack(
 
 
 ATTACKS = (
-    _attack(
+    _rules_attack(
         "log",
         "print the data, on both streams, plainly and through the log's own file",
         """
@@ -45,7 +45,7 @@ time.sleep(2)
 sys.exit(0)
 """,
     ),
-    _attack(
+    _rules_attack(
         "log-of-a-failure",
         "fail with the data in the error's text",
         "time.sleep(2)\nraise SystemExit(secret)\n",
@@ -53,7 +53,7 @@ sys.exit(0)
         "exit code 1",
         1,
     ),
-    _attack(
+    _rules_attack(
         "refused-names",
         "carry the data in names of files that are refused",
         """
@@ -65,14 +65,14 @@ sys.exit(0)
         State.OUTPUTS_REFUSED,
         "refused",
     ),
-    _attack(
+    _rules_attack(
         "name",
         "carry the data in the name of the one file that is allowed",
         '(OUTPUTS / "table.csv").rename(OUTPUTS / f"{secret} x.csv")\nsys.exit(0)\n',
         State.OUTPUTS_REFUSED,
         "refused",
     ),
-    _attack(
+    _rules_attack(
         "beside-the-log",
         "leave the data beside the log, in files and folders of its own",
         """
@@ -83,14 +83,14 @@ sys.exit(0)
         State.OUTPUTS_REFUSED,
         "refused",
     ),
-    _attack(
+    _rules_attack(
         "many-rows",
         "carry the data in a table longer than may be",
         '(OUTPUTS / "table.csv").write_text("a\\n" + (secret + "\\n") * 50)\nsys.exit(0)\n',
         State.OUTPUTS_REFUSED,
         "refused",
     ),
-    _attack(
+    _rules_attack(
         "attributes",
         "carry the data in attributes of a file",
         """
@@ -102,7 +102,7 @@ for name in ("user.secret", "trusted.secret", "security.secret"):
 sys.exit(0)
 """,
     ),
-    _attack(
+    _rules_attack(
         "crash",
         "leave the data in what the node keeps of a crash",
         """

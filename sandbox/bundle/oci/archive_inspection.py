@@ -7,26 +7,26 @@ from typing import Any
 
 from c2d_box.errors import UsageError
 from sandbox.bundle.oci import docker_save
-from sandbox.bundle.oci.archive_reader import Archive
+from sandbox.bundle.oci.archive_reader import ArchiveReader
 from sandbox.bundle.oci.image_archives import DOCKER_INDEX, INDEX, NAME, ArchivedImage, check_architecture
 
 
-def inspect(path: Path, architecture: str) -> ArchivedImage:
+def inspect_archive(path: Path, architecture: str) -> ArchivedImage:
     """Read an archive's image: its name, digest and configuration; every blob's hash is checked.
 
     Of an image for several architectures the one for ``architecture`` is read. Raises a coded error where the
     archive is not an image, holds several, or none for this machine.
     """
-    with Archive(path) as archive, archive.documents_as_expected():
+    with ArchiveReader(path) as archive, archive.documents_as_expected():
         if "index.json" not in archive:
-            return docker_save.inspect(archive, architecture)
-        name, manifest_descriptor = _choose(archive, "index.json", architecture)
-        manifest = archive.parsed(archive.blob(manifest_descriptor), "the manifest")
-        config = archive.parsed(archive.blob(manifest["config"]), "the configuration")
+            return docker_save.inspect_docker_save(archive, architecture)
+        name, manifest_descriptor = _choose_manifest(archive, "index.json", architecture)
+        manifest = archive.parse_document(archive.read_blob(manifest_descriptor), "the manifest")
+        config = archive.parse_document(archive.read_blob(manifest["config"]), "the configuration")
         check_architecture(archive, config, architecture)
         for layer in manifest["layers"]:
-            if "sha256:" + archive.sha256(archive.blob_name(layer)) != layer["digest"]:
-                raise archive.broken(f"the layer {layer['digest']} has another hash")
+            if "sha256:" + archive.member_sha256(archive.blob_name(layer)) != layer["digest"]:
+                raise archive.broken_archive(f"the layer {layer['digest']} has another hash")
         layers = tuple(layer["digest"] for layer in manifest["layers"])
         return ArchivedImage(
             path,
@@ -38,9 +38,9 @@ def inspect(path: Path, architecture: str) -> ArchivedImage:
         )
 
 
-def _choose(archive: Archive, name: str, architecture: str) -> tuple[str, dict[str, Any]]:
+def _choose_manifest(archive: ArchiveReader, name: str, architecture: str) -> tuple[str, dict[str, Any]]:
     """Return the one manifest of an index that is for this machine, and the name the archive gives it."""
-    index = archive.document(name)
+    index = archive.read_json(name)
     entries = [entry for entry in index.get("manifests", []) if not _is_attestation(entry)]
     names = {entry.get("annotations", {}).get(NAME, "") for entry in entries}
     if len(names) > 1:
@@ -52,15 +52,15 @@ def _choose(archive: Archive, name: str, architecture: str) -> tuple[str, dict[s
     chosen = _for_architecture(archive, entries, architecture)
     image_name = (chosen.get("annotations") or {}).get(NAME, "") or next(iter(names), "")
     if chosen.get("mediaType") in (INDEX, DOCKER_INDEX):
-        inner = archive.parsed(archive.blob(chosen), "the inner index")
+        inner = archive.parse_document(archive.read_blob(chosen), "the inner index")
         candidates = [entry for entry in inner.get("manifests", []) if not _is_attestation(entry)]
         chosen = _for_architecture(archive, candidates, architecture)
     return image_name, chosen
 
 
-def _for_architecture(archive: Archive, entries: list[Any], architecture: str) -> dict[str, Any]:
+def _for_architecture(archive: ArchiveReader, entries: list[Any], architecture: str) -> dict[str, Any]:
     if not entries:
-        raise archive.broken("its index lists no image")
+        raise archive.broken_archive("its index lists no image")
     if len(entries) == 1:
         only: dict[str, Any] = entries[0]
         return only

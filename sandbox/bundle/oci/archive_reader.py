@@ -17,7 +17,7 @@ MAX_DOCUMENT = 4 * 1024 * 1024
 _DOCUMENT = JsonLimits(size_bytes=MAX_DOCUMENT)
 
 
-class Archive:
+class ArchiveReader:
     """An archive opened for reading, plain or compressed. Its content is untrusted: every read is bounded and
     checked.
     """
@@ -26,21 +26,21 @@ class Archive:
         self.path = path
         try:
             self._tar = tarfile.open(path)  # noqa: SIM115 - closed by __exit__
-            self._members = {_plain(m.name): m for m in self._tar.getmembers() if m.isreg() or m.issym()}
+            self._members = {_plain_name(m.name): m for m in self._tar.getmembers() if m.isreg() or m.issym()}
         except FileNotFoundError as error:
             raise UsageError(
                 "C2D-IMAGE-FILE", f"There is no file {path}.", "Give the path of an archive."
             ) from error
         except (tarfile.TarError, OSError, EOFError) as error:
-            raise self.broken("it is not a readable tar file") from error
+            raise self.broken_archive("it is not a readable tar file") from error
 
-    def __enter__(self) -> Archive:
+    def __enter__(self) -> ArchiveReader:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._tar.close()
 
-    def broken(self, why: str) -> UsageError:
+    def broken_archive(self, why: str) -> UsageError:
         return UsageError(
             "C2D-IMAGE-ARCHIVE",
             f"{self.path} is not an image archive that can be used: {why}.",
@@ -56,87 +56,87 @@ class Archive:
         try:
             yield
         except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
-            raise self.broken("its documents do not have the form of an image's") from error
+            raise self.broken_archive("its documents do not have the form of an image's") from error
 
     def __contains__(self, name: str) -> bool:
         return name in self._members
 
-    def member(self, name: str) -> tarfile.TarInfo:
+    def find_member(self, name: str) -> tarfile.TarInfo:
         """Return a regular member; links inside the archive (old ``docker save``) are followed once."""
         member = self._members.get(name)
         if member is not None and member.issym():
             folder = name.rpartition("/")[0].split("/")
-            member = self._members.get(_plain(_joined(folder, member.linkname)))
+            member = self._members.get(_plain_name(_resolve_link(folder, member.linkname)))
         if member is None or not member.isreg():
-            raise self.broken(f"it lacks {name}")
+            raise self.broken_archive(f"it lacks {name}")
         return member
 
-    def read(self, name: str) -> bytes:
-        member = self.member(name)
+    def read_member(self, name: str) -> bytes:
+        member = self.find_member(name)
         if member.size > MAX_DOCUMENT:
-            raise self.broken(f"{name} is larger than {MAX_DOCUMENT} bytes")
+            raise self.broken_archive(f"{name} is larger than {MAX_DOCUMENT} bytes")
         stream = self._tar.extractfile(member)
         assert stream is not None
         return stream.read()
 
-    def document(self, name: str) -> Any:
-        return self.parsed(self.read(name), name)
+    def read_json(self, name: str) -> Any:
+        return self.parse_document(self.read_member(name), name)
 
-    def parsed(self, data: bytes, name: str) -> Any:
+    def parse_document(self, data: bytes, name: str) -> Any:
         """Parse JSON from the archive, which is untrusted."""
         try:
             return parse_json(data, _DOCUMENT)
         except JsonRefused as error:
-            raise self.broken(f"{name} is not JSON that can be used: {error}") from error
+            raise self.broken_archive(f"{name} is not JSON that can be used: {error}") from error
 
-    def inner(self, name: str) -> Iterator[tarfile.TarInfo]:
+    def layer_members(self, name: str) -> Iterator[tarfile.TarInfo]:
         """Yield the members of a layer, read as a stream; raise TarError where its compression is unknown."""
-        stream = self._tar.extractfile(self.member(name))
+        stream = self._tar.extractfile(self.find_member(name))
         assert stream is not None
         with tarfile.open(fileobj=stream, mode="r|*") as layer:
             yield from layer
 
-    def sha256(self, name: str) -> str:
+    def member_sha256(self, name: str) -> str:
         hasher = hashlib.sha256()
-        for chunk in self.chunks(name):
+        for chunk in self.member_chunks(name):
             hasher.update(chunk)
         return hasher.hexdigest()
 
-    def chunks(self, name: str, size: int = 1 << 20) -> Iterator[bytes]:
+    def member_chunks(self, name: str, size: int = 1 << 20) -> Iterator[bytes]:
         """Yield the member's bytes, ``size`` at a time."""
-        stream = self._tar.extractfile(self.member(name))
+        stream = self._tar.extractfile(self.find_member(name))
         assert stream is not None
         while chunk := stream.read(size):
             yield chunk
 
-    def copy(self, name: str, target: Path) -> None:
+    def copy_member(self, name: str, target: Path) -> None:
         with target.open("wb") as out:
-            out.writelines(self.chunks(name))
+            out.writelines(self.member_chunks(name))
 
-    def head(self, name: str, count: int) -> bytes:
-        stream = self._tar.extractfile(self.member(name))
+    def member_head(self, name: str, count: int) -> bytes:
+        stream = self._tar.extractfile(self.find_member(name))
         assert stream is not None
         return stream.read(count)
 
-    def blob(self, descriptor: Any) -> bytes:
+    def read_blob(self, descriptor: Any) -> bytes:
         """Return the document that a descriptor names, its hash checked."""
-        data = self.read(self.blob_name(descriptor))
+        data = self.read_member(self.blob_name(descriptor))
         if f"sha256:{hashlib.sha256(data).hexdigest()}" != descriptor["digest"]:
-            raise self.broken(f"the blob {descriptor['digest']} has another hash")
+            raise self.broken_archive(f"the blob {descriptor['digest']} has another hash")
         return data
 
     def blob_name(self, descriptor: Any) -> str:
         digest = descriptor.get("digest") if isinstance(descriptor, dict) else None
         if not isinstance(digest, str) or not digest.startswith("sha256:") or not digest[7:].isalnum():
-            raise self.broken("it refers to a blob without a sha256 digest")
+            raise self.broken_archive("it refers to a blob without a sha256 digest")
         return f"blobs/sha256/{digest[7:]}"
 
 
-def _plain(name: str) -> str:
+def _plain_name(name: str) -> str:
     return name.removeprefix("./").strip("/")
 
 
-def _joined(folder: list[str], link: str) -> str:
+def _resolve_link(folder: list[str], link: str) -> str:
     parts = list(folder)
     for word in link.split("/"):
         if word == "..":

@@ -12,7 +12,7 @@ from sandbox.bundle.parts.recipe import SOURCE_DATE_EPOCH
 
 
 @dataclass(frozen=True, slots=True)
-class Node:
+class TarNode:
     """One entry of a layer. Exactly one of ``file``, ``text``, ``link`` or ``folder`` says what it is."""
 
     path: str
@@ -24,7 +24,7 @@ class Node:
     mode: int = 0o644
 
 
-def write(target: Path, nodes: Iterable[Node]) -> None:
+def write_layer(target: Path, nodes: Iterable[TarNode]) -> None:
     """Write the layer: entries sorted, owned by root, identical in every run, with the parent folders of
     every entry.
     """
@@ -33,13 +33,13 @@ def write(target: Path, nodes: Iterable[Node]) -> None:
         for parent in PurePosixPath(path).parents:
             name = parent.as_posix()
             if name != ".":
-                chosen.setdefault(name, Node(name, folder=True, mode=0o755))
+                chosen.setdefault(name, TarNode(name, folder=True, mode=0o755))
     with tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as archive:
         for path in sorted(chosen):
-            _add(archive, chosen[path])
+            _add_node(archive, chosen[path])
 
 
-def _add(archive: tarfile.TarFile, node: Node) -> None:
+def _add_node(archive: tarfile.TarFile, node: TarNode) -> None:
     header = tarfile.TarInfo(node.path)
     header.mtime = SOURCE_DATE_EPOCH
     header.mode = node.mode
@@ -58,17 +58,17 @@ def _add(archive: tarfile.TarFile, node: Node) -> None:
         archive.addfile(header, io.BytesIO(node.text or b""))
 
 
-def nodes_below(folder: Path, inside: str) -> list[Node]:
+def nodes_below(folder: Path, inside: str) -> list[TarNode]:
     """Return nodes for everything below a folder on disk, placed under ``inside`` in the image. Modes become
     644 or 755.
     """
-    found: list[Node] = []
+    found: list[TarNode] = []
     for path in sorted(folder.rglob("*")):
         name = f"{inside}/{path.relative_to(folder).as_posix()}".lstrip("/")
         if path.is_symlink():
-            found.append(Node(name, link=str(path.readlink())))
+            found.append(TarNode(name, link=str(path.readlink())))
         elif path.is_dir():
-            found.append(Node(name, folder=True, mode=0o755))
+            found.append(TarNode(name, folder=True, mode=0o755))
         else:
-            found.append(Node(name, file=path, mode=0o755 if path.stat().st_mode & 0o100 else 0o644))
+            found.append(TarNode(name, file=path, mode=0o755 if path.stat().st_mode & 0o100 else 0o644))
     return found

@@ -13,15 +13,15 @@ from typing import Any
 
 from c2d_box.errors import UsageError
 from sandbox.bundle.oci import image_archives
-from sandbox.bundle.oci.archive_reader import Archive
+from sandbox.bundle.oci.archive_reader import ArchiveReader
 
 _COMPRESSED = {b"\x1f\x8b": "+gzip", b"\x28\xb5": "+zstd"}
 
 
-def inspect(archive: Archive, architecture: str) -> image_archives.ArchivedImage:
+def inspect_docker_save(archive: ArchiveReader, architecture: str) -> image_archives.ArchivedImage:
     """Return what the archive holds, with the digest that :func:`convert` will give it."""
-    name, config, layers = _described(archive, architecture)
-    document = archive.parsed(config.data or b"{}", "the configuration")
+    name, config, layers = _read_image(archive, architecture)
+    document = archive.parse_document(config.data or b"{}", "the configuration")
     return image_archives.ArchivedImage(
         archive.path,
         name,
@@ -33,32 +33,32 @@ def inspect(archive: Archive, architecture: str) -> image_archives.ArchivedImage
     )
 
 
-def convert(source: Path, target: Path, scratch: Path, architecture: str) -> str:
+def convert_to_oci(source: Path, target: Path, scratch: Path, architecture: str) -> str:
     """Write the OCI archive of a ``docker save`` file; returns its digest.
 
     ``scratch`` is an empty folder for the layers.
     """
-    with Archive(source) as archive, archive.documents_as_expected():
-        name, config, layers = _described(archive, architecture)
+    with ArchiveReader(source) as archive, archive.documents_as_expected():
+        name, config, layers = _read_image(archive, architecture)
         blobs: list[image_archives.Blob] = []
         for member, layer in layers:
             path = scratch / layer.sha256
-            archive.copy(member, path)
+            archive.copy_member(member, path)
             blobs.append(replace(layer, path=path))
         return image_archives.write_blobs(
             target, name=name, architecture=architecture, config=config, layers=blobs
         )
 
 
-def _described(
-    archive: Archive, architecture: str
+def _read_image(
+    archive: ArchiveReader, architecture: str
 ) -> tuple[str, image_archives.Blob, list[tuple[str, image_archives.Blob]]]:
     """Return the image's name, its configuration, and for each layer its member's name and blob."""
     if "manifest.json" not in archive:
-        raise archive.broken("it has neither index.json nor manifest.json")
-    images = archive.document("manifest.json")
+        raise archive.broken_archive("it has neither index.json nor manifest.json")
+    images = archive.read_json("manifest.json")
     if not isinstance(images, list) or not images or not all(isinstance(image, dict) for image in images):
-        raise archive.broken("its manifest.json lists no image")
+        raise archive.broken_archive("its manifest.json lists no image")
     tags = [tag for image in images for tag in image.get("RepoTags") or []]
     if len(images) > 1 or len(tags) > 1:
         raise UsageError(
@@ -68,27 +68,29 @@ def _described(
         )
     config_name, members = images[0].get("Config"), images[0].get("Layers")
     if not isinstance(config_name, str) or not isinstance(members, list):
-        raise archive.broken("its manifest.json names no configuration and layers")
-    config = image_archives.Blob.of(image_archives.CONFIG, archive.read(config_name))
-    document = archive.document(config_name)
+        raise archive.broken_archive("its manifest.json names no configuration and layers")
+    config = image_archives.Blob.of_bytes(image_archives.CONFIG, archive.read_member(config_name))
+    document = archive.read_json(config_name)
     image_archives.check_architecture(archive, document, architecture)
-    layers = [(str(member), _layer(archive, str(member))) for member in members]
+    layers = [(str(member), _layer_blob(archive, str(member))) for member in members]
     _check_diff_ids(archive, document, layers)
     return (tags[0] if tags else ""), config, layers
 
 
-def _layer(archive: Archive, member: str) -> image_archives.Blob:
-    suffix = _COMPRESSED.get(archive.head(member, 2), "")
+def _layer_blob(archive: ArchiveReader, member: str) -> image_archives.Blob:
+    suffix = _COMPRESSED.get(archive.member_head(member, 2), "")
     return image_archives.Blob(
-        image_archives.LAYER + suffix, archive.sha256(member), archive.member(member).size
+        image_archives.LAYER + suffix, archive.member_sha256(member), archive.find_member(member).size
     )
 
 
-def _check_diff_ids(archive: Archive, document: Any, layers: list[tuple[str, image_archives.Blob]]) -> None:
+def _check_diff_ids(
+    archive: ArchiveReader, document: Any, layers: list[tuple[str, image_archives.Blob]]
+) -> None:
     """Check that every uncompressed layer has the hash that the configuration promises."""
     promised = document.get("rootfs", {}).get("diff_ids", [])
     if len(promised) != len(layers):
-        raise archive.broken("its configuration and its layers do not belong together")
+        raise archive.broken_archive("its configuration and its layers do not belong together")
     for (_, layer), diff_id in zip(layers, promised, strict=True):
         if layer.media_type == image_archives.LAYER and layer.digest != diff_id:
-            raise archive.broken(f"the layer {diff_id} has another hash")
+            raise archive.broken_archive(f"the layer {diff_id} has another hash")

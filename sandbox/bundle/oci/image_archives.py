@@ -18,7 +18,7 @@ from typing import Any
 
 from c2d_box.errors import UsageError
 from sandbox.bundle.cache import digest_of
-from sandbox.bundle.oci.archive_reader import Archive
+from sandbox.bundle.oci.archive_reader import ArchiveReader
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -41,12 +41,12 @@ class Blob:
     path: Path | None = None
 
     @classmethod
-    def of(cls, media_type: str, data: bytes) -> Blob:
+    def of_bytes(cls, media_type: str, data: bytes) -> Blob:
         return cls(media_type, hashlib.sha256(data).hexdigest(), len(data), data=data)
 
     @classmethod
     def of_document(cls, media_type: str, document: dict[str, Any]) -> Blob:
-        return cls.of(media_type, json.dumps(document, sort_keys=True, separators=(",", ":")).encode())
+        return cls.of_bytes(media_type, json.dumps(document, sort_keys=True, separators=(",", ":")).encode())
 
     @classmethod
     def of_file(cls, media_type: str, path: Path) -> Blob:
@@ -61,7 +61,7 @@ class Blob:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class ImageSettings:
     """Default settings of a container of the image."""
 
     user: str
@@ -102,13 +102,13 @@ class ArchivedImage:
     """True when the archive has no manifest of its own and must be converted before it can be loaded."""
 
 
-def write(
+def write_image(
     target: Path,
     *,
     name: str,
     architecture: str,
     layers: Sequence[Blob],
-    settings: Settings,
+    settings: ImageSettings,
     created: str,
 ) -> str:
     """Write an image whose layers are uncompressed tars and return its digest. Same inputs, same bytes."""
@@ -155,14 +155,14 @@ def write_blobs(target: Path, *, name: str, architecture: str, config: Blob, lay
     }
     unique = {blob.sha256: blob for blob in (config, *layers, manifest)}
     with tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as archive:
-        _add(archive, "oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
-        _add(archive, "index.json", json.dumps(index, sort_keys=True, separators=(",", ":")).encode())
+        _add_bytes(archive, "oci-layout", b'{"imageLayoutVersion":"1.0.0"}')
+        _add_bytes(archive, "index.json", json.dumps(index, sort_keys=True, separators=(",", ":")).encode())
         for sha256 in sorted(unique):
             _add_blob(archive, unique[sha256])
     return manifest.digest
 
 
-def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
+def _add_bytes(archive: tarfile.TarFile, name: str, data: bytes) -> None:
     header = tarfile.TarInfo(name)
     header.size, header.mode = len(data), 0o644
     archive.addfile(header, io.BytesIO(data))
@@ -171,7 +171,7 @@ def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
 def _add_blob(archive: tarfile.TarFile, blob: Blob) -> None:
     name = f"blobs/sha256/{blob.sha256}"
     if blob.path is None:
-        _add(archive, name, blob.data or b"")
+        _add_bytes(archive, name, blob.data or b"")
         return
     header = tarfile.TarInfo(name)
     header.size, header.mode = blob.size, 0o644
@@ -179,10 +179,10 @@ def _add_blob(archive: tarfile.TarFile, blob: Blob) -> None:
         archive.addfile(header, stream)
 
 
-def check_architecture(archive: Archive, config: Any, architecture: str) -> None:
+def check_architecture(archive: ArchiveReader, config: Any, architecture: str) -> None:
     """Refuse an image whose programs this machine cannot run."""
     if not isinstance(config, dict) or config.get("os", "linux") != "linux" or "architecture" not in config:
-        raise archive.broken("its configuration names no Linux architecture")
+        raise archive.broken_archive("its configuration names no Linux architecture")
     if config["architecture"] != architecture:
         raise UsageError(
             "C2D-IMAGE-ARCHITECTURE",

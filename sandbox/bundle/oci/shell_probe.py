@@ -5,7 +5,7 @@ from __future__ import annotations
 import tarfile
 from pathlib import Path
 
-from sandbox.bundle.oci.archive_reader import Archive
+from sandbox.bundle.oci.archive_reader import ArchiveReader
 from sandbox.bundle.oci.image_archives import ArchivedImage
 
 _LINKED = ("usr/bin", "/usr/bin", "./usr/bin")
@@ -16,28 +16,28 @@ def has_shell(image: ArchivedImage) -> bool | None:
     """Return True or False by the names in the layers; None where a layer cannot be read here (zstd)."""
     found: dict[str, str] = {}
     try:
-        with Archive(image.archive) as archive:
+        with ArchiveReader(image.archive) as archive:
             for digest in image.layers:
-                _apply(archive, f"blobs/sha256/{digest.partition(':')[2]}", found)
+                _apply_layer(archive, f"blobs/sha256/{digest.partition(':')[2]}", found)
     except (tarfile.TarError, OSError, EOFError):
         return None
     return "bin/sh" in found or (found.get("bin") in _LINKED and "usr/bin/sh" in found)
 
 
-def _apply(archive: Archive, blob: str, found: dict[str, str]) -> None:
+def _apply_layer(archive: ArchiveReader, blob: str, found: dict[str, str]) -> None:
     """Apply one layer on top of the others: the names it adds, and those it hides (``.wh.NAME``)."""
-    for member in archive.inner(blob):
+    for member in archive.layer_members(blob):
         name = member.name.removeprefix("./").strip("/")
         folder, _, last = name.rpartition("/")
         if last == ".wh..wh..opq":
-            _hide(found, folder, itself=False)
+            _hide_path(found, folder, itself=False)
         elif last.startswith(".wh."):
-            _hide(found, str(Path(folder, last[4:])), itself=True)
+            _hide_path(found, str(Path(folder, last[4:])), itself=True)
         elif name in _OF_INTEREST:
             found[name] = member.linkname if member.issym() else ""
 
 
-def _hide(found: dict[str, str], path: str, *, itself: bool) -> None:
+def _hide_path(found: dict[str, str], path: str, *, itself: bool) -> None:
     for name in list(found):
         if name.startswith(f"{path}/") or (itself and name == path):
             del found[name]

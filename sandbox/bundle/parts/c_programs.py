@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from sandbox.bundle.parts.recipe import Bench, Lane, Recipe
+from sandbox.bundle.parts.recipe import BuildContext, Lane, Recipe
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,14 +24,14 @@ class CProgram(Recipe):
     lane: ClassVar[Lane] = "compile"
 
     @property
-    def path(self) -> Path:
+    def source_path(self) -> Path:
         return SOURCES / self.source
 
-    def inputs(self) -> Iterator[tuple[str, Path]]:
-        yield self.source, self.path
+    def input_files(self) -> Iterator[tuple[str, Path]]:
+        yield self.source, self.source_path
 
-    def make(self, bench: Bench) -> dict[str, Any]:
-        bench.commands.run(["musl-gcc", *self.flags, "-o", bench.out / self.name, self.path])
+    def make_part(self, bench: BuildContext) -> dict[str, Any]:
+        bench.commands.run_command(["musl-gcc", *self.flags, "-o", bench.out / self.name, self.source_path])
         return {}
 
 

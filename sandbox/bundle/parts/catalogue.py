@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from c2d_box.errors import UsageError
-from sandbox.bundle.oci.image_archives import Settings
+from sandbox.bundle.oci.image_archives import ImageSettings
 from sandbox.bundle.parts import programs
 from sandbox.bundle.parts.debian_layers import DebianFile, RootFilesystem
 from sandbox.bundle.parts.go_programs import GoPrograms
-from sandbox.bundle.parts.image_recipes import CodeLayer, ImageRecipe, Part, Placed
+from sandbox.bundle.parts.image_recipes import CodeLayer, FileLayer, ImageRecipe, PartLayer
 from sandbox.bundle.parts.kind_node_image import MachineRoot, NodeImage
 from sandbox.bundle.parts.recipe import Recipe
 from sandbox.bundle.parts.wheel_layers import WheelLayer
@@ -108,7 +108,7 @@ _APPLETS = (
     "id kill ln ls mkdir mktemp mv nc od printf ps pwd readlink realpath rm rmdir sed seq sh sha256sum sleep "
     "sort stat sync tail tar tee test touch tr true uname uniq vi wc wget xargs"
 )
-_USERLAND = Placed(
+_USERLAND = FileLayer(
     programs=(("bin/busybox", "busybox", "busybox"),),
     links=tuple((f"bin/{applet}", "busybox") for applet in _APPLETS.split()),
     texts=(
@@ -126,8 +126,8 @@ IMAGES: tuple[ImageRecipe, ...] = (
         seconds=1,
         mib=1,
         needs=("pause",),
-        layers=(Placed(programs=(("pause", "pause", "pause"),)),),
-        settings=Settings(user="65535:65535", entrypoint=("/pause",), env=(_PATH,)),
+        layers=(FileLayer(programs=(("pause", "pause", "pause"),)),),
+        settings=ImageSettings(user="65535:65535", entrypoint=("/pause",), env=(_PATH,)),
     ),
     ImageRecipe(
         name="runtime-image",
@@ -136,13 +136,15 @@ IMAGES: tuple[ImageRecipe, ...] = (
         mib=400,
         needs=("base", "runtime-packages", "pool-contracts", programs.GATE.name, "runtime-code"),
         layers=(
-            Part("base"),
-            Part("runtime-packages"),
-            Part("pool-contracts"),
-            Placed(programs=((f"opt/c2d/bin/{programs.GATE.name}", programs.GATE.name, programs.GATE.name),)),
-            Part("runtime-code"),
+            PartLayer("base"),
+            PartLayer("runtime-packages"),
+            PartLayer("pool-contracts"),
+            FileLayer(
+                programs=((f"opt/c2d/bin/{programs.GATE.name}", programs.GATE.name, programs.GATE.name),)
+            ),
+            PartLayer("runtime-code"),
         ),
-        settings=Settings(
+        settings=ImageSettings(
             user=SERVICE_USER,
             entrypoint=("python3", "-m"),
             env=(
@@ -160,10 +162,10 @@ IMAGES: tuple[ImageRecipe, ...] = (
         mib=300,
         needs=("postgres-root",),
         layers=(
-            Part("postgres-root"),
-            Placed(scripts=(("opt/c2d/bin/postgres-start", "postgres-start.sh"),)),
+            PartLayer("postgres-root"),
+            FileLayer(scripts=(("opt/c2d/bin/postgres-start", "postgres-start.sh"),)),
         ),
-        settings=Settings(
+        settings=ImageSettings(
             user=SERVICE_USER,
             entrypoint=("/opt/c2d/bin/postgres-start",),
             env=(
@@ -185,8 +187,8 @@ IMAGES: tuple[ImageRecipe, ...] = (
         seconds=2,
         mib=100,
         needs=("busybox", "kubo"),
-        layers=(_USERLAND, Placed(programs=(("usr/local/bin/ipfs", "kubo", "kubo"),))),
-        settings=Settings(
+        layers=(_USERLAND, FileLayer(programs=(("usr/local/bin/ipfs", "kubo", "kubo"),))),
+        settings=ImageSettings(
             user=SERVICE_USER,
             entrypoint=("ipfs",),
             command=("daemon",),
@@ -199,8 +201,8 @@ IMAGES: tuple[ImageRecipe, ...] = (
         seconds=2,
         mib=100,
         needs=("busybox", "versitygw"),
-        layers=(_USERLAND, Placed(programs=(("usr/local/bin/versitygw", "versitygw", "versitygw"),))),
-        settings=Settings(user=SERVICE_USER, entrypoint=("versitygw",), env=(_PATH, ("HOME", "/tmp"))),
+        layers=(_USERLAND, FileLayer(programs=(("usr/local/bin/versitygw", "versitygw", "versitygw"),))),
+        settings=ImageSettings(user=SERVICE_USER, entrypoint=("versitygw",), env=(_PATH, ("HOME", "/tmp"))),
     ),
     ImageRecipe(
         name="algo-python-image",
@@ -208,8 +210,8 @@ IMAGES: tuple[ImageRecipe, ...] = (
         seconds=5,
         mib=600,
         needs=("base", "science-packages"),
-        layers=(Part("base"), Part("science-packages")),
-        settings=Settings(
+        layers=(PartLayer("base"), PartLayer("science-packages")),
+        settings=ImageSettings(
             user=JOB_USER,
             command=("python3",),
             env=(*_ALGORITHM_ENV, ("PYTHONUNBUFFERED", "1"), ("MPLBACKEND", "Agg"), ("MPLCONFIGDIR", "/tmp")),
@@ -221,8 +223,8 @@ IMAGES: tuple[ImageRecipe, ...] = (
         seconds=3,
         mib=300,
         needs=("node-root",),
-        layers=(Part("node-root"),),
-        settings=Settings(user=JOB_USER, command=("node",), env=_ALGORITHM_ENV),
+        layers=(PartLayer("node-root"),),
+        settings=ImageSettings(user=JOB_USER, command=("node",), env=_ALGORITHM_ENV),
     ),
 )
 
@@ -277,7 +279,7 @@ CATALOGUE: dict[str, Recipe] = {
 }
 
 
-def chosen(parts: Iterable[str] | None) -> list[Recipe]:
+def chosen_recipes(parts: Iterable[str] | None) -> list[Recipe]:
     """Return the recipes of the named parts and of everything they are made from, in the catalogue's order;
     for None all but the optional ones.
     """
@@ -311,7 +313,7 @@ def part_named(name: str) -> str:
     return image if name not in CATALOGUE and image in CATALOGUE else name
 
 
-def keys(recipes: Iterable[Recipe], architecture: str) -> dict[str, str]:
+def content_keys(recipes: Iterable[Recipe], architecture: str) -> dict[str, str]:
     """Return the content address of each part; ``recipes`` must include the parts that they are made from."""
     by_name = {recipe.name: recipe for recipe in recipes}
     found: dict[str, str] = {}
@@ -319,7 +321,7 @@ def keys(recipes: Iterable[Recipe], architecture: str) -> dict[str, str]:
     def key(name: str) -> str:
         if name not in found:
             recipe = by_name[name]
-            found[name] = recipe.key(architecture, {need: key(need) for need in recipe.needs})
+            found[name] = recipe.content_key(architecture, {need: key(need) for need in recipe.needs})
         return found[name]
 
     return {name: key(name) for name in by_name}

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from c2d_box.errors import Failed
-from sandbox.bundle.parts.recipe import RECIPES, SOURCE_DATE_EPOCH, Bench, Recipe
+from sandbox.bundle.parts.recipe import RECIPES, SOURCE_DATE_EPOCH, BuildContext, Recipe
 
 SUITE = "bookworm"
 _UNPACK = [
@@ -29,15 +29,21 @@ class RootFilesystem(Recipe):
     """Script in ``recipes/rootfs`` that is run with the root's path before packages are configured."""
     debian: tuple[str, ...] = ("debian-rootfs",)
 
-    def inputs(self) -> Iterator[tuple[str, Path]]:
+    def input_files(self) -> Iterator[tuple[str, Path]]:
         for name in filter(None, (self.prepare, "finish.sh")):
             yield name, RECIPES / "rootfs" / name
 
-    def make(self, bench: Bench) -> dict[str, Any]:
+    def make_part(self, bench: BuildContext) -> dict[str, Any]:
         target = bench.out / "layer.tar"
-        bench.commands.run(
+        bench.commands.run_command(
             [
-                *("mmdebstrap", "--variant=essential", "--skip=output/mknod", *_UNPACK, *self.hooks()),
+                *(
+                    "mmdebstrap",
+                    "--variant=essential",
+                    "--skip=output/mknod",
+                    *_UNPACK,
+                    *self.customize_hooks(),
+                ),
                 *(
                     f"--architectures={bench.architecture}",
                     f"--include={','.join(self.packages)}",
@@ -47,9 +53,9 @@ class RootFilesystem(Recipe):
             ],
             env={"SOURCE_DATE_EPOCH": str(SOURCE_DATE_EPOCH), "LC_ALL": "C.UTF-8"},
         )
-        return {"suite": SUITE, "packages": _installed(target)}
+        return {"suite": SUITE, "packages": _installed_packages(target)}
 
-    def hooks(self) -> list[str]:
+    def customize_hooks(self) -> list[str]:
         """Return the hooks as text, not as paths: in a user namespace the script's folder may not be
         readable.
         """
@@ -69,9 +75,9 @@ class DebianFile(Recipe):
     """Paths that the file may have inside the package; the first that exists is taken."""
     debian: tuple[str, ...] = ("debian-rootfs",)
 
-    def make(self, bench: Bench) -> dict[str, Any]:
+    def make_part(self, bench: BuildContext) -> dict[str, Any]:
         archive = bench.scratch / "package.tar"
-        bench.commands.run(
+        bench.commands.run_command(
             [
                 *("mmdebstrap", "--variant=extract", "--skip=output/mknod", *_UNPACK),
                 *(f"--architectures={bench.architecture}", f"--include={self.package}", SUITE, archive),
@@ -93,7 +99,7 @@ class DebianFile(Recipe):
         )
 
 
-def _installed(layer: Path) -> dict[str, str]:
+def _installed_packages(layer: Path) -> dict[str, str]:
     """Return the package versions in a root file system, so that the bundle can list what it is made of."""
     with tarfile.open(layer) as contents:
         stream = contents.extractfile("./var/lib/dpkg/status")

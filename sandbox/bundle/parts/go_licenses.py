@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.bundle.parts.go_programs import GoPrograms, go_environment
-from sandbox.bundle.parts.recipe import RECIPES, Bench, Recipe
+from sandbox.bundle.parts.recipe import RECIPES, BuildContext, Recipe
 
 TEXTS = "go-licenses.txt"
 _LISTED = "{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}}\t{{.Dir}}\t{{$.Dir}}{{end}}{{end}}"
@@ -58,17 +58,17 @@ class GoLicenses(Recipe):
 
     programs: tuple[LinkedProgram, ...]
 
-    def make(self, bench: Bench) -> dict[str, Any]:
+    def make_part(self, bench: BuildContext) -> dict[str, Any]:
         packages = {package for program in self.programs for package in _linked(bench, program)}
         (bench.out / TEXTS).write_text(licenses_text(packages), "utf-8")
         return {"modules": len({package.module for package in packages})}
 
 
-def _linked(bench: Bench, program: LinkedProgram) -> Iterator[LinkedPackage]:
+def _linked(bench: BuildContext, program: LinkedProgram) -> Iterator[LinkedPackage]:
     module, listing = bench.scratch / program.module, bench.scratch / f"{program.module}.list"
     shutil.copytree(RECIPES / "go" / program.module, module)
     options = ("-mod=readonly", "-deps", "-tags", program.tags, "-f", _LISTED)
-    bench.commands.run(
+    bench.commands.run_command(
         ["sh", "-c", 'exec "$@" >"$LISTING"', "sh", bench.go, "list", *options, *program.packages],
         cwd=module,
         env={**go_environment(bench, program.cgo), "LISTING": str(listing)},

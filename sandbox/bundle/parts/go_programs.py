@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-from sandbox.bundle.parts.recipe import RECIPES, SOURCE_DATE_EPOCH, Bench, Lane, Recipe, files_below
+from sandbox.bundle.parts.recipe import RECIPES, SOURCE_DATE_EPOCH, BuildContext, Lane, Recipe, files_below
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,26 +34,26 @@ class GoPrograms(Recipe):
     """More entries than usual stay: boxes made with earlier versions run these programs from the cache."""
 
     @property
-    def module(self) -> Path:
+    def module_folder(self) -> Path:
         return RECIPES / "go" / self.name
 
-    def inputs(self) -> Iterator[tuple[str, Path]]:
-        yield from files_below(self.module)
+    def input_files(self) -> Iterator[tuple[str, Path]]:
+        yield from files_below(self.module_folder)
 
-    def make(self, bench: Bench) -> dict[str, Any]:
+    def make_part(self, bench: BuildContext) -> dict[str, Any]:
         # Built from a copy: the installed one may lie where a toolchain finds other modules, or be read-only.
         module = bench.scratch / self.name
-        shutil.copytree(self.module, module)
+        shutil.copytree(self.module_folder, module)
         for name, package in self.programs:
-            self._compile(bench, module, name, package)
+            self._compile_program(bench, module, name, package)
         for name, target in self.links:
             (bench.out / name).symlink_to(target)
         return {"go": _version_text(bench.go)}
 
-    def _compile(self, bench: Bench, module: Path, name: str, package: str) -> None:
+    def _compile_program(self, bench: BuildContext, module: Path, name: str, package: str) -> None:
         target = bench.out / name
         target.parent.mkdir(parents=True, exist_ok=True)
-        bench.commands.run(
+        bench.commands.run_command(
             [
                 *(bench.go, "build", "-mod=readonly", "-trimpath", "-buildvcs=false", "-v"),
                 *("-tags", self.tags, "-ldflags", f"-s -w {self.ldflags}".strip(), "-o", target, package),
@@ -63,7 +63,7 @@ class GoPrograms(Recipe):
         )
 
 
-def go_environment(bench: Bench, cgo: bool) -> dict[str, str]:
+def go_environment(bench: BuildContext, cgo: bool) -> dict[str, str]:
     return {
         "CGO_ENABLED": "1" if cgo else "0",
         "GOOS": "linux",

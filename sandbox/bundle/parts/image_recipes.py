@@ -16,7 +16,7 @@ from typing import Any
 from sandbox.bundle.oci import deterministic_tar, image_archives
 from sandbox.bundle.parts import import_closure
 from sandbox.bundle.parts.c_programs import SOURCES
-from sandbox.bundle.parts.recipe import RECIPES, SOURCE_DATE_EPOCH, Bench, Recipe
+from sandbox.bundle.parts.recipe import RECIPES, SOURCE_DATE_EPOCH, BuildContext, Recipe
 from sandbox.bundle.parts.wheel_layers import compile_all
 
 CREATED = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(SOURCE_DATE_EPOCH))
@@ -31,30 +31,32 @@ class CodeLayer(Recipe):
     inside: str
     base: str
 
-    def inputs(self) -> Iterator[tuple[str, Path]]:
-        for name in import_closure.files():
+    def input_files(self) -> Iterator[tuple[str, Path]]:
+        for name in import_closure.closure_files():
             yield name, SOURCES / name
 
-    def make(self, bench: Bench) -> dict[str, Any]:
+    def make_part(self, bench: BuildContext) -> dict[str, Any]:
         target = bench.scratch / self.inside
-        for name, path in self.inputs():
+        for name, path in self.input_files():
             copy = target / name
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, copy)
-        compile_all(bench.scratch, [self.inside], bench.needs[self.base].file("layer.tar"), bench)
-        deterministic_tar.write(bench.out / "layer.tar", deterministic_tar.nodes_below(target, self.inside))
+        compile_all(bench.scratch, [self.inside], bench.needs[self.base].file_path("layer.tar"), bench)
+        deterministic_tar.write_layer(
+            bench.out / "layer.tar", deterministic_tar.nodes_below(target, self.inside)
+        )
         return {}
 
 
 @dataclass(frozen=True)
-class Part:
+class PartLayer:
     """A layer of the image: the whole layer of another part."""
 
     name: str
 
 
 @dataclass(frozen=True)
-class Placed:
+class FileLayer:
     """A layer of the image: single files from other parts and from ``recipes/scripts``."""
 
     programs: tuple[tuple[str, str, str], ...] = ()
@@ -65,19 +67,19 @@ class Placed:
     texts: tuple[tuple[str, str], ...] = ()
     folders: tuple[tuple[str, int], ...] = ()
 
-    def nodes(self, bench: Bench) -> list[deterministic_tar.Node]:
+    def tar_nodes(self, bench: BuildContext) -> list[deterministic_tar.TarNode]:
         return [
             *(
-                deterministic_tar.Node(path, file=bench.needs[part].file(file), mode=0o755)
+                deterministic_tar.TarNode(path, file=bench.needs[part].file_path(file), mode=0o755)
                 for path, part, file in self.programs
             ),
             *(
-                deterministic_tar.Node(path, file=RECIPES / "scripts" / name, mode=0o755)
+                deterministic_tar.TarNode(path, file=RECIPES / "scripts" / name, mode=0o755)
                 for path, name in self.scripts
             ),
-            *(deterministic_tar.Node(path, link=target) for path, target in self.links),
-            *(deterministic_tar.Node(path, text=text.encode()) for path, text in self.texts),
-            *(deterministic_tar.Node(path, folder=True, mode=mode) for path, mode in self.folders),
+            *(deterministic_tar.TarNode(path, link=target) for path, target in self.links),
+            *(deterministic_tar.TarNode(path, text=text.encode()) for path, text in self.texts),
+            *(deterministic_tar.TarNode(path, folder=True, mode=mode) for path, mode in self.folders),
         ]
 
 
@@ -87,38 +89,40 @@ class ImageRecipe(Recipe):
     ``x-image``.
     """
 
-    layers: tuple[Part | Placed, ...]
-    settings: image_archives.Settings
+    layers: tuple[PartLayer | FileLayer, ...]
+    settings: image_archives.ImageSettings
 
     @property
-    def reference(self) -> str:
+    def image_reference(self) -> str:
         return f"{REGISTRY}/{self.name.removesuffix('-image')}:latest"
 
-    def inputs(self) -> Iterator[tuple[str, Path]]:
+    def input_files(self) -> Iterator[tuple[str, Path]]:
         for layer in self.layers:
-            if isinstance(layer, Placed):
+            if isinstance(layer, FileLayer):
                 for _, name in layer.scripts:
                     yield f"scripts/{name}", RECIPES / "scripts" / name
 
-    def make(self, bench: Bench) -> dict[str, Any]:
-        blobs = [self._blob(bench, number, layer) for number, layer in enumerate(self.layers)]
-        digest = image_archives.write(
+    def make_part(self, bench: BuildContext) -> dict[str, Any]:
+        blobs = [self._layer_blob(bench, number, layer) for number, layer in enumerate(self.layers)]
+        digest = image_archives.write_image(
             bench.out / "image.tar",
-            name=self.reference,
+            name=self.image_reference,
             architecture=bench.architecture,
             layers=blobs,
             settings=self.settings,
             created=CREATED,
         )
-        return {"reference": self.reference, "digest": digest}
+        return {"reference": self.image_reference, "digest": digest}
 
-    def _blob(self, bench: Bench, number: int, layer: Part | Placed) -> image_archives.Blob:
-        if isinstance(layer, Part):
+    def _layer_blob(
+        self, bench: BuildContext, number: int, layer: PartLayer | FileLayer
+    ) -> image_archives.Blob:
+        if isinstance(layer, PartLayer):
             entry = bench.needs[layer.name]
-            path = entry.file("layer.tar")
+            path = entry.file_path("layer.tar")
             return image_archives.Blob(
-                image_archives.LAYER, entry.sha256("layer.tar"), path.stat().st_size, path=path
+                image_archives.LAYER, entry.file_sha256("layer.tar"), path.stat().st_size, path=path
             )
         path = bench.scratch / f"placed-{number}.tar"
-        deterministic_tar.write(path, layer.nodes(bench))
+        deterministic_tar.write_layer(path, layer.tar_nodes(bench))
         return image_archives.Blob.of_file(image_archives.LAYER, path)

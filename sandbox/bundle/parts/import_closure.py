@@ -24,10 +24,10 @@ _NOT_SHIPPED = ("__pycache__", "tests")
 _NOT_SHIPPED_SUFFIXES = (".pyc", ".c", ".h", ".md")
 
 
-def files(roots: tuple[str, ...] = ROOTS, sources: Path = SOURCES) -> list[str]:
+def closure_files(roots: tuple[str, ...] = ROOTS, sources: Path = SOURCES) -> list[str]:
     """Return the paths of these modules relative to ``sources``, sorted."""
     found: set[str] = set()
-    waiting = [path for root in roots for path in _below(sources / root)]
+    waiting = [path for root in roots for path in _shipped_files(sources / root)]
     while waiting:
         path = waiting.pop()
         name = path.relative_to(sources).as_posix()
@@ -35,20 +35,20 @@ def files(roots: tuple[str, ...] = ROOTS, sources: Path = SOURCES) -> list[str]:
             continue
         found.add(name)
         if path.suffix == ".py" and not name.startswith(SELF_CONTAINED):
-            waiting.extend(_imported(path, sources))
+            waiting.extend(_imported_modules(path, sources))
     return sorted(found)
 
 
-def _below(root: Path) -> Iterator[Path]:
+def _shipped_files(root: Path) -> Iterator[Path]:
     for path in root.rglob("*"):
         hidden = any(part in _NOT_SHIPPED or part.startswith(".") for part in path.parts[len(root.parts) :])
         if path.is_file() and not hidden and path.suffix not in _NOT_SHIPPED_SUFFIXES:
             yield path
 
 
-def _imported(path: Path, sources: Path) -> Iterator[Path]:
+def _imported_modules(path: Path, sources: Path) -> Iterator[Path]:
     """Yield our own modules that a module names in its imports, with the packages that contain them."""
-    for name in _names(path.read_text("utf-8"), _package_of(path, sources)):
+    for name in _imported_names(path.read_text("utf-8"), _package_of(path, sources)):
         words = name.split(".")
         if words[0] not in PACKAGES:
             continue
@@ -62,7 +62,7 @@ def _package_of(path: Path, sources: Path) -> str:
 
 
 @cache
-def _names(source: str, package: str) -> tuple[str, ...]:
+def _imported_names(source: str, package: str) -> tuple[str, ...]:
     try:
         tree = ast.parse(source)
     except SyntaxError:

@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from c2d_box.errors import EnvironmentProblem, Failed
-from sandbox.bundle.cache import Entry
+from sandbox.bundle.cache import CachedPart
 from sandbox.bundle.oci import deterministic_tar, image_archives
 from sandbox.bundle.parts.debian_layers import RootFilesystem
 from sandbox.bundle.parts.image_recipes import CREATED, REGISTRY
-from sandbox.bundle.parts.recipe import RECIPES, Bench, Recipe, files_below
+from sandbox.bundle.parts.recipe import RECIPES, BuildContext, Recipe, files_below
 
 FILES = RECIPES / "node" / "files"
 STOP_SIGNAL = "SIGRTMIN+3"
@@ -42,21 +42,21 @@ class MachineRoot(RootFilesystem):
     complete: str
     """Script in ``recipes/node`` run with the root's path after packages are configured."""
 
-    def inputs(self) -> Iterator[tuple[str, Path]]:
-        yield from super().inputs()
+    def input_files(self) -> Iterator[tuple[str, Path]]:
+        yield from super().input_files()
         yield self.complete, RECIPES / "node" / self.complete
 
-    def hooks(self) -> list[str]:
+    def customize_hooks(self) -> list[str]:
         script = (RECIPES / "node" / self.complete).read_text("utf-8")
-        return [*super().hooks(), f"--customize-hook={script}"]
+        return [*super().customize_hooks(), f"--customize-hook={script}"]
 
 
 @dataclass(frozen=True, slots=True)
-class NodeSettings(image_archives.Settings):
+class NodeSettings(image_archives.ImageSettings):
     """Settings of a container whose init ends on a stop signal of its own."""
 
     def as_config(self) -> dict[str, Any]:
-        return {**image_archives.Settings.as_config(self), "StopSignal": STOP_SIGNAL}
+        return {**image_archives.ImageSettings.as_config(self), "StopSignal": STOP_SIGNAL}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,13 +67,13 @@ class NodeImage(Recipe):
     debian: tuple[str, ...] = ()
 
     @property
-    def reference(self) -> str:
+    def image_reference(self) -> str:
         return f"{REGISTRY}/node:{self.kubernetes}"
 
-    def inputs(self) -> Iterator[tuple[str, Path]]:
+    def input_files(self) -> Iterator[tuple[str, Path]]:
         yield from files_below(FILES, "node/")
 
-    def make(self, bench: Bench) -> dict[str, Any]:
+    def make_part(self, bench: BuildContext) -> dict[str, Any]:
         if os.geteuid() != 0:
             raise EnvironmentProblem(
                 "C2D-BUNDLE-ROOT",
@@ -81,11 +81,11 @@ class NodeImage(Recipe):
                 "Run `sudo c2d-box bundle build --node-image`, or let kind pull its own node image.",
             )
         files = bench.scratch / "files.tar"
-        deterministic_tar.write(files, [*_files(self.kubernetes), *_programs(bench)])
+        deterministic_tar.write_layer(files, [*_node_files(self.kubernetes), *_node_programs(bench)])
         layers = [
-            _layer(bench.needs["machine-root"]),
+            _layer_blob(bench.needs["machine-root"]),
             image_archives.Blob.of_file(image_archives.LAYER, files),
-            image_archives.Blob.of_file(image_archives.LAYER, _preloaded(bench, self.kubernetes)),
+            image_archives.Blob.of_file(image_archives.LAYER, _preload_images(bench, self.kubernetes)),
         ]
         settings = NodeSettings(
             user="0",
@@ -93,35 +93,35 @@ class NodeImage(Recipe):
             env=(("PATH", PATH), ("container", "docker")),
         )
         target = bench.out / "image.tar"
-        digest = image_archives.write(
+        digest = image_archives.write_image(
             target,
-            name=self.reference,
+            name=self.image_reference,
             architecture=bench.architecture,
             layers=layers,
             settings=settings,
             created=CREATED,
         )
         return {
-            "reference": self.reference,
+            "reference": self.image_reference,
             "digest": digest,
-            "id": _describe_for_docker(target, self.reference),
+            "id": _describe_for_docker(target, self.image_reference),
         }
 
 
-def _layer(entry: Entry) -> image_archives.Blob:
-    path = entry.file("layer.tar")
+def _layer_blob(entry: CachedPart) -> image_archives.Blob:
+    path = entry.file_path("layer.tar")
     return image_archives.Blob(
-        image_archives.LAYER, entry.sha256("layer.tar"), path.stat().st_size, path=path
+        image_archives.LAYER, entry.file_sha256("layer.tar"), path.stat().st_size, path=path
     )
 
 
-def _files(kubernetes: str) -> list[deterministic_tar.Node]:
+def _node_files(kubernetes: str) -> list[deterministic_tar.TarNode]:
     units = "etc/systemd/system"
     return [
         *deterministic_tar.nodes_below(FILES, ""),
-        deterministic_tar.Node("kind/version", text=f"{kubernetes}\n".encode()),
+        deterministic_tar.TarNode("kind/version", text=f"{kubernetes}\n".encode()),
         *(
-            deterministic_tar.Node(
+            deterministic_tar.TarNode(
                 f"{units}/multi-user.target.wants/{unit}.service", link=f"/{units}/{unit}.service"
             )
             for unit in ("containerd", "kubelet")
@@ -129,17 +129,17 @@ def _files(kubernetes: str) -> list[deterministic_tar.Node]:
     ]
 
 
-def _programs(bench: Bench) -> list[deterministic_tar.Node]:
-    def program(path: str, part: str, file: str) -> deterministic_tar.Node:
-        return deterministic_tar.Node(path, file=bench.needs[part].file(file), mode=0o755)
+def _node_programs(bench: BuildContext) -> list[deterministic_tar.TarNode]:
+    def program(path: str, part: str, file: str) -> deterministic_tar.TarNode:
+        return deterministic_tar.TarNode(path, file=bench.needs[part].file_path(file), mode=0o755)
 
     return [
-        deterministic_tar.Node(
+        deterministic_tar.TarNode(
             "usr/local/bin/entrypoint", file=FILES / "usr/local/bin/entrypoint", mode=0o755
         ),
         program("usr/local/bin/kube", "kube", "kube"),
         *(
-            deterministic_tar.Node(f"usr/bin/{name}", link="/usr/local/bin/kube")
+            deterministic_tar.TarNode(f"usr/bin/{name}", link="/usr/local/bin/kube")
             for name in ("kubelet", "kubeadm", "kubectl")
         ),
         *(
@@ -157,13 +157,13 @@ def _programs(bench: Bench) -> list[deterministic_tar.Node]:
 def _describe_for_docker(archive: Path, reference: str) -> str:
     """Add the description that ``docker load`` reads; return the image's id (its configuration's hash)."""
     with tarfile.open(archive) as tar:
-        index = json.load(_stream(tar, "index.json"))
-        manifest = json.load(_stream(tar, _blob(index["manifests"][0])))
+        index = json.load(_member_stream(tar, "index.json"))
+        manifest = json.load(_member_stream(tar, _blob_path(index["manifests"][0])))
     document = [
         {
-            "Config": _blob(manifest["config"]),
+            "Config": _blob_path(manifest["config"]),
             "RepoTags": [reference],
-            "Layers": [_blob(layer) for layer in manifest["layers"]],
+            "Layers": [_blob_path(layer) for layer in manifest["layers"]],
         }
     ]
     data = json.dumps(document).encode()
@@ -174,30 +174,30 @@ def _describe_for_docker(archive: Path, reference: str) -> str:
     return str(manifest["config"]["digest"])
 
 
-def _stream(tar: tarfile.TarFile, name: str) -> Any:
+def _member_stream(tar: tarfile.TarFile, name: str) -> Any:
     stream = tar.extractfile(name)
     assert stream is not None
     return stream
 
 
-def _blob(descriptor: dict[str, Any]) -> str:
+def _blob_path(descriptor: dict[str, Any]) -> str:
     return f"blobs/sha256/{descriptor['digest'].removeprefix('sha256:')}"
 
 
 # -- the control plane's images, unpacked ------------------------------------------------------------------
 
 
-def _preloaded(bench: Bench, kubernetes: str) -> Path:
+def _preload_images(bench: BuildContext, kubernetes: str) -> Path:
     """Return a layer with containerd's own folder, in which the images kubeadm asks for are unpacked."""
-    root, names = bench.scratch / "containerd", _wanted(bench, kubernetes)
-    with _containerd(bench, root) as ctr:
+    root, names = bench.scratch / "containerd", _kubeadm_images(bench, kubernetes)
+    with _run_containerd(bench, root) as ctr:
         for kind, references in names.items():
-            archive = _image(bench, kind, references[0])
+            archive = _write_image(bench, kind, references[0])
             ctr("import", "--local", "--discard-unpacked-layers", str(archive))
             for reference in references[1:]:
                 ctr("tag", references[0], reference)
     target = bench.scratch / "preloaded.tar"
-    bench.commands.run(
+    bench.commands.run_command(
         [
             *("tar", "--create", "--file", target, "--directory", root, "--xattrs", "--numeric-owner"),
             *("--sort=name", "--transform", "s,^\\.,var/lib/containerd,", "."),
@@ -206,9 +206,9 @@ def _preloaded(bench: Bench, kubernetes: str) -> Path:
     return target
 
 
-def _wanted(bench: Bench, kubernetes: str) -> dict[str, list[str]]:
+def _kubeadm_images(bench: BuildContext, kubernetes: str) -> dict[str, list[str]]:
     """Return the names ``kubeadm init`` will look for, by the image of ours that is used under them."""
-    kubeadm = bench.needs["kube"].file("kubeadm")
+    kubeadm = bench.needs["kube"].file_path("kubeadm")
     listed = subprocess.run(
         [kubeadm, "config", "images", "list", "--kubernetes-version", kubernetes],
         capture_output=True,
@@ -222,25 +222,27 @@ def _wanted(bench: Bench, kubernetes: str) -> dict[str, list[str]]:
     return found
 
 
-def _image(bench: Bench, kind: str, reference: str) -> Path:
+def _write_image(bench: BuildContext, kind: str, reference: str) -> Path:
     layers: list[image_archives.Blob] = []
-    nodes: list[deterministic_tar.Node] = []
+    nodes: list[deterministic_tar.TarNode] = []
     entrypoint: tuple[str, ...] = ()
     if kind == "control-plane":
-        layers.append(_layer(bench.needs["proxy-root"]))
+        layers.append(_layer_blob(bench.needs["proxy-root"]))
         nodes.append(
-            deterministic_tar.Node("usr/local/bin/kube", file=bench.needs["kube"].file("kube"), mode=0o755)
+            deterministic_tar.TarNode(
+                "usr/local/bin/kube", file=bench.needs["kube"].file_path("kube"), mode=0o755
+            )
         )
-        nodes += [deterministic_tar.Node(f"usr/local/bin/{name}", link="kube") for name in COMPONENTS]
+        nodes += [deterministic_tar.TarNode(f"usr/local/bin/{name}", link="kube") for name in COMPONENTS]
     else:
-        nodes.append(deterministic_tar.Node(kind, file=bench.needs[kind].file(kind), mode=0o755))
+        nodes.append(deterministic_tar.TarNode(kind, file=bench.needs[kind].file_path(kind), mode=0o755))
         entrypoint = (f"/{kind}",)
     layer = bench.scratch / f"{kind}.layer"
-    deterministic_tar.write(layer, nodes)
+    deterministic_tar.write_layer(layer, nodes)
     layers.append(image_archives.Blob.of_file(image_archives.LAYER, layer))
     target = bench.scratch / f"{kind}.tar"
-    settings = image_archives.Settings(user="0", entrypoint=entrypoint, env=(("PATH", PATH),))
-    image_archives.write(
+    settings = image_archives.ImageSettings(user="0", entrypoint=entrypoint, env=(("PATH", PATH),))
+    image_archives.write_image(
         target,
         name=reference,
         architecture=bench.architecture,
@@ -252,7 +254,7 @@ def _image(bench: Bench, kind: str, reference: str) -> Path:
 
 
 @contextlib.contextmanager
-def _containerd(bench: Bench, root: Path) -> Iterator[Any]:
+def _run_containerd(bench: BuildContext, root: Path) -> Iterator[Any]:
     """Run a separate containerd over ``root`` for as long as the block lasts."""
     state = bench.scratch / "s"
     configuration = bench.scratch / "containerd.toml"
@@ -267,28 +269,28 @@ def _containerd(bench: Bench, root: Path) -> Iterator[Any]:
     programs = bench.needs["containerd"]
     with bench.commands.log.open("ab") as log:
         daemon = subprocess.Popen(
-            [programs.file("containerd"), "--config", configuration], stdout=log, stderr=log
+            [programs.file_path("containerd"), "--config", configuration], stdout=log, stderr=log
         )
     command: list[str | Path] = [
-        programs.file("ctr"),
+        programs.file_path("ctr"),
         "--address",
         f"{state}/c.sock",
         "--namespace",
         "k8s.io",
     ]
     try:
-        _await(lambda: _answers([*command, "version"]), daemon)
-        yield lambda *words: bench.commands.run([*command, "images", *words])
+        _await_containerd(lambda: _command_succeeds([*command, "version"]), daemon)
+        yield lambda *words: bench.commands.run_command([*command, "images", *words])
     finally:
         daemon.terminate()
         daemon.wait()
 
 
-def _answers(command: list[str | Path]) -> bool:
+def _command_succeeds(command: list[str | Path]) -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
-def _await(question: Any, daemon: subprocess.Popen[bytes]) -> None:
+def _await_containerd(question: Any, daemon: subprocess.Popen[bytes]) -> None:
     end = time.monotonic() + CONTAINERD_PATIENCE
     while not question():
         if daemon.poll() is not None or time.monotonic() > end:

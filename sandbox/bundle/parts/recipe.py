@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from c2d_box.errors import EnvironmentProblem
-from sandbox.bundle.cache import FORMAT, Entry, digest_of
-from sandbox.bundle.commands import Commands
+from sandbox.bundle.cache import FORMAT, CachedPart, digest_of
+from sandbox.bundle.commands import CommandRunner
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 """Folder of the data that is installed with the package: Go modules, locks, sources of small programs,
@@ -33,7 +33,7 @@ _ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm6
 _NOT_IN_KEY = {"seconds", "mib", "debian"}
 
 
-def architecture() -> str:
+def machine_architecture() -> str:
     """Return this machine's architecture by the name that OCI, Go and Debian use: ``amd64`` or ``arm64``."""
     machine = platform.machine().lower()
     if machine not in _ARCHITECTURES:
@@ -46,15 +46,15 @@ def architecture() -> str:
 
 
 @dataclass(frozen=True)
-class Bench:
+class BuildContext:
     """The build context that :meth:`Recipe.make` works with."""
 
     out: Path
     """Empty folder that becomes the entry."""
     scratch: Path
     """Empty folder that is thrown away."""
-    commands: Commands
-    needs: Mapping[str, Entry]
+    commands: CommandRunner
+    needs: Mapping[str, CachedPart]
     """The finished parts this one is made from."""
     architecture: str
     go: Path = Path("go")
@@ -78,15 +78,15 @@ class Recipe(ABC):
     keep: ClassVar[int] = 2
     """Number of its entries that stay in the cache."""
 
-    def inputs(self) -> Iterator[tuple[str, Path]]:
+    def input_files(self) -> Iterator[tuple[str, Path]]:
         """Yield the files whose content enters the key, with the name they have there."""
         yield from ()
 
     @abstractmethod
-    def make(self, bench: Bench) -> dict[str, Any]:
+    def make_part(self, bench: BuildContext) -> dict[str, Any]:
         """Fill ``bench.out``; return facts for the manifest."""
 
-    def key(self, architecture: str, needs: Mapping[str, str]) -> str:
+    def content_key(self, architecture: str, needs: Mapping[str, str]) -> str:
         """Return the content address. ``needs`` maps the names of the parts it is made from to their keys."""
         document = {
             "format": FORMAT,
@@ -97,7 +97,7 @@ class Recipe(ABC):
                 for field in fields(self)
                 if field.name not in _NOT_IN_KEY
             },
-            "inputs": {name: digest_of(path) for name, path in self.inputs()},
+            "inputs": {name: digest_of(path) for name, path in self.input_files()},
             "needs": {name: needs[name] for name in self.needs},
         }
         text = json.dumps(document, sort_keys=True, default=str)

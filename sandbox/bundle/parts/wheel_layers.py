@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.bundle.build_dependencies import pip_command
-from sandbox.bundle.commands import Commands
+from sandbox.bundle.commands import CommandRunner
 from sandbox.bundle.oci import deterministic_tar
-from sandbox.bundle.parts.recipe import RECIPES, SOURCE_DATE_EPOCH, Bench, Recipe
+from sandbox.bundle.parts.recipe import RECIPES, SOURCE_DATE_EPOCH, BuildContext, Recipe
 
 PYTHON = "3.11"
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
@@ -34,13 +34,15 @@ class WheelLayer(Recipe):
     base: str
     """The part whose layer holds the image's Python."""
 
-    def inputs(self) -> Iterator[tuple[str, Path]]:
+    def input_files(self) -> Iterator[tuple[str, Path]]:
         yield self.lock, RECIPES / "wheels" / self.lock
 
-    def make(self, bench: Bench) -> dict[str, Any]:
+    def make_part(self, bench: BuildContext) -> dict[str, Any]:
         target = bench.scratch / self.inside
         target.mkdir(parents=True)
-        install(RECIPES / "wheels" / self.lock, target, bench.commands, bench.scratch, bench.architecture)
+        install_wheels(
+            RECIPES / "wheels" / self.lock, target, bench.commands, bench.scratch, bench.architecture
+        )
         for unwanted in [
             target / "bin",
             *sorted(target.rglob("tests")),
@@ -48,8 +50,10 @@ class WheelLayer(Recipe):
         ]:
             if unwanted.is_dir():
                 shutil.rmtree(unwanted)
-        compile_all(bench.scratch, [self.inside], bench.needs[self.base].file("layer.tar"), bench)
-        deterministic_tar.write(bench.out / "layer.tar", deterministic_tar.nodes_below(target, self.inside))
+        compile_all(bench.scratch, [self.inside], bench.needs[self.base].file_path("layer.tar"), bench)
+        deterministic_tar.write_layer(
+            bench.out / "layer.tar", deterministic_tar.nodes_below(target, self.inside)
+        )
         return {"lock": self.lock}
 
 
@@ -65,11 +69,13 @@ def platform_options(architecture: str) -> list[str]:
     ]
 
 
-def install(lock: Path, target: Path, commands: Commands, scratch: Path, architecture: str) -> None:
+def install_wheels(
+    lock: Path, target: Path, commands: CommandRunner, scratch: Path, architecture: str
+) -> None:
     """Unpack the locked wheels for the image's Python below ``target``, checking each hash."""
-    commands.run(
+    commands.run_command(
         [
-            *pip_command(scratch, commands.run),
+            *pip_command(scratch, commands.run_command),
             *("install", "--quiet", "--no-deps", "--require-hashes", "--no-compile"),
             *("--no-warn-conflicts", "--ignore-installed", "--target", target, "--requirement", lock),
             *platform_options(architecture),
@@ -78,7 +84,7 @@ def install(lock: Path, target: Path, commands: Commands, scratch: Path, archite
     )
 
 
-def compile_all(root: Path, folders: list[str], base_layer: Path, bench: Bench) -> None:
+def compile_all(root: Path, folders: list[str], base_layer: Path, bench: BuildContext) -> None:
     """Write byte code for ``folders`` below ``root`` with the Python of ``base_layer``.
 
     The byte code is "unchecked": its source cannot change in the image, so the interpreter does not compare
@@ -88,7 +94,7 @@ def compile_all(root: Path, folders: list[str], base_layer: Path, bench: Bench) 
     _unpack_python(base_layer, system, bench.architecture)
     libraries = f"{system}/usr/lib/{MACHINES[bench.architecture]}-linux-gnu"
     loader = next(Path(libraries).glob("ld-linux-*.so.*"))
-    bench.commands.run(
+    bench.commands.run_command(
         [
             *(loader, "--library-path", libraries, system / f"usr/bin/python{PYTHON}", "-s"),
             *("-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "-s", root, "-p", "/"),

@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from c2d_box.errors import Failed, UsageError
-from sandbox.bundle.cache import Cache, Entry, digest_of
+from sandbox.bundle.cache import BundleCache, CachedPart, digest_of
 from sandbox.bundle.parts import catalogue, programs
-from sandbox.bundle.parts.recipe import RECIPES, SOURCE_DATE_EPOCH, architecture
-from sandbox.bundle.schedule import whole
-from sandbox.progress import Event, Progress
+from sandbox.bundle.parts.recipe import RECIPES, SOURCE_DATE_EPOCH, machine_architecture
+from sandbox.bundle.schedule import find_intact
+from sandbox.progress import Progress, ProgressEvent
 
 FORMAT = 1
 MANIFEST, SEAL = "manifest.json", "manifest.sha256"
@@ -45,7 +45,7 @@ class PartSize:
 
 
 @dataclass(frozen=True, slots=True)
-class Saved:
+class SavedBundle:
     """The bundle file that was written."""
 
     file: Path
@@ -56,17 +56,17 @@ class Saved:
     wheels: int
 
 
-def products(parts: Iterable[str] | None, cache: Cache) -> list[Entry]:
+def product_parts(parts: Iterable[str] | None, cache: BundleCache) -> list[CachedPart]:
     """Return the finished parts that a box runs from, all or those named. Raises where one is missing."""
-    recipes = catalogue.chosen(parts)
-    keys = catalogue.keys(recipes, architecture())
+    recipes = catalogue.chosen_recipes(parts)
+    keys = catalogue.content_keys(recipes, machine_architecture())
     wanted = [recipe for recipe in recipes if catalogue.is_product(recipe)]
     if parts is not None:
         asked = {catalogue.part_named(name) for name in parts}
         wanted = [recipe for recipe in wanted if recipe.name in asked]
     entries, missing = [], []
     for recipe in wanted:
-        entry = whole(cache, recipe.name, keys[recipe.name])
+        entry = find_intact(cache, recipe.name, keys[recipe.name])
         if entry is None:
             missing.append(recipe.name)
         else:
@@ -81,50 +81,50 @@ def products(parts: Iterable[str] | None, cache: Cache) -> list[Entry]:
     return entries
 
 
-def save(
+def save_bundle(
     target: Path,
     parts: Iterable[str] | None = None,
     *,
     wheels: Path | None = None,
-    cache: Cache | None = None,
-) -> Progress[Saved]:
+    cache: BundleCache | None = None,
+) -> Progress[SavedBundle]:
     """Write the bundle to ``target``; ``wheels`` is a folder of wheels that are put into the same file."""
-    entries = products(parts, cache or Cache())
+    entries = product_parts(parts, cache or BundleCache())
     packages = sorted(wheels.glob("*.whl")) if wheels else []
-    manifest = _manifest(entries, packages)
+    manifest = _file_manifest(entries, packages)
     text = json.dumps(manifest, indent=1).encode()
     draft = target.with_name(f"{target.name}.part")
-    total = sum(entry.manifest.size for entry in entries) or 1
+    total = sum(entry.manifest.total_size for entry in entries) or 1
     done = 0
-    yield Event("bundle.save", "started", str(target))
+    yield ProgressEvent("bundle.save", "started", str(target))
     try:
         with zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED, compresslevel=LEVEL) as archive:
-            _text(archive, "__main__.py", (RECIPES / "install" / "installer.py").read_bytes())
-            _text(archive, MANIFEST, text)
-            _text(archive, SEAL, hashlib.sha256(text).hexdigest().encode())
+            _write_text(archive, "__main__.py", (RECIPES / "install" / "installer.py").read_bytes())
+            _write_text(archive, MANIFEST, text)
+            _write_text(archive, SEAL, hashlib.sha256(text).hexdigest().encode())
             for wheel in packages:
-                _file(archive, f"wheels/{wheel.name}", wheel, zipfile.ZIP_STORED)
+                _write_file(archive, f"wheels/{wheel.name}", wheel, zipfile.ZIP_STORED)
             for entry in entries:
                 for record in entry.manifest.files:
                     if not record.link:
                         name = f"parts/{entry.manifest.part}/{record.path}"
-                        _file(archive, name, entry.file(record.path), zipfile.ZIP_DEFLATED)
-                done += entry.manifest.size
-                yield Event("bundle.save", "progress", entry.manifest.part, fraction=done / total)
+                        _write_file(archive, name, entry.file_path(record.path), zipfile.ZIP_DEFLATED)
+                done += entry.manifest.total_size
+                yield ProgressEvent("bundle.save", "progress", entry.manifest.part, fraction=done / total)
         draft.replace(target)
     finally:
         draft.unlink(missing_ok=True)
-    sizes = tuple(PartSize(e.manifest.part, e.manifest.version, e.manifest.size) for e in entries)
+    sizes = tuple(PartSize(e.manifest.part, e.manifest.version, e.manifest.total_size) for e in entries)
     size = target.stat().st_size
-    yield Event("bundle.save", "done", f"{size / 1e6:.0f} MB")
-    return Saved(target, size, digest_of(target), architecture(), sizes, len(packages))
+    yield ProgressEvent("bundle.save", "done", f"{size / 1e6:.0f} MB")
+    return SavedBundle(target, size, digest_of(target), machine_architecture(), sizes, len(packages))
 
 
-def _manifest(entries: list[Entry], wheels: list[Path]) -> dict[str, Any]:
+def _file_manifest(entries: list[CachedPart], wheels: list[Path]) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "c2dBox": version("c2d-box"),
-        "architecture": architecture(),
+        "architecture": machine_architecture(),
         "kubernetes": programs.KUBERNETES,
         "python": f"{sys.version_info.major}.{sys.version_info.minor}",
         "parts": [asdict(entry.manifest) for entry in entries],
@@ -134,11 +134,11 @@ def _manifest(entries: list[Entry], wheels: list[Path]) -> dict[str, Any]:
     }
 
 
-def _text(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
+def _write_text(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
     archive.writestr(zipfile.ZipInfo(name, _STAMP), data, zipfile.ZIP_STORED)
 
 
-def _file(archive: zipfile.ZipFile, name: str, path: Path, kind: int) -> None:
+def _write_file(archive: zipfile.ZipFile, name: str, path: Path, kind: int) -> None:
     header = zipfile.ZipInfo(name, _STAMP)
     header.compress_type = kind
     header.file_size = path.stat().st_size
@@ -152,7 +152,7 @@ def gather_wheels(folder: Path) -> Progress[Path]:
     """Fetch the wheel of this c2d-box and of everything it imports, for this machine's Python, below
     ``folder``.
     """
-    yield Event("bundle.wheels", "started", "wheels of c2d-box and what it imports")
+    yield ProgressEvent("bundle.wheels", "started", "wheels of c2d-box and what it imports")
     folder.mkdir(parents=True, exist_ok=True)
     source = Path(__file__).parents[3]
     own = [str(source)] if (source / "pyproject.toml").exists() else [f"c2d-box=={version('c2d-box')}"]
@@ -165,5 +165,5 @@ def gather_wheels(folder: Path) -> Progress[Path]:
             "Check the network, or save without them: c2d-box bundle save --no-wheels FILE",
             last_lines=done.stderr.splitlines()[-8:],
         )
-    yield Event("bundle.wheels", "done", f"{len(list(folder.glob('*.whl')))} wheels")
+    yield ProgressEvent("bundle.wheels", "done", f"{len(list(folder.glob('*.whl')))} wheels")
     return folder

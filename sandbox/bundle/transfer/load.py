@@ -21,12 +21,12 @@ from typing import IO, Any, cast
 from c2d_box.errors import C2DError, EnvironmentProblem, Failed, UsageError
 from c2d_box.proxies import may_use_proxy
 from c2d_box.strict_json import JsonLimits, parse_object
-from sandbox.bundle.cache import Cache, FileRecord, Manifest, digest_of, remove
+from sandbox.bundle.cache import BundleCache, FileRecord, PartManifest, digest_of, remove_tree
 from sandbox.bundle.parts import catalogue
-from sandbox.bundle.parts.recipe import architecture
-from sandbox.bundle.schedule import whole
+from sandbox.bundle.parts.recipe import machine_architecture
+from sandbox.bundle.schedule import find_intact
 from sandbox.bundle.transfer.export import FORMAT, MANIFEST, SEAL
-from sandbox.progress import Event, Progress
+from sandbox.progress import Progress, ProgressEvent
 
 MAX_MANIFEST = 16 << 20
 _MANIFEST_LIMITS = JsonLimits(size_bytes=MAX_MANIFEST, values=2_000_000)
@@ -39,18 +39,18 @@ _AGAIN = "Copy or download it again, and compare with the checksum of whoever ma
 
 
 @dataclass(frozen=True, slots=True)
-class Contents:
+class BundleContents:
     """The manifest of a bundle file, its hash checked."""
 
     architecture: str
     kubernetes: str
     c2d_box: str
-    parts: tuple[Manifest, ...]
+    parts: tuple[PartManifest, ...]
     wheels: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Loaded:
+class LoadedBundle:
     """The parts that were loaded."""
 
     source: str
@@ -60,7 +60,7 @@ class Loaded:
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class PartDifference:
     """One part compared between the source and this machine's cache."""
 
     name: str
@@ -72,46 +72,48 @@ class Difference:
     """Bytes that loading would bring."""
 
 
-def load(source: str, *, cache: Cache | None = None) -> Progress[Loaded]:
+def load_bundle(source: str, *, cache: BundleCache | None = None) -> Progress[LoadedBundle]:
     """Bring the bundle at ``source`` (path or URL) into the cache. Resumable; if it is refused, nothing
     changes.
     """
-    cache = cache or Cache()
-    with _opened(source) as archive:
-        held = read(archive, source)
+    cache = cache or BundleCache()
+    with _open_archive(source) as archive:
+        held = read_contents(archive, source)
         _require_fit(held, source)
-        new = [part for part in held.parts if whole(cache, part.part, part.key) is None]
+        new = [part for part in held.parts if find_intact(cache, part.part, part.key) is None]
         _require_room(cache, new)
-        room = cache.root / "work" / f"arriving@{_seal(archive)[:16]}"
-        yield from _unpack(archive, new, room, source)
+        room = cache.root / "work" / f"arriving@{_read_seal(archive)[:16]}"
+        yield from _unpack_parts(archive, new, room, source)
         for part in new:
-            _place(cache, part, room / part.part)
-            yield Event(f"bundle.{part.part}", "done", part.version)
-        remove(room)
+            _commit_part(cache, part, room / part.part)
+            yield ProgressEvent(f"bundle.{part.part}", "done", part.version)
+        remove_tree(room)
     names = tuple(part.part for part in new)
     already = tuple(part.part for part in held.parts if part.part not in names)
-    return Loaded(source, names, already, sum(part.size for part in new))
+    return LoadedBundle(source, names, already, sum(part.total_size for part in new))
 
 
-def diff(source: str, *, cache: Cache | None = None) -> list[Difference]:
+def compare_bundles(source: str, *, cache: BundleCache | None = None) -> list[PartDifference]:
     """Compare what ``source`` holds with what the cache holds for this version of c2d-box."""
-    cache = cache or Cache()
-    recipes = [recipe for recipe in catalogue.chosen(None) if catalogue.is_product(recipe)]
-    keys = catalogue.keys(catalogue.chosen(None), architecture())
-    with _opened(source) as archive:
-        there = {part.part: part for part in read(archive, source).parts}
+    cache = cache or BundleCache()
+    recipes = [recipe for recipe in catalogue.chosen_recipes(None) if catalogue.is_product(recipe)]
+    keys = catalogue.content_keys(catalogue.chosen_recipes(None), machine_architecture())
+    with _open_archive(source) as archive:
+        there = {part.part: part for part in read_contents(archive, source).parts}
     found = []
     for name in dict.fromkeys([*(recipe.name for recipe in recipes), *there]):
-        here = whole(cache, name, keys[name]) if name in keys else None
+        here = find_intact(cache, name, keys[name]) if name in keys else None
         other = there.get(name)
         mine = f"{here.manifest.version} {here.manifest.key[:12]}" if here else ""
         theirs = f"{other.version} {other.key[:12]}" if other else ""
-        state = _compared(mine, theirs)
-        found.append(Difference(name, state, mine, theirs, other.size if other and state != "same" else 0))
+        state = _part_state(mine, theirs)
+        found.append(
+            PartDifference(name, state, mine, theirs, other.total_size if other and state != "same" else 0)
+        )
     return found
 
 
-def _compared(here: str, there: str) -> str:
+def _part_state(here: str, there: str) -> str:
     if not there:
         return "only here"
     if not here:
@@ -119,13 +121,13 @@ def _compared(here: str, there: str) -> str:
     return "same" if here == there else "other"
 
 
-def contents(source: str) -> Contents:
+def bundle_contents(source: str) -> BundleContents:
     """Return what the bundle at ``source`` holds."""
-    with _opened(source) as archive:
-        return read(archive, source)
+    with _open_archive(source) as archive:
+        return read_contents(archive, source)
 
 
-def read(archive: zipfile.ZipFile, source: str) -> Contents:
+def read_contents(archive: zipfile.ZipFile, source: str) -> BundleContents:
     """Return the manifest, its hash checked; raise a coded error where this is no bundle file or a damaged
     one.
     """
@@ -133,7 +135,7 @@ def read(archive: zipfile.ZipFile, source: str) -> Contents:
         if archive.getinfo(MANIFEST).file_size > MAX_MANIFEST:
             raise ValueError("the manifest is too large")
         text = archive.read(MANIFEST)
-        seal = _seal(archive)
+        seal = _read_seal(archive)
     except KeyError as cause:
         raise UsageError(
             "C2D-BUNDLE-FILE",
@@ -141,49 +143,49 @@ def read(archive: zipfile.ZipFile, source: str) -> Contents:
             "Make one: c2d-box bundle save",
         ) from cause
     except (*_UNREADABLE, OSError, ValueError) as cause:
-        raise _damaged(source, MANIFEST) from cause
+        raise _damaged_file(source, MANIFEST) from cause
     if hashlib.sha256(text).hexdigest() != seal:
-        raise _damaged(source, MANIFEST)
+        raise _damaged_file(source, MANIFEST)
     try:
-        return _contents(parse_object(text, _MANIFEST_LIMITS), source)
+        return _parse_contents(parse_object(text, _MANIFEST_LIMITS), source)
     except (AttributeError, KeyError, TypeError, ValueError) as cause:
-        raise _damaged(source, MANIFEST) from cause
+        raise _damaged_file(source, MANIFEST) from cause
 
 
-def _contents(document: dict[str, Any], source: str) -> Contents:
+def _parse_contents(document: dict[str, Any], source: str) -> BundleContents:
     if document["format"] > FORMAT:
         raise UsageError(
             "C2D-BUNDLE-FILE-NEWER",
             f"{source} was written by a newer c2d-box ({document['c2dBox']}).",
             "Update c2d-box: `python3 FILE` installs the one it carries.",
         )
-    return Contents(
+    return BundleContents(
         document["architecture"],
         document["kubernetes"],
         document["c2dBox"],
-        tuple(_manifest(part) for part in document["parts"]),
+        tuple(_part_manifest(part) for part in document["parts"]),
         tuple(wheel["name"] for wheel in document["wheels"]),
     )
 
 
-def _seal(archive: zipfile.ZipFile) -> str:
+def _read_seal(archive: zipfile.ZipFile) -> str:
     return archive.read(SEAL).decode("ascii", "replace").strip()
 
 
-def _manifest(document: dict[str, Any]) -> Manifest:
+def _part_manifest(document: dict[str, Any]) -> PartManifest:
     files = tuple(FileRecord(**record) for record in document.pop("files"))
-    return Manifest(files=files, **document)
+    return PartManifest(files=files, **document)
 
 
-def _require_fit(contents: Contents, source: str) -> None:
-    here = architecture()
+def _require_fit(contents: BundleContents, source: str) -> None:
+    here = machine_architecture()
     if contents.architecture != here:
         raise UsageError(
             "C2D-BUNDLE-FILE-ARCHITECTURE",
             f"{source} is for {contents.architecture}; this machine is {here}.",
             f"Get the bundle file for {here}, or make it on such a machine with `c2d-box bundle save`.",
         )
-    keys = catalogue.keys(catalogue.chosen([*catalogue.CATALOGUE]), here)
+    keys = catalogue.content_keys(catalogue.chosen_recipes([*catalogue.CATALOGUE]), here)
     others = [part.part for part in contents.parts if keys.get(part.part) != part.key]
     if others:
         raise UsageError(
@@ -194,9 +196,9 @@ def _require_fit(contents: Contents, source: str) -> None:
         )
 
 
-def _require_room(cache: Cache, new: list[Manifest]) -> None:
+def _require_room(cache: BundleCache, new: list[PartManifest]) -> None:
     cache.root.mkdir(parents=True, exist_ok=True)
-    needed = sum(part.size for part in new) >> 20
+    needed = sum(part.total_size for part in new) >> 20
     if cache.free_mib() < needed:
         raise EnvironmentProblem(
             "C2D-DISK-FULL",
@@ -205,24 +207,28 @@ def _require_room(cache: Cache, new: list[Manifest]) -> None:
         )
 
 
-def _unpack(archive: zipfile.ZipFile, parts: list[Manifest], room: Path, source: str) -> Progress[None]:
-    total, done = sum(part.size for part in parts) or 1, 0
+def _unpack_parts(
+    archive: zipfile.ZipFile, parts: list[PartManifest], room: Path, source: str
+) -> Progress[None]:
+    total, done = sum(part.total_size for part in parts) or 1, 0
     began = time.monotonic()
-    yield Event("bundle.load", "started", source)
+    yield ProgressEvent("bundle.load", "started", source)
     for part in parts:
         for record in part.files:
-            target = _inside(room / part.part, record.path, source)
+            target = _target_path(room / part.part, record.path, source)
             if not record.link:
                 _bring(archive, f"parts/{part.part}/{record.path}", record, target, source)
-        done += part.size
-        yield Event("bundle.load", "progress", part.part, fraction=done / total)
-    yield Event("bundle.load", "done", f"{done / 1e6:.0f} MB checked", seconds=time.monotonic() - began)
+        done += part.total_size
+        yield ProgressEvent("bundle.load", "progress", part.part, fraction=done / total)
+    yield ProgressEvent(
+        "bundle.load", "done", f"{done / 1e6:.0f} MB checked", seconds=time.monotonic() - began
+    )
 
 
-def _inside(folder: Path, name: str, source: str) -> Path:
+def _target_path(folder: Path, name: str, source: str) -> Path:
     target = folder / name
     if not target.resolve().is_relative_to(folder.resolve()):
-        raise _damaged(source, name)
+        raise _damaged_file(source, name)
     return target
 
 
@@ -233,20 +239,20 @@ def _bring(archive: zipfile.ZipFile, name: str, record: FileRecord, target: Path
     hasher, draft = hashlib.sha256(), target.with_name(f".{target.name}.part")
     left = record.size
     with draft.open("wb") as out:
-        for chunk in _unpacked(archive, name, source):
+        for chunk in _member_chunks(archive, name, source):
             left -= len(chunk)
             if left < 0:
-                raise _damaged(source, name)
+                raise _damaged_file(source, name)
             hasher.update(chunk)
             out.write(chunk)
     if hasher.hexdigest() != record.sha256:
         draft.unlink()
-        raise _damaged(source, name)
+        raise _damaged_file(source, name)
     draft.chmod(0o755 if record.executable else 0o644)
     draft.replace(target)
 
 
-def _place(cache: Cache, part: Manifest, folder: Path) -> None:
+def _commit_part(cache: BundleCache, part: PartManifest, folder: Path) -> None:
     for record in part.files:
         if record.link:
             link = folder / record.path
@@ -269,10 +275,10 @@ def _place(cache: Cache, part: Manifest, folder: Path) -> None:
     def wait() -> None:
         time.sleep(0.2)
 
-    with cache.lock(part.part, wait):
-        cache.publish(
+    with cache.lock_part(part.part, wait):
+        cache.publish_part(
             folder,
-            Manifest(
+            PartManifest(
                 part.part,
                 part.version,
                 part.key,
@@ -286,30 +292,30 @@ def _place(cache: Cache, part: Manifest, folder: Path) -> None:
         )
 
 
-def _damaged(source: str, what: str) -> C2DError:
+def _damaged_file(source: str, what: str) -> C2DError:
     return Failed("C2D-BUNDLE-FILE-DAMAGED", f"{source} is damaged: {what} is not what was written.", _AGAIN)
 
 
-def _unpacked(archive: zipfile.ZipFile, name: str, source: str) -> Iterator[bytes]:
+def _member_chunks(archive: zipfile.ZipFile, name: str, source: str) -> Iterator[bytes]:
     try:
         with archive.open(name) as stream:
             while chunk := stream.read(CHUNK):
                 yield chunk
     except (*_UNREADABLE, KeyError) as cause:
-        raise _damaged(source, name) from cause
+        raise _damaged_file(source, name) from cause
     except OSError as cause:
         if cause.errno is None:  # bzip2's word for bad data; the disk's errors have a number
-            raise _damaged(source, name) from cause
+            raise _damaged_file(source, name) from cause
         raise
 
 
 # -- files and URLs ----------------------------------------------------------------------------------------
 
 
-def _opened(source: str) -> zipfile.ZipFile:
+def _open_archive(source: str) -> zipfile.ZipFile:
     try:
         if source.startswith(("http://", "https://")):
-            return zipfile.ZipFile(cast("IO[bytes]", io.BufferedReader(_Remote(source), CHUNK)))
+            return zipfile.ZipFile(cast("IO[bytes]", io.BufferedReader(_RemoteFile(source), CHUNK)))
         return zipfile.ZipFile(source)
     except FileNotFoundError as cause:
         raise UsageError("C2D-NO-SUCH-FILE", f"There is no file {source}.", "Check the path.") from cause
@@ -319,7 +325,7 @@ def _opened(source: str) -> zipfile.ZipFile:
         ) from cause
 
 
-class _Remote(io.RawIOBase):
+class _RemoteFile(io.RawIOBase):
     """A file behind a URL, read by ranges, so that only what is missing is transferred."""
 
     def __init__(self, url: str) -> None:
@@ -328,7 +334,7 @@ class _Remote(io.RawIOBase):
         self._client = httpx.Client(timeout=30.0, follow_redirects=True, trust_env=may_use_proxy(url))
         self._url = url
         self._at = 0
-        answer = self._asked({"Range": "bytes=0-0"})
+        answer = self._request_range({"Range": "bytes=0-0"})
         total = answer.headers.get("content-range", "").rpartition("/")[2]
         if answer.status_code != 206 or not total.isdigit():
             raise UsageError(
@@ -338,7 +344,7 @@ class _Remote(io.RawIOBase):
             )
         self._size = int(total)
 
-    def _asked(self, headers: dict[str, str]) -> Any:
+    def _request_range(self, headers: dict[str, str]) -> Any:
         import httpx
 
         try:
@@ -369,7 +375,7 @@ class _Remote(io.RawIOBase):
         end = min(self._at + len(view), self._size)
         if end <= self._at:
             return 0
-        data = self._asked({"Range": f"bytes={self._at}-{end - 1}"}).content
+        data = self._request_range({"Range": f"bytes={self._at}-{end - 1}"}).content
         view[: len(data)] = data
         self._at += len(data)
         return len(data)

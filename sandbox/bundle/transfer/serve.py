@@ -13,12 +13,12 @@ from sandbox.bundle.transfer import load
 CHUNK = 1 << 20
 
 
-def serve(file: Path, listen: str, say: Callable[[str], None]) -> None:
+def serve_file(file: Path, listen: str, say: Callable[[str], None]) -> None:
     """Serve ``file`` until interrupted; ``listen`` is ``address:port``. Refuses a file that no one could
     load.
     """
-    load.contents(str(file))
-    with server(file, listen) as running:
+    load.bundle_contents(str(file))
+    with file_server(file, listen) as running:
         host, port = running.server_address[:2]
         say(f"serving {file} ({file.stat().st_size / 1e6:.0f} MB); others run:")
         say(f"  c2d-box bundle load http://{host!s}:{port}/{file.name}")
@@ -28,7 +28,7 @@ def serve(file: Path, listen: str, say: Callable[[str], None]) -> None:
             say("stopped")
 
 
-def server(file: Path, listen: str) -> ThreadingHTTPServer:
+def file_server(file: Path, listen: str) -> ThreadingHTTPServer:
     """Return the server, bound and not yet running."""
     host, _, port = listen.rpartition(":")
     if not host or not port.isdigit():
@@ -52,17 +52,17 @@ class _OneFile(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_HEAD(self) -> None:
-        self._answer(body=False)
+        self._answer_request(body=False)
 
     def do_GET(self) -> None:
-        self._answer(body=True)
+        self._answer_request(body=True)
 
-    def _answer(self, body: bool) -> None:
+    def _answer_request(self, body: bool) -> None:
         size = self.path_served.stat().st_size
         first, last = 0, size - 1
         asked = self.headers.get("Range", "")
         if asked:
-            wanted = _range(asked, size)
+            wanted = _parse_range(asked, size)
             if wanted is None:
                 self.send_response(416)
                 self.send_header("Content-Range", f"bytes */{size}")
@@ -78,9 +78,9 @@ class _OneFile(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {first}-{last}/{size}")
         self.end_headers()
         if body:
-            self._send(first, last)
+            self._send_bytes(first, last)
 
-    def _send(self, first: int, last: int) -> None:
+    def _send_bytes(self, first: int, last: int) -> None:
         with self.path_served.open("rb") as stream:
             stream.seek(first)
             left = last - first + 1
@@ -92,7 +92,7 @@ class _OneFile(BaseHTTPRequestHandler):
         """Log nothing: a classroom makes thousands of requests."""
 
 
-def _range(text: str, size: int) -> tuple[int, int] | None:
+def _parse_range(text: str, size: int) -> tuple[int, int] | None:
     """Return the first and last byte of ``bytes=A-B``; None where that is no range of this file."""
     unit, _, span = text.partition("=")
     start, _, end = span.partition("-")

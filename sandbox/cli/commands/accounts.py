@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 
 from sandbox.cli.declare import command
-from sandbox.cli.narration import perform
-from sandbox.cli.opening import acting, the_box
-from sandbox.cli.output import document, pairs, table
+from sandbox.cli.narration import perform_verb
+from sandbox.cli.opening import acting_account, the_box
+from sandbox.cli.output import print_json, print_pairs, print_table
 
 
 @command("c2d-box accounts\nc2d-box --as consumer2 jobs\nc2d-box accounts --datatokens", name="accounts")
@@ -18,20 +18,20 @@ def accounts(datatokens: bool) -> None:
 
     --json: list of {role, index, address, eth, ocean}; with --datatokens: {did, name, datatoken, amount}.
     """
-    from sandbox.verbs.accounts import accounts as verb
-    from sandbox.verbs.faucet import datatokens as holdings
+    from sandbox.verbs.accounts import list_accounts as verb
+    from sandbox.verbs.faucet import datatoken_holdings as holdings
 
     if datatokens:
-        held = holdings(the_box(), acting("consumer"))
-        if not document(held):
-            table(
+        held = holdings(the_box(), acting_account("consumer"))
+        if not print_json(held):
+            print_table(
                 ["did", "name", "datatoken", "amount"], [(h.did, h.name, h.datatoken, h.amount) for h in held]
             )
         return
     found = verb(the_box())
-    if not document(found):
+    if not print_json(found):
         rows = [(a.role or "-", a.index, a.address, a.eth, a.ocean) for a in found]
-        table(["role", "index", "address", "eth", "ocean"], rows)
+        print_table(["role", "index", "address", "eth", "ocean"], rows)
 
 
 @command("c2d-box faucet consumer\nc2d-box faucet 12 --eth 1 --ocean 500", name="faucet")
@@ -42,6 +42,6 @@ def faucet(account: str, eth: float, ocean: float) -> None:
     """Give an account test money, on the box's own chain. --json: {address, eth, ocean}."""
     from sandbox.verbs.faucet import faucet as verb
 
-    filled = perform(verb(the_box(), account, eth, ocean))
-    if not document(filled):
-        pairs({"address": filled.address, "ETH": filled.eth, "OCEAN": filled.ocean})
+    filled = perform_verb(verb(the_box(), account, eth, ocean))
+    if not print_json(filled):
+        print_pairs({"address": filled.address, "ETH": filled.eth, "OCEAN": filled.ocean})

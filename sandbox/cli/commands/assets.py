@@ -12,14 +12,14 @@ import click
 
 from sandbox.cli.declare import command, group
 from sandbox.cli.limits import spending_options
-from sandbox.cli.narration import perform
-from sandbox.cli.opening import acting, for_this_box, the_box
-from sandbox.cli.output import document, pairs, say, say_line, table
+from sandbox.cli.narration import perform_verb
+from sandbox.cli.opening import acting_account, for_this_box, the_box
+from sandbox.cli.output import print_json, print_line, print_pairs, print_table, print_text
 from sandbox.defaults import ENTRYPOINT, IMAGE
 
 if TYPE_CHECKING:
-    from c2d_box.client import Spending
-    from sandbox.verbs.assets import Offer
+    from c2d_box.client import SpendingLimits
+    from sandbox.verbs.assets import AssetOffer
 
 REFUSED = 5
 KINDS = click.Choice(["compute", "access"])
@@ -60,7 +60,7 @@ def publish() -> None:
 @click.option("--disclosure", metavar="FILE", help="Rules for results (YAML): see docs/disclosure.md.")
 @offer_options
 @DRAFT
-def dataset(
+def dataset_command(
     source: str,
     kind: str,
     title: str | None,
@@ -76,18 +76,18 @@ def dataset(
     Nobody may compute on it until you say who: c2d-box permit. --json: {did, name, type, nft, datatoken,
     price, …}.
     """
-    from sandbox.verbs.assets import Offer, publish_dataset
-    from sandbox.verbs.disclosure_rules import govern, read_rules
+    from sandbox.verbs.assets import AssetOffer, publish_dataset
+    from sandbox.verbs.disclosure_rules import read_rules, write_rules
 
     rules = read_rules(disclosure) if disclosure else None
-    offer = Offer(title or Path(source).name, description, author, price, services=(kind,), **terms)
+    offer = AssetOffer(title or Path(source).name, description, author, price, services=(kind,), **terms)
     if draft:
         _show_draft("dataset", source, offer)
         return
-    asset = perform(publish_dataset(the_box(), acting("publisher"), source, offer))
+    asset = perform_verb(publish_dataset(the_box(), acting_account("publisher"), source, offer))
     if rules:
-        perform(govern(the_box(), acting("publisher"), asset.did, rules))
-    _show(asset)
+        perform_verb(write_rules(the_box(), acting_account("publisher"), asset.did, rules))
+    _show_published(asset)
 
 
 @command(
@@ -101,7 +101,7 @@ def dataset(
 @click.option("--type", "kind", type=KINDS, default="access", show_default=True, help="What may be bought.")
 @offer_options
 @DRAFT
-def algorithm(
+def algorithm_command(
     source: str,
     image: str,
     entrypoint: str,
@@ -117,24 +117,28 @@ def algorithm(
 
     --json: {did, name, type, nft, datatoken, price, publisher, pool}.
     """
-    from sandbox.verbs.assets import Offer, publish_algorithm
+    from sandbox.verbs.assets import AssetOffer, publish_algorithm
 
-    offer = Offer(title or Path(source).name, description, author, price, services=(kind,), **terms)
+    offer = AssetOffer(title or Path(source).name, description, author, price, services=(kind,), **terms)
     if draft:
         _show_draft("algorithm", source, offer, image, entrypoint)
         return
-    _show(perform(publish_algorithm(the_box(), acting("publisher"), source, image, entrypoint, offer)))
+    _show_published(
+        perform_verb(
+            publish_algorithm(the_box(), acting_account("publisher"), source, image, entrypoint, offer)
+        )
+    )
 
 
 @command("c2d-box assets\nc2d-box assets --json | jq '.[].id'", name="assets")
 def assets() -> None:
     """Published assets. --json: list of DDOs as the metadata cache has them."""
-    from sandbox.verbs.assets import assets as verb
+    from sandbox.verbs.assets import list_assets as verb
 
     found = verb(the_box())
-    if not document(found):
-        rows = [(d["id"], d["metadata"]["type"], d["metadata"]["name"], _price(d)) for d in found]
-        table(["did", "type", "name", "price"], rows)
+    if not print_json(found):
+        rows = [(d["id"], d["metadata"]["type"], d["metadata"]["name"], _price_text(d)) for d in found]
+        print_table(["did", "type", "name", "price"], rows)
 
 
 @command(
@@ -152,13 +156,13 @@ def permit(dataset: str, algorithm: str, explain: bool) -> None:
     has published. --explain --json: {dataset, algorithm, allowed, code, reasons}.
     """
     if explain:
-        _explain(dataset, algorithm)
+        _explain_permission(dataset, algorithm)
         return
-    from sandbox.verbs.assets import permit as verb
+    from sandbox.verbs.assets import permit_algorithm as verb
 
-    perform(verb(the_box(), acting("publisher"), dataset, algorithm))
-    if not document({"dataset": dataset, "algorithm": algorithm, "permitted": True}):
-        say(f"{algorithm} may compute on {dataset}")
+    perform_verb(verb(the_box(), acting_account("publisher"), dataset, algorithm))
+    if not print_json({"dataset": dataset, "algorithm": algorithm, "permitted": True}):
+        print_text(f"{algorithm} may compute on {dataset}")
 
 
 @command("c2d-box revoke did:op:DATASET did:op:ALGORITHM", name="revoke")
@@ -166,54 +170,54 @@ def permit(dataset: str, algorithm: str, explain: bool) -> None:
 @click.argument("algorithm")
 def revoke(dataset: str, algorithm: str) -> None:
     """Take that permission back. Jobs that run already go on."""
-    from sandbox.verbs.assets import revoke as verb
+    from sandbox.verbs.assets import revoke_algorithm as verb
 
-    perform(verb(the_box(), acting("publisher"), dataset, algorithm))
-    if not document({"dataset": dataset, "algorithm": algorithm, "permitted": False}):
-        say(f"{algorithm} may no longer compute on {dataset}")
+    perform_verb(verb(the_box(), acting_account("publisher"), dataset, algorithm))
+    if not print_json({"dataset": dataset, "algorithm": algorithm, "permitted": False}):
+        print_text(f"{algorithm} may no longer compute on {dataset}")
 
 
 @command("c2d-box download did:op:ASSET --to ./here", name="download")
 @click.argument("did")
 @click.option("--to", "folder", type=FOLDER, default=Path(), help="Folder.")
 @spending_options
-def download(did: str, folder: Path, spending: Spending) -> None:
+def download(did: str, folder: Path, spending: SpendingLimits) -> None:
     """Order an asset of type access and download its files. --json: list of paths."""
-    from sandbox.verbs.assets import download as verb
+    from sandbox.verbs.assets import download_asset as verb
 
-    paths = perform(verb(the_box(), acting("consumer"), did, folder, spending))
-    if not document(paths):
+    paths = perform_verb(verb(the_box(), acting_account("consumer"), did, folder, spending))
+    if not print_json(paths):
         for path in paths:
-            say_line(path)
+            print_line(path)
 
 
-def _explain(dataset: str, algorithm: str) -> None:
-    from sandbox.verbs.permissions import explain as verb
+def _explain_permission(dataset: str, algorithm: str) -> None:
+    from sandbox.verbs.permissions import explain_permission as verb
 
     answer = verb(the_box(), dataset, algorithm)
-    if not document(answer):
+    if not print_json(answer):
         for line in answer.reasons:
-            say(line)
+            print_text(line)
     if not answer.allowed:
         raise click.exceptions.Exit(REFUSED)
 
 
-def _show_draft(kind: str, source: str, offer: Offer, image: str = "", entrypoint: str = "") -> None:
+def _show_draft(kind: str, source: str, offer: AssetOffer, image: str = "", entrypoint: str = "") -> None:
     """The DDO as it would be signed; problems, if any, end with the usage status."""
     from c2d_box.errors import UsageError
-    from sandbox.verbs.ddo_preview import draft
+    from sandbox.verbs.ddo_preview import preview_ddo
 
-    drawn = draft(the_box(), acting("publisher"), kind, source, offer, image, entrypoint)
-    say(json.dumps(drawn.document, indent=2))
+    drawn = preview_ddo(the_box(), acting_account("publisher"), kind, source, offer, image, entrypoint)
+    print_text(json.dumps(drawn.document, indent=2))
     if drawn.problems:
         text = "; ".join(f"{path}: {problem}" for path, problem in drawn.problems.items())
         raise UsageError("C2D-DDO-INVALID", f"this could not be published: {text}", "correct it")
 
 
-def _show(published: Any) -> None:
-    if document(published):
+def _show_published(published: Any) -> None:
+    if print_json(published):
         return
-    pairs(
+    print_pairs(
         {"did": published.did, "name": published.name, "nft": published.nft, "datatoken": published.datatoken}
     )
     if published.type == "dataset":
@@ -221,11 +225,11 @@ def _show(published: Any) -> None:
         print(f"\n{hint}", file=sys.stderr)
 
 
-def _price(ddo: dict[str, Any]) -> str:
+def _price_text(ddo: dict[str, Any]) -> str:
     price = (ddo.get("stats") or {}).get("price") or {}
     value = price.get("value")
     return "free" if value in (0, "0", None) else f"{value} {price.get('tokenSymbol', '')}".strip()
 
 
-for subcommand in (dataset, algorithm):
+for subcommand in (dataset_command, algorithm_command):
     publish.add_command(subcommand)

@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from sandbox.cli.declare import command, group
-from sandbox.cli.narration import perform
-from sandbox.cli.opening import agreed
-from sandbox.cli.output import document, say, table
+from sandbox.cli.narration import perform_verb
+from sandbox.cli.opening import ask_agreement
+from sandbox.cli.output import print_json, print_table, print_text
 from sandbox.cli.settings import current
 
 
@@ -29,21 +29,25 @@ def bundle() -> None:
     type=click.Path(exists=True, dir_okay=False, path_type=Path),
     help="A Debian root file system for that container, instead of the image that is pulled.",
 )
-def build(parts: tuple[str, ...], node_image: bool, in_container: bool | None, base: Path | None) -> None:
+def build_bundle(
+    parts: tuple[str, ...], node_image: bool, in_container: bool | None, base: Path | None
+) -> None:
     """Build what is missing or out of date (or only PARTS). An interrupted build goes on where it was.
 
     --json: list of {name, kind, version, state, key, size, seconds, digest, folder}.
     """
-    from sandbox.bundle import build as verb
+    from sandbox.bundle import build_bundle as verb
     from sandbox.bundle import list_parts
 
     container = True if base else in_container
     if node_image:
-        perform(verb(["node-image", "kind"], yes=current().yes, confirm=agreed))
+        perform_verb(verb(["node-image", "kind"], yes=current().yes, confirm=ask_agreement))
     if parts or not node_image:
-        perform(verb(parts or None, yes=current().yes, confirm=agreed, container=container, base=base))
-    if not document(list_parts(parts or None)):
-        say("the bundle is complete" if not parts else "built")
+        perform_verb(
+            verb(parts or None, yes=current().yes, confirm=ask_agreement, container=container, base=base)
+        )
+    if not print_json(list_parts(parts or None)):
+        print_text("the bundle is complete" if not parts else "built")
 
 
 @command("c2d-box bundle list --json", name="list")
@@ -52,19 +56,19 @@ def list_bundle() -> None:
     from sandbox.bundle import list_parts
 
     parts = list_parts()
-    if not document(parts):
+    if not print_json(parts):
         rows = [(p.name, p.kind, p.version, p.state, p.size / 1e6, p.seconds) for p in parts]
-        table(["part", "kind", "version", "state", "MB", "built in s"], rows)
+        print_table(["part", "kind", "version", "state", "MB", "built in s"], rows)
 
 
 @command("c2d-box bundle verify", name="verify")
-def verify() -> None:
+def verify_bundle() -> None:
     """Hash every file in the cache and compare. --json: list of parts as in `bundle list`."""
-    from sandbox.bundle import verify as verb
+    from sandbox.bundle import verify_parts as verb
 
-    report = perform(verb())
-    if not document(report):
-        say("every file is what it was when it was built")
+    report = perform_verb(verb())
+    if not print_json(report):
+        print_text("every file is what it was when it was built")
 
 
 FILE = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
@@ -74,7 +78,7 @@ FILE = click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @FILE
 @click.option("--part", "parts", multiple=True, help="Only this part (repeat); default: all the usual ones.")
 @click.option("--no-wheels", is_flag=True, help="Leave out c2d-box itself and the packages it imports.")
-def save(file: Path, parts: tuple[str, ...], no_wheels: bool) -> None:
+def save_bundle(file: Path, parts: tuple[str, ...], no_wheels: bool) -> None:
     """Write the bundle to one FILE; `python3 FILE` installs it elsewhere, without network or compiler.
 
     --json: {file, bytes, sha256, architecture, wheels, parts: [{name, version, bytes}]}.
@@ -82,62 +86,71 @@ def save(file: Path, parts: tuple[str, ...], no_wheels: bool) -> None:
     import tempfile
 
     from sandbox.bundle.transfer.export import gather_wheels
-    from sandbox.bundle.transfer.export import save as verb
+    from sandbox.bundle.transfer.export import save_bundle as verb
 
     with tempfile.TemporaryDirectory(prefix="c2d-wheels-") as scratch:
-        wheels = None if no_wheels else perform(gather_wheels(Path(scratch)))
-        report = perform(verb(file, parts or None, wheels=wheels))
-    if document(report):
+        wheels = None if no_wheels else perform_verb(gather_wheels(Path(scratch)))
+        report = perform_verb(verb(file, parts or None, wheels=wheels))
+    if print_json(report):
         return
-    table(["part", "version", "MB"], [(p.name, p.version, p.bytes / 1e6) for p in report.parts])
-    say(f"{report.file}: {report.bytes / 1e6:.0f} MB, {report.wheels} wheels, sha256 {report.sha256}")
+    print_table(["part", "version", "MB"], [(p.name, p.version, p.bytes / 1e6) for p in report.parts])
+    print_text(f"{report.file}: {report.bytes / 1e6:.0f} MB, {report.wheels} wheels, sha256 {report.sha256}")
 
 
 @command("c2d-box bundle load c2d-box.bundle\nc2d-box bundle load http://teacher:8099/bundle", name="load")
 @click.argument("source", metavar="FILE|URL")
-def load(source: str) -> None:
+def load_bundle(source: str) -> None:
     """Bring a bundle file into the cache. Checked before anything changes; goes on where it was interrupted.
 
     --json: {source, parts, already, bytes}.
     """
-    from sandbox.bundle.transfer.load import load as verb
+    from sandbox.bundle.transfer.load import load_bundle as verb
 
-    report = perform(verb(source))
-    if not document(report):
-        say(f"{len(report.parts)} parts came in, {len(report.already)} were there already")
+    report = perform_verb(verb(source))
+    if not print_json(report):
+        print_text(f"{len(report.parts)} parts came in, {len(report.already)} were there already")
 
 
 @command("c2d-box bundle diff c2d-box.bundle", name="diff")
 @click.argument("source", metavar="FILE|URL")
-def diff(source: str) -> None:
+def diff_bundle(source: str) -> None:
     """What a bundle file holds beside what is here. --json: list of {name, state, here, there, bytes}."""
-    from sandbox.bundle.transfer.load import diff as verb
+    from sandbox.bundle.transfer.load import compare_bundles as verb
 
     found = verb(source)
-    if not document(found):
+    if not print_json(found):
         rows = [(d.name, d.state, d.here, d.there, d.bytes / 1e6) for d in found]
-        table(["part", "", "here", "in the file", "MB to load"], rows)
+        print_table(["part", "", "here", "in the file", "MB to load"], rows)
 
 
 @command("c2d-box bundle serve c2d-box.bundle --listen 0.0.0.0:8099", name="serve")
 @FILE
 @click.option("--listen", default="127.0.0.1:8099", show_default=True, metavar="ADDRESS:PORT")
-def serve(file: Path, listen: str) -> None:
+def serve_bundle(file: Path, listen: str) -> None:
     """Serve a bundle file to a classroom until Ctrl-C: others run `c2d-box bundle load URL`."""
-    from sandbox.bundle.transfer.serve import serve as verb
+    from sandbox.bundle.transfer.serve import serve_file as verb
 
-    verb(file, listen, say)
+    verb(file, listen, print_text)
 
 
 @command("c2d-box bundle key", name="key")
-def key() -> None:
+def print_cache_key() -> None:
     """A line that changes when any part of the bundle would: the cache key for a CI system."""
     from sandbox.bundle.build import cache_key
 
     value = cache_key()
-    if not document({"key": value}):
+    if not print_json({"key": value}):
         print(value)
 
 
-for subcommand in (build, list_bundle, verify, save, load, diff, serve, key):
+for subcommand in (
+    build_bundle,
+    list_bundle,
+    verify_bundle,
+    save_bundle,
+    load_bundle,
+    diff_bundle,
+    serve_bundle,
+    print_cache_key,
+):
     bundle.add_command(subcommand)

@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from sandbox.cli.declare import command
-from sandbox.cli.narration import perform
-from sandbox.cli.opening import agreed, the_box
-from sandbox.cli.output import document, pairs
+from sandbox.cli.narration import perform_verb
+from sandbox.cli.opening import ask_agreement, the_box
+from sandbox.cli.output import print_json, print_pairs
 from sandbox.cli.settings import current
 
 
@@ -33,9 +33,9 @@ def demo(folder: Path) -> None:
     from sandbox.demo.story import demo as story
 
     box = the_box()
-    outcome = perform(story(box, folder, yes=current().yes, confirm=agreed))
-    if not document(outcome):
-        pairs(
+    outcome = perform_verb(story(box, folder, yes=current().yes, confirm=ask_agreement))
+    if not print_json(outcome):
+        print_pairs(
             {
                 "job": outcome.job_id,
                 "accuracy": f"{outcome.metrics['accuracy']:.4f}",
@@ -43,4 +43,4 @@ def demo(folder: Path) -> None:
                 "paid": f"{outcome.cost:g} OCEAN",
             }
         )
-    print(f"\nThe box stays up. Stop it with: {box.command('down')}", file=sys.stderr)
+    print(f"\nThe box stays up. Stop it with: {box.command_line('down')}", file=sys.stderr)

@@ -8,7 +8,7 @@ import click
 
 from sandbox.cli.declare import command
 from sandbox.cli.opening import the_box
-from sandbox.cli.output import document, say
+from sandbox.cli.output import print_json, print_text
 
 MARKS = {"ok": "✓", "warning": "!", "problem": "✗"}
 
@@ -20,16 +20,16 @@ def doctor(fix: bool) -> None:
 
     --json: list of {id, level: ok|warning|problem, title, evidence, fix}.
     """
-    from sandbox.verbs.doctor import diagnose, mend
+    from sandbox.verbs.doctor import diagnose_box, remove_leftovers
 
     if fix:
-        for gone in mend(the_box()):
+        for gone in remove_leftovers(the_box()):
             print(f"removed {gone}", file=sys.stderr)
-    findings = diagnose(the_box())
-    if not document(findings):
+    findings = diagnose_box(the_box())
+    if not print_json(findings):
         for finding in findings:
-            say(f"{MARKS[finding.level]} {finding.title}: {finding.evidence}")
+            print_text(f"{MARKS[finding.level]} {finding.title}: {finding.evidence}")
             if finding.fix:
-                say(f"    {finding.id}  fix: {finding.fix}")
+                print_text(f"    {finding.id}  fix: {finding.fix}")
     if any(finding.level == "problem" for finding in findings):
         raise click.exceptions.Exit(3)

@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from sandbox.cli.declare import command
-from sandbox.cli.opening import acting, the_box
-from sandbox.cli.output import document, say, table
+from sandbox.cli.opening import acting_account, the_box
+from sandbox.cli.output import print_json, print_table, print_text
 
 FAILED = 1
 _DID = re.compile(r"did:op:[0-9a-f]{64}")
@@ -40,20 +40,20 @@ def verify(job_id: str, record: Path | None, code: Path | None, strict: bool) ->
     Exit status 1 where anything does not agree. --json: {job, verdict, sound, checks: [{name, ok, text,
     source}]}; ok is null where a source could not be asked, and then sound is false.
     """
-    from sandbox.verbs.assets import short
-    from sandbox.verbs.evidence import verify as verb
+    from sandbox.verbs.assets import short_did
+    from sandbox.verbs.evidence import verify_evidence as verb
 
-    found = verb(the_box(), acting("consumer"), job_id, record, code)
+    found = verb(the_box(), acting_account("consumer"), job_id, record, code)
     checks = [asdict(check) for check in found.checks]
-    if not document({"job": job_id, "verdict": found.verdict, "sound": found.sound, "checks": checks}):
+    if not print_json({"job": job_id, "verdict": found.verdict, "sound": found.is_sound, "checks": checks}):
         rows = [
-            (_DID.sub(lambda did: short(did[0]), c.name), _WORDS[c.ok], c.text, c.source)
+            (_DID.sub(lambda did: short_did(did[0]), c.name), _WORDS[c.ok], c.text, c.source)
             for c in found.checks
         ]
-        table(["check", "agrees", "found", "word of"], rows)
-        say()
-        say(_VERDICTS[found.verdict])
-    if found.verdict == "disagrees" or (strict and not found.sound):
+        print_table(["check", "agrees", "found", "word of"], rows)
+        print_text()
+        print_text(_VERDICTS[found.verdict])
+    if found.verdict == "disagrees" or (strict and not found.is_sound):
         raise click.exceptions.Exit(FAILED)
 
 
@@ -61,8 +61,8 @@ def verify(job_id: str, record: Path | None, code: Path | None, strict: bool) ->
 @click.argument("job_id")
 def explain(job_id: str) -> None:
     """Say in two sentences how a job ended and what to do about it. --json: {job, text}."""
-    from sandbox.verbs.evidence import explain as verb
+    from sandbox.verbs.evidence import explain_job as verb
 
-    text = verb(the_box(), acting("consumer"), job_id)
-    if not document({"job": job_id, "text": text}):
-        say(text)
+    text = verb(the_box(), acting_account("consumer"), job_id)
+    if not print_json({"job": job_id, "text": text}):
+        print_text(text)

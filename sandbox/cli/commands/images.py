@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 
 from sandbox.cli.declare import command, group
-from sandbox.cli.narration import perform
+from sandbox.cli.narration import perform_verb
 from sandbox.cli.opening import the_box
-from sandbox.cli.output import document, table
+from sandbox.cli.output import print_json, print_table
 
 
 @group("c2d-box images list", name="images")
@@ -21,9 +21,9 @@ def images() -> None:
 @command("c2d-box images list", name="list")
 def list_images() -> None:
     """Images on the node that an algorithm's DDO may name. --json: list of {image, tag, checksum, size}."""
-    from sandbox.install.images import images as verb
+    from sandbox.install.images import node_images as verb
 
-    _show(verb(the_box()))
+    _show_images(verb(the_box()))
 
 
 @command("docker save my/algorithm:1 -o mine.tar\nc2d-box images import mine.tar", name="import")
@@ -36,17 +36,20 @@ def import_image(file: Path) -> None:
     from sandbox.install.images import import_image as verb
 
     box = the_box()
-    found = perform(verb(box, file))
-    _show(found)
+    found = perform_verb(verb(box, file))
+    _show_images(found)
     if found:
         print(
-            f"\nuse it: {box.command(f'publish algorithm SCRIPT --image {found[0].image}')}", file=sys.stderr
+            f"\nuse it: {box.command_line(f'publish algorithm SCRIPT --image {found[0].image}')}",
+            file=sys.stderr,
         )
 
 
-def _show(found: list) -> None:  # type: ignore[type-arg]
-    if not document(found):
-        table(["image", "tag", "checksum", "MB"], [(i.image, i.tag, i.checksum, i.size / 1e6) for i in found])
+def _show_images(found: list) -> None:  # type: ignore[type-arg]
+    if not print_json(found):
+        print_table(
+            ["image", "tag", "checksum", "MB"], [(i.image, i.tag, i.checksum, i.size / 1e6) for i in found]
+        )
 
 
 images.add_command(list_images)

@@ -13,13 +13,13 @@ import click
 
 from sandbox.cli.declare import command, group
 from sandbox.cli.limits import spending_options
-from sandbox.cli.narration import perform
-from sandbox.cli.opening import acting, the_box
-from sandbox.cli.output import document, pairs, say, say_foreign, say_line, table
+from sandbox.cli.narration import perform_verb
+from sandbox.cli.opening import acting_account, the_box
+from sandbox.cli.output import print_foreign, print_json, print_line, print_pairs, print_table, print_text
 
 if TYPE_CHECKING:
-    from c2d_box.client import JobDetails, Spending
-    from sandbox.verbs.quotes import Price
+    from c2d_box.client import JobDetails, SpendingLimits
+    from sandbox.verbs.quotes import AssetPrice
 
 FAILED = 1
 KINDS = click.Choice(["algorithm", "configuration", "publish", "all"])
@@ -50,7 +50,7 @@ def start(
     encrypt: bool,
     told: tuple[str, ...],
     wait: bool,
-    spending: Spending,
+    spending: SpendingLimits,
 ) -> None:
     """Check permissions and image, order what has to be ordered, start the job. Refusals cost nothing.
 
@@ -58,26 +58,26 @@ def start(
     """
     from c2d_box.client import JobRequest
     from sandbox.verbs import jobs as verbs
-    from sandbox.verbs.output import Output
-    from sandbox.verbs.parameters import parameters
+    from sandbox.verbs.output import JobOutput
+    from sandbox.verbs.parameters import parse_parameters
 
-    box, who = the_box(), acting("consumer")
+    box, who = the_box(), acting_account("consumer")
     wanted = JobRequest(
         dataset,
         algorithm,
         additional,
         environment,
-        parameters=parameters(told) or None,
-        output=Output(encrypt, publish or "", free).asked(),
+        parameters=parse_parameters(told) or None,
+        output=JobOutput(encrypt, publish or "", free).sdk_output(),
         spending=spending,
     )
-    job = perform(verbs.start(box, who, wanted))
+    job = perform_verb(verbs.start(box, who, wanted))
     if wait:
-        job = perform(verbs.follow(box, who, job.id))
-    if not document(job):
-        _show(job)
+        job = perform_verb(verbs.follow(box, who, job.id))
+    if not print_json(job):
+        _print_job(job)
         if not wait:
-            print(f"\nnext: {box.command(f'job {job.id}')}", file=sys.stderr)
+            print(f"\nnext: {box.command_line(f'job {job.id}')}", file=sys.stderr)
     if wait and not job.has_succeeded:
         raise click.exceptions.Exit(FAILED)
 
@@ -99,25 +99,25 @@ def quote(did: str, algorithm: str | None, additional: tuple[str, ...], environm
     from c2d_box.client import JobRequest
     from sandbox.verbs import quotes as verbs
 
-    box, who = the_box(), acting("consumer")
+    box, who = the_box(), acting_account("consumer")
     if algorithm is None:
         prices = verbs.quote_download(box, who, did)
     else:
         prices = verbs.quote(box, who, JobRequest(did, algorithm, additional, environment))
-    if not document(prices):
+    if not print_json(prices):
         rows = [
             (
                 p.did,
                 p.action,
-                _datatoken(p),
-                _amount(p.market_fee, p.market_token),
-                _amount(p.fee, p.fee_token),
+                _datatoken_text(p),
+                _amount_text(p.market_fee, p.market_token),
+                _amount_text(p.fee, p.fee_token),
             )
             for p in prices
         ]
-        table(["did", "action", "datatoken", "market's fee", "Provider's fee"], rows)
+        print_table(["did", "action", "datatoken", "market's fee", "Provider's fee"], rows)
         due = [f"{amount} {token}" for token, amount in verbs.exact_totals(prices).items()]
-        say(f"\nin all: {' and '.join(due) or 'nothing'}")
+        print_text(f"\nin all: {' and '.join(due) or 'nothing'}")
 
 
 @command("c2d-box jobs\nc2d-box jobs --json | jq '.[] | select(.status == 70) | .jobId'", name="jobs")
@@ -127,13 +127,13 @@ def jobs() -> None:
     --json: list of objects with the wire's field names: jobId, owner, status (integer), statusText,
     dateCreated, dateFinished, results, stopreq, removed, algoDID, inputDID, agreementId.
     """
-    from sandbox.verbs.jobs import jobs as verb
+    from sandbox.verbs.jobs import list_jobs as verb
 
-    listed = verb(the_box(), acting("consumer"))
+    listed = verb(the_box(), acting_account("consumer"))
     found = sorted(listed, key=lambda job: job.created or math.inf, reverse=True)
-    if not document(found):
-        rows = [(job.id, job.status, job.text, _when(job.created), _took(job)) for job in found]
-        table(["job", "status", "text", "created", "took"], rows)
+    if not print_json(found):
+        rows = [(job.id, job.status, job.text, _time_text(job.created), _duration_text(job)) for job in found]
+        print_table(["job", "status", "text", "created", "took"], rows)
 
 
 class JobGroup(click.Group):
@@ -154,13 +154,13 @@ def job() -> None:
 
 @command("c2d-box job 0123456789abcdef0123456789abcdef --json", name="show", hidden=True)
 @click.argument("job_id")
-def show(job_id: str) -> None:
+def show_job(job_id: str) -> None:
     """One job in detail. --json: the wire's object."""
-    from sandbox.verbs.jobs import job as verb
+    from sandbox.verbs.jobs import read_job as verb
 
-    seen = verb(the_box(), acting("consumer"), job_id)
-    if not document(seen):
-        _show(seen)
+    seen = verb(the_box(), acting_account("consumer"), job_id)
+    if not print_json(seen):
+        _print_job(seen)
 
 
 @command("c2d-box job logs 0123456789abcdef0123456789abcdef\nc2d-box job logs ID --kind all", name="logs")
@@ -174,13 +174,13 @@ def job_logs(job_id: str, kind: str) -> None:
     """
     from sandbox.verbs.jobs import log_texts
 
-    texts = log_texts(the_box(), acting("consumer"), job_id, kind)
-    if document(texts):
+    texts = log_texts(the_box(), acting_account("consumer"), job_id, kind)
+    if print_json(texts):
         return
     for name, text in texts.items():
         if len(texts) > 1:
-            say_line(f"==> {name} <==")
-        say_foreign(text.rstrip("\n"))
+            print_line(f"==> {name} <==")
+        print_foreign(text.rstrip("\n"))
 
 
 @command("c2d-box results JOB\nc2d-box results JOB --to ./out\nc2d-box results JOB 0 --to .", name="results")
@@ -194,16 +194,18 @@ def results(job_id: str, index: int | None, folder: Path | None) -> None:
     """
     from sandbox.verbs import jobs as verbs
 
-    box, who = the_box(), acting("consumer")
+    box, who = the_box(), acting_account("consumer")
     if folder is None:
-        listed = verbs.results(box, who, job_id)
-        if not document(listed):
-            table(["index", "file", "type", "bytes"], map(_result_row, listed), empty="no results (yet)")
+        listed = verbs.list_results(box, who, job_id)
+        if not print_json(listed):
+            print_table(
+                ["index", "file", "type", "bytes"], map(_result_row, listed), empty="no results (yet)"
+            )
         return
-    fetched = perform(verbs.fetch(box, who, job_id, folder, index))
-    if not document(fetched):
+    fetched = perform_verb(verbs.fetch_results(box, who, job_id, folder, index))
+    if not print_json(fetched):
         for item in fetched:
-            say_line(item.path)
+            print_line(item.path)
 
 
 @command(
@@ -215,11 +217,11 @@ def decrypt(file: Path, target: Path | None) -> None:
     """Open a result that was encrypted for the acting account (`start --encrypt`) and fetched by other means;
     `results --to` opens them by itself. --json: {path, size}.
     """
-    from sandbox.verbs.jobs import decrypt as verb
+    from sandbox.verbs.jobs import decrypt_result as verb
 
-    opened = verb(the_box(), acting("consumer"), file, target)
-    if not document({"path": opened, "size": opened.stat().st_size}):
-        say_line(opened)
+    opened = verb(the_box(), acting_account("consumer"), file, target)
+    if not print_json({"path": opened, "size": opened.stat().st_size}):
+        print_line(opened)
 
 
 @command("c2d-box stop 0123456789abcdef0123456789abcdef", name="stop")
@@ -228,17 +230,17 @@ def stop(job_id: str) -> None:
     """Stop a running job. Inputs and algorithm are deleted; what it wrote is published. --json: the job
     object.
     """
-    from sandbox.verbs.jobs import stop as verb
+    from sandbox.verbs.jobs import stop_job as verb
 
-    seen = perform(verb(the_box(), acting("consumer"), job_id))
-    if not document(seen):
-        _show(seen)
+    seen = perform_verb(verb(the_box(), acting_account("consumer"), job_id))
+    if not print_json(seen):
+        _print_job(seen)
 
 
-def _show(seen: JobDetails) -> None:
-    from sandbox.verbs.job_timeline import overhead, stages
+def _print_job(seen: JobDetails) -> None:
+    from sandbox.verbs.job_timeline import job_overhead, seconds_by_stage
 
-    pairs(
+    print_pairs(
         {
             "job": seen.id,
             "status": f"{seen.status} {seen.text}",
@@ -246,43 +248,43 @@ def _show(seen: JobDetails) -> None:
             "algorithm": seen.algorithm or None,
             "inputs": seen.inputs or None,
             "owner": seen.owner or None,
-            "created": _when(seen.created),
-            "finished": _when(seen.ended),
+            "created": _time_text(seen.created),
+            "finished": _time_text(seen.ended),
         }
     )
-    if seconds := stages(seen):
-        say()
-        table(["stage", "seconds"], seconds.items())
-        cost = overhead(seen)
-        say(f"overhead (all but the algorithm): {cost:.2f} s" if cost is not None else "")
+    if seconds := seconds_by_stage(seen):
+        print_text()
+        print_table(["stage", "seconds"], seconds.items())
+        cost = job_overhead(seen)
+        print_text(f"overhead (all but the algorithm): {cost:.2f} s" if cost is not None else "")
     if seen.results:
-        say()
-        table(["index", "file", "type", "bytes"], map(_result_row, seen.results))
+        print_text()
+        print_table(["index", "file", "type", "bytes"], map(_result_row, seen.results))
 
 
-def _amount(amount: float, token: str) -> str:
+def _amount_text(amount: float, token: str) -> str:
     return f"{amount:.10g} {token}" if amount else "-"
 
 
-def _datatoken(price: Price) -> str:
+def _datatoken_text(price: AssetPrice) -> str:
     """Its price; swap fees are named, or 1.001 would be a riddle where 1 was asked."""
     if not price.price:
         return "free" if price.action == "order" else "-"
     fees = f" ({price.swap_fee:.4g} of it fees)" if price.swap_fee else ""
-    return f"{_amount(price.price, price.token)}{fees}"
+    return f"{_amount_text(price.price, price.token)}{fees}"
 
 
 def _result_row(result: Mapping[str, Any]) -> tuple[object, ...]:
     return tuple(result[key] for key in ("index", "filename", "type", "filesize"))
 
 
-def _when(moment: float) -> str:
+def _time_text(moment: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(moment)) if moment else "-"
 
 
-def _took(seen: JobDetails) -> str:
+def _duration_text(seen: JobDetails) -> str:
     return f"{seen.ended - seen.created:.1f} s" if seen.has_ended else "-"
 
 
-for subcommand in (show, job_logs):
+for subcommand in (show_job, job_logs):
     job.add_command(subcommand)

@@ -27,8 +27,8 @@ def kubectl(arguments: tuple[str, ...]) -> None:
 
     box = the_box()
     if not box.home.kubeconfig.exists():
-        raise StateProblem("C2D-BOX-DOWN", "this box has no cluster yet", box.command("up"))
-    with box.kube() as kube:
+        raise StateProblem("C2D-BOX-DOWN", "this box has no cluster yet", box.command_line("up"))
+    with box.kube_api() as kube:
         environment = environment_without_proxy(kube.server)
     environment["KUBECONFIG"] = str(box.home.kubeconfig)
     os.execve(program(), ["kubectl", *arguments], environment)

@@ -13,12 +13,12 @@ import click
 from c2d_box.errors import UsageError
 from sandbox.box import Box
 from sandbox.cli.declare import command
-from sandbox.cli.narration import perform
-from sandbox.cli.opening import agreed, the_box
-from sandbox.cli.output import document, pairs, say
+from sandbox.cli.narration import perform_verb
+from sandbox.cli.opening import ask_agreement, the_box
+from sandbox.cli.output import print_json, print_pairs, print_text
 from sandbox.cli.settings import current
 from sandbox.clusters.driver_registry import DRIVERS
-from sandbox.settings import ChainChoice, Settings
+from sandbox.settings import BoxSettings, ChainChoice
 
 
 @command("c2d-box up\nc2d-box --name second up --port-offset 100", name="up")
@@ -94,55 +94,55 @@ def up(
     repeat, also after Ctrl-C or a crash at any point.
     """
     box = the_box()
-    settings = chosen(box.settings, port_offset, ports)
+    settings = settings_with_ports(box.settings, port_offset, ports)
     settings = replace(settings, chain=chosen_chain(settings.chain, chain, chain_rpc, address_file))
     if cluster:
         settings = replace(settings, cluster="" if cluster == "auto" else cluster)
     given = {"kubeconfig": kubeconfig and str(Path(kubeconfig).absolute()), "context": context}
     given |= {"registry": registry, "pull_secret": pull_secret}
-    settings = guest(settings, given, pull_by_login, run_unproven_jobs)
+    settings = guest_settings(settings, given, pull_by_login, run_unproven_jobs)
     if barge_keys is not None:
         settings = replace(settings, barge_keys=barge_keys)
     if trust_empty_lists is not None:
         settings = replace(settings, trust_empty_lists=trust_empty_lists)
     if result_store is not None:
         settings = replace(settings, result_store=result_store)
-    warn(settings)
+    print_warnings(settings)
     from sandbox.verbs.up import up as verb
 
-    report = perform(verb(Box(box.home, settings), yes=current().yes, confirm=agreed))
-    if document(report):
+    report = perform_verb(verb(Box(box.home, settings), yes=current().yes, confirm=ask_agreement))
+    if print_json(report):
         return
-    pairs({**report.urls, "kubeconfig": report.kubeconfig, "addresses": report.address_file})
+    print_pairs({**report.urls, "kubeconfig": report.kubeconfig, "addresses": report.address_file})
     print(
-        f'\nup in {report.seconds:.1f} s. Next: {box.command("demo")}, or eval "$({box.command("env")})"',
+        f'\nup in {report.seconds:.1f} s. Next: {box.command_line("demo")}, or eval "$({box.command_line("env")})"',
         file=sys.stderr,
     )
 
 
-def chosen(
-    settings: Settings,
+def settings_with_ports(
+    settings: BoxSettings,
     port_offset: int | None,
     ports: tuple[str, ...],
-) -> Settings:
+) -> BoxSettings:
     """What the box remembers, with the ports given now."""
-    chosen_ports = settings.ports if port_offset is None else type(settings.ports)().shifted(port_offset)
+    chosen_ports = settings.ports if port_offset is None else type(settings.ports)().with_offset(port_offset)
     for item in ports:
         name, _, number = item.partition("=")
         if not number.isdigit():
             raise UsageError(
                 "C2D-USAGE-PORT", f"{item} is not NAME=PORT", "for example --port provider=18030"
             )
-        chosen_ports = chosen_ports.changed(name, int(number))
+        chosen_ports = chosen_ports.with_port(name, int(number))
     return replace(settings, ports=chosen_ports)
 
 
-def guest(
-    settings: Settings,
+def guest_settings(
+    settings: BoxSettings,
     given: Mapping[str, str | None],
     pull_by_login: bool | None,
     unproven_jobs: bool | None,
-) -> Settings:
+) -> BoxSettings:
     """What the box remembers of somebody's cluster, with what is given now. Of the two ways to a Secret for
     pulling, the one given now replaces the other.
     """
@@ -172,13 +172,13 @@ def chosen_chain(
     if chain and rpc_url:
         raise UsageError("C2D-USAGE", "--chain and --chain-rpc exclude each other", "give one of them")
     if rpc_url:
-        from sandbox.install.external_chain import choose
+        from sandbox.install.external_chain import choose_chain
 
-        return choose(rpc_url, address_file)
+        return choose_chain(rpc_url, address_file)
     return ChainChoice(chain) if chain else before
 
 
-def warn(settings: Settings) -> None:
+def print_warnings(settings: BoxSettings) -> None:
     """Say loudly what weakens the box."""
     if settings.unproven_jobs:
         print(
@@ -197,9 +197,9 @@ def down() -> None:
     from sandbox.verbs.down import down as verb
 
     box = the_box()
-    report = perform(verb(box))
-    if not document(report):
-        say(
+    report = perform_verb(verb(box))
+    if not print_json(report):
+        print_text(
             f"{box.name} is down; its state stays in {box.home.path}"
             if report.kept
             else "there is no box here"
@@ -213,42 +213,42 @@ def down() -> None:
 )
 def reset(everything: bool, assets_only: bool) -> None:
     """Stop and forget: cluster, chain, assets, jobs, results. Says what, then asks."""
-    from sandbox.verbs.down import losses
     from sandbox.verbs.down import reset as verb
+    from sandbox.verbs.down import reset_losses
 
     box = the_box()
     if assets_only:
-        return _back(box, everything)
+        return _reset_assets(box, everything)
     if not box.home.path.exists():
-        if not document({"name": box.name, "home": box.home.path, "kept": False}):
-            say("there is no box here")
+        if not print_json({"name": box.name, "home": box.home.path, "kept": False}):
+            print_text("there is no box here")
         return None
-    cost = losses(box, everything=everything)
+    cost = reset_losses(box, everything=everything)
     print(f"reset of {cost.home} ({cost.bytes / 1e6:.0f} MB) forgets:", file=sys.stderr)
     for line in cost.forgotten:
         print(f"  - {line}", file=sys.stderr)
     print(f"and keeps: {', '.join(cost.kept)}", file=sys.stderr)
     _demand_agreement()
-    report = perform(verb(box, everything=everything))
-    if not document(report):
-        say(f"{box.name} is forgotten")
+    report = perform_verb(verb(box, everything=everything))
+    if not print_json(report):
+        print_text(f"{box.name} is forgotten")
     return None
 
 
 def _demand_agreement() -> None:
-    if not agreed("Forget all that?"):
+    if not ask_agreement("Forget all that?"):
         raise UsageError(
             "C2D-RESET-NOT-CONFIRMED", "nothing was forgotten", "answer yes, or pass --yes in a script"
         )
 
 
-def _back(box: Box, everything: bool) -> None:
+def _reset_assets(box: Box, everything: bool) -> None:
     from sandbox.seeding import return_to_baseline
 
     if everything:
         raise UsageError("C2D-USAGE", "--all and --assets exclude each other", "give one of them")
     print("forgets assets, orders, jobs and results since the last seed (or first up)", file=sys.stderr)
     _demand_agreement()
-    perform(return_to_baseline(box))
-    if not document({"name": box.name, "home": box.home.path, "kept": True}):
-        say("the box is as it was after its last seed (or first up)")
+    perform_verb(return_to_baseline(box))
+    if not print_json({"name": box.name, "home": box.home.path, "kept": True}):
+        print_text("the box is as it was after its last seed (or first up)")

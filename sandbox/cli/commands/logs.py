@@ -6,7 +6,7 @@ import click
 
 from sandbox.cli.declare import command
 from sandbox.cli.opening import the_box
-from sandbox.cli.output import document, say_foreign
+from sandbox.cli.output import print_foreign, print_json
 
 
 @command(
@@ -21,17 +21,17 @@ def logs(source: str, lines: int, follow: bool) -> None:
 
     --json: list of lines.
     """
-    from sandbox.verbs.logs import logs as verb
+    from sandbox.verbs.logs import stream_logs as verb
 
     stream = verb(the_box(), source, lines=lines, follow=follow)
     if not follow and document_of(stream):
         return
     for line in stream:
-        say_foreign(line)
+        print_foreign(line)
 
 
 def document_of(stream: object) -> bool:
     """With ``--json`` the whole log as one list."""
     from sandbox.cli.settings import current
 
-    return current().json and document(list(stream))  # type: ignore[call-overload]
+    return current().json and print_json(list(stream))  # type: ignore[call-overload]

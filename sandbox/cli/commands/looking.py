@@ -9,7 +9,15 @@ import click
 
 from sandbox.cli.declare import command
 from sandbox.cli.opening import the_box
-from sandbox.cli.output import content, document, pairs, say, say_line, say_value, table
+from sandbox.cli.output import (
+    print_content,
+    print_json,
+    print_line,
+    print_pairs,
+    print_table,
+    print_text,
+    print_value,
+)
 
 
 @command("c2d-box chain\nc2d-box chain --blocks\nc2d-box chain 0x5c50…", name="chain")
@@ -26,34 +34,34 @@ def chain(tx: str | None, blocks: bool, count: int) -> None:
 
     box = the_box()
     if tx:
-        one = explorer.transaction(box, tx)
-        if not document(one):
-            _show(one)
+        one = explorer.read_transaction(box, tx)
+        if not print_json(one):
+            _show_transaction(one)
         return
     if blocks:
-        found = explorer.blocks(box, count)
-        if not document(found):
-            listed = [(b.number, _when(b.at), len(b.transactions), b.gas, b.hash) for b in found]
-            table(["block", "time", "transactions", "gas", "hash"], listed)
+        found = explorer.list_blocks(box, count)
+        if not print_json(found):
+            listed = [(b.number, _utc_text(b.at), len(b.transactions), b.gas, b.hash) for b in found]
+            print_table(["block", "time", "transactions", "gas", "hash"], listed)
         return
-    newest = explorer.transactions(box, count)
-    if not document(newest):
-        rows = [(t.block, _when(t.at), t.sender, t.to, t.function, len(t.events), t.hash) for t in newest]
-        table(["block", "time", "from", "to", "function", "events", "hash"], rows)
+    newest = explorer.list_transactions(box, count)
+    if not print_json(newest):
+        rows = [(t.block, _utc_text(t.at), t.sender, t.to, t.function, len(t.events), t.hash) for t in newest]
+        print_table(["block", "time", "from", "to", "function", "events", "hash"], rows)
 
 
-def _show(tx: object) -> None:
-    from sandbox.verbs.chain import Transaction
+def _show_transaction(tx: object) -> None:
+    from sandbox.verbs.chain import DecodedTransaction
 
-    assert isinstance(tx, Transaction)
-    facts = {"hash": tx.hash, "block": tx.block, "time": _when(tx.at), "from": tx.sender, "to": tx.to}
-    pairs({**facts, "function": tx.function, "succeeded": tx.succeeded, "gas": tx.gas})
+    assert isinstance(tx, DecodedTransaction)
+    facts = {"hash": tx.hash, "block": tx.block, "time": _utc_text(tx.at), "from": tx.sender, "to": tx.to}
+    print_pairs({**facts, "function": tx.function, "succeeded": tx.succeeded, "gas": tx.gas})
     for name, value in tx.arguments.items():
-        say_value(name, value)
+        print_value(name, value)
     for event in tx.events:
-        say(f"\n{event.name}  from {event.contract}")
+        print_text(f"\n{event.name}  from {event.contract}")
         for name, value in event.arguments.items():
-            say_value(name, value)
+            print_value(name, value)
 
 
 @command("c2d-box pods\nc2d-box pods --workflows\nc2d-box pods --job JOB", name="pods")
@@ -69,15 +77,15 @@ def pods(workflows: bool, job: str) -> None:
 
     box = the_box()
     if workflows:
-        flows = workloads.workflows(box)
-        if not document(flows):
-            listed = [(f.name, f.status, _when(f.at), f.environment) for f in flows]
-            table(["workflow", "status", "created", "environment"], listed)
+        flows = workloads.list_workflows(box)
+        if not print_json(flows):
+            listed = [(f.name, f.status, _utc_text(f.at), f.environment) for f in flows]
+            print_table(["workflow", "status", "created", "environment"], listed)
         return
-    found = workloads.pods(box, job)
-    if not document(found):
-        rows = [(p.namespace, p.name, p.state, p.ready, p.restarts, _when(p.at)) for p in found]
-        table(["namespace", "pod", "state", "ready", "restarts", "created"], rows)
+    found = workloads.list_pods(box, job)
+    if not print_json(found):
+        rows = [(p.namespace, p.name, p.state, p.ready, p.restarts, _utc_text(p.at)) for p in found]
+        print_table(["namespace", "pod", "state", "ready", "restarts", "created"], rows)
 
 
 @command("c2d-box cid QmYwAP…\nc2d-box cid bafy…/metrics.json --to metrics.json", name="cid")
@@ -89,11 +97,11 @@ def cid(cid: str, path: Path | None) -> None:
 
     found = open_cid(the_box(), cid)
     if path is None:
-        content(found)
+        print_content(found)
     else:
         path.write_bytes(found)
-        say_line(path)
+        print_line(path)
 
 
-def _when(moment: float) -> str:
+def _utc_text(moment: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(moment))

@@ -11,13 +11,13 @@ from click.core import ParameterSource
 
 from sandbox.cli.declare import command, group
 from sandbox.cli.limits import spending_options
-from sandbox.cli.narration import perform
-from sandbox.cli.opening import acting, agreed, the_box
-from sandbox.cli.output import document, pairs, say_line
+from sandbox.cli.narration import perform_verb
+from sandbox.cli.opening import acting_account, ask_agreement, the_box
+from sandbox.cli.output import print_json, print_line, print_pairs
 from sandbox.defaults import ENTRYPOINT, IMAGE
 
 if TYPE_CHECKING:
-    from c2d_box.client import Spending
+    from c2d_box.client import SpendingLimits
 
 FILE = click.Path(dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -45,7 +45,7 @@ def run(
     environment: str | None,
     folder: Path,
     dry: bool,
-    spending: Spending,
+    spending: SpendingLimits,
 ) -> None:
     """Publish or update, permit (after showing what), order, start, follow, save the results. After an edit
     the same command again.
@@ -58,24 +58,32 @@ def run(
         from sandbox.loop.trying import dry_run
 
         _refuse_options_of_the_box()
-        tried = perform(dry_run(script, [Path(each) for each in data], folder / "dry", entrypoint))
-        if not document(tried):
+        tried = perform_verb(dry_run(script, [Path(each) for each in data], folder / "dry", entrypoint))
+        if not print_json(tried):
             for path in tried.outputs:
-                say_line(path)
+                print_line(path)
         return
-    from sandbox.loop.running import Loop, run_script, unfinished
+    from sandbox.loop.running import ScriptRun, run_script, unfinished_error
 
     box = the_box()
-    loop = Loop(
-        script, data, image, entrypoint, acting("consumer"), "publisher", folder, environment, spending
+    loop = ScriptRun(
+        script,
+        data,
+        image,
+        entrypoint,
+        acting_account("consumer"),
+        "publisher",
+        folder,
+        environment,
+        spending,
     )
-    ran = perform(run_script(box, loop, agreed))
-    if not document(ran):
-        pairs({"job": ran.job.id, "status": f"{ran.job.status} {ran.job.text}"})
+    ran = perform_verb(run_script(box, loop, ask_agreement))
+    if not print_json(ran):
+        print_pairs({"job": ran.job.id, "status": f"{ran.job.status} {ran.job.text}"})
         for item in ran.files:
-            say_line(item.path)
+            print_line(item.path)
     if not ran.succeeded:
-        raise unfinished(box, ran)
+        raise unfinished_error(box, ran)
 
 
 def _refuse_options_of_the_box() -> None:
@@ -99,21 +107,21 @@ def new() -> None:
 
 @command("c2d-box new algorithm count\nc2d-box run count/algorithm.py --data patients.csv", name="algorithm")
 @click.argument("name")
-def algorithm(name: str) -> None:
+def algorithm_from_template(name: str) -> None:
     """A folder with a script that runs, sample data, and the outputs of its first dry run on this desk.
 
     --json: {folder, script, sample, tried: {folder, outputs, log, seconds}}.
     """
     from sandbox.loop.creating import new_algorithm
 
-    created = perform(new_algorithm(name))
-    if not document(created):
+    created = perform_verb(new_algorithm(name))
+    if not print_json(created):
         for path in (created.script, created.sample, *created.tried.outputs):
-            say_line(path)
+            print_line(path)
         box = the_box()
         print(f"\nnext: edit {created.script}; try it: ", end="", file=sys.stderr)
-        print(f"{box.command(f'run {created.script} --data {created.sample} --dry')}", file=sys.stderr)
-        print(f"then for real: {box.command(f'run {created.script} --data FILE')}", file=sys.stderr)
+        print(f"{box.command_line(f'run {created.script} --data {created.sample} --dry')}", file=sys.stderr)
+        print(f"then for real: {box.command_line(f'run {created.script} --data FILE')}", file=sys.stderr)
 
 
-new.add_command(algorithm)
+new.add_command(algorithm_from_template)

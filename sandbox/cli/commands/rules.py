@@ -9,14 +9,14 @@ import click
 
 from c2d_box.errors import UsageError
 from sandbox.cli.declare import command
-from sandbox.cli.narration import perform
-from sandbox.cli.opening import acting, agreed, the_box
-from sandbox.cli.output import document, pairs, say
+from sandbox.cli.narration import perform_verb
+from sandbox.cli.opening import acting_account, ask_agreement, the_box
+from sandbox.cli.output import print_json, print_pairs, print_text
 
 REFUSED = 5
 
 
-def _list(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> Any:
+def _parse_list(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> Any:
     """None for an option that was not given; ``none`` empties the list."""
     return None if not values else tuple(value for value in values if value != "none")
 
@@ -28,26 +28,28 @@ def _list(_context: click.Context, _parameter: click.Parameter, values: tuple[st
 )
 @click.argument("dataset")
 @click.option(
-    "--publisher", "publishers", multiple=True, callback=_list, help="Trust all it publishes; none."
+    "--publisher", "publishers", multiple=True, callback=_parse_list, help="Trust all it publishes; none."
 )
-@click.option("--market", "markets", multiple=True, callback=_list, help="Trust all from this market; none.")
+@click.option(
+    "--market", "markets", multiple=True, callback=_parse_list, help="Trust all from this market; none."
+)
 @click.option("--all-published/--not-all-published", default=None, help="Trust whatever is published.")
 @click.option("--raw/--no-raw", default=None, help="Code that is not published at all.")
 @click.option("--network/--no-network", default=None, help="The publisher's yes to network access.")
 def trust(dataset: str, **wanted: Any) -> None:
     """Whom a dataset of yours trusts besides single algorithms (permit). Says what it means, then asks."""
-    from sandbox.verbs.trust import WARNINGS, Trust
-    from sandbox.verbs.trust import trust as verb
+    from sandbox.verbs.trust import WARNINGS, TrustChange
+    from sandbox.verbs.trust import change_trust as verb
 
-    change = Trust(**wanted)
+    change = TrustChange(**wanted)
     warnings = [WARNINGS[name] for name, value in wanted.items() if value]
     for warning in warnings:
         print(f"! {warning}", file=sys.stderr)
-    if warnings and not agreed("Trust that far?"):
+    if warnings and not ask_agreement("Trust that far?"):
         raise UsageError("C2D-TRUST-NOT-CONFIRMED", "nothing was changed", "answer yes, or pass --yes")
-    perform(verb(the_box(), acting("publisher"), dataset, change))
-    if not document({"dataset": dataset, **wanted}):
-        say(f"{dataset} trusts as you said")
+    perform_verb(verb(the_box(), acting_account("publisher"), dataset, change))
+    if not print_json({"dataset": dataset, **wanted}):
+        print_text(f"{dataset} trusts as you said")
 
 
 @command(
@@ -63,19 +65,19 @@ def simulate(dataset: str, algorithm: str, additional: tuple[str, ...]) -> None:
     --json: {consumer, allowed, code, text, next_step, reasons, prices}.
     """
     from sandbox.demo.story import reason_lines
-    from sandbox.verbs.quotes import totals
-    from sandbox.verbs.trust import simulate as verb
+    from sandbox.verbs.quotes import price_totals
+    from sandbox.verbs.trust import simulate_job as verb
 
-    seen = verb(the_box(), acting("consumer"), dataset, algorithm, additional)
-    if not document(seen):
+    seen = verb(the_box(), acting_account("consumer"), dataset, algorithm, additional)
+    if not print_json(seen):
         verdict = "would start" if seen.allowed else f"would be refused: {seen.code}"
-        pairs({"consumer": seen.consumer, "verdict": verdict})
+        print_pairs({"consumer": seen.consumer, "verdict": verdict})
         for line in [seen.text, *reason_lines(seen.reasons), seen.next_step]:
             if line:
-                say(line)
+                print_text(line)
         for price in seen.prices:
-            due = ", ".join(f"{amount:.10g} {token}" for token, amount in totals([price]).items())
-            say(f"{price.did}  {due or 'nothing'}")
+            due = ", ".join(f"{amount:.10g} {token}" for token, amount in price_totals([price]).items())
+            print_text(f"{price.did}  {due or 'nothing'}")
     if not seen.allowed:
         raise click.exceptions.Exit(REFUSED)
 
@@ -91,26 +93,26 @@ def simulate(dataset: str, algorithm: str, additional: tuple[str, ...]) -> None:
 @click.option("--disclosure", metavar="FILE", help="Rules for results (YAML), or none to lift them.")
 def edit(did: str, title: str | None, description: str | None, disclosure: str | None) -> None:
     """Change an asset's name, description or rules for results; its DID, price and permissions stay."""
-    from sandbox.verbs.disclosure_rules import govern, read_rules
-    from sandbox.verbs.trust import edit as verb
+    from sandbox.verbs.disclosure_rules import read_rules, write_rules
+    from sandbox.verbs.trust import edit_asset as verb
 
     rules = None if disclosure is None else read_rules(disclosure)
     if title or description or rules is None:
-        perform(verb(the_box(), acting("publisher"), did, title, description))
+        perform_verb(verb(the_box(), acting_account("publisher"), did, title, description))
     if rules is not None:
-        perform(govern(the_box(), acting("publisher"), did, rules))
-    if not document({"did": did, "name": title, "description": description, "disclosure": rules}):
-        say(f"{did} is changed")
+        perform_verb(write_rules(the_box(), acting_account("publisher"), did, rules))
+    if not print_json({"did": did, "name": title, "description": description, "disclosure": rules}):
+        print_text(f"{did} is changed")
 
 
 @command("c2d-box end did:op:ASSET", name="end")
 @click.argument("did")
 def end(did: str) -> None:
     """Declare an asset's end of life, after asking: nobody can order or use it any more."""
-    from sandbox.verbs.trust import end as verb
+    from sandbox.verbs.trust import end_asset as verb
 
-    if not agreed(f"End {did}? Nobody can order or use it any more."):
+    if not ask_agreement(f"End {did}? Nobody can order or use it any more."):
         raise UsageError("C2D-END-NOT-CONFIRMED", "nothing was ended", "answer yes, or pass --yes")
-    perform(verb(the_box(), acting("publisher"), did))
-    if not document({"did": did, "ended": True}):
-        say(f"{did} has ended")
+    perform_verb(verb(the_box(), acting_account("publisher"), did))
+    if not print_json({"did": did, "ended": True}):
+        print_text(f"{did} has ended")

@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from sandbox.cli.declare import command
-from sandbox.cli.narration import perform
+from sandbox.cli.narration import perform_verb
 from sandbox.cli.opening import the_box
-from sandbox.cli.output import document, pairs
+from sandbox.cli.output import print_json, print_pairs
 
 
 @command("c2d-box seed workshop.yaml\nc2d-box reset --assets --yes", name="seed")
@@ -30,9 +30,9 @@ def seed(file: Path) -> None:
     More keys of an asset: url, owner, name, description, services, timeout, entrypoint, and for datasets
     trust: {publishers, markets, all_published, raw, network}. --json: {assets: {name: did}, changed: [name]}.
     """
-    from sandbox.seeding import read
+    from sandbox.seeding import read_declaration
     from sandbox.seeding import seed as verb
 
-    sown = perform(verb(the_box(), read(file)))
-    if not document(sown):
-        pairs(dict(sown.assets))
+    sown = perform_verb(verb(the_box(), read_declaration(file)))
+    if not print_json(sown):
+        print_pairs(dict(sown.assets))

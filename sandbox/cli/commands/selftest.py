@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 
 from sandbox.cli.declare import command
-from sandbox.cli.narration import perform
+from sandbox.cli.narration import perform_verb
 from sandbox.cli.opening import the_box
-from sandbox.cli.output import document, say, table
+from sandbox.cli.output import print_json, print_table, print_text
 
 NOT_CONTAINED = 1
 
@@ -31,18 +31,20 @@ def selftest(only: tuple[str, ...], quick: bool, rules: bool, listing: bool) -> 
     """
     from sandbox.verbs import selftest as verbs
 
-    attacks = verbs.chosen(only, quick)
+    attacks = verbs.choose_attacks(only, quick)
     if listing:
         rows = [
             {"name": a.name, "group": a.group, "tries": a.tries, "checked": a.checked, "slow": a.slow}
             for a in attacks
         ]
-        if not document(rows):
-            table(["attack", "group", "tries"], [(row["name"], row["group"], row["tries"]) for row in rows])
-            say(f"\n{len(rows)} attacks")
+        if not print_json(rows):
+            print_table(
+                ["attack", "group", "tries"], [(row["name"], row["group"], row["tries"]) for row in rows]
+            )
+            print_text(f"\n{len(rows)} attacks")
         return
-    report = perform(verbs.selftest(the_box(), attacks, rules))
-    if not document(report):
+    report = perform_verb(verbs.selftest(the_box(), attacks, rules))
+    if not print_json(report):
         shown = [
             (
                 "yes" if v.contained else "NO",
@@ -54,7 +56,9 @@ def selftest(only: tuple[str, ...], quick: bool, rules: bool, listing: bool) -> 
             )
             for v in report.verdicts
         ]
-        table(["contained", "name", "status", "text", "seconds", "problem"], shown)
-        say(f"\n{len(shown) - len(report.failed)} of {len(shown)} contained, {report.seconds:.0f} s")
+        print_table(["contained", "name", "status", "text", "seconds", "problem"], shown)
+        print_text(
+            f"\n{len(shown) - len(report.failed_verdicts)} of {len(shown)} contained, {report.seconds:.0f} s"
+        )
     if not report.contained:
         raise click.exceptions.Exit(NOT_CONTAINED)

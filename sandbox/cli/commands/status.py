@@ -9,7 +9,7 @@ import click
 
 from sandbox.cli.declare import command
 from sandbox.cli.opening import the_box
-from sandbox.cli.output import document, pairs, say, table
+from sandbox.cli.output import print_json, print_pairs, print_table, print_text
 
 
 @command("c2d-box status\nc2d-box status --resources", name="status")
@@ -24,21 +24,25 @@ def status(resources: bool) -> None:
 
     box = the_box()
     if resources:
-        report = verbs.resources(box)
-        if not document(report):
-            table(["process", "MiB"], [(name, size / 2**20) for name, size in report.by_process.items()])
-            say(f"\ntotal {report.total_bytes / 2**20:.0f} MiB (sum of PSS)")
+        report = verbs.resource_report(box)
+        if not print_json(report):
+            print_table(
+                ["process", "MiB"], [(name, size / 2**20) for name, size in report.by_process.items()]
+            )
+            print_text(f"\ntotal {report.total_bytes / 2**20:.0f} MiB (sum of PSS)")
         return
     seen = verbs.status(box)
-    if not document(seen):
-        pairs({"box": f"{seen.name}: {seen.state}", "home": seen.home, **seen.versions, **seen.settings})
+    if not print_json(seen):
+        print_pairs(
+            {"box": f"{seen.name}: {seen.state}", "home": seen.home, **seen.versions, **seen.settings}
+        )
         if seen.parts:
-            say()
+            print_text()
             rows = [(p.name, p.kind, p.state, p.restarts, p.url or "-", p.detail or "-") for p in seen.parts]
-            table(["part", "kind", "state", "restarts", "url", "detail"], rows)
+            print_table(["part", "kind", "state", "restarts", "url", "detail"], rows)
         hint = {"absent": "up", "stopped": "up", "running": "demo"}.get(seen.state)
         if hint:
-            print(f"\nnext: {box.command(hint)}", file=sys.stderr)
+            print(f"\nnext: {box.command_line(hint)}", file=sys.stderr)
     if seen.state != "running":
         raise click.exceptions.Exit(4)
 
@@ -46,14 +50,14 @@ def status(resources: bool) -> None:
 @command('eval "$(c2d-box env)"', name="env")
 def env() -> None:
     """Shell exports for ocean.js, ocean.py, ocean-cli, kubectl and curl. --json: {NAME: value}."""
-    from sandbox.verbs.environment import exports
+    from sandbox.verbs.environment import shell_exports
 
-    values = exports(the_box())
-    if document(values):
+    values = shell_exports(the_box())
+    if print_json(values):
         return
     for name, value in values.items():
-        say(f"export {name}={shlex.quote(value)}")
-    say(
+        print_text(f"export {name}={shlex.quote(value)}")
+    print_text(
         '# IPFS wants a token: curl -X POST -H "Authorization: Bearer $(cat $IPFS_TOKEN_FILE)"'
         " $IPFS_API/api/v0/id"
     )

@@ -32,7 +32,9 @@ def tui(read_only: bool, theme: str | None) -> None:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise UsageError("C2D-USAGE-TTY", "the terminal UI needs a terminal", "c2d-box --help")
     settings = current()
-    _entry("tui")(the_box(), settings.act_as, read_only=read_only, theme=theme, no_color=settings.no_color)
+    _load_entry("tui")(
+        the_box(), settings.act_as, read_only=read_only, theme=theme, no_color=settings.no_color
+    )
 
 
 @command("c2d-box serve\nc2d-box serve --write --port 8765", name="serve")
@@ -42,10 +44,10 @@ def serve(port: int, write: bool) -> None:
     """The terminal UI in a browser on this machine. Prints an address whose token opens one browser once;
     pages of other origins are refused. Ctrl-C ends it, the box goes on.
     """
-    _entry("serve")(the_box(), current().act_as, port=port, write=write)
+    _load_entry("serve")(the_box(), current().act_as, port=port, write=write)
 
 
-def _entry(name: str) -> Callable[..., None]:
+def _load_entry(name: str) -> Callable[..., None]:
     try:
         found: Callable[..., None] = resolve_name(SCREENS[name])
     except ModuleNotFoundError as missing:

@@ -20,11 +20,11 @@ _FILES = {
 }
 
 
-def extract(kubeconfig: str, context: str) -> str:
+def extract_kubeconfig(kubeconfig: str, context: str) -> str:
     """Return a kubeconfig (JSON, which is YAML) with ``context`` alone; empty arguments mean kubectl's
     defaults.
     """
-    found = _holding(_candidates(kubeconfig), context)
+    found = _find_context(_candidate_files(kubeconfig), context)
     cluster, user = dict(found.cluster), dict(found.user)
     if cluster.get("insecure-skip-tls-verify") or not str(cluster["server"]).startswith("https://"):
         raise UsageError(
@@ -51,23 +51,23 @@ def extract(kubeconfig: str, context: str) -> str:
     )
 
 
-def server(kubeconfig: str) -> str:
+def server_url(kubeconfig: str) -> str:
     """Return the API server's URL in an extracted kubeconfig."""
     return str(json.loads(kubeconfig)["clusters"][0]["cluster"]["server"])
 
 
-def context(kubeconfig: str) -> str:
+def current_context(kubeconfig: str) -> str:
     return str(json.loads(kubeconfig)["current-context"])
 
 
-def _candidates(kubeconfig: str) -> list[Path]:
+def _candidate_files(kubeconfig: str) -> list[Path]:
     if kubeconfig:
         return [Path(kubeconfig)]
     listed = [Path(item) for item in os.environ.get("KUBECONFIG", "").split(os.pathsep) if item]
     return listed or [Path.home() / ".kube" / "config"]
 
 
-def _holding(places: list[Path], context: str) -> KubeconfigContext:
+def _find_context(places: list[Path], context: str) -> KubeconfigContext:
     """Return the context from the first file that has it: kubectl's own rule for several files."""
     for place in places:
         document = read_kubeconfig(place) if place.exists() else {}

@@ -15,7 +15,7 @@ from c2d_box.errors import Failed, StateProblem
 from c2d_box.kubernetes.sync_client import KubeApi, Object
 from c2d_box.workflow import names
 from sandbox.defaults import SERVICES_NAMESPACE, SYSTEM_NAMESPACE
-from sandbox.progress import Event, Progress
+from sandbox.progress import Progress, ProgressEvent
 
 SERVICES, JOBS, SYSTEM = SERVICES_NAMESPACE, names.JOBS_NAMESPACE, SYSTEM_NAMESPACE
 NAMESPACES = "/api/v1/namespaces"
@@ -35,7 +35,7 @@ PATIENCE = 120.0
 """Seconds to wait for objects to go by themselves before their finalizers are removed."""
 
 
-def described() -> list[str]:
+def describe_objects() -> list[str]:
     """Return the list of objects for the question that is asked before anything changes."""
     listed = [f"{path.rpartition('/')[2]} {name}" for path, name in SCOPED]
     return [
@@ -57,55 +57,55 @@ def require_room(kube: KubeApi) -> None:
         )
 
 
-def remove(kube: KubeApi, patience: float = PATIENCE) -> Progress[list[str]]:
+def remove_objects(kube: KubeApi, patience: float = PATIENCE) -> Progress[list[str]]:
     """Remove all objects of the box; return the names of those that could not be removed."""
-    yield Event("cluster.jobs", "started", "ending jobs")
+    yield ProgressEvent("cluster.jobs", "started", "ending jobs")
     for workflow in kube.items(WORKFLOWS):
-        _delete(kube, f"{WORKFLOWS}/{workflow['metadata']['name']}")
-    if not _gone(lambda: not kube.items(WORKFLOWS), patience / 2):
+        _delete_object(kube, f"{WORKFLOWS}/{workflow['metadata']['name']}")
+    if not _await_gone(lambda: not kube.items(WORKFLOWS), patience / 2):
         for workflow in kube.items(WORKFLOWS):
             _let_go(kube, workflow)
-    yield Event("cluster.jobs", "done")
-    yield Event("cluster.volumes", "started", "erasing volumes")
-    for path in _listed(kube, f"/apis/apps/v1/namespaces/{SERVICES}/deployments"):
-        _delete(kube, path)
-    for path in _claims(kube):
-        _delete(kube, path)
-    if not _gone(lambda: not _claims(kube), patience):
-        for path in _claims(kube):
+    yield ProgressEvent("cluster.jobs", "done")
+    yield ProgressEvent("cluster.volumes", "started", "erasing volumes")
+    for path in _object_paths(kube, f"/apis/apps/v1/namespaces/{SERVICES}/deployments"):
+        _delete_object(kube, path)
+    for path in _claim_paths(kube):
+        _delete_object(kube, path)
+    if not _await_gone(lambda: not _claim_paths(kube), patience):
+        for path in _claim_paths(kube):
             kube.merge(path, {"metadata": {"finalizers": []}})
-    _gone(lambda: not _volumes(kube), patience / 2)
-    for volume in _volumes(kube):
-        _delete(kube, f"{VOLUMES}/{volume['metadata']['name']}")
-    yield Event("cluster.volumes", "done")
-    yield Event("cluster.rest", "started", "removing what is left of the box")
+    _await_gone(lambda: not _own_volumes(kube), patience / 2)
+    for volume in _own_volumes(kube):
+        _delete_object(kube, f"{VOLUMES}/{volume['metadata']['name']}")
+    yield ProgressEvent("cluster.volumes", "done")
+    yield ProgressEvent("cluster.rest", "started", "removing what is left of the box")
     for path, name in SCOPED:  # the services' namespace first, the provisioner's last of the three
-        _delete(kube, f"{path}/{name}")
-    _gone(lambda: not _left(kube), patience)
-    left = _left(kube)
-    yield Event("cluster.rest", "failed" if left else "done", ", ".join(left))
+        _delete_object(kube, f"{path}/{name}")
+    _await_gone(lambda: not _remaining_objects(kube), patience)
+    left = _remaining_objects(kube)
+    yield ProgressEvent("cluster.rest", "failed" if left else "done", ", ".join(left))
     return left
 
 
-def _left(kube: KubeApi) -> list[str]:
+def _remaining_objects(kube: KubeApi) -> list[str]:
     things = [f"{path.rpartition('/')[2]} {name}" for path, name in SCOPED if kube.get(f"{path}/{name}")]
-    return [*things, *(f"persistentvolumes {volume['metadata']['name']}" for volume in _volumes(kube))]
+    return [*things, *(f"persistentvolumes {volume['metadata']['name']}" for volume in _own_volumes(kube))]
 
 
-def _listed(kube: KubeApi, path: str) -> list[str]:
+def _object_paths(kube: KubeApi, path: str) -> list[str]:
     return [f"{path}/{item['metadata']['name']}" for item in kube.items(path)]
 
 
-def _claims(kube: KubeApi) -> list[str]:
+def _claim_paths(kube: KubeApi) -> list[str]:
     """Return the paths of the volume claims in our namespaces."""
     return [
         path
         for name in (JOBS, SERVICES)
-        for path in _listed(kube, f"{NAMESPACES}/{name}/persistentvolumeclaims")
+        for path in _object_paths(kube, f"{NAMESPACES}/{name}/persistentvolumeclaims")
     ]
 
 
-def _volumes(kube: KubeApi) -> list[Object]:
+def _own_volumes(kube: KubeApi) -> list[Object]:
     """Return the volumes that were made for claims in our namespaces."""
     return [
         volume
@@ -120,13 +120,13 @@ def _let_go(kube: KubeApi, workflow: Object) -> None:
     kube.merge(f"{WORKFLOWS}/{workflow['metadata']['name']}", {"metadata": {"finalizers": kept}})
 
 
-def _delete(kube: KubeApi, path: str) -> None:
+def _delete_object(kube: KubeApi, path: str) -> None:
     """Request the deletion; do not fail for an object that is being deleted already."""
     with suppress(Failed):
         kube.delete(path)
 
 
-def _gone(question: Callable[[], bool], seconds: float) -> bool:
+def _await_gone(question: Callable[[], bool], seconds: float) -> bool:
     end = time.monotonic() + seconds
     while not question():
         if time.monotonic() > end:

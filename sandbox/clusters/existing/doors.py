@@ -30,7 +30,7 @@ PATIENCE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Door:
+class PortForward:
     """One port forward: a port of 127.0.0.1, and the service and port it leads to."""
 
     port: int
@@ -39,27 +39,29 @@ class Door:
 
 
 @dataclass(frozen=True, slots=True)
-class Doors:
+class PortForwards:
     """All port forwards of one box; ``folder`` is the driver's own."""
 
     folder: Path
 
     @property
-    def lock(self) -> Path:
+    def lock_file(self) -> Path:
         return self.folder / "doors.lock"
 
     @property
-    def log(self) -> Path:
+    def log_file(self) -> Path:
         return self.folder / "doors.log"
 
     @property
-    def plan(self) -> Path:
+    def plan_file(self) -> Path:
         return self.folder / "doors.json"
 
     def are_open(self) -> bool:
-        return is_locked(self.lock)
+        return is_locked(self.lock_file)
 
-    def open(self, kubectl: Sequence[str], server: str, namespace: str, doors: Sequence[Door]) -> None:
+    def open_forwards(
+        self, kubectl: Sequence[str], server: str, namespace: str, doors: Sequence[PortForward]
+    ) -> None:
         """Make ``doors`` the complete set of port forwards; do nothing where they are open already.
         ``server`` is the API server that kubectl talks to, never through a proxy of the environment.
         """
@@ -70,16 +72,16 @@ class Doors:
             "doors": [asdict(door) for door in doors],
         }
         text = json.dumps(plan, indent=1)
-        if self.are_open() and self.plan.exists() and self.plan.read_text() == text:
+        if self.are_open() and self.plan_file.exists() and self.plan_file.read_text() == text:
             return
-        self.close()
+        self.close_forwards()
         if not doors:
             return
-        replace_private_file(self.plan, text)
-        self.lock.unlink(
+        replace_private_file(self.plan_file, text)
+        self.lock_file.unlink(
             missing_ok=True
         )  # it names a process that has ended: its number may be another's now
-        with self.log.open("ab") as log:
+        with self.log_file.open("ab") as log:
             subprocess.run(
                 [sys.executable, "-P", "-m", "sandbox.clusters.existing.doors", str(self.folder)],
                 stdin=subprocess.DEVNULL,
@@ -89,20 +91,20 @@ class Doors:
                 check=True,
                 env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[3])},
             )
-        self._until(self.are_open)
+        self._wait_until(self.are_open)
 
-    def close(self) -> None:
+    def close_forwards(self) -> None:
         """End the process that keeps the forwards, and with it every forward."""
         if not self.are_open():
             return
-        self._until(
-            lambda: bool(self.lock.read_text())
+        self._wait_until(
+            lambda: bool(self.lock_file.read_text())
         )  # one that has just begun has the lock, and then a name
-        os.kill(int(self.lock.read_text()), signal.SIGTERM)
-        if not self._until(lambda: not self.are_open()):
-            os.kill(int(self.lock.read_text()), signal.SIGKILL)
+        os.kill(int(self.lock_file.read_text()), signal.SIGTERM)
+        if not self._wait_until(lambda: not self.are_open()):
+            os.kill(int(self.lock_file.read_text()), signal.SIGKILL)
 
-    def _until(self, question: Callable[[], bool]) -> bool:
+    def _wait_until(self, question: Callable[[], bool]) -> bool:
         end = time.monotonic() + PATIENCE
         while not question():
             if time.monotonic() > end:
@@ -111,20 +113,20 @@ class Doors:
         return True
 
 
-def hold(doors: Doors) -> None:
+def hold_forwards(doors: PortForwards) -> None:
     """Keep all forwards alive until a signal ends this process; only one process does this for a box."""
-    descriptor = os.open(doors.lock, os.O_RDWR | os.O_CREAT, 0o600)
+    descriptor = os.open(doors.lock_file, os.O_RDWR | os.O_CREAT, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, str(os.getpid()).encode(), 0)
-    plan = json.loads(doors.plan.read_text())
+    plan = json.loads(doors.plan_file.read_text())
     ended = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
     command = [*plan["kubectl"], "--namespace", plan["namespace"], "port-forward", "--address", "127.0.0.1"]
     environment = environment_without_proxy(plan["server"])
     keepers = [
-        threading.Thread(target=_keep, args=(command, environment, Door(**door), ended))
+        threading.Thread(target=_keep_forward, args=(command, environment, PortForward(**door), ended))
         for door in plan["doors"]
     ]
     for keeper in keepers:
@@ -134,7 +136,9 @@ def hold(doors: Doors) -> None:
         keeper.join()
 
 
-def _keep(command: list[str], environment: Mapping[str, str], door: Door, ended: threading.Event) -> None:
+def _keep_forward(
+    command: list[str], environment: Mapping[str, str], door: PortForward, ended: threading.Event
+) -> None:
     arguments = [*command, f"service/{door.service}", f"{door.port}:{door.service_port}"]
     while not ended.is_set():
         forward = subprocess.Popen(
@@ -151,4 +155,4 @@ def _keep(command: list[str], environment: Mapping[str, str], door: Door, ended:
 if __name__ == "__main__":
     if os.fork():  # who started it does not wait, and is no longer its parent
         os._exit(0)
-    hold(Doors(Path(sys.argv[1])))
+    hold_forwards(PortForwards(Path(sys.argv[1])))

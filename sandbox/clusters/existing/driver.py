@@ -20,15 +20,15 @@ from c2d_box.files import replace_private_file
 from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.clusters.archive_names import read_archive
 from sandbox.clusters.existing import access, belongings
-from sandbox.clusters.existing.doors import Door, Doors
+from sandbox.clusters.existing.doors import PortForward, PortForwards
 from sandbox.clusters.existing.pull_secrets import find_pull_secret
-from sandbox.clusters.existing.record import Record
-from sandbox.clusters.existing.registry import Registry
-from sandbox.clusters.layout import Layout
-from sandbox.clusters.port import ClusterImage, ClusterStatus, ComponentStatus, Isolation, Resources
-from sandbox.home import Home
-from sandbox.progress import Event, Progress
-from sandbox.settings import Existing
+from sandbox.clusters.existing.record import ExistingRecord
+from sandbox.clusters.existing.registry import ImageRegistry
+from sandbox.clusters.layout import ClusterLayout
+from sandbox.clusters.port import ClusterImage, ClusterStatus, ComponentStatus, JobIsolation, ResourceUsage
+from sandbox.home import BoxHome
+from sandbox.progress import Progress, ProgressEvent
+from sandbox.settings import ExistingClusterSettings
 
 WANTED = range(30, 34)
 """Offsets of the box's fixed addresses in the part of the service range that is chosen for it."""
@@ -38,7 +38,7 @@ DEPLOYMENTS = f"/apis/apps/v1/namespaces/{belongings.SERVICES}/deployments"
 OWN = (belongings.SERVICES, belongings.JOBS, belongings.SYSTEM)
 
 
-class Programs(Protocol):
+class ExistingPrograms(Protocol):
     """The part of a bundle that this driver needs."""
 
     def binary(self, name: str) -> Path: ...
@@ -49,10 +49,10 @@ class ExistingCluster:
 
     def __init__(
         self,
-        home: Home,
-        bundle: Programs,
+        home: BoxHome,
+        bundle: ExistingPrograms,
         name: str,
-        chosen: Existing,
+        chosen: ExistingClusterSettings,
         behind: Mapping[int, tuple[str, int]],
     ) -> None:
         self.home = home
@@ -60,8 +60,8 @@ class ExistingCluster:
         self._bundle = bundle
         self._chosen = chosen
         self._behind = dict(behind)
-        self._layout = Layout(home, name)
-        self._doors = Doors(self._layout.root)
+        self._layout = ClusterLayout(home, name)
+        self._doors = PortForwards(self._layout.root)
 
     @property
     def kubeconfig(self) -> Path:
@@ -74,11 +74,11 @@ class ExistingCluster:
 
     @property
     def service_cidr(self) -> str:
-        return self._known().services
+        return self._known_record().services
 
     @property
     def dns_ip(self) -> str:
-        return self._known().dns_ip
+        return self._known_record().dns_ip
 
     @property
     def volumes_root(self) -> str:
@@ -90,7 +90,7 @@ class ExistingCluster:
 
     @property
     def registry(self) -> str:
-        return Registry(self._chosen.registry).prefix
+        return ImageRegistry(self._chosen.registry).name_prefix
 
     @property
     def runtime_classes(self) -> dict[str, str]:
@@ -99,14 +99,14 @@ class ExistingCluster:
     def _kube(self, timeout: float = 10.0) -> KubeApi:
         return KubeApi.of(self.kubeconfig, timeout=timeout)
 
-    def _known(self) -> Record:
-        record = Record.load(self._layout.record)
+    def _known_record(self) -> ExistingRecord:
+        record = ExistingRecord.load_from(self._layout.record_file)
         if record is None:
             raise StateProblem("C2D-NOT-RUNNING", "The box is not running.", "Start it with `c2d-box up`.")
         return record
 
-    def _running(self) -> Record:
-        record = self._known()
+    def _running_record(self) -> ExistingRecord:
+        record = self._known_record()
         if record.phase != "running":
             raise StateProblem("C2D-NOT-RUNNING", "The box is not running.", "Start it with `c2d-box up`.")
         return record
@@ -114,83 +114,83 @@ class ExistingCluster:
     # -- create, stop, delete ------------------------------------------------------------------------------
 
     def create(self) -> Progress[None]:
-        self._layout.check()
-        record = Record.load(self._layout.record)
+        self._layout.check_limits()
+        record = ExistingRecord.load_from(self._layout.record_file)
         if record is not None and record.phase == "running" and self._answers():
-            yield Event("cluster", "skipped", f"the box is a guest of {record.server}")
+            yield ProgressEvent("cluster", "skipped", f"the box is a guest of {record.server}")
             return
         began = time.monotonic()
         if record is None:
-            yield Event("cluster.look", "started", "looking at the cluster")
-            record, warning = self._enter()
-            yield Event("cluster.look", "done", record.server)
+            yield ProgressEvent("cluster.look", "started", "looking at the cluster")
+            record, warning = self._inspect_cluster()
+            yield ProgressEvent("cluster.look", "done", record.server)
             if warning:
-                yield Event("cluster.registry", "note", warning)
+                yield ProgressEvent("cluster.registry", "note", warning)
         self._require_answer(record)
         if record.replicas:
-            self._scale(record.replicas)
-        record.changed(phase="running", replicas={}).save(self._layout.record)
-        yield Event("cluster", "done", seconds=time.monotonic() - began)
+            self._scale_deployments(record.replicas)
+        record.with_values(phase="running", replicas={}).save_record(self._layout.record_file)
+        yield ProgressEvent("cluster", "done", seconds=time.monotonic() - began)
 
-    def _enter(self) -> tuple[Record, str]:
+    def _inspect_cluster(self) -> tuple[ExistingRecord, str]:
         """Check the cluster without changing anything there; return the record and the text that the user
         must be told.
         """
-        registry = Registry(self._chosen.registry)
-        registry.require()
-        text = access.extract(self._chosen.kubeconfig, self._chosen.context)
+        registry = ImageRegistry(self._chosen.registry)
+        registry.require_access()
+        text = access.extract_kubeconfig(self._chosen.kubeconfig, self._chosen.context)
         self._layout.root.mkdir(parents=True, exist_ok=True)
         replace_private_file(self.kubeconfig, text)
         with self._kube() as kube:
             belongings.require_room(kube)
             can_pull = bool(find_pull_secret(kube, self._chosen)) or not registry.is_private
-            record = Record(
+            record = ExistingRecord(
                 self.name,
-                access.server(text),
-                access.context(text),
+                access.server_url(text),
+                access.current_context(text),
                 _free_part(kube),
-                _dns(kube),
-                registry.prefix,
+                _dns_ip(kube),
+                registry.name_prefix,
             )
-        record.save(self._layout.record)
-        return record, "" if can_pull else unpullable(registry.host)
+        record.save_record(self._layout.record_file)
+        return record, "" if can_pull else unpullable_text(registry.host)
 
     def stop(self) -> Progress[None]:
-        record = Record.load(self._layout.record)
+        record = ExistingRecord.load_from(self._layout.record_file)
         if record is None or record.phase == "stopped":
             return
-        yield Event("cluster.stop", "started", "closing the ports, stopping the services")
-        self._doors.close()
+        yield ProgressEvent("cluster.stop", "started", "closing the ports, stopping the services")
+        self._doors.close_forwards()
         replicas = record.replicas
         try:
             with self._kube() as kube:
                 found = kube.items(DEPLOYMENTS)
             replicas = {item["metadata"]["name"]: int(item["spec"].get("replicas", 1)) for item in found}
-            self._scale(dict.fromkeys(replicas, 0))
+            self._scale_deployments(dict.fromkeys(replicas, 0))
         except C2DError as problem:
-            yield Event("cluster.stop", "note", f"{problem.message}; its services may run on")
-        record.changed(phase="stopped", replicas=replicas).save(self._layout.record)
-        yield Event("cluster.stop", "done")
+            yield ProgressEvent("cluster.stop", "note", f"{problem.message}; its services may run on")
+        record.with_values(phase="stopped", replicas=replicas).save_record(self._layout.record_file)
+        yield ProgressEvent("cluster.stop", "done")
 
     def delete(self) -> Progress[None]:
-        record = Record.load(self._layout.record)
+        record = ExistingRecord.load_from(self._layout.record_file)
         if record is not None:
-            self._doors.close()
+            self._doors.close_forwards()
             try:
                 with self._kube(timeout=30.0) as kube:
-                    left = yield from belongings.remove(kube)
+                    left = yield from belongings.remove_objects(kube)
             except C2DError as problem:
                 left = [f"{path.rpartition('/')[2]} {name}" for path, name in belongings.SCOPED]
-                yield Event("cluster.rest", "note", problem.message)
+                yield ProgressEvent("cluster.rest", "note", problem.message)
             if left:
                 command = f"kubectl --context {record.context} delete namespace {' '.join(OWN)}"
-                yield Event(
+                yield ProgressEvent(
                     "cluster.rest", "note", f"still in {record.server}: {', '.join(left)}. Remove: {command}"
                 )
         shutil.rmtree(self._layout.root, ignore_errors=True)
         self.kubeconfig.unlink(missing_ok=True)
 
-    def _scale(self, replicas: Mapping[str, int]) -> None:
+    def _scale_deployments(self, replicas: Mapping[str, int]) -> None:
         with self._kube() as kube:
             for name, count in replicas.items():
                 kube.merge(f"{DEPLOYMENTS}/{name}", {"spec": {"replicas": count}})
@@ -202,7 +202,7 @@ class ExistingCluster:
         except C2DError:
             return False
 
-    def _require_answer(self, record: Record) -> None:
+    def _require_answer(self, record: ExistingRecord) -> None:
         if not self._answers():
             raise EnvironmentProblem(
                 "C2D-EXISTING-SILENT",
@@ -213,7 +213,7 @@ class ExistingCluster:
     # -- while it runs -------------------------------------------------------------------------------------
 
     def status(self) -> ClusterStatus:
-        record = Record.load(self._layout.record)
+        record = ExistingRecord.load_from(self._layout.record_file)
         if record is None:
             return ClusterStatus("absent")
         if record.phase == "stopped":
@@ -229,38 +229,42 @@ class ExistingCluster:
 
     def load_image(self, archive: Path) -> Progress[str]:
         began = time.monotonic()
-        image, record = read_archive(archive), self._running()
-        yield Event("cluster.image", "started", f"pushing {archive.name}")
-        reference = Registry(self._chosen.registry).push(archive, image)
+        image, record = read_archive(archive), self._running_record()
+        yield ProgressEvent("cluster.image", "started", f"pushing {archive.name}")
+        reference = ImageRegistry(self._chosen.registry).push_image(archive, image)
         # Read again: several images come at the same time.
-        record = self._running()
-        record.changed(images={**record.images, reference: image.digest}).save(self._layout.record)
-        yield Event(
+        record = self._running_record()
+        record.with_values(images={**record.images, reference: image.digest}).save_record(
+            self._layout.record_file
+        )
+        yield ProgressEvent(
             "cluster.image", "done", f"{archive.name} is in the registry", seconds=time.monotonic() - began
         )
         return image.digest
 
-    def images(self) -> list[ClusterImage]:
-        return [ClusterImage(reference, digest) for reference, digest in self._running().images.items()]
+    def list_images(self) -> list[ClusterImage]:
+        return [
+            ClusterImage(reference, digest) for reference, digest in self._running_record().images.items()
+        ]
 
-    def publish(self, ports: Mapping[int, int]) -> None:
-        record = self._running()
-        doors = [Door(port, *self._behind[node_port]) for port, node_port in sorted(ports.items())]
-        kubectl = [*self._kubectl(), "--kubeconfig", str(self.kubeconfig)] if doors else []
-        self._doors.open(kubectl, record.server, belongings.SERVICES, doors)
-        record.changed(ports=dict(ports)).save(self._layout.record)
+    def publish_ports(self, ports: Mapping[int, int]) -> None:
+        record = self._running_record()
+        doors = [PortForward(port, *self._behind[node_port]) for port, node_port in sorted(ports.items())]
+        kubectl = [*self._kubectl_command(), "--kubeconfig", str(self.kubeconfig)] if doors else []
+        self._doors.open_forwards(kubectl, record.server, belongings.SERVICES, doors)
+        record.with_values(ports=dict(ports)).save_record(self._layout.record_file)
 
-    def allow(self, isolation: Isolation) -> None:
+    def allow_endpoints(self, isolation: JobIsolation) -> None:
         """Record the endpoints for ``status``; the chart's NetworkPolicies enforce them already."""
-        self._running().changed(isolation=isolation).save(self._layout.record)
+        self._running_record().with_values(isolation=isolation).save_record(self._layout.record_file)
 
-    def logs(self, component: str, lines: int = 200) -> str:
-        self._known()
+    def read_logs(self, component: str, lines: int = 200) -> str:
+        self._known_record()
         if component == "kube-apiserver":
             with self._kube() as kube:
                 return kube.text("/readyz", verbose="")
         if component == "doors":
-            text = self._doors.log.read_text("utf-8", "replace") if self._doors.log.exists() else ""
+            text = self._doors.log_file.read_text("utf-8", "replace") if self._doors.log_file.exists() else ""
             return "\n".join(text.splitlines()[-lines:])
         raise UsageError(
             "C2D-NO-SUCH-COMPONENT",
@@ -268,9 +272,9 @@ class ExistingCluster:
             "There are: kube-apiserver, doors.",
         )
 
-    def resources(self) -> Resources:
+    def resource_usage(self) -> ResourceUsage:
         """Return the memory of the box's pods, as each node's kubelet accounts for it."""
-        self._running()
+        self._running_record()
         found: dict[str, int] = {}
         with self._kube() as kube:
             for node in kube.items("/api/v1/nodes"):
@@ -278,16 +282,16 @@ class ExistingCluster:
                 for pod in (kube.get(path) or {}).get("pods", []):
                     if pod["podRef"]["namespace"] in OWN:
                         found[pod["podRef"]["name"]] = int(pod.get("memory", {}).get("workingSetBytes", 0))
-        return Resources(sum(found.values()), found)
+        return ResourceUsage(sum(found.values()), found)
 
-    def _kubectl(self) -> list[str]:
+    def _kubectl_command(self) -> list[str]:
         """Return the user's kubectl; the bundle's where the user has none."""
         if found := shutil.which("kubectl"):
             return [found]
         return [str(self._bundle.binary("kube")), "kubectl"]
 
 
-def unpullable(host: str) -> str:
+def unpullable_text(host: str) -> str:
     """Return the warning to show before anything is installed: whether nodes have credentials of their own
     cannot be asked.
     """
@@ -305,7 +309,7 @@ def _node_address(kube: KubeApi) -> str:
     raise Failed("C2D-EXISTING-NO-NODE", "The cluster has no node with an address.", "kubectl get nodes")
 
 
-def _dns(kube: KubeApi) -> str:
+def _dns_ip(kube: KubeApi) -> str:
     found = kube.items("/api/v1/namespaces/kube-system/services", labelSelector="k8s-app=kube-dns")
     if not found:
         raise EnvironmentProblem(

@@ -10,30 +10,38 @@ from collections.abc import Callable
 from c2d_box.errors import Refused
 from sandbox.clusters.existing import access, belongings, wellknown
 from sandbox.keys import BoxKeys
-from sandbox.progress import Event, Progress
-from sandbox.settings import Existing
+from sandbox.progress import Progress, ProgressEvent
+from sandbox.settings import ExistingClusterSettings
 
 _SPACES = f"{belongings.SERVICES}, {belongings.JOBS} and {belongings.SYSTEM}"
 
 
-def introduce(
-    chosen: Existing, keys: BoxKeys, unproven_jobs: bool, yes: bool, confirm: Callable[[str], bool] | None
+def ask_consent(
+    chosen: ExistingClusterSettings,
+    keys: BoxKeys,
+    unproven_jobs: bool,
+    yes: bool,
+    confirm: Callable[[str], bool] | None,
 ) -> Progress[None]:
     """Refuse well-known secrets, list what the box will add, and continue only after the user agrees."""
-    wellknown.refuse(keys)
-    text = access.extract(chosen.kubeconfig, chosen.context)
-    where = f"{access.server(text)} (context {access.context(text)})"
-    yield Event("cluster.consent", "note", f"this will be added to {where}, and removed by reset:")
-    for line in belongings.described():
-        yield Event("cluster.consent", "note", f"  {line}")
-    yield Event("cluster.consent", "note", f"  images in {chosen.registry}, which stay there")
+    wellknown.refuse_public_keys(keys)
+    text = access.extract_kubeconfig(chosen.kubeconfig, chosen.context)
+    where = f"{access.server_url(text)} (context {access.current_context(text)})"
+    yield ProgressEvent("cluster.consent", "note", f"this will be added to {where}, and removed by reset:")
+    for line in belongings.describe_objects():
+        yield ProgressEvent("cluster.consent", "note", f"  {line}")
+    yield ProgressEvent("cluster.consent", "note", f"  images in {chosen.registry}, which stay there")
     if chosen.pull_secret:
-        yield Event("cluster.consent", "note", f"  a copy of the Secret {chosen.pull_secret} in {_SPACES}")
+        yield ProgressEvent(
+            "cluster.consent", "note", f"  a copy of the Secret {chosen.pull_secret} in {_SPACES}"
+        )
     elif chosen.pull_by_login:
         whose = f"your docker login's credentials for {chosen.registry}"
-        yield Event("cluster.consent", "note", f"  {whose}, as a Secret in {_SPACES}: who reads it has them")
+        yield ProgressEvent(
+            "cluster.consent", "note", f"  {whose}, as a Secret in {_SPACES}: who reads it has them"
+        )
     if unproven_jobs:
-        yield Event(
+        yield ProgressEvent(
             "cluster.consent",
             "note",
             "JOBS WILL RUN EVEN WHERE NOTHING KEEPS THEM FROM THE NETWORK: they can carry data away",

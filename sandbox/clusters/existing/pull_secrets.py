@@ -12,32 +12,32 @@ import json
 from c2d_box.errors import EnvironmentProblem, UsageError
 from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.clusters.existing.belongings import SERVICES
-from sandbox.clusters.existing.registry import Registry, login_entry
-from sandbox.settings import Existing
+from sandbox.clusters.existing.registry import ImageRegistry, login_entry
+from sandbox.settings import ExistingClusterSettings
 
 NAME = "c2d-box-registry"
 KIND = "kubernetes.io/dockerconfigjson"
 _KEY = ".dockerconfigjson"
 
 
-def pull_secret_names(chosen: Existing) -> list[str]:
+def pull_secret_names(chosen: ExistingClusterSettings) -> list[str]:
     """Return the names of pull secrets for the chart's values."""
     return [NAME] if chosen.pull_secret or chosen.pull_by_login else []
 
 
-def find_pull_secret(kube: KubeApi, chosen: Existing) -> str:
+def find_pull_secret(kube: KubeApi, chosen: ExistingClusterSettings) -> str:
     """Return the Secret's content in base64, as written to our namespaces; empty where none was asked for."""
     if chosen.pull_secret:
-        return _copied(kube, chosen)
+        return _copied_secret(kube, chosen)
     if not chosen.pull_by_login:
         return ""
-    host = Registry(chosen.registry).host
+    host = ImageRegistry(chosen.registry).host
     entry = login_entry(host)
     if not entry:
         raise EnvironmentProblem(
             "C2D-EXISTING-PULL-LOGIN",
             f"docker login left no credentials for {host} that can be read: none, or a helper keeps them.",
-            f"{_create(chosen)}; then c2d-box up --pull-secret default/registry",
+            f"{_create_command(chosen)}; then c2d-box up --pull-secret default/registry",
         )
     return base64.b64encode(json.dumps({"auths": {host: {"auth": entry}}}).encode()).decode()
 
@@ -65,7 +65,7 @@ def carry_pull_secret(kube: KubeApi, namespace: str) -> list[str]:
     return [NAME]
 
 
-def _copied(kube: KubeApi, chosen: Existing) -> str:
+def _copied_secret(kube: KubeApi, chosen: ExistingClusterSettings) -> str:
     namespace, _, name = chosen.pull_secret.partition("/")
     if not (namespace and name) or "/" in name:
         raise UsageError(
@@ -80,13 +80,15 @@ def _copied(kube: KubeApi, chosen: Existing) -> str:
         raise EnvironmentProblem(
             "C2D-EXISTING-PULL-SECRET",
             f"The cluster has {what} {chosen.pull_secret}.",
-            _create(chosen, namespace, name),
+            _create_command(chosen, namespace, name),
         )
     return str(content)
 
 
-def _create(chosen: Existing, namespace: str = "default", name: str = "registry") -> str:
-    server = Registry(chosen.registry).host
+def _create_command(
+    chosen: ExistingClusterSettings, namespace: str = "default", name: str = "registry"
+) -> str:
+    server = ImageRegistry(chosen.registry).host
     return (
         f"kubectl --namespace {namespace} create secret docker-registry {name}"
         f" --docker-server {server} --docker-username … --docker-password …"

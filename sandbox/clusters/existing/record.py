@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from c2d_box.files import replace_private_file
-from sandbox.clusters.driver_record import restored, stored
-from sandbox.clusters.port import Isolation
+from sandbox.clusters.driver_record import load_record, record_text
+from sandbox.clusters.port import JobIsolation
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class ExistingRecord:
     """The installed box as the driver recorded it: where it is, its addresses, ports and pushed images."""
 
     name: str
@@ -24,19 +24,19 @@ class Record:
     registry: str
     phase: Literal["running", "stopped"] = "running"
     ports: dict[int, int] = field(default_factory=dict)
-    isolation: Isolation = field(default_factory=Isolation)
+    isolation: JobIsolation = field(default_factory=JobIsolation)
     images: dict[str, str] = field(default_factory=dict)
     """Reference → manifest digest of each image that was pushed to the registry."""
     replicas: dict[str, int] = field(default_factory=dict)
     """Number of replicas of each Deployment before ``stop``."""
 
-    def changed(self, **values: Any) -> Record:
+    def with_values(self, **values: Any) -> ExistingRecord:
         return replace(self, **values)
 
-    def save(self, path: Path) -> None:
-        replace_private_file(path, stored(self))
+    def save_record(self, path: Path) -> None:
+        replace_private_file(path, record_text(self))
 
     @classmethod
-    def load(cls, path: Path) -> Record | None:
+    def load_from(cls, path: Path) -> ExistingRecord | None:
         """Return the record at ``path``; None where there is none."""
-        return restored(path, lambda value: cls(**value))
+        return load_record(path, lambda value: cls(**value))

@@ -18,9 +18,9 @@ import httpx
 from c2d_box.errors import EnvironmentProblem, Failed, UsageError
 from c2d_box.proxies import may_use_proxy
 from c2d_box.strict_json import JsonRefused, parse_object
-from sandbox.bundle.oci.archive_reader import Archive
+from sandbox.bundle.oci.archive_reader import ArchiveReader
 from sandbox.bundle.oci.image_archives import MANIFEST
-from sandbox.clusters.archive_names import ArchivedImage
+from sandbox.clusters.archive_names import ArchiveName
 
 _PLACE = re.compile(
     r"(?P<scheme>https?://)?(?P<host>[A-Za-z0-9.-]+(:\d+)?)(?P<path>(/[a-z0-9]+([._-]+[a-z0-9]+)*)*)/?"
@@ -30,7 +30,7 @@ _CHUNK = 1 << 20
 TIMEOUT = 60.0
 
 
-class Registry:
+class ImageRegistry:
     """A registry to push to. ``place`` is ``[http://]host[:port][/path]``; without a scheme it means https,
     but http for this machine itself.
     """
@@ -49,7 +49,7 @@ class Registry:
         self._token = ""
 
     @property
-    def prefix(self) -> str:
+    def name_prefix(self) -> str:
         """Return the prefix of image names in this registry: ``host[:port][/path]``."""
         return f"{self.host}/{self.path}" if self.path else self.host
 
@@ -58,25 +58,25 @@ class Registry:
         """Return whether the registry asked for credentials; valid once :meth:`require` has passed."""
         return bool(self._token)
 
-    def require(self) -> None:
+    def require_access(self) -> None:
         """Check that the registry answers and accepts the credentials there are."""
-        with self._client() as client:
-            answer = self._send(client, "GET", "/v2/", self._repository("x"))
+        with self._open_client() as client:
+            answer = self._send_request(client, "GET", "/v2/", self._repository_path("x"))
         if answer.status_code >= 400:
-            raise self._refused(answer)
+            raise self._refused_error(answer)
 
-    def push(self, archive: Path, image: ArchivedImage) -> str:
+    def push_image(self, archive: Path, image: ArchiveName) -> str:
         """Push what the registry lacks; return the image's reference there."""
         name, tag = _name_and_tag(image.reference)
-        repository = self._repository(name)
-        with Archive(archive) as opened, opened.documents_as_expected(), self._client() as client:
-            entry = opened.document("index.json")["manifests"][0]
-            manifest = opened.blob(entry)
+        repository = self._repository_path(name)
+        with ArchiveReader(archive) as opened, opened.documents_as_expected(), self._open_client() as client:
+            entry = opened.read_json("index.json")["manifests"][0]
+            manifest = opened.read_blob(entry)
             document = json.loads(manifest)
             for blob in (document["config"], *document["layers"]):
                 self._push_blob(client, repository, opened, blob)
             for reference in (image.digest, tag):
-                answer = self._send(
+                answer = self._send_request(
                     client,
                     "PUT",
                     f"/v2/{repository}/manifests/{reference}",
@@ -85,42 +85,42 @@ class Registry:
                     headers={"content-type": entry.get("mediaType", MANIFEST)},
                 )
                 if answer.status_code >= 300:
-                    raise self._refused(answer)
+                    raise self._refused_error(answer)
         return f"{self.host}/{repository}:{tag}"
 
     def _push_blob(
-        self, client: httpx.Client, repository: str, archive: Archive, blob: dict[str, str]
+        self, client: httpx.Client, repository: str, archive: ArchiveReader, blob: dict[str, str]
     ) -> None:
-        there = self._send(client, "HEAD", f"/v2/{repository}/blobs/{blob['digest']}", repository)
+        there = self._send_request(client, "HEAD", f"/v2/{repository}/blobs/{blob['digest']}", repository)
         if there.status_code == 200:
             return
-        begun = self._send(client, "POST", f"/v2/{repository}/blobs/uploads/", repository)
+        begun = self._send_request(client, "POST", f"/v2/{repository}/blobs/uploads/", repository)
         if begun.status_code != 202:
-            raise self._refused(begun)
+            raise self._refused_error(begun)
         target = urljoin(f"{self._base}/", begun.headers["location"])
         target += f"{'&' if '?' in target else '?'}digest={blob['digest']}"
         member = archive.blob_name(blob)
-        done = self._send(
+        done = self._send_request(
             client,
             "PUT",
             target,
             repository,
-            content=archive.chunks(member, _CHUNK),
+            content=archive.member_chunks(member, _CHUNK),
             headers={
                 "content-type": "application/octet-stream",
-                "content-length": str(archive.member(member).size),
+                "content-length": str(archive.find_member(member).size),
             },
         )
         if done.status_code != 201:
-            raise self._refused(done)
+            raise self._refused_error(done)
 
-    def _repository(self, name: str) -> str:
+    def _repository_path(self, name: str) -> str:
         return f"{self.path}/{name}" if self.path else name
 
-    def _client(self) -> httpx.Client:
+    def _open_client(self) -> httpx.Client:
         return httpx.Client(base_url=self._base, timeout=TIMEOUT, trust_env=may_use_proxy(self._base))
 
-    def _send(
+    def _send_request(
         self,
         client: httpx.Client,
         method: str,
@@ -161,18 +161,18 @@ class Registry:
                 realm, params=asked, headers=headers, timeout=TIMEOUT, trust_env=may_use_proxy(realm)
             )
             if not answer.is_success:
-                raise self._refused(answer)
+                raise self._refused_error(answer)
             try:
                 found = parse_object(answer.content)
             except JsonRefused:
-                raise self._refused(answer) from None
+                raise self._refused_error(answer) from None
             token = f"Bearer {found.get('token') or found.get('access_token')}"
         else:
             token = basic
         fresh, self._token = token != self._token and bool(token), token
         return fresh
 
-    def _refused(self, answer: httpx.Response) -> Failed:
+    def _refused_error(self, answer: httpx.Response) -> Failed:
         return Failed(
             "C2D-EXISTING-REGISTRY-REFUSED",
             f"The registry {self.host} refused: {answer.status_code} {answer.text[:200]}".rstrip(),

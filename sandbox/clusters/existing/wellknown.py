@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from c2d_box.errors import Refused
 from sandbox.keys import BARGE_KEYS, BoxKeys
-from sandbox.testchain.accounts import derive
+from sandbox.testchain.accounts import derive_accounts
 
 MNEMONICS = (
     "taxi music thumb unique chat sand crew more leg another off lamp",
@@ -27,10 +27,12 @@ SHORTEST = 16
 _SIGNING = ("provider-key", "cache-key", "register-key")
 
 
-def refuse(keys: BoxKeys) -> None:
+def refuse_public_keys(keys: BoxKeys) -> None:
     """Raise where a secret of the box is one that others may have."""
     known = {key.lower() for key in BARGE_KEYS.values()}
-    known |= {f"0x{account.key.hex()}" for mnemonic in MNEMONICS for account in derive(mnemonic, ACCOUNTS)}
+    known |= {
+        f"0x{account.key.hex()}" for mnemonic in MNEMONICS for account in derive_accounts(mnemonic, ACCOUNTS)
+    }
     for name, value in keys.values.items():
         if name in _SIGNING or name.startswith("environment-key"):
             bad = value.lower() in known

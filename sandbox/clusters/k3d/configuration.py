@@ -12,7 +12,7 @@ from typing import Any
 
 from sandbox.clusters.kind.addresses import ALL_PODS, DNS, SERVICES
 from sandbox.clusters.kind.configuration import PIDS_PER_POD, UNROUTED_PLUGIN
-from sandbox.clusters.kind.record import Record
+from sandbox.clusters.kind.record import KindRecord
 
 ONLY = ["server:0"]
 CONTAINERD = "/var/lib/rancher/k3s/agent/etc/containerd/config-v3.toml.tmpl"
@@ -23,7 +23,7 @@ UNROUTED_RANGE = "10.242.0.0/16"
 TIMEOUT = "180s"
 
 
-def cluster(record: Record, files: str) -> dict[str, Any]:
+def cluster_document(record: KindRecord, files: str) -> dict[str, Any]:
     """Return the document for ``k3d cluster create --config`` (pkg/config/v1alpha5/schema.json); JSON is
     YAML.
 
@@ -63,7 +63,7 @@ def cluster(record: Record, files: str) -> dict[str, Any]:
     }
 
 
-def node_files(record: Record) -> dict[str, tuple[str, str]]:
+def node_files(record: KindRecord) -> dict[str, tuple[str, str]]:
     """Return our files on the node: name → path there and text."""
     handler = record.runtime_classes["algorithm"]
     table = f"plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.'{handler}'"

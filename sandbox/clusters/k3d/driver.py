@@ -13,14 +13,14 @@ from c2d_box.errors import Failed, UsageError
 from c2d_box.files import replace_private_file
 from sandbox import docker_engine
 from sandbox.clusters.k3d import configuration, trust
-from sandbox.clusters.k3d.tool import K3d, installed
+from sandbox.clusters.k3d.tool import K3dTool, installed
 from sandbox.clusters.kind import api
 from sandbox.clusters.kind.configuration import DEVICES, VOLUMES
 from sandbox.clusters.kind.driver import KindCluster
-from sandbox.clusters.kind.record import Record
-from sandbox.clusters.kind.tool import Tool
+from sandbox.clusters.kind.record import KindRecord
+from sandbox.clusters.kind.tool import ClusterTool
 from sandbox.clusters.port import ComponentStatus
-from sandbox.progress import Event, Progress
+from sandbox.progress import Progress, ProgressEvent
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -45,59 +45,59 @@ class K3dCluster(KindCluster):
         """
         return {"algorithm": self._new_record().runtime_classes["algorithm"]}
 
-    def _new_record(self) -> Record:
+    def _new_record(self) -> KindRecord:
         # k3d takes names of 32 characters at most.
         name = self._layout.host_link
-        return Record(self.name, name, ports=self._ports, options=self._options, driver="k3d")
+        return KindRecord(self.name, name, ports=self._ports, options=self._options, driver="k3d")
 
     def create(self) -> Progress[None]:
         if not trust.is_verified():
-            yield Event("cluster.unverified", "note", trust.UNVERIFIED)
+            yield ProgressEvent("cluster.unverified", "note", trust.UNVERIFIED)
         yield from super().create()
 
-    def _tool(self, record: Record) -> Tool:
-        return K3d(installed() or self._bundle.binary("k3d"), record.cluster)
+    def _cluster_tool(self, record: KindRecord) -> ClusterTool:
+        return K3dTool(installed() or self._bundle.binary("k3d"), record.cluster)
 
-    def _wanted(self, record: Record) -> dict[str, Any]:
+    def _cluster_document(self, record: KindRecord) -> dict[str, Any]:
         for name, (_, text) in configuration.node_files(record).items():
             replace_private_file(self._layout.root / FILES / name, text)
-        return configuration.cluster(record, FILES)
+        return configuration.cluster_document(record, FILES)
 
     def _node_image(self, client: DockerClient) -> Progress[str | None]:
         """Return None: k3d pulls its own node image."""
         yield from ()
         return None
 
-    def _require_handlers(self, container: Container, record: Record) -> None:
+    def _require_handlers(self, container: Container, record: KindRecord) -> None:
         """Check for the job classes' handlers. k3s writes containerd's configuration anew at each start, from
         our template.
         """
         handler = record.runtime_classes["algorithm"]
         made = configuration.CONTAINERD.rpartition("/")[0] + "/config.toml"
-        if handler not in docker_engine.execute(container, "cat", made):
+        if handler not in docker_engine.run_in_container(container, "cat", made):
             raise Failed(
                 "C2D-K3D-HANDLERS",
                 f"The node's containerd does not know {handler}.",
                 "This k3s is older than containerd 2 in it; use one of 1.31.6 or newer.",
             )
 
-    def _furnish(self, container: Container, record: Record) -> None:
-        docker_engine.execute(container, "sh", "-ec", PREPARE)
+    def _install_isolation(self, container: Container, record: KindRecord) -> None:
+        docker_engine.run_in_container(container, "sh", "-ec", PREPARE)
 
-    def _settle(self) -> None:
+    def _tune_cluster(self) -> None:
         """Do nothing: k3s keeps its own parts as they are."""
 
     def _await_started(self, container: Container) -> None:
         end = time.monotonic() + STARTED_PATIENCE
         while time.monotonic() < end:
             try:
-                docker_engine.execute(container, "ctr", "version")
+                docker_engine.run_in_container(container, "ctr", "version")
                 return
             except Failed:
                 time.sleep(0.5)
         raise Failed("C2D-NODE-NOT-STARTED", "The node runs, its containerd does not.", "c2d-box logs node")
 
-    def _parts(self, container: Container) -> tuple[ComponentStatus, ...]:
+    def _component_statuses(self, container: Container) -> tuple[ComponentStatus, ...]:
         state = container.attrs["State"]
         running = bool(state["Running"])
         node = ComponentStatus("node", "ready" if running else "stopped", state["Pid"] or None)
@@ -105,15 +105,15 @@ class K3dCluster(KindCluster):
             return (node,)
         return (
             node,
-            ComponentStatus("kube-apiserver", "ready" if api.answers(self.kubeconfig) else "starting"),
+            ComponentStatus("kube-apiserver", "ready" if api.api_answers(self.kubeconfig) else "starting"),
         )
 
-    def _apply_rules(self, container: Container, record: Record) -> None:
+    def _apply_rules(self, container: Container, record: KindRecord) -> None:
         """Do nothing: the chart's NetworkPolicies say it, and k3s' own controller enforces them."""
 
-    def _logs(self, container: Container, component: str, lines: int) -> str:
+    def _component_logs(self, container: Container, component: str, lines: int) -> str:
         if component in ("node", "kube-apiserver"):
-            with docker_engine.coded():
+            with docker_engine.coded_errors():
                 return bytes(container.logs(tail=lines)).decode("utf-8", "replace")
         raise UsageError(
             "C2D-NO-SUCH-COMPONENT",

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from c2d_box.errors import C2DError, EnvironmentProblem, Failed
-from sandbox.clusters.kind.tool import answered, narrated, port_taken
+from sandbox.clusters.kind.tool import command_output, narrate_command, port_taken
 
 PROGRAM = "k3d"
 OLDEST = (5, 8)
@@ -37,7 +37,7 @@ def installed() -> Path | None:
     return Path(found)
 
 
-class K3d:
+class K3dTool:
     """One k3d command, working on one cluster."""
 
     name = PROGRAM
@@ -47,32 +47,34 @@ class K3d:
         self._program = program
         self._cluster = cluster
 
-    def create(self, configuration: Path, kubeconfig: Path, image: str | None) -> Iterator[str]:
+    def create_cluster(self, configuration: Path, kubeconfig: Path, image: str | None) -> Iterator[str]:
         """Make the cluster; yield each step as k3d reports it. k3d itself waits for the node, and rolls back
         a failure.
         """
         words = ["cluster", "create", "--config", str(configuration), *(["--image", image] if image else [])]
-        return narrated([str(self._program), *words], _environment(), _STEP, _failure)
+        return narrate_command([str(self._program), *words], _k3d_environment(), _STEP, _k3d_failure)
 
-    def load(self, archive: Path) -> None:
-        self._run("image", "import", "--cluster", self._cluster, "--mode", "direct", str(archive))
+    def load_archive(self, archive: Path) -> None:
+        self._run_k3d("image", "import", "--cluster", self._cluster, "--mode", "direct", str(archive))
 
-    def kubeconfig(self) -> str:
+    def read_kubeconfig(self) -> str:
         """Return the kubeconfig. cmd/kubeconfig/kubeconfigGet.go: each document comes after a separator."""
-        return self._run("kubeconfig", "get", self._cluster).removeprefix("---\n")
+        return self._run_k3d("kubeconfig", "get", self._cluster).removeprefix("---\n")
 
-    def _run(self, *words: str) -> str:
-        return answered([str(self._program), *words], _environment(), " ".join(words[:2]), _failure)
+    def _run_k3d(self, *words: str) -> str:
+        return command_output(
+            [str(self._program), *words], _k3d_environment(), " ".join(words[:2]), _k3d_failure
+        )
 
 
-def _environment() -> dict[str, str]:
+def _k3d_environment() -> dict[str, str]:
     """Return k3d's environment. pkg/types/env.go: mounts are to be shared, or no volume of ours would reach a
     pod.
     """
     return {**os.environ, "K3D_FIX_MOUNTS": "1"}
 
 
-def _failure(verb: str, coloured: list[str]) -> C2DError:
+def _k3d_failure(verb: str, coloured: list[str]) -> C2DError:
     said = [_COLOUR.sub("", line) for line in coloured]
     text = "\n".join(said)
     if re.search(r"failed to pull image|Failed to pull|no such host|error pulling image", text):
@@ -84,13 +86,13 @@ def _failure(verb: str, coloured: list[str]) -> C2DError:
         )
     return port_taken(said) or Failed(
         "C2D-K3D",
-        f"`k3d {verb}` failed: {_cause(said)}",
+        f"`k3d {verb}` failed: {_first_error(said)}",
         "Run `c2d-box up` again: it takes away what is half made first. `c2d-box doctor` looks for causes.",
         last_lines=said[-12:],
     )
 
 
-def _cause(said: list[str]) -> str:
+def _first_error(said: list[str]) -> str:
     """Return the first of k3d's errors: the later ones come from rolling back."""
     errors = [_ERROR.sub("", line) for line in said if _ERROR.match(line)]
     return next(iter(errors or said[-1:]), "it said nothing")

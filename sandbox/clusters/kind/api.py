@@ -10,7 +10,7 @@ from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.clusters.node_readiness import node_is_ready
 
 
-def _workload(kind: str, container: dict[str, Any], **more: Any) -> dict[str, Any]:
+def _workload_patch(kind: str, container: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {
         "apiVersion": "apps/v1",
         "kind": kind,
@@ -23,17 +23,17 @@ _APPS = "/apis/apps/v1/namespaces/kube-system"
 _SETTLED: dict[str, dict[str, Any]] = {
     # Without a share of the processor it is last when a node starts with all its pods at once, and until it
     # has written its rules no pod reaches any Service.
-    "daemonsets/kube-proxy": _workload(
+    "daemonsets/kube-proxy": _workload_patch(
         "DaemonSet", {"name": "kube-proxy", "resources": {"requests": {"cpu": "100m"}}}
     ),
     # One resolver is enough for one node, and it need not wait ten seconds to be asked whether it is ready.
-    "deployments/coredns": _workload(
+    "deployments/coredns": _workload_patch(
         "Deployment", {"name": "coredns", "readinessProbe": {"periodSeconds": 1}}, replicas=1
     ),
 }
 
 
-def answers(kubeconfig: Path) -> bool:
+def api_answers(kubeconfig: Path) -> bool:
     try:
         with KubeApi.of(kubeconfig, timeout=2.0) as kube:
             return kube.ok("/readyz")
@@ -50,7 +50,7 @@ def reports_ready_node(kubeconfig: Path, node: str, since: float) -> bool:
         return False
 
 
-def settle(kubeconfig: Path) -> None:
+def tune_kubeadm(kubeconfig: Path) -> None:
     """Adjust kubeadm's own components to a machine of two cores; what is not named here stays as it was."""
     with KubeApi.of(kubeconfig) as kube:
         for path, body in _SETTLED.items():

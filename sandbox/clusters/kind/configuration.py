@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from sandbox.clusters.kind.addresses import ALL_PODS, PODS, PUBLISHING, SERVICES, STAGING, UNROUTED
-from sandbox.clusters.kind.firewall import rules
-from sandbox.clusters.kind.record import Record
+from sandbox.clusters.kind.firewall import nft_rules
+from sandbox.clusters.kind.record import KindRecord
 
 FOLDER = "/etc/c2d"
 DEVICES = "/run/c2d/dev"
@@ -22,7 +22,7 @@ NETWORKS = {"unrouted": UNROUTED, "staging": STAGING, "publishing": PUBLISHING}
 _RUNTIMES = 'plugins."io.containerd.grpc.v1.cri".containerd.runtimes'
 
 
-def cluster(record: Record) -> dict[str, Any]:
+def cluster_document(record: KindRecord) -> dict[str, Any]:
     """Return the document for ``kind create cluster --config``; JSON is YAML."""
     kubelet = {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
@@ -45,12 +45,15 @@ def cluster(record: Record) -> dict[str, Any]:
             "serviceSubnet": SERVICES,
         },
         "nodes": [{"role": "control-plane", "extraPortMappings": port_mappings(record.ports)}],
-        "containerdConfigPatches": [runtimes(record)],
-        "kubeadmConfigPatches": [json.dumps(kubelet), *(json.dumps(patch) for patch in _alone())],
+        "containerdConfigPatches": [containerd_runtimes(record)],
+        "kubeadmConfigPatches": [
+            json.dumps(kubelet),
+            *(json.dumps(patch) for patch in _single_node_patches()),
+        ],
     }
 
 
-def _by_systemd(record: Record) -> bool:
+def _by_systemd(record: KindRecord) -> bool:
     """Return whether systemd makes the control groups of pods; kubelet and containerd must agree on that.
 
     kind's default is systemd. With it runc freezes each new container in version 1, which a busy machine does
@@ -59,7 +62,7 @@ def _by_systemd(record: Record) -> bool:
     return record.cgroups == 2
 
 
-def _alone() -> list[dict[str, Any]]:
+def _single_node_patches() -> list[dict[str, Any]]:
     """Turn leader election off: with one control plane it is not needed, and components would stop where a
     busy machine lets an election time out.
 
@@ -85,7 +88,7 @@ def port_mappings(ports: Mapping[int, int]) -> list[dict[str, Any]]:
     ]
 
 
-def runtimes(record: Record) -> str:
+def containerd_runtimes(record: KindRecord) -> str:
     """Return containerd's handlers of the three job classes, each with a CNI folder of its own."""
     by_systemd = f"  SystemdCgroup = {str(_by_systemd(record)).lower()}"
     lines = [f'[{_RUNTIMES}."runc".options]', by_systemd]
@@ -101,7 +104,7 @@ def runtimes(record: Record) -> str:
     return "\n".join(lines) + "\n"
 
 
-def node_files(record: Record) -> dict[str, tuple[str, int]]:
+def node_files(record: KindRecord) -> dict[str, tuple[str, int]]:
     """Return our files on the node: path → text and mode."""
     networks = job_networks(record.options.isolation_off)
     return {
@@ -115,8 +118,8 @@ def node_files(record: Record) -> dict[str, tuple[str, int]]:
     }
 
 
-def rules_of(record: Record) -> str:
-    return rules(record.isolation, record.options.egress, record.options.isolation_off)
+def rules_of(record: KindRecord) -> str:
+    return nft_rules(record.isolation, record.options.egress, record.options.isolation_off)
 
 
 def pod_network(name: str, subnet: str, reachable: str) -> str:

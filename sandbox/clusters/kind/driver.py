@@ -18,14 +18,14 @@ from c2d_box.errors import C2DError, EnvironmentProblem, Failed, StateProblem
 from c2d_box.files import replace_private_file
 from sandbox import docker_engine
 from sandbox.clusters.archive_names import read_archive
-from sandbox.clusters.driver_record import Options
+from sandbox.clusters.driver_record import ClusterOptions
 from sandbox.clusters.kind import addresses, api, configuration, node
-from sandbox.clusters.kind.record import Record
-from sandbox.clusters.kind.tool import Kind, Tool, installed
-from sandbox.clusters.layout import Layout
-from sandbox.clusters.port import ClusterImage, ClusterStatus, ComponentStatus, Isolation, Resources
-from sandbox.home import Home
-from sandbox.progress import Event, Progress
+from sandbox.clusters.kind.record import KindRecord
+from sandbox.clusters.kind.tool import ClusterTool, KindTool, installed_kind
+from sandbox.clusters.layout import ClusterLayout
+from sandbox.clusters.port import ClusterImage, ClusterStatus, ComponentStatus, JobIsolation, ResourceUsage
+from sandbox.home import BoxHome
+from sandbox.progress import Progress, ProgressEvent
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -37,7 +37,7 @@ STOP_SECONDS = 15
 NOT_ISOLATED = "JOBS ARE NOT ISOLATED IN THIS BOX: it exists for tests that must see themselves fail."
 
 
-class Programs(Protocol):
+class KindPrograms(Protocol):
     """The part of a bundle that this driver needs."""
 
     def binary(self, name: str) -> Path: ...
@@ -55,18 +55,18 @@ class KindCluster:
 
     def __init__(
         self,
-        home: Home,
-        bundle: Programs,
+        home: BoxHome,
+        bundle: KindPrograms,
         name: str = "c2d",
         ports: Mapping[int, int] | None = None,
-        options: Options | None = None,
+        options: ClusterOptions | None = None,
     ) -> None:
         self.home = home
         self.name = name
         self._bundle = bundle
         self._ports = dict(ports or {})
-        self._options = options or Options()
-        self._layout = Layout(home, name)
+        self._options = options or ClusterOptions()
+        self._layout = ClusterLayout(home, name)
 
     @property
     def kubeconfig(self) -> Path:
@@ -74,8 +74,8 @@ class KindCluster:
 
     @property
     def node_ip(self) -> str:
-        record, client = self._record(), docker_engine.connect()
-        return node.address(self._running(client, record), record.cluster)
+        record, client = self._record(), docker_engine.connect_engine()
+        return node.ip_address(self._running(client, record), record.cluster)
 
     @property
     def service_cidr(self) -> str:
@@ -101,11 +101,11 @@ class KindCluster:
     def runtime_classes(self) -> dict[str, str]:
         return self._new_record().runtime_classes
 
-    def _new_record(self) -> Record:
-        return Record(self.name, self._layout.control_group, ports=self._ports, options=self._options)
+    def _new_record(self) -> KindRecord:
+        return KindRecord(self.name, self._layout.control_group, ports=self._ports, options=self._options)
 
-    def _record(self) -> Record:
-        record = Record.load(self._layout.record)
+    def _record(self) -> KindRecord:
+        record = KindRecord.load_from(self._layout.record_file)
         if record is None:
             raise StateProblem(
                 "C2D-NO-CLUSTER", f"There is no cluster in {self.home.path}.", "Create it with `c2d-box up`."
@@ -115,120 +115,124 @@ class KindCluster:
     # -- create, stop, delete ------------------------------------------------------------------------------
 
     def create(self) -> Progress[None]:
-        self._layout.check()
-        client = docker_engine.connect()
+        self._layout.check_limits()
+        client = docker_engine.connect_engine()
         docker_engine.require_new_enough(client)
-        record = Record.load(self._layout.record)
+        record = KindRecord.load_from(self._layout.record_file)
         if record is not None and record.phase == "creating":
-            yield Event("cluster.sweep", "started", "taking away what was half made")
-            self._sweep(client, record)
-            yield Event("cluster.sweep", "done")
+            yield ProgressEvent("cluster.sweep", "started", "taking away what was half made")
+            self._sweep_containers(client, record)
+            yield ProgressEvent("cluster.sweep", "done")
             record = None
         if record is None:
-            yield from self._make(client)
+            yield from self._make_cluster(client)
             return
-        container = docker_engine.container(client, record.node)
+        container = docker_engine.find_container(client, record.node_name)
         if container is None:
             raise StateProblem(
                 "C2D-NODE-GONE",
-                f"The node's container {record.node} was removed, and the box's state with it.",
+                f"The node's container {record.node_name} was removed, and the box's state with it.",
                 "Forget the box with `c2d-box reset`, then `c2d-box up` makes a new one.",
             )
-        yield from self._resume(client, record, container)
+        yield from self._resume_cluster(client, record, container)
 
-    def _make(self, client: DockerClient) -> Progress[None]:
+    def _make_cluster(self, client: DockerClient) -> Progress[None]:
         began = time.monotonic()
         self._layout.root.mkdir(parents=True, exist_ok=True)
-        record = self._new_record().changed(cgroups=docker_engine.cgroups(client))
-        record.save(self._layout.record)
+        record = self._new_record().with_values(cgroups=docker_engine.cgroup_version(client))
+        record.save_record(self._layout.record_file)
         if record.options.isolation_off:
-            yield Event("cluster.isolation", "note", NOT_ISOLATED)
+            yield ProgressEvent("cluster.isolation", "note", NOT_ISOLATED)
         image = yield from self._node_image(client)
         docker_engine.ensure_network(client, record.cluster, str(self.home.path))
-        tool, taking = self._tool(record), False
+        tool, taking = self._cluster_tool(record), False
         wanted = self._layout.root / "wanted.json"
-        replace_private_file(wanted, json.dumps(self._wanted(record), indent=1))
-        yield Event("cluster.tool", "started", f"{tool.name} create cluster")
-        for text in tool.create(wanted, self._layout.root / "kubeconfig", image):
-            yield Event("cluster.tool", "progress", text)
+        replace_private_file(wanted, json.dumps(self._cluster_document(record), indent=1))
+        yield ProgressEvent("cluster.tool", "started", f"{tool.name} create cluster")
+        for text in tool.create_cluster(wanted, self._layout.root / "kubeconfig", image):
+            yield ProgressEvent("cluster.tool", "progress", text)
             if tool.takes_images and text.startswith(tool.takes_images) and not taking:
                 taking = True
-                docker_engine.weigh(self._running(client, record))
-                yield Event(TAKES_IMAGES, "done", "the node takes images")
-        yield Event("cluster.tool", "done", seconds=time.monotonic() - began)
+                docker_engine.set_cpu_weight(self._running(client, record))
+                yield ProgressEvent(TAKES_IMAGES, "done", "the node takes images")
+        yield ProgressEvent("cluster.tool", "done", seconds=time.monotonic() - began)
         container = self._running(client, record)
         self._require_handlers(container, record)
-        self._furnish(container, record)
-        self._keep_kubeconfig(tool.kubeconfig())
-        self._settle()
+        self._install_isolation(container, record)
+        self._keep_kubeconfig(tool.read_kubeconfig())
+        self._tune_cluster()
         yield from self._until_ready(record)
-        record.changed(phase="created").save(self._layout.record)
-        yield Event("cluster", "done", seconds=time.monotonic() - began)
+        record.with_values(phase="created").save_record(self._layout.record_file)
+        yield ProgressEvent("cluster", "done", seconds=time.monotonic() - began)
 
-    def _resume(self, client: DockerClient, record: Record, container: Container) -> Progress[None]:
+    def _resume_cluster(
+        self, client: DockerClient, record: KindRecord, container: Container
+    ) -> Progress[None]:
         if record.ports != self._ports and self._ports:
             raise _ports_fixed(record.ports)
-        if container.status == "running" and api.answers(self.kubeconfig):
-            yield Event("cluster", "skipped", "the cluster is running")
+        if container.status == "running" and api.api_answers(self.kubeconfig):
+            yield ProgressEvent("cluster", "skipped", "the cluster is running")
             return
         began, since = time.monotonic(), time.time()
-        yield Event("cluster.node", "started", f"starting the container {record.node}")
-        with docker_engine.coded():
+        yield ProgressEvent("cluster.node", "started", f"starting the container {record.node_name}")
+        with docker_engine.coded_errors():
             container.start()
         self._await_started(container)
-        self._furnish(container, record)
-        yield Event("cluster.node", "done")
-        yield Event(TAKES_IMAGES, "done", "the node takes images")
-        self._keep_kubeconfig(self._tool(record).kubeconfig())
+        self._install_isolation(container, record)
+        yield ProgressEvent("cluster.node", "done")
+        yield ProgressEvent(TAKES_IMAGES, "done", "the node takes images")
+        self._keep_kubeconfig(self._cluster_tool(record).read_kubeconfig())
         yield from self._until_ready(record, since)
-        yield Event("cluster", "done", seconds=time.monotonic() - began)
+        yield ProgressEvent("cluster", "done", seconds=time.monotonic() - began)
 
     def stop(self) -> Progress[None]:
-        record = Record.load(self._layout.record)
+        record = KindRecord.load_from(self._layout.record_file)
         if record is None:
             return
         client = self._engine_or_none()
         if client is None:
-            yield Event("cluster.stop", "note", "no Docker engine answers, so no container of this box runs")
+            yield ProgressEvent(
+                "cluster.stop", "note", "no Docker engine answers, so no container of this box runs"
+            )
             return
         if record.phase == "creating":
-            self._sweep(client, record)
-            self._forget()
+            self._sweep_containers(client, record)
+            self._forget_state()
             return
-        container = docker_engine.container(client, record.node)
+        container = docker_engine.find_container(client, record.node_name)
         if container is not None and container.status in ("running", "paused", "restarting"):
-            yield Event("cluster.stop", "started", f"stopping the container {record.node}")
-            with docker_engine.coded():
+            yield ProgressEvent("cluster.stop", "started", f"stopping the container {record.node_name}")
+            with docker_engine.coded_errors():
                 container.stop(timeout=STOP_SECONDS)
-            yield Event("cluster.stop", "done")
+            yield ProgressEvent("cluster.stop", "done")
 
     def delete(self) -> Progress[None]:
-        record = Record.load(self._layout.record)
+        record = KindRecord.load_from(self._layout.record_file)
         if record is not None:
-            yield Event("cluster.delete", "started", "forgetting the cluster's state")
+            yield ProgressEvent("cluster.delete", "started", "forgetting the cluster's state")
             client = self._engine_or_none()
             if client is None:
-                yield Event(
+                yield ProgressEvent(
                     "cluster.delete",
                     "note",
-                    f"no Docker engine answers: once it does, `c2d-box doctor --fix` removes {record.node}",
+                    f"no Docker engine answers: once it does, `c2d-box doctor --fix` removes {record.node_name}",
                 )
             else:
-                self._sweep(client, record)
-            yield Event("cluster.delete", "done")
-        self._forget()
+                self._sweep_containers(client, record)
+            yield ProgressEvent("cluster.delete", "done")
+        self._forget_state()
 
-    def _forget(self) -> None:
+    def _forget_state(self) -> None:
         shutil.rmtree(self._layout.root, ignore_errors=True)
         self.kubeconfig.unlink(missing_ok=True)
 
-    def _sweep(self, client: DockerClient, record: Record) -> None:
+    def _sweep_containers(self, client: DockerClient, record: KindRecord) -> None:
         """Remove what `kind delete cluster` removes, and the network; works on half a cluster too."""
         docker_engine.remove_box(client, record.cluster)
 
     def _engine_or_none(self) -> DockerClient | None:
         try:
-            return docker_engine.connect()
+            return docker_engine.connect_engine()
         except EnvironmentProblem as problem:
             if problem.code != "C2D-DOCKER-UNREACHABLE":
                 raise
@@ -238,40 +242,40 @@ class KindCluster:
 
     # What differs between kind and k3d; ``sandbox.clusters.k3d.driver`` has its own of these.
 
-    def _tool(self, record: Record) -> Tool:
-        return Kind(installed() or self._bundle.binary("kind"), record.cluster)
+    def _cluster_tool(self, record: KindRecord) -> ClusterTool:
+        return KindTool(installed_kind() or self._bundle.binary("kind"), record.cluster)
 
-    def _wanted(self, record: Record) -> dict[str, Any]:
-        return configuration.cluster(record)
+    def _cluster_document(self, record: KindRecord) -> dict[str, Any]:
+        return configuration.cluster_document(record)
 
-    def _require_handlers(self, container: Container, record: Record) -> None:
+    def _require_handlers(self, container: Container, record: KindRecord) -> None:
         node.require_handlers(container, list(record.runtime_classes.values()))
 
-    def _furnish(self, container: Container, record: Record) -> None:
+    def _install_isolation(self, container: Container, record: KindRecord) -> None:
         """Install the isolation on the node and put it in force, now and at every start of the node."""
-        node.place(container, configuration.node_files(record))
-        node.enforce(container)
+        node.write_files(container, configuration.node_files(record))
+        node.enforce_isolation(container)
 
-    def _settle(self) -> None:
+    def _tune_cluster(self) -> None:
         """Adjust the components that the tool itself put into the cluster."""
-        api.settle(self.kubeconfig)
+        api.tune_kubeadm(self.kubeconfig)
 
     def _await_started(self, container: Container) -> None:
         node.await_started(container)
 
-    def _parts(self, container: Container) -> tuple[ComponentStatus, ...]:
-        return node.components(container, api.answers(self.kubeconfig))
+    def _component_statuses(self, container: Container) -> tuple[ComponentStatus, ...]:
+        return node.component_statuses(container, api.api_answers(self.kubeconfig))
 
-    def _load(self, record: Record, container: Container, archive: Path) -> None:
-        self._tool(record).load(archive)
+    def _load(self, record: KindRecord, container: Container, archive: Path) -> None:
+        self._cluster_tool(record).load_archive(archive)
 
-    def _apply_rules(self, container: Container, record: Record) -> None:
+    def _apply_rules(self, container: Container, record: KindRecord) -> None:
         rules = f"{configuration.FOLDER}/rules.nft"
-        node.place(container, {rules: (configuration.rules_of(record), 0o600)})
-        docker_engine.execute(container, "nft", "-f", rules)
+        node.write_files(container, {rules: (configuration.rules_of(record), 0o600)})
+        docker_engine.run_in_container(container, "nft", "-f", rules)
 
-    def _logs(self, container: Container, component: str, lines: int) -> str:
-        return node.logs(container, component, lines)
+    def _component_logs(self, container: Container, component: str, lines: int) -> str:
+        return node.component_logs(container, component, lines)
 
     def _node_image(self, client: DockerClient) -> Progress[str | None]:
         """Bring the bundle's node image to the engine; return None where there is none: kind has its own."""
@@ -280,38 +284,40 @@ class KindCluster:
             return None
         import docker.errors
 
-        with docker_engine.coded():
+        with docker_engine.coded_errors():
             try:
                 present = client.images.get(image.reference).id
             except docker.errors.ImageNotFound:
                 present = None
         if present != image.id:
             began = time.monotonic()
-            yield Event("cluster.node-image", "started", "bringing the node image to the Docker engine")
-            with docker_engine.coded(), image.archive.open("rb") as stream:
+            yield ProgressEvent(
+                "cluster.node-image", "started", "bringing the node image to the Docker engine"
+            )
+            with docker_engine.coded_errors(), image.archive.open("rb") as stream:
                 client.images.load(stream)
-            yield Event("cluster.node-image", "done", seconds=time.monotonic() - began)
+            yield ProgressEvent("cluster.node-image", "done", seconds=time.monotonic() - began)
         return str(image.reference)
 
     def _keep_kubeconfig(self, text: str) -> None:
         replace_private_file(self.kubeconfig, text)
 
-    def _until_ready(self, record: Record, since: float = 0.0) -> Progress[None]:
+    def _until_ready(self, record: KindRecord, since: float = 0.0) -> Progress[None]:
         """Wait until the node is ready by a report after ``since`` (Unix seconds), so after a restart."""
         began = time.monotonic()
-        yield Event("cluster.ready", "started", "waiting for the node")
-        while not api.reports_ready_node(self.kubeconfig, record.node, since):
+        yield ProgressEvent("cluster.ready", "started", "waiting for the node")
+        while not api.reports_ready_node(self.kubeconfig, record.node_name, since):
             if time.monotonic() - began > READY_PATIENCE:
                 raise Failed(
                     "C2D-NODE-NOT-READY",
-                    f"The node {record.node} is not Ready after {READY_PATIENCE:.0f} s.",
+                    f"The node {record.node_name} is not Ready after {READY_PATIENCE:.0f} s.",
                     "c2d-box logs kubelet; then c2d-box up goes on from here",
                 )
             time.sleep(0.2)
-        yield Event("cluster.ready", "done", seconds=time.monotonic() - began)
+        yield ProgressEvent("cluster.ready", "done", seconds=time.monotonic() - began)
 
-    def _running(self, client: DockerClient, record: Record) -> Container:
-        container = docker_engine.container(client, record.node)
+    def _running(self, client: DockerClient, record: KindRecord) -> Container:
+        container = docker_engine.find_container(client, record.node_name)
         if container is None or container.status != "running":
             raise StateProblem("C2D-NOT-RUNNING", "The box is not running.", "Start it with `c2d-box up`.")
         return container
@@ -319,72 +325,74 @@ class KindCluster:
     # -- while it runs -------------------------------------------------------------------------------------
 
     def status(self) -> ClusterStatus:
-        record = Record.load(self._layout.record)
+        record = KindRecord.load_from(self._layout.record_file)
         if record is None:
             return ClusterStatus("absent")
         try:
-            client = docker_engine.connect(timeout=5)
-            container = docker_engine.container(client, record.node)
+            client = docker_engine.connect_engine(timeout=5)
+            container = docker_engine.find_container(client, record.node_name)
         except C2DError as problem:
             return ClusterStatus("stopped", detail=f"{problem.message} {problem.next_step}")
         if container is None:
             state = "absent" if record.phase == "creating" else "failed"
-            return ClusterStatus(state, detail=f"the container {record.node} is gone")  # type: ignore[arg-type]
-        parts = self._parts(container)
+            return ClusterStatus(state, detail=f"the container {record.node_name} is gone")  # type: ignore[arg-type]
+        parts = self._component_statuses(container)
         return ClusterStatus(
-            _state(record, parts), parts, NOT_ISOLATED if record.options.isolation_off else ""
+            _cluster_state(record, parts), parts, NOT_ISOLATED if record.options.isolation_off else ""
         )
 
     def load_image(self, archive: Path) -> Progress[str]:
         began = time.monotonic()
         image = read_archive(archive)
         record = self._record()
-        container = self._running(docker_engine.connect(), record)
-        yield Event("cluster.image", "started", f"importing {archive.name}")
-        present = {item.reference: item.digest for item in node.images(container)}
+        container = self._running(docker_engine.connect_engine(), record)
+        yield ProgressEvent("cluster.image", "started", f"importing {archive.name}")
+        present = {item.reference: item.digest for item in node.list_images(container)}
         if present.get(image.reference) != image.digest:
             self._load(record, container, archive)
         if present.get(image.by_digest) != image.digest:
             node.tag_by_digest(container, image)
-        node.pin(container)
-        yield Event(
+        node.pin_images(container)
+        yield ProgressEvent(
             "cluster.image", "done", f"{archive.name} is in the cluster", seconds=time.monotonic() - began
         )
         return image.digest
 
-    def images(self) -> list[ClusterImage]:
-        record = self._known()
-        return node.images(self._running(docker_engine.connect(), record))
+    def list_images(self) -> list[ClusterImage]:
+        record = self._known_record()
+        return node.list_images(self._running(docker_engine.connect_engine(), record))
 
-    def publish(self, ports: Mapping[int, int]) -> None:
-        record = self._known()
+    def publish_ports(self, ports: Mapping[int, int]) -> None:
+        record = self._known_record()
         if any(record.ports.get(host) != target for host, target in ports.items()):
             raise _ports_fixed(record.ports)
 
-    def allow(self, isolation: Isolation) -> None:
-        record = self._known().changed(isolation=isolation)
-        container = self._running(docker_engine.connect(), record)
-        record.save(self._layout.record)
+    def allow_endpoints(self, isolation: JobIsolation) -> None:
+        record = self._known_record().with_values(isolation=isolation)
+        container = self._running(docker_engine.connect_engine(), record)
+        record.save_record(self._layout.record_file)
         self._apply_rules(container, record)
 
-    def logs(self, component: str, lines: int = 200) -> str:
-        return self._logs(self._running(docker_engine.connect(), self._known()), component, lines)
+    def read_logs(self, component: str, lines: int = 200) -> str:
+        return self._component_logs(
+            self._running(docker_engine.connect_engine(), self._known_record()), component, lines
+        )
 
-    def resources(self) -> Resources:
+    def resource_usage(self) -> ResourceUsage:
         """Return the node's memory as Docker counts it, less page cache: a PSS sum cannot be had there."""
-        record = self._known()
-        client = docker_engine.connect()
-        used = docker_engine.memory(client, self._running(client, record))
-        return Resources(used, {record.node: used})
+        record = self._known_record()
+        client = docker_engine.connect_engine()
+        used = docker_engine.memory_bytes(client, self._running(client, record))
+        return ResourceUsage(used, {record.node_name: used})
 
-    def _known(self) -> Record:
-        record = Record.load(self._layout.record)
+    def _known_record(self) -> KindRecord:
+        record = KindRecord.load_from(self._layout.record_file)
         if record is None:
             raise StateProblem("C2D-NOT-RUNNING", "The box is not running.", "Start it with `c2d-box up`.")
         return record
 
 
-def _state(record: Record, parts: tuple[ComponentStatus, ...]) -> Any:
+def _cluster_state(record: KindRecord, parts: tuple[ComponentStatus, ...]) -> Any:
     if parts[0].state != "ready":
         return "stopped"
     if record.phase == "creating":

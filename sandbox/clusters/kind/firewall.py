@@ -19,50 +19,50 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sandbox.clusters.kind.addresses import API_PORT, JOB_RANGES, PODS, PUBLISHING, STAGING, UNROUTED
-from sandbox.clusters.port import Endpoint, Isolation
+from sandbox.clusters.port import AllowedEndpoint, JobIsolation
 
 TABLE = "c2d"
 OUTSIDE = "eth0"
 BEFORE_OTHERS = -10
 
 
-def rules(isolation: Isolation, egress: bool, isolation_off: bool = False) -> str:
+def nft_rules(isolation: JobIsolation, egress: bool, isolation_off: bool = False) -> str:
     """Return the complete text for ``nft -f``."""
     lines = [f"table inet {TABLE}", f"delete table inet {TABLE}", f"table inet {TABLE} {{"]
-    jobs = [] if isolation_off else list(_jobs(isolation))
-    lines += _chain("forward", "filter", BEFORE_OTHERS, [*jobs, *_forwarding(egress)])
-    lines += _chain("input", "filter", BEFORE_OTHERS, list(_input(egress, isolation_off)))
+    jobs = [] if isolation_off else list(_job_rules(isolation))
+    lines += _chain_lines("forward", "filter", BEFORE_OTHERS, [*jobs, *_forward_rules(egress)])
+    lines += _chain_lines("input", "filter", BEFORE_OTHERS, list(_input_rules(egress, isolation_off)))
     if egress:
         leave = [f'ip saddr {PODS} oifname "{OUTSIDE}" masquerade']
-        lines += _chain("postrouting", "nat", 100, leave)
+        lines += _chain_lines("postrouting", "nat", 100, leave)
     return "\n".join([*lines, "}"]) + "\n"
 
 
-def _chain(hook: str, kind: str, priority: int, body: list[str]) -> list[str]:
+def _chain_lines(hook: str, kind: str, priority: int, body: list[str]) -> list[str]:
     head = f"  type {kind} hook {hook} priority {priority}; policy accept;"
     return [f" chain {hook} {{", head, *(f"  {line}" for line in body), " }"]
 
 
-def _jobs(isolation: Isolation) -> Iterator[str]:
+def _job_rules(isolation: JobIsolation) -> Iterator[str]:
     yield "meta nfproto ipv6 drop"
     yield f"ip saddr {UNROUTED} drop"
     yield f"ip daddr {UNROUTED} drop"
     for network, endpoints in ((STAGING, isolation.staging), (PUBLISHING, isolation.publishing)):
         for endpoint in endpoints:
-            yield _allowed(network, endpoint)
+            yield _allow_rule(network, endpoint)
         yield f"ip saddr {network} drop"
         yield f"ip daddr {network} ct state established accept"
         yield f"ip daddr {network} drop"
 
 
-def _allowed(network: str, endpoint: Endpoint) -> str:
+def _allow_rule(network: str, endpoint: AllowedEndpoint) -> str:
     return (
         f"ip saddr {network} ip daddr {PODS} meta l4proto tcp ct status dnat "
         f"ct original ip daddr {endpoint.ip} ct original proto-dst {endpoint.port} accept"
     )
 
 
-def _forwarding(egress: bool) -> Iterator[str]:
+def _forward_rules(egress: bool) -> Iterator[str]:
     yield "ct state established,related accept"
     yield f'iifname "{OUTSIDE}" ip daddr {PODS} ct status dnat accept'
     yield f'iifname "{OUTSIDE}" drop'
@@ -70,7 +70,7 @@ def _forwarding(egress: bool) -> Iterator[str]:
         yield f'oifname "{OUTSIDE}" reject with icmp type net-unreachable'
 
 
-def _input(egress: bool, isolation_off: bool) -> Iterator[str]:
+def _input_rules(egress: bool, isolation_off: bool) -> Iterator[str]:
     yield 'iifname "lo" accept'
     if not isolation_off:
         yield "meta nfproto ipv6 drop"

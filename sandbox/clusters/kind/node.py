@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from c2d_box.errors import Failed, UsageError
 from sandbox import docker_engine
-from sandbox.clusters.archive_names import PINNED, ArchivedImage, listed, unpinned
+from sandbox.clusters.archive_names import PINNED, ArchiveName, parse_image_list, unpinned_references
 from sandbox.clusters.port import ClusterImage, ComponentStatus
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-sche
 STARTED_PATIENCE = 30.0
 
 
-def place(container: Container, files: Mapping[str, tuple[str, int]]) -> None:
+def write_files(container: Container, files: Mapping[str, tuple[str, int]]) -> None:
     """Write files into the container: path → text and mode, all owned by root."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as tar:
@@ -31,19 +31,19 @@ def place(container: Container, files: Mapping[str, tuple[str, int]]) -> None:
             data = text.encode()
             entry.size, entry.mode, entry.mtime = len(data), mode, int(time.time())
             tar.addfile(entry, io.BytesIO(data))
-    with docker_engine.coded():
+    with docker_engine.coded_errors():
         container.put_archive("/", packed.getvalue())
 
 
-def enforce(container: Container) -> None:
+def enforce_isolation(container: Container) -> None:
     """Put the isolation unit in force, now and at every start of the node."""
-    docker_engine.execute(container, "systemctl", "daemon-reload")
-    docker_engine.execute(container, "systemctl", "enable", "--now", "c2d-node.service")
+    docker_engine.run_in_container(container, "systemctl", "daemon-reload")
+    docker_engine.run_in_container(container, "systemctl", "enable", "--now", "c2d-node.service")
 
 
 def require_handlers(container: Container, handlers: list[str]) -> None:
     """Check with containerd itself that it knows the job classes' handlers."""
-    told = docker_engine.execute(container, "containerd", "config", "dump")
+    told = docker_engine.run_in_container(container, "containerd", "config", "dump")
     missing = [handler for handler in handlers if handler not in told]
     if missing:
         raise Failed(
@@ -53,29 +53,31 @@ def require_handlers(container: Container, handlers: list[str]) -> None:
         )
 
 
-def images(container: Container) -> list[ClusterImage]:
-    return listed(docker_engine.execute(container, *CTR, "list").splitlines())
+def list_images(container: Container) -> list[ClusterImage]:
+    return parse_image_list(docker_engine.run_in_container(container, *CTR, "list").splitlines())
 
 
-def tag_by_digest(container: Container, image: ArchivedImage) -> None:
-    docker_engine.execute(container, *CTR, "tag", "--force", image.reference, image.by_digest)
+def tag_by_digest(container: Container, image: ArchiveName) -> None:
+    docker_engine.run_in_container(container, *CTR, "tag", "--force", image.reference, image.by_digest)
 
 
-def pin(container: Container) -> None:
+def pin_images(container: Container) -> None:
     """Keep every image that is on the node, the node's own among them: the kubelet must not remove them."""
-    for reference in unpinned(docker_engine.execute(container, *CTR, "list").splitlines()):
-        docker_engine.execute(container, *CTR, "label", reference, PINNED)
+    for reference in unpinned_references(
+        docker_engine.run_in_container(container, *CTR, "list").splitlines()
+    ):
+        docker_engine.run_in_container(container, *CTR, "label", reference, PINNED)
 
 
-def address(container: Container, network: str) -> str:
+def ip_address(container: Container, network: str) -> str:
     """Return the container's IPv4 address on the box's network."""
-    with docker_engine.coded():
+    with docker_engine.coded_errors():
         container.reload()
     networks = container.attrs["NetworkSettings"]["Networks"]
     return str(networks.get(network, {}).get("IPAddress", ""))
 
 
-def components(container: Container, api_answers: bool) -> tuple[ComponentStatus, ...]:
+def component_statuses(container: Container, api_answers: bool) -> tuple[ComponentStatus, ...]:
     """Return the state of the node itself, of what systemd runs on it, and of the API server."""
     state = container.attrs["State"]
     node = ComponentStatus(
@@ -86,7 +88,7 @@ def components(container: Container, api_answers: bool) -> tuple[ComponentStatus
     )
     if not state["Running"]:
         return (node,)
-    with docker_engine.coded():
+    with docker_engine.coded_errors():
         _, output = container.exec_run(["systemctl", "is-active", *UNITS])
     active = (output or b"").decode().split()
     units = tuple(
@@ -98,13 +100,13 @@ def components(container: Container, api_answers: bool) -> tuple[ComponentStatus
     return (node, *units, ComponentStatus("kube-apiserver", "ready" if api_answers else "starting"))
 
 
-def logs(container: Container, component: str, lines: int) -> str:
+def component_logs(container: Container, component: str, lines: int) -> str:
     """Return the last lines of the node's console, of a unit, or of a pod of the control plane."""
     if component == "node":
-        with docker_engine.coded():
+        with docker_engine.coded_errors():
             return bytes(container.logs(tail=lines)).decode("utf-8", "replace")
     if component in UNITS:
-        return docker_engine.execute(
+        return docker_engine.run_in_container(
             container,
             "journalctl",
             "--no-pager",
@@ -117,7 +119,7 @@ def logs(container: Container, component: str, lines: int) -> str:
         )
     if component in (*CONTROL_PLANE, "coredns", "kube-proxy"):
         command = f"tail -q -n {int(lines)} /var/log/pods/kube-system_{component}*/*/*.log"
-        return docker_engine.execute(container, "sh", "-c", command)
+        return docker_engine.run_in_container(container, "sh", "-c", command)
     known = ", ".join(("node", *UNITS, *CONTROL_PLANE, "coredns", "kube-proxy"))
     raise UsageError("C2D-NO-SUCH-COMPONENT", f"There is no log of '{component}'.", f"There are: {known}.")
 
@@ -126,7 +128,7 @@ def await_started(container: Container) -> None:
     """Wait until systemd accepts commands: then files may be placed and units enabled."""
     end = time.monotonic() + STARTED_PATIENCE
     while True:
-        with docker_engine.coded():
+        with docker_engine.coded_errors():
             status, _ = container.exec_run(["systemctl", "is-active", "containerd"])
         if status == 0:
             return

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 from c2d_box.files import replace_private_file
-from sandbox.clusters.driver_record import Options, restored, runtime_classes, stored
-from sandbox.clusters.port import Isolation
+from sandbox.clusters.driver_record import ClusterOptions, load_record, record_text, runtime_classes
+from sandbox.clusters.port import JobIsolation
 
 Phase = Literal["creating", "created"]
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class KindRecord:
     """The cluster as it was made: its name, ports, isolation and options."""
 
     name: str
@@ -24,14 +24,14 @@ class Record:
     """``creating``: the cluster may be half made."""
     ports: dict[int, int] = field(default_factory=dict)
     """Host port → NodePort, fixed when the node was made."""
-    isolation: Isolation = field(default_factory=Isolation)
-    options: Options = field(default_factory=Options)
+    isolation: JobIsolation = field(default_factory=JobIsolation)
+    options: ClusterOptions = field(default_factory=ClusterOptions)
     cgroups: Literal[1, 2] = 2
     """Version of the machine's control groups, as its Docker engine reports it."""
     driver: Literal["kind", "k3d"] = "kind"
 
     @property
-    def node(self) -> str:
+    def node_name(self) -> str:
         """Return the name of the node and of its container."""
         return f"{self.cluster}-control-plane" if self.driver == "kind" else f"k3d-{self.cluster}-server-0"
 
@@ -39,13 +39,13 @@ class Record:
     def runtime_classes(self) -> dict[str, str]:
         return runtime_classes(self.name)
 
-    def changed(self, **values: Any) -> Record:
+    def with_values(self, **values: Any) -> KindRecord:
         return replace(self, **values)
 
-    def save(self, path: Path) -> None:
-        replace_private_file(path, stored(self))
+    def save_record(self, path: Path) -> None:
+        replace_private_file(path, record_text(self))
 
     @classmethod
-    def load(cls, path: Path) -> Record | None:
+    def load_from(cls, path: Path) -> KindRecord | None:
         """Return the record at ``path``; None where there is none."""
-        return restored(path, lambda value: cls(**value | {"options": Options(**value["options"])}))
+        return load_record(path, lambda value: cls(**value | {"options": ClusterOptions(**value["options"])}))

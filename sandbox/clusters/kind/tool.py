@@ -22,7 +22,7 @@ Failure = Callable[[str, list[str]], C2DError]
 _STEP = re.compile(r"^\s*[•✓✗]\s+(?P<text>[^\U00010000-\U0010ffff\u2600-\u27bf.]+)")
 
 
-def installed() -> Path | None:
+def installed_kind() -> Path | None:
     """Return a kind on the user's PATH that is new enough."""
     found = shutil.which(PROGRAM)
     if found is None:
@@ -34,7 +34,7 @@ def installed() -> Path | None:
     return Path(found)
 
 
-class Tool(Protocol):
+class ClusterTool(Protocol):
     """A command that makes clusters in containers: kind's, or k3d's."""
 
     @property
@@ -47,14 +47,14 @@ class Tool(Protocol):
         """
         ...
 
-    def create(self, configuration: Path, kubeconfig: Path, image: str | None) -> Iterator[str]: ...
+    def create_cluster(self, configuration: Path, kubeconfig: Path, image: str | None) -> Iterator[str]: ...
 
-    def load(self, archive: Path) -> None: ...
+    def load_archive(self, archive: Path) -> None: ...
 
-    def kubeconfig(self) -> str: ...
+    def read_kubeconfig(self) -> str: ...
 
 
-def narrated(
+def narrate_command(
     command: list[str], environment: Mapping[str, str], step: re.Pattern[str], failure: Failure
 ) -> Iterator[str]:
     """Run a command that reports its steps; yield each, raise ``failure`` of what it printed."""
@@ -85,7 +85,7 @@ def narrated(
         raise failure("create cluster", said)
 
 
-def answered(command: list[str], environment: Mapping[str, str], verb: str, failure: Failure) -> str:
+def command_output(command: list[str], environment: Mapping[str, str], verb: str, failure: Failure) -> str:
     """Run a command to its end; return what it printed, raise ``failure`` of its error output."""
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     if done.returncode != 0:
@@ -93,7 +93,7 @@ def answered(command: list[str], environment: Mapping[str, str], verb: str, fail
     return done.stdout
 
 
-class Kind:
+class KindTool:
     """One kind command, working on one cluster in a Docker network of its own."""
 
     name = PROGRAM
@@ -103,32 +103,34 @@ class Kind:
         self._program = program
         self._cluster = cluster
 
-    def create(self, configuration: Path, kubeconfig: Path, image: str | None) -> Iterator[str]:
+    def create_cluster(self, configuration: Path, kubeconfig: Path, image: str | None) -> Iterator[str]:
         """Make the cluster; yield each step as kind reports it. Does not wait for the node to be Ready."""
         words = ["create", "cluster", "--config", str(configuration), "--kubeconfig", str(kubeconfig)]
         words += ["--image", image] if image else []
-        return narrated(self._command(words), self._environment(), _STEP, _failure)
+        return narrate_command(self._kind_command(words), self._kind_environment(), _STEP, _kind_failure)
 
-    def load(self, archive: Path) -> None:
-        self._run("load", "image-archive", str(archive))
+    def load_archive(self, archive: Path) -> None:
+        self._run_kind("load", "image-archive", str(archive))
 
-    def kubeconfig(self) -> str:
-        return self._run("get", "kubeconfig")
+    def read_kubeconfig(self) -> str:
+        return self._run_kind("get", "kubeconfig")
 
-    def delete(self, kubeconfig: Path) -> None:
-        self._run("delete", "cluster", "--kubeconfig", str(kubeconfig))
+    def delete_cluster(self, kubeconfig: Path) -> None:
+        self._run_kind("delete", "cluster", "--kubeconfig", str(kubeconfig))
 
-    def _run(self, *words: str) -> str:
-        return answered(self._command(list(words)), self._environment(), " ".join(words[:2]), _failure)
+    def _run_kind(self, *words: str) -> str:
+        return command_output(
+            self._kind_command(list(words)), self._kind_environment(), " ".join(words[:2]), _kind_failure
+        )
 
-    def _command(self, words: list[str]) -> list[str]:
+    def _kind_command(self, words: list[str]) -> list[str]:
         return [str(self._program), *words, "--name", self._cluster]
 
-    def _environment(self) -> dict[str, str]:
+    def _kind_environment(self) -> dict[str, str]:
         return {**os.environ, NETWORK: self._cluster, "KIND_EXPERIMENTAL_PROVIDER": "docker"}
 
 
-def _failure(verb: str, said: list[str]) -> C2DError:
+def _kind_failure(verb: str, said: list[str]) -> C2DError:
     text = "\n".join(said)
     if re.search(r"failed to pull image|error pulling image|no such host", text):
         return EnvironmentProblem(

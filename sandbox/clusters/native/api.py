@@ -57,17 +57,21 @@ def _claims_ready(pod: dict[str, Any]) -> bool:
     return any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
 
 
-def holds(check: Check, pki: Path) -> bool:
+def check_holds(check: Check, pki: Path) -> bool:
     """Return whether a component's readiness check holds right now."""
     if isinstance(check, AliveCheck):
         return True
     try:
-        return _answers(check, pki) if isinstance(check, HttpCheck) else _connects(check.path, check)
+        return (
+            _answers_ok(check, pki)
+            if isinstance(check, HttpCheck)
+            else _accepts_connection(check.path, check)
+        )
     except (OSError, http.client.HTTPException):
         return False
 
 
-def _connects(path: str, check: Any) -> bool:
+def _accepts_connection(path: str, check: Any) -> bool:
     if path:
         with socket.socket(socket.AF_UNIX) as unix:
             unix.settimeout(TIMEOUT)
@@ -77,7 +81,7 @@ def _connects(path: str, check: Any) -> bool:
         return True
 
 
-def _answers(check: HttpCheck, pki: Path) -> bool:
+def _answers_ok(check: HttpCheck, pki: Path) -> bool:
     connection: http.client.HTTPConnection
     if check.certificate:
         context = tls_context(pki, check.authority, check.certificate)

@@ -32,18 +32,18 @@ def hierarchies() -> list[Path]:
     return found
 
 
-def create(group: str) -> None:
+def create_groups(group: str) -> None:
     for hierarchy in hierarchies():
         parent = hierarchy
         for part, weight in ((group, BOX_WEIGHT), (BOX, COMPONENTS_WEIGHT)):
             child = parent / part
             child.mkdir(exist_ok=True)
             _inherit_cpuset(parent, child)
-            _weigh(child, weight)
+            _set_cpu_weight(child, weight)
             parent = child
 
 
-def _weigh(folder: Path, processes: int) -> None:
+def _set_cpu_weight(folder: Path, processes: int) -> None:
     """Make ``folder`` count for so many ordinary processes, where its hierarchy schedules CPUs (v1, v2)."""
     for name, one in (("cpu.shares", 1024), ("cpu.weight", 100)):
         if (folder / name).exists():
@@ -58,15 +58,15 @@ def _inherit_cpuset(parent: Path, child: Path) -> None:
             target.write_text(source.read_text())
 
 
-def enter(group: str) -> dict[Path, str]:
+def enter_group(group: str) -> dict[Path, str]:
     """Move this process into the box's group everywhere; return where it was before."""
-    before = _membership()
+    before = _own_groups()
     for hierarchy in hierarchies():
         (hierarchy / group / BOX / "cgroup.procs").write_text(str(os.getpid()))
     return before
 
 
-def leave(before: dict[Path, str]) -> None:
+def leave_group(before: dict[Path, str]) -> None:
     """Move this process back to where :func:`enter` found it; to the root where that group is gone."""
     for hierarchy in hierarchies():
         home = hierarchy / before.get(hierarchy, "/").lstrip("/")
@@ -77,7 +77,7 @@ def leave(before: dict[Path, str]) -> None:
             (hierarchy / "cgroup.procs").write_text(str(os.getpid()))
 
 
-def _membership() -> dict[Path, str]:
+def _own_groups() -> dict[Path, str]:
     """Return this process's path within each mounted hierarchy, matched by controller names."""
     lines = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()]
     found: dict[Path, str] = {}
@@ -91,7 +91,7 @@ def _membership() -> dict[Path, str]:
     return found
 
 
-def _folders(group: str) -> Iterator[Path]:
+def _group_folders(group: str) -> Iterator[Path]:
     """Yield every folder of the box, deepest first."""
     for hierarchy in hierarchies():
         top = hierarchy / group
@@ -100,13 +100,13 @@ def _folders(group: str) -> Iterator[Path]:
                 yield Path(folder)
 
 
-def processes(group: str, below: str = "") -> set[int]:
+def group_processes(group: str, below: str = "") -> set[int]:
     """Return the process ids in the box's groups as this process's namespace numbers them (0: invisible
     here).
     """
     found: set[int] = set()
     prefix = f"/{group}/{below}" if below else f"/{group}"
-    for folder in _folders(group):
+    for folder in _group_folders(group):
         if prefix in str(folder):
             try:
                 found.update(int(pid) for pid in (folder / "cgroup.procs").read_text().split())
@@ -115,22 +115,22 @@ def processes(group: str, below: str = "") -> set[int]:
     return found
 
 
-def remove(group: str, patience: float = 3.0) -> list[Path]:
+def remove_groups(group: str, patience: float = 3.0) -> list[Path]:
     """Kill what is still inside and remove the subtrees; return the folders that could not be removed."""
     end = time.monotonic() + patience
     while True:
-        for pid in processes(group) - {0, os.getpid()}:
+        for pid in group_processes(group) - {0, os.getpid()}:
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue
-        left = [folder for folder in list(_folders(group)) if not _removed(folder)]
+        left = [folder for folder in list(_group_folders(group)) if not _remove_folder(folder)]
         if not left or time.monotonic() > end:
             return left
         time.sleep(0.02)
 
 
-def _removed(folder: Path) -> bool:
+def _remove_folder(folder: Path) -> bool:
     try:
         folder.rmdir()
     except FileNotFoundError:
@@ -143,7 +143,7 @@ def _removed(folder: Path) -> bool:
 def container_inits(group: str) -> list[int]:
     """Return the first processes of containers: number 1 in a process namespace below the box's."""
     found = []
-    for pid in processes(group, "kubepods"):
+    for pid in group_processes(group, "kubepods"):
         try:
             status = Path(f"/proc/{pid}/status").read_text()
         except OSError:

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sandbox.clusters.layout import Layout
+from sandbox.clusters.layout import ClusterLayout
 from sandbox.clusters.native.configuration import CONTAINERD_SOCKET
 from sandbox.clusters.native.kubeconfigs import API_PORT
-from sandbox.clusters.native.record import Record
+from sandbox.clusters.native.record import NativeRecord
 
 NODE_PORTS = "30000-32767"
 ETCD_CLIENTS = "https://127.0.0.1:2379"
@@ -46,7 +46,7 @@ Check = HttpCheck | SocketCheck | AliveCheck
 
 
 @dataclass(frozen=True, slots=True)
-class Component:
+class ClusterComponent:
     """One process of the box: its command line, its readiness check, and the components it needs first."""
 
     name: str
@@ -64,37 +64,37 @@ class Component:
     """Seconds from start to ready after which the first boot is given up."""
 
 
-def components(layout: Layout, record: Record) -> list[Component]:
+def all_components(layout: ClusterLayout, record: NativeRecord) -> list[ClusterComponent]:
     """Return all components, each after those it needs."""
     return [
-        _etcd(layout, record),
-        _containerd(layout, record),
-        _apiserver(layout, record),
-        _controller_manager(layout, record),
-        _scheduler(layout, record),
-        _kubelet(layout, record),
-        _kube_proxy(layout, record),
-        _coredns(layout, record),
-        _forwarder(layout, record),
+        _etcd_component(layout, record),
+        _containerd_component(layout, record),
+        _apiserver_component(layout, record),
+        _controller_manager_component(layout, record),
+        _scheduler_component(layout, record),
+        _kubelet_component(layout, record),
+        _kube_proxy_component(layout, record),
+        _coredns_component(layout, record),
+        _forwarder_component(layout, record),
     ]
 
 
-def _tuned(megabytes: int) -> dict[str, str]:
+def _go_environment(megabytes: int) -> dict[str, str]:
     """Return settings that collect garbage earlier than Go would: the box is idle most of the time, and its
     owner has other uses for the memory.
     """
     return {"GOGC": "50", "GOMEMLIMIT": f"{megabytes}MiB"}
 
 
-def _kube(record: Record) -> Path:
+def _kube_program(record: NativeRecord) -> Path:
     return Path(record.programs["kube"])
 
 
-def _etcd(layout: Layout, record: Record) -> Component:
-    pki = layout.pki
-    return Component(
+def _etcd_component(layout: ClusterLayout, record: NativeRecord) -> ClusterComponent:
+    pki = layout.pki_folder
+    return ClusterComponent(
         "etcd",
-        _kube(record),
+        _kube_program(record),
         (
             "--name=c2d",
             f"--data-dir={layout.etcd}",
@@ -116,26 +116,26 @@ def _etcd(layout: Layout, record: Record) -> Component:
             "--log-level=error",
         ),
         HttpCheck("127.0.0.1", 2379, "/health", "etcd-client", "etcd-ca"),
-        environment=_tuned(96),
+        environment=_go_environment(96),
     )
 
 
-def _containerd(layout: Layout, record: Record) -> Component:
-    return Component(
+def _containerd_component(layout: ClusterLayout, record: NativeRecord) -> ClusterComponent:
+    return ClusterComponent(
         "containerd",
         Path(record.programs["containerd"]),
-        ("--config", str(layout.configuration / "containerd.toml"), "--log-level", "warn"),
+        ("--config", str(layout.configuration_folder / "containerd.toml"), "--log-level", "warn"),
         SocketCheck(path=CONTAINERD_SOCKET),
-        environment=_tuned(128),
+        environment=_go_environment(128),
     )
 
 
-def _apiserver(layout: Layout, record: Record) -> Component:
-    pki = layout.pki
-    ranges = record.ranges
-    return Component(
+def _apiserver_component(layout: ClusterLayout, record: NativeRecord) -> ClusterComponent:
+    pki = layout.pki_folder
+    ranges = record.address_ranges
+    return ClusterComponent(
         "kube-apiserver",
-        _kube(record),
+        _kube_program(record),
         (
             f"--advertise-address={ranges.node_ip}",
             f"--bind-address={ranges.node_ip}",
@@ -165,16 +165,16 @@ def _apiserver(layout: Layout, record: Record) -> Component:
             "--profiling=false",
         ),
         HttpCheck(str(ranges.node_ip), API_PORT, "/readyz", "admin"),
-        environment=_tuned(384),
+        environment=_go_environment(384),
     )
 
 
-def _controller_manager(layout: Layout, record: Record) -> Component:
-    pki = layout.pki
-    kubeconfig = layout.configuration / "controller-manager.kubeconfig"
-    return Component(
+def _controller_manager_component(layout: ClusterLayout, record: NativeRecord) -> ClusterComponent:
+    pki = layout.pki_folder
+    kubeconfig = layout.configuration_folder / "controller-manager.kubeconfig"
+    return ClusterComponent(
         "kube-controller-manager",
-        _kube(record),
+        _kube_program(record),
         (
             f"--kubeconfig={kubeconfig}",
             f"--authentication-kubeconfig={kubeconfig}",
@@ -191,16 +191,16 @@ def _controller_manager(layout: Layout, record: Record) -> Component:
         ),
         HttpCheck("127.0.0.1", 10257, "/healthz", "admin"),
         needs=("kube-apiserver",),
-        environment=_tuned(160),
+        environment=_go_environment(160),
     )
 
 
-def _scheduler(layout: Layout, record: Record) -> Component:
-    pki = layout.pki
-    kubeconfig = layout.configuration / "scheduler.kubeconfig"
-    return Component(
+def _scheduler_component(layout: ClusterLayout, record: NativeRecord) -> ClusterComponent:
+    pki = layout.pki_folder
+    kubeconfig = layout.configuration_folder / "scheduler.kubeconfig"
+    return ClusterComponent(
         "kube-scheduler",
-        _kube(record),
+        _kube_program(record),
         (
             f"--kubeconfig={kubeconfig}",
             f"--authentication-kubeconfig={kubeconfig}",
@@ -213,57 +213,57 @@ def _scheduler(layout: Layout, record: Record) -> Component:
         ),
         HttpCheck("127.0.0.1", 10259, "/healthz", "admin"),
         needs=("kube-apiserver",),
-        environment=_tuned(96),
+        environment=_go_environment(96),
     )
 
 
-def _kubelet(layout: Layout, record: Record) -> Component:
-    return Component(
+def _kubelet_component(layout: ClusterLayout, record: NativeRecord) -> ClusterComponent:
+    return ClusterComponent(
         "kubelet",
-        _kube(record),
+        _kube_program(record),
         (
-            f"--config={layout.configuration / 'kubelet.yaml'}",
-            f"--kubeconfig={layout.configuration / 'kubelet.kubeconfig'}",
+            f"--config={layout.configuration_folder / 'kubelet.yaml'}",
+            f"--kubeconfig={layout.configuration_folder / 'kubelet.kubeconfig'}",
             f"--root-dir={layout.kubelet}",
             f"--cert-dir={layout.kubelet / 'pki'}",
             f"--hostname-override={record.name}",
-            f"--node-ip={record.ranges.node_ip}",
+            f"--node-ip={record.address_ranges.node_ip}",
         ),
         HttpCheck("127.0.0.1", 10248, "/healthz"),
         needs=("containerd", "kube-apiserver"),
-        environment=_tuned(160),
+        environment=_go_environment(160),
         sees_own_parameters=True,
     )
 
 
-def _kube_proxy(layout: Layout, record: Record) -> Component:
-    return Component(
+def _kube_proxy_component(layout: ClusterLayout, record: NativeRecord) -> ClusterComponent:
+    return ClusterComponent(
         "kube-proxy",
-        _kube(record),
-        (f"--config={layout.configuration / 'kube-proxy.yaml'}",),
+        _kube_program(record),
+        (f"--config={layout.configuration_folder / 'kube-proxy.yaml'}",),
         HttpCheck("127.0.0.1", 10256, "/healthz"),
         needs=("kubelet",),
-        environment=_tuned(64),
+        environment=_go_environment(64),
     )
 
 
-def _coredns(layout: Layout, record: Record) -> Component:
-    return Component(
+def _coredns_component(layout: ClusterLayout, record: NativeRecord) -> ClusterComponent:
+    return ClusterComponent(
         "coredns",
         Path(record.programs["coredns"]),
-        ("-conf", str(layout.configuration / "Corefile")),
-        SocketCheck(host=str(record.ranges.dns_ip), port=53),
+        ("-conf", str(layout.configuration_folder / "Corefile")),
+        SocketCheck(host=str(record.address_ranges.dns_ip), port=53),
         needs=("kube-apiserver",),
-        environment=_tuned(64),
+        environment=_go_environment(64),
     )
 
 
-def _forwarder(layout: Layout, record: Record) -> Component:
-    return Component(
+def _forwarder_component(layout: ClusterLayout, record: NativeRecord) -> ClusterComponent:
+    return ClusterComponent(
         "forwarder",
         Path(record.programs["forwarder"]),
-        (str(layout.configuration / "forwards.json"),),
+        (str(layout.configuration_folder / "forwards.json"),),
         AliveCheck(),
-        environment=_tuned(32),
+        environment=_go_environment(32),
         in_host_network=True,
     )

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sandbox.clusters.layout import Layout
+from sandbox.clusters.layout import ClusterLayout
 from sandbox.clusters.native.firewall import PODS, PUBLISHING, STAGING, UNROUTED
-from sandbox.clusters.native.ranges import Ranges
-from sandbox.clusters.native.record import Record
+from sandbox.clusters.native.ranges import AddressRanges
+from sandbox.clusters.native.record import NativeRecord
 
 CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
 CLUSTER_DOMAIN = "cluster.local"
@@ -16,22 +16,22 @@ PIDS_PER_POD = 1024
 CONTAINERS = "io.containerd.cri.v1.runtime"
 
 
-def files(layout: Layout, record: Record) -> dict[str, str]:
+def configuration_files(layout: ClusterLayout, record: NativeRecord) -> dict[str, str]:
     """Return every file of the configuration folder by its relative path."""
     return {
-        "containerd.toml": containerd(layout, record),
-        "kubelet.yaml": kubelet(layout, record),
-        "kube-proxy.yaml": kube_proxy(layout, record),
-        "Corefile": corefile(layout, record),
+        "containerd.toml": containerd_toml(layout, record),
+        "kubelet.yaml": kubelet_yaml(layout, record),
+        "kube-proxy.yaml": kube_proxy_yaml(layout, record),
+        "Corefile": corefile_text(layout, record),
         "resolv.conf": "# There is no resolver on the node: it has no network but the box's.\n",
-        "forwards.json": forwards(record),
-        "cni/default/10-pods.conflist": pod_network(record.ranges, not record.options.isolation_off),
+        "forwards.json": forwards_json(record),
+        "cni/default/10-pods.conflist": pod_network(record.address_ranges, not record.options.isolation_off),
         **{f"cni/{role}/10-{role}.conflist": text for role, text in job_networks(record).items()},
     }
 
 
-def forwards(record: Record) -> str:
-    node = record.ranges.node_ip
+def forwards_json(record: NativeRecord) -> str:
+    node = record.address_ranges.node_ip
     return json.dumps(
         [
             {"listen": f"127.0.0.1:{host}", "target": f"{node}:{target}"}
@@ -40,18 +40,18 @@ def forwards(record: Record) -> str:
     )
 
 
-def _network(name: str, bridge: dict[str, Any]) -> str:
+def _bridge_network(name: str, bridge: dict[str, Any]) -> str:
     plugin = {"type": "bridge", "bridge": name, "promiscMode": False, **bridge}
     plugin["ipam"] = {"type": "host-local", "dataDir": "/run/cni", **bridge["ipam"]}
     return json.dumps({"cniVersion": "1.0.0", "name": f"c2d-{name}", "plugins": [plugin]}, indent=1)
 
 
-def pod_network(ranges: Ranges, isolated_ports: bool = True) -> str:
+def pod_network(ranges: AddressRanges, isolated_ports: bool = True) -> str:
     """Return the network of service pods. Ports are isolated: every packet between two pods is routed, and so
     filtered, by the node.
     """
     subnet = {"subnet": str(ranges.pods), "gateway": str(ranges.pods[1])}
-    return _network(
+    return _bridge_network(
         PODS,
         {
             "isGateway": True,
@@ -62,15 +62,15 @@ def pod_network(ranges: Ranges, isolated_ports: bool = True) -> str:
     )
 
 
-def job_networks(record: Record) -> dict[str, str]:
+def job_networks(record: NativeRecord) -> dict[str, str]:
     """Return the three job classes' networks; with isolation off (tests only) they are the service pods'
     network.
     """
-    ranges = record.ranges
+    ranges = record.address_ranges
     if record.options.isolation_off:
         return dict.fromkeys((UNROUTED, STAGING, PUBLISHING), pod_network(ranges, isolated_ports=False))
     networks = {
-        UNROUTED: _network(
+        UNROUTED: _bridge_network(
             UNROUTED,
             {
                 "isGateway": False,
@@ -81,7 +81,7 @@ def job_networks(record: Record) -> dict[str, str]:
         )
     }
     for role, subnet in ((STAGING, ranges.staging), (PUBLISHING, ranges.publishing)):
-        networks[role] = _network(
+        networks[role] = _bridge_network(
             role,
             {
                 "isGateway": True,
@@ -96,8 +96,8 @@ def job_networks(record: Record) -> dict[str, str]:
     return networks
 
 
-def containerd(layout: Layout, record: Record) -> str:
-    folder = layout.configuration / "cni"
+def containerd_toml(layout: ClusterLayout, record: NativeRecord) -> str:
+    folder = layout.configuration_folder / "cni"
     runtimes = [("runc", folder / "default")]
     runtimes += [
         (handler, folder / role)
@@ -122,7 +122,7 @@ def containerd(layout: Layout, record: Record) -> str:
         "  netns_mounts_under_state_dir = true",
         "  enable_cdi = false",
         f"[plugins.'{CONTAINERS}'.cni]",
-        f'  bin_dirs = ["{layout.programs / "cni"}"]',
+        f'  bin_dirs = ["{layout.programs_folder / "cni"}"]',
         f'  conf_dir = "{folder / "default"}"',
     ]
     for handler, networks in runtimes:
@@ -132,7 +132,7 @@ def containerd(layout: Layout, record: Record) -> str:
             '  runtime_type = "io.containerd.runc.v2"',
             f'  cni_conf_dir = "{networks}"',
             f"[{table}.options]",
-            f'  BinaryName = "{layout.programs / "runc"}"',
+            f'  BinaryName = "{layout.programs_folder / "runc"}"',
             "  SystemdCgroup = false",
         ]
     return "\n".join(lines) + "\n"
@@ -150,9 +150,9 @@ _UNUSED_PLUGINS = (
 )
 
 
-def kubelet(layout: Layout, record: Record) -> str:
-    pki = layout.pki
-    node_ip = str(record.ranges.node_ip)
+def kubelet_yaml(layout: ClusterLayout, record: NativeRecord) -> str:
+    pki = layout.pki_folder
+    node_ip = str(record.address_ranges.node_ip)
     return json.dumps(
         {
             "apiVersion": "kubelet.config.k8s.io/v1beta1",
@@ -172,9 +172,9 @@ def kubelet(layout: Layout, record: Record) -> str:
             "cgroupDriver": "cgroupfs",
             "cgroupRoot": f"/{layout.control_group}",
             "failSwapOn": False,
-            "clusterDNS": [str(record.ranges.dns_ip)],
+            "clusterDNS": [str(record.address_ranges.dns_ip)],
             "clusterDomain": CLUSTER_DOMAIN,
-            "resolvConf": str(layout.configuration / "resolv.conf"),
+            "resolvConf": str(layout.configuration_folder / "resolv.conf"),
             "podLogsDir": str(layout.pod_logs),
             "volumePluginDir": str(layout.kubelet / "volume-plugins"),
             "podPidsLimit": PIDS_PER_POD,
@@ -201,14 +201,14 @@ def kubelet(layout: Layout, record: Record) -> str:
     )
 
 
-def kube_proxy(layout: Layout, record: Record) -> str:
-    ranges = record.ranges
+def kube_proxy_yaml(layout: ClusterLayout, record: NativeRecord) -> str:
+    ranges = record.address_ranges
     return json.dumps(
         {
             "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
             "kind": "KubeProxyConfiguration",
             "mode": "nftables",
-            "clientConnection": {"kubeconfig": str(layout.configuration / "kube-proxy.kubeconfig")},
+            "clientConnection": {"kubeconfig": str(layout.configuration_folder / "kube-proxy.kubeconfig")},
             "hostnameOverride": record.name,
             "bindAddress": str(ranges.node_ip),
             "healthzBindAddress": "127.0.0.1:10256",
@@ -228,13 +228,13 @@ def kube_proxy(layout: Layout, record: Record) -> str:
     )
 
 
-def corefile(layout: Layout, record: Record) -> str:
+def corefile_text(layout: ClusterLayout, record: NativeRecord) -> str:
     """Return CoreDNS' configuration, for the cluster's own names only: there is no server to forward other
     questions to.
     """
-    kubeconfig = str(layout.configuration / "coredns.kubeconfig").replace('"', r"\"")
+    kubeconfig = str(layout.configuration_folder / "coredns.kubeconfig").replace('"', r"\"")
     return f""".:53 {{
-    bind {record.ranges.dns_ip}
+    bind {record.address_ranges.dns_ip}
     errors
     kubernetes {CLUSTER_DOMAIN} {{
         kubeconfig "{kubeconfig}"

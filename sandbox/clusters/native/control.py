@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from c2d_box.errors import C2DError, EnvironmentProblem, Failed, Refused, StateProblem, UsageError
-from sandbox.progress import Event
+from sandbox.progress import ProgressEvent
 
 LONGEST_LINE = 1 << 20
 _KINDS: dict[int, type[C2DError]] = {
@@ -23,23 +23,23 @@ _KINDS: dict[int, type[C2DError]] = {
 }
 
 
-class NotRunning(Exception):
+class SupervisorAway(Exception):
     """Raised where nobody answers on the socket."""
 
 
-def encode(value: dict[str, Any]) -> bytes:
+def encode_line(value: dict[str, Any]) -> bytes:
     return json.dumps(value).encode() + b"\n"
 
 
-def event_line(event: Event) -> bytes:
-    return encode({"event": asdict(event)})
+def event_line(event: ProgressEvent) -> bytes:
+    return encode_line({"event": asdict(event)})
 
 
 def error_value(error: C2DError) -> dict[str, Any]:
     return {**error.as_dict(), "exit_status": error.exit_status}
 
 
-def unforeseen(problem: BaseException, log: Path) -> C2DError:
+def unforeseen_error(problem: BaseException, log: Path) -> C2DError:
     """Return the error for the user where no rule foresaw the exception; its traceback is in ``log``."""
     if isinstance(problem, OSError) and problem.errno == errno.ENOSPC:
         return Failed("C2D-DISK-FULL", f"No space left: {problem}.", "Free some space, then try again.")
@@ -62,9 +62,9 @@ def not_yours(home: Path) -> StateProblem:
     )
 
 
-def ask(path: Path, request: dict[str, Any], timeout: float = 30.0) -> Any:
+def ask_supervisor(path: Path, request: dict[str, Any], timeout: float = 30.0) -> Any:
     """Return the result of one request; events on the way are dropped."""
-    conversation = follow(path, request, timeout)
+    conversation = follow_request(path, request, timeout)
     while True:
         try:
             next(conversation)
@@ -72,33 +72,35 @@ def ask(path: Path, request: dict[str, Any], timeout: float = 30.0) -> Any:
             return end.value
 
 
-def follow(path: Path, request: dict[str, Any], timeout: float) -> Generator[Event, None, Any]:
+def follow_request(
+    path: Path, request: dict[str, Any], timeout: float
+) -> Generator[ProgressEvent, None, Any]:
     """Yield the answer's events and return its result. ``timeout`` is between two lines, in seconds."""
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(timeout)
         try:
             connection.connect(str(path))
         except (FileNotFoundError, ConnectionRefusedError) as cause:
-            raise NotRunning from cause
+            raise SupervisorAway from cause
         except PermissionError as cause:
             raise not_yours(path.parent.parent) from cause
         try:
-            connection.sendall(encode(request))
+            connection.sendall(encode_line(request))
             with connection.makefile("rb") as stream:
                 for line in stream:
                     value = json.loads(line)
                     if "event" in value:
-                        yield Event(**value["event"])
+                        yield ProgressEvent(**value["event"])
                     elif "error" in value:
                         raise_error(value["error"])
                     else:
                         return value["result"]
         except (ConnectionResetError, BrokenPipeError) as cause:
-            raise NotRunning from cause
+            raise SupervisorAway from cause
         except TimeoutError as cause:
             raise StateProblem(
                 "C2D-SUPERVISOR-SILENT",
                 f"The box's supervisor did not answer within {timeout:.0f} s.",
                 "Stop the box with `c2d-box down` and start it again.",
             ) from cause
-    raise NotRunning
+    raise SupervisorAway

@@ -14,24 +14,24 @@ from typing import Any, Protocol
 
 from c2d_box.errors import C2DError, EnvironmentProblem, StateProblem, UsageError
 from sandbox.box_lock import is_locked
-from sandbox.clusters.driver_record import Options
-from sandbox.clusters.layout import Layout
+from sandbox.clusters.driver_record import ClusterOptions
+from sandbox.clusters.layout import ClusterLayout
 from sandbox.clusters.native import control, host_ports, probes, ranges
 from sandbox.clusters.native.launching import as_root, invoking_user, require_root
 from sandbox.clusters.native.processes import command_of, outer_numbers
-from sandbox.clusters.native.record import Record
-from sandbox.clusters.native.supervision import tail
+from sandbox.clusters.native.record import NativeRecord
+from sandbox.clusters.native.supervision import tail_log
 from sandbox.clusters.native.sweep import holders
 from sandbox.clusters.port import (
     ClusterImage,
     ClusterState,
     ClusterStatus,
     ComponentStatus,
-    Isolation,
-    Resources,
+    JobIsolation,
+    ResourceUsage,
 )
-from sandbox.home import Home
-from sandbox.progress import Event, Progress
+from sandbox.home import BoxHome
+from sandbox.progress import Progress, ProgressEvent
 
 PROGRAMS = (
     "kube",
@@ -51,7 +51,7 @@ IMPORT_PATIENCE = 600.0
 NOT_ISOLATED = "JOBS ARE NOT ISOLATED IN THIS BOX: it exists for tests that must see themselves fail."
 
 
-class Programs(Protocol):
+class NativePrograms(Protocol):
     """The part of a bundle that this driver needs."""
 
     @property
@@ -66,13 +66,13 @@ class NativeCluster:
     """A cluster in ``home`` made of ``bundle``'s programs. See ``sandbox.clusters.port`` for the contract."""
 
     def __init__(
-        self, home: Home, bundle: Programs, name: str = "c2d", options: Options | None = None
+        self, home: BoxHome, bundle: NativePrograms, name: str = "c2d", options: ClusterOptions | None = None
     ) -> None:
         self.home = home
         self.name = name
         self._bundle = bundle
-        self._options = options or Options()
-        self._layout = Layout(home, name)
+        self._options = options or ClusterOptions()
+        self._layout = ClusterLayout(home, name)
         self._held: tuple[int, ...] = ()
         """Descriptor of the creator's lock: passed to the launcher, so that killing this process does not
         free the lock too early.
@@ -84,19 +84,19 @@ class NativeCluster:
 
     @property
     def node_ip(self) -> str:
-        return str(self._record().ranges.node_ip)
+        return str(self._load_record().address_ranges.node_ip)
 
     @property
     def service_cidr(self) -> str:
-        return str(self._record().ranges.services)
+        return str(self._load_record().address_ranges.services)
 
     @property
     def dns_ip(self) -> str:
-        return str(self._record().ranges.dns_ip)
+        return str(self._load_record().address_ranges.dns_ip)
 
     @property
     def volumes_root(self) -> str:
-        return str(self.home.volumes)
+        return str(self.home.volumes_folder)
 
     @property
     def devices(self) -> str:
@@ -112,8 +112,8 @@ class NativeCluster:
         roles = ("algorithm", "configuration", "publishing")
         return {role: f"{self.name}-{handler}" for role, handler in zip(roles, handlers, strict=True)}
 
-    def _record(self) -> Record:
-        record = Record.load(self._layout.record)
+    def _load_record(self) -> NativeRecord:
+        record = NativeRecord.load_from(self._layout.record_file)
         if record is None:
             raise StateProblem(
                 "C2D-NO-CLUSTER", f"There is no cluster in {self.home.path}.", "Create it with `c2d-box up`."
@@ -123,38 +123,40 @@ class NativeCluster:
     # -- create, stop, delete ------------------------------------------------------------------------------
 
     def create(self) -> Progress[None]:
-        self._layout.check()
+        self._layout.check_limits()
         self._prepare_folder()
         with self._only_creator():
             phase = self._settled_phase()
             if phase in ("running", "failed"):
-                self._refuse_other_version(self._record(), running=True)
+                self._refuse_other_version(self._load_record(), running=True)
             if phase == "running":
-                yield Event("cluster", "skipped", "the cluster is running")
+                yield ProgressEvent("cluster", "skipped", "the cluster is running")
                 return
             if phase is None:
                 if self._options.isolation_off:
-                    yield Event("cluster.isolation", "note", NOT_ISOLATED)
-                yield Event("cluster.prepare", "started", "preparing certificates and network")
-                self._boot()
-                yield Event("cluster.prepare", "done")
+                    yield ProgressEvent("cluster.isolation", "note", NOT_ISOLATED)
+                yield ProgressEvent("cluster.prepare", "started", "preparing certificates and network")
+                self._boot_cluster()
+                yield ProgressEvent("cluster.prepare", "done")
             try:
-                yield from control.follow(self._layout.socket, {"verb": "follow-boot"}, BOOT_SILENCE)
-            except control.NotRunning as cause:
-                raise self._died() from cause
+                yield from control.follow_request(
+                    self._layout.supervisor_socket, {"verb": "follow-boot"}, BOOT_SILENCE
+                )
+            except control.SupervisorAway as cause:
+                raise self._died_error() from cause
             except C2DError:
-                self._abandon()
+                self._abandon_boot()
                 raise
 
-    def _boot(self) -> None:
+    def _boot_cluster(self) -> None:
         require_root()
-        probes.require(self.home.path)
+        probes.require_all(self.home.path)
         record = self._fresh_record()
         host_ports.require_free(list(record.ports))
-        record.save(self._layout.record)
+        record.save_record(self._layout.record_file)
         as_root(self.home, held=self._held)
 
-    def _abandon(self) -> None:
+    def _abandon_boot(self) -> None:
         """Stop everything, so that a boot that failed is not left half running."""
         try:
             for _ in self.stop():
@@ -162,17 +164,19 @@ class NativeCluster:
         except C2DError:
             return
 
-    def _fresh_record(self) -> Record:
+    def _fresh_record(self) -> NativeRecord:
         """Return the earlier record with this bundle's programs, or a new one with a free address block."""
         pause = self._bundle.image("pause")
-        before = Record.load(self._layout.record)
+        before = NativeRecord.load_from(self._layout.record_file)
         if before is not None:
             self._refuse_other_version(before, running=False)
         block = (
-            before.block if before else str(ranges.choose(ranges.taken_by_host(), str(self.home.path)).block)
+            before.block
+            if before
+            else str(ranges.choose_ranges(ranges.taken_by_host(), str(self.home.path)).block)
         )
         self._refuse_taken_range(block)
-        return Record(
+        return NativeRecord(
             name=self.name,
             block=block,
             kubernetes_version=self._bundle.kubernetes_version,
@@ -181,12 +185,12 @@ class NativeCluster:
             pause_reference=pause.reference,
             pause_archive=str(pause.archive),
             ports=before.ports if before else {},
-            isolation=before.isolation if before else Isolation(),
+            isolation=before.isolation if before else JobIsolation(),
             options=self._options,
         )
 
     def _refuse_taken_range(self, block: str) -> None:
-        clash = ranges.overlapping(block, self._layout.host_link)
+        clash = ranges.overlapping_range(block, self._layout.host_link)
         if clash:
             raise EnvironmentProblem(
                 "C2D-RANGE-TAKEN",
@@ -194,7 +198,7 @@ class NativeCluster:
                 "Take that network down while the box runs, or forget the box with `c2d-box reset`.",
             )
 
-    def _refuse_other_version(self, record: Record, running: bool) -> None:
+    def _refuse_other_version(self, record: NativeRecord, running: bool) -> None:
         if record.name != self.name:
             raise UsageError(
                 "C2D-BOX-NAME",
@@ -215,31 +219,33 @@ class NativeCluster:
 
     def stop(self) -> Progress[None]:
         if self._settled_phase(and_creators=True) is not None:
-            with suppress(control.NotRunning):
-                yield from control.follow(self._layout.socket, {"verb": "stop"}, STOP_PATIENCE)
+            with suppress(control.SupervisorAway):
+                yield from control.follow_request(
+                    self._layout.supervisor_socket, {"verb": "stop"}, STOP_PATIENCE
+                )
         self._await_end()
-        if self._layout.state.exists():
-            yield Event("cluster.sweep", "started", "removing what a crash left behind")
+        if self._layout.state_file.exists():
+            yield ProgressEvent("cluster.sweep", "started", "removing what a crash left behind")
             as_root(self.home, "--sweep")
-            yield Event("cluster.sweep", "done")
+            yield ProgressEvent("cluster.sweep", "done")
 
     def delete(self) -> Progress[None]:
         yield from self.stop()
-        if self._layout.record.exists():
-            yield Event("cluster.delete", "started", "forgetting the cluster's state")
+        if self._layout.record_file.exists():
+            yield ProgressEvent("cluster.delete", "started", "forgetting the cluster's state")
             as_root(self.home, "--sweep", "--delete")
-            yield Event("cluster.delete", "done")
+            yield ProgressEvent("cluster.delete", "done")
         shutil.rmtree(self._layout.root, ignore_errors=True)
         self.kubeconfig.unlink(missing_ok=True)
 
     def _await_end(self) -> None:
         """Wait until the anchor has removed what is left; it holds the lock to its last moment."""
         end = time.monotonic() + STOP_PATIENCE
-        while is_locked(self._layout.lock) and time.monotonic() < end:
+        while is_locked(self._layout.supervisor_lock) and time.monotonic() < end:
             time.sleep(0.02)
 
-    def _died(self) -> C2DError:
-        log = tail(self._layout.log("supervisor"), 12)
+    def _died_error(self) -> C2DError:
+        log = tail_log(self._layout.log_file("supervisor"), 12)
         return StateProblem(
             "C2D-SUPERVISOR-DIED",
             f"The box's supervisor ended while the box was starting.\n{log}".rstrip(),
@@ -299,28 +305,30 @@ class NativeCluster:
 
         With ``and_creators``, it also waits for a ``create`` that has not yet come to its anchor.
         """
-        locks = [self._layout.lock]
+        locks = [self._layout.supervisor_lock]
         if and_creators and not self._held:
             locks.append(self._layout.create_lock)
         end = time.monotonic() + STOP_PATIENCE
         while True:
             held = any(is_locked(lock) for lock in locks)
-            phase = self._phase()
+            phase = self._supervisor_phase()
             if phase not in (None, "stopping") or not held or time.monotonic() > end:
                 return phase
             time.sleep(0.05)
 
-    def _phase(self) -> str | None:
+    def _supervisor_phase(self) -> str | None:
         """Return the phase that the supervisor reports; None where there is no supervisor."""
         try:
-            return str(control.ask(self._layout.socket, {"verb": "status"}, 10.0)["phase"])
-        except control.NotRunning:
+            return str(
+                control.ask_supervisor(self._layout.supervisor_socket, {"verb": "status"}, 10.0)["phase"]
+            )
+        except control.SupervisorAway:
             return None
 
-    def _ask(self, timeout: float = 30.0, **request: Any) -> Any:
+    def _ask_supervisor(self, timeout: float = 30.0, **request: Any) -> Any:
         try:
-            return control.ask(self._layout.socket, request, timeout)
-        except control.NotRunning as cause:
+            return control.ask_supervisor(self._layout.supervisor_socket, request, timeout)
+        except control.SupervisorAway as cause:
             raise StateProblem(
                 "C2D-NOT-RUNNING", "The box is not running.", "Start it with `c2d-box up`."
             ) from cause
@@ -331,9 +339,9 @@ class NativeCluster:
         living = holders(self._layout)
         pid = living[0].pid if living else None
         try:
-            value = control.ask(self._layout.socket, {"verb": "status"}, 10.0)
-        except control.NotRunning:
-            absent: ClusterState = "stopped" if self._layout.record.exists() else "absent"
+            value = control.ask_supervisor(self._layout.supervisor_socket, {"verb": "status"}, 10.0)
+        except control.SupervisorAway:
+            absent: ClusterState = "stopped" if self._layout.record_file.exists() else "absent"
             return ClusterStatus(absent, self._last_words(), pid=pid)
         numbers = outer_numbers(living[-1].pid) if living else {}
         parts = tuple(
@@ -349,42 +357,42 @@ class NativeCluster:
 
     def _last_words(self) -> tuple[ComponentStatus, ...]:
         try:
-            values = json.loads(self._layout.components.read_text())
+            values = json.loads(self._layout.components_file.read_text())
         except (OSError, ValueError):
             return ()
         return tuple(ComponentStatus(**{**value, "state": "stopped", "pid": None}) for value in values)
 
     def load_image(self, archive: Path) -> Progress[str]:
         began = time.monotonic()
-        yield Event("cluster.image", "started", f"importing {archive.name}")
-        digest = str(self._ask(IMPORT_PATIENCE, verb="load-image", archive=str(archive.resolve())))
-        yield Event(
+        yield ProgressEvent("cluster.image", "started", f"importing {archive.name}")
+        digest = str(self._ask_supervisor(IMPORT_PATIENCE, verb="load-image", archive=str(archive.resolve())))
+        yield ProgressEvent(
             "cluster.image", "done", f"{archive.name} is in the cluster", seconds=time.monotonic() - began
         )
         return digest
 
-    def images(self) -> list[ClusterImage]:
-        return [ClusterImage(**value) for value in self._ask(verb="images")]
+    def list_images(self) -> list[ClusterImage]:
+        return [ClusterImage(**value) for value in self._ask_supervisor(verb="images")]
 
-    def publish(self, ports: Mapping[int, int]) -> None:
-        published = self._record().ports
+    def publish_ports(self, ports: Mapping[int, int]) -> None:
+        published = self._load_record().ports
         host_ports.require_free([port for port in ports if port not in published])
-        self._ask(verb="publish", ports={str(host): node for host, node in ports.items()})
+        self._ask_supervisor(verb="publish", ports={str(host): node for host, node in ports.items()})
 
-    def allow(self, isolation: Isolation) -> None:
-        self._ask(verb="allow", isolation=isolation.as_dict())
+    def allow_endpoints(self, isolation: JobIsolation) -> None:
+        self._ask_supervisor(verb="allow", isolation=isolation.as_dict())
 
-    def logs(self, component: str, lines: int = 200) -> str:
-        path = self._layout.log(component)
+    def read_logs(self, component: str, lines: int = 200) -> str:
+        path = self._layout.log_file(component)
         if "/" in component or not path.exists():
-            known = ", ".join(sorted(log.stem for log in self._layout.logs.glob("*.log")))
+            known = ", ".join(sorted(log.stem for log in self._layout.logs_folder.glob("*.log")))
             raise UsageError(
                 "C2D-NO-SUCH-COMPONENT",
                 f"There is no log of '{component}'.",
                 f"There are: {known or 'none'}.",
             )
-        return tail(path, lines)
+        return tail_log(path, lines)
 
-    def resources(self) -> Resources:
-        value = self._ask(verb="resources")
-        return Resources(value["pss_bytes"], value["by_process"])
+    def resource_usage(self) -> ResourceUsage:
+        value = self._ask_supervisor(verb="resources")
+        return ResourceUsage(value["pss_bytes"], value["by_process"])

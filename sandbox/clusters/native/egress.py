@@ -9,26 +9,26 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
-from sandbox.clusters.layout import Layout
+from sandbox.clusters.layout import ClusterLayout
 from sandbox.clusters.native import network
-from sandbox.clusters.native.ranges import Ranges
+from sandbox.clusters.native.ranges import AddressRanges
 
 FORWARDING = Path("/proc/sys/net/ipv4/ip_forward")
 
 
-def _note(layout: Layout) -> Path:
+def _note_file(layout: ClusterLayout) -> Path:
     return layout.root / "ip-forward-before"
 
 
-def _table(layout: Layout) -> str:
+def _table_name(layout: ClusterLayout) -> str:
     return f"c2d-{layout.identity}"
 
 
-def open_egress(layout: Layout, ranges: Ranges) -> None:
-    note = _note(layout)
+def open_egress(layout: ClusterLayout, ranges: AddressRanges) -> None:
+    note = _note_file(layout)
     if not note.exists():
         note.write_text(FORWARDING.read_text())
-    table = _table(layout)
+    table = _table_name(layout)
     text = f"""table ip {table} {{
  chain postrouting {{
   type nat hook postrouting priority srcnat; policy accept;
@@ -36,14 +36,16 @@ def open_egress(layout: Layout, ranges: Ranges) -> None:
  }}
 }}
 """
-    network.run(["nft", "-f", "-"], text)
+    network.run_command(["nft", "-f", "-"], text)
     Path(f"/proc/sys/net/ipv4/conf/{layout.host_link}/forwarding").write_text("1")
     FORWARDING.write_text("1")
 
 
-def close_egress(layout: Layout) -> None:
-    note = _note(layout)
+def close_egress(layout: ClusterLayout) -> None:
+    note = _note_file(layout)
     if note.exists():
-        subprocess.run(["nft", "delete", "table", "ip", _table(layout)], capture_output=True, check=False)
+        subprocess.run(
+            ["nft", "delete", "table", "ip", _table_name(layout)], capture_output=True, check=False
+        )
         FORWARDING.write_text(note.read_text())
         note.unlink()

@@ -16,8 +16,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sandbox.clusters.native.kubeconfigs import API_PORT
-from sandbox.clusters.native.ranges import Ranges
-from sandbox.clusters.port import Endpoint, Isolation
+from sandbox.clusters.native.ranges import AddressRanges
+from sandbox.clusters.port import AllowedEndpoint, JobIsolation
 
 PODS = "pods"
 UNROUTED = "unrouted"
@@ -29,67 +29,73 @@ BEFORE_OTHERS = -10
 FAMILIES = ("inet", "bridge", "netdev")
 
 
-def rules(table: str, ranges: Ranges, isolation: Isolation, egress: bool, isolation_off: bool = False) -> str:
+def nft_rules(
+    table: str, ranges: AddressRanges, isolation: JobIsolation, egress: bool, isolation_off: bool = False
+) -> str:
     """Return the complete text for ``nft -f -``."""
     lines: list[str] = []
     for family in FAMILIES:
         lines += [f"table {family} {table}", f"delete table {family} {table}"]
-    lines += _table("inet", table, _inet_chains(ranges, isolation, egress, isolation_off))
+    lines += _table_text("inet", table, _inet_chains(ranges, isolation, egress, isolation_off))
     if not isolation_off:
-        lines += _table("bridge", table, [_chain("prerouting", "filter", "-300", ["ether type ip6 drop"])])
-        lines += _table("netdev", table, [_silence(UNROUTED)])
+        lines += _table_text(
+            "bridge", table, [_chain_text("prerouting", "filter", "-300", ["ether type ip6 drop"])]
+        )
+        lines += _table_text("netdev", table, [_drop_chain(UNROUTED)])
     return "\n".join(lines) + "\n"
 
 
-def _table(family: str, name: str, chains: list[str]) -> list[str]:
+def _table_text(family: str, name: str, chains: list[str]) -> list[str]:
     return [f"table {family} {name} {{", *chains, "}"]
 
 
-def _chain(hook: str, kind: str, priority: str, body: list[str], policy: str = "accept") -> str:
+def _chain_text(hook: str, kind: str, priority: str, body: list[str], policy: str = "accept") -> str:
     inner = "\n".join(f"  {line}" for line in body)
     return f" chain {hook} {{\n  type {kind} hook {hook} priority {priority}; policy {policy};\n{inner}\n }}"
 
 
-def _silence(device: str) -> str:
+def _drop_chain(device: str) -> str:
     return (
         f' chain {device} {{\n  type filter hook ingress device "{device}" priority -300; policy drop;\n }}'
     )
 
 
-def _inet_chains(ranges: Ranges, isolation: Isolation, egress: bool, isolation_off: bool) -> list[str]:
+def _inet_chains(
+    ranges: AddressRanges, isolation: JobIsolation, egress: bool, isolation_off: bool
+) -> list[str]:
     jobs = [] if isolation_off else list(_job_forwarding(isolation))
-    forward = [*jobs, *_forwarding(ranges, egress)]
-    output = [_unserved(ranges)]
+    forward = [*jobs, *_forward_rules(ranges, egress)]
+    output = [_unserved_rule(ranges)]
     chains = [
-        _chain("forward", "filter", str(BEFORE_OTHERS), forward),
-        _chain("input", "filter", str(BEFORE_OTHERS), list(_input(ranges, isolation_off))),
-        _chain("output", "filter", str(BEFORE_OTHERS), output),
+        _chain_text("forward", "filter", str(BEFORE_OTHERS), forward),
+        _chain_text("input", "filter", str(BEFORE_OTHERS), list(_input_rules(ranges, isolation_off))),
+        _chain_text("output", "filter", str(BEFORE_OTHERS), output),
     ]
     if egress:
         leave = [f'oifname "{UPLINK}" ip saddr {ranges.pods} masquerade']
-        chains.append(_chain("postrouting", "nat", "srcnat", leave))
+        chains.append(_chain_text("postrouting", "nat", "srcnat", leave))
     return chains
 
 
-def _job_forwarding(isolation: Isolation) -> Iterator[str]:
+def _job_forwarding(isolation: JobIsolation) -> Iterator[str]:
     yield f'iifname "{UNROUTED}" drop'
     yield f'oifname "{UNROUTED}" drop'
     for bridge, endpoints in ((STAGING, isolation.staging), (PUBLISHING, isolation.publishing)):
         for endpoint in endpoints:
-            yield _allowed(bridge, endpoint)
+            yield _allow_rule(bridge, endpoint)
         yield f'iifname "{bridge}" drop'
         yield f'oifname "{bridge}" ct state established accept'
         yield f'oifname "{bridge}" drop'
 
 
-def _allowed(bridge: str, endpoint: Endpoint) -> str:
+def _allow_rule(bridge: str, endpoint: AllowedEndpoint) -> str:
     return (
         f'iifname "{bridge}" oifname "{PODS}" meta l4proto tcp ct status dnat '
         f"ct original ip daddr {endpoint.ip} ct original proto-dst {endpoint.port} accept"
     )
 
 
-def _forwarding(ranges: Ranges, egress: bool) -> Iterator[str]:
+def _forward_rules(ranges: AddressRanges, egress: bool) -> Iterator[str]:
     yield f'iifname "{UPLINK}" oifname "{PODS}" ip saddr {ranges.host_ip} ct status dnat accept'
     yield f'iifname "{UPLINK}" ct state established,related accept'
     yield f'iifname "{UPLINK}" drop'
@@ -97,15 +103,15 @@ def _forwarding(ranges: Ranges, egress: bool) -> Iterator[str]:
     if egress:
         yield f'iifname "{PODS}" oifname "{UPLINK}" ip daddr != {ranges.uplink} accept'
     yield f'oifname "{UPLINK}" reject with icmp type net-unreachable'
-    yield _unserved(ranges)
+    yield _unserved_rule(ranges)
 
 
-def _unserved(ranges: Ranges) -> str:
+def _unserved_rule(ranges: AddressRanges) -> str:
     """Return the rule for a Service address that kube-proxy did not rewrite: it has no endpoint behind it."""
     return f"ip daddr {ranges.services} reject with icmp type host-unreachable"
 
 
-def _input(ranges: Ranges, isolation_off: bool) -> Iterator[str]:
+def _input_rules(ranges: AddressRanges, isolation_off: bool) -> Iterator[str]:
     yield 'iifname "lo" accept'
     if not isolation_off:
         yield f'iifname {{ "{UNROUTED}", "{STAGING}", "{PUBLISHING}" }} drop'

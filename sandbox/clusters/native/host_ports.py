@@ -21,7 +21,7 @@ def require_free(ports: list[int]) -> None:
         if _is_taken(port):
             raise EnvironmentProblem(
                 "C2D-PORT-TAKEN",
-                f"Port {port} of 127.0.0.1 is taken by {owner(port)}.",
+                f"Port {port} of 127.0.0.1 is taken by {port_owner(port)}.",
                 "Stop that program, or give the box another port.",
                 port=port,
             )
@@ -37,9 +37,9 @@ def _is_taken(port: int) -> bool:
     return False
 
 
-def owner(port: int) -> str:
+def port_owner(port: int) -> str:
     """Return process id and command of the program that listens, as far as this user may see."""
-    listener = _listener(port)
+    listener = _find_listener(port)
     if listener is None:
         return "an unknown process"
     inode, user = listener
@@ -56,7 +56,7 @@ def _open_files(process: Path) -> Iterator[str]:
                 yield str(entry.readlink())
 
 
-def _listener(port: int) -> tuple[str, str] | None:
+def _find_listener(port: int) -> tuple[str, str] | None:
     """Return inode and user id of the listening socket on ``port``."""
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         try:

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 from c2d_box.errors import Failed
-from sandbox.clusters.archive_names import PINNED, listed, read_archive, unpinned
+from sandbox.clusters.archive_names import PINNED, parse_image_list, read_archive, unpinned_references
 from sandbox.clusters.native.configuration import CONTAINERD_SOCKET
 from sandbox.clusters.port import ClusterImage
 
@@ -17,7 +17,7 @@ class NodeImages:
     def __init__(self, ctr: str) -> None:
         self._ctr = [ctr, "--address", CONTAINERD_SOCKET, "--namespace", "k8s.io"]
 
-    def _run(self, *arguments: str) -> str:
+    def _run_ctr(self, *arguments: str) -> str:
         answer = subprocess.run([*self._ctr, *arguments], capture_output=True, text=True, check=False)
         if answer.returncode != 0:
             raise Failed(
@@ -27,23 +27,23 @@ class NodeImages:
             )
         return answer.stdout
 
-    def list(self) -> list[ClusterImage]:
-        return listed(self._run("images", "list").splitlines())
+    def list_images(self) -> list[ClusterImage]:
+        return parse_image_list(self._run_ctr("images", "list").splitlines())
 
-    def load(self, archive: Path) -> str:
+    def load_archive(self, archive: Path) -> str:
         """Import the archive unless an image of this name and digest is there; return the digest."""
         image = read_archive(archive)
-        present = {item.reference: item.digest for item in self.list()}
+        present = {item.reference: item.digest for item in self.list_images()}
         if present.get(image.reference) != image.digest:
-            self._run("images", "import", "--local", str(archive))  # 2-4 times faster than without
+            self._run_ctr("images", "import", "--local", str(archive))  # 2-4 times faster than without
         if present.get(image.by_digest) != image.digest:
-            self._run("images", "tag", "--force", image.reference, image.by_digest)
-        self.pin()
+            self._run_ctr("images", "tag", "--force", image.reference, image.by_digest)
+        self.pin_images()
         return image.digest
 
-    def pin(self) -> None:
+    def pin_images(self) -> None:
         """Keep every image that is there (the kubelet must not remove it), also those of a box that an older
         version made.
         """
-        for reference in unpinned(self._run("images", "list").splitlines()):
-            self._run("images", "label", reference, PINNED)
+        for reference in unpinned_references(self._run_ctr("images", "list").splitlines()):
+            self._run_ctr("images", "label", reference, PINNED)

@@ -13,9 +13,9 @@ import os
 import sys
 from pathlib import Path
 
-from sandbox.clusters.layout import Layout
+from sandbox.clusters.layout import ClusterLayout
 from sandbox.clusters.native import syscalls
-from sandbox.clusters.native.record import Record
+from sandbox.clusters.native.record import NativeRecord
 
 PRIVATE = (Path("/run"), Path("/var/lib"), Path("/var/log"))
 """Folders in which kubelet, containerd and the network plugins write, regardless of their configuration."""
@@ -34,20 +34,22 @@ it expects instead.
 """
 
 
-def prepare(layout: Layout, record: Record) -> None:
+def prepare_mounts(layout: ClusterLayout, record: NativeRecord) -> None:
     """Set up the mounts. Call this in a fresh mount namespace, as process 1 of the box."""
-    syscalls.mount("none", "/", flags=syscalls.MS_REC | syscalls.MS_SLAVE)
-    keep = _needed(layout, record)
+    syscalls.mount_filesystem("none", "/", flags=syscalls.MS_REC | syscalls.MS_SLAVE)
+    keep = _needed_folders(layout, record)
     for folder in PRIVATE:
         _make_private(folder, [path for path in keep if path.is_relative_to(folder)])
-    syscalls.mount("proc", "/proc", "proc", syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC)
+    syscalls.mount_filesystem(
+        "proc", "/proc", "proc", syscalls.MS_NOSUID | syscalls.MS_NODEV | syscalls.MS_NOEXEC
+    )
     _write_shadows()
     home = layout.home.path
-    syscalls.bind(home, home)
-    syscalls.mount("none", home, flags=syscalls.MS_REC | syscalls.MS_SHARED)
+    syscalls.bind_mount(home, home)
+    syscalls.mount_filesystem("none", home, flags=syscalls.MS_REC | syscalls.MS_SHARED)
 
 
-def _needed(layout: Layout, record: Record) -> list[Path]:
+def _needed_folders(layout: ClusterLayout, record: NativeRecord) -> list[Path]:
     """Return the folders that must stay visible even if they lie below a private folder."""
     programs = {Path(program).resolve().parent for program in record.programs.values()}
     python = {Path(sys.prefix), Path(sys.base_prefix), Path(__file__).resolve().parents[3]}
@@ -59,10 +61,10 @@ def _make_private(folder: Path, keep: list[Path]) -> None:
     if not folder.is_dir():
         return
     held = [(path, os.open(path, os.O_PATH)) for path in keep if path.is_dir()]
-    syscalls.mount("tmpfs", folder, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=755")
+    syscalls.mount_filesystem("tmpfs", folder, "tmpfs", syscalls.MS_NOSUID | syscalls.MS_NODEV, "mode=755")
     for path, fd in held:
         path.mkdir(parents=True, exist_ok=True)
-        syscalls.bind(f"/proc/self/fd/{fd}", path)
+        syscalls.bind_mount(f"/proc/self/fd/{fd}", path)
         os.close(fd)
 
 
@@ -78,7 +80,7 @@ def shield_parameters() -> None:
     The whole box must not have this: the kernel lets a pod's user namespace mount ``/proc`` only where
     nothing hides parts of it.
     """
-    syscalls.unshare(syscalls.CLONE_NEWNS)
+    syscalls.unshare_namespaces(syscalls.CLONE_NEWNS)
     for name in TUNABLES:
         with contextlib.suppress(OSError):
-            syscalls.bind(SHADOWS / name.replace("/", "."), Path("/proc/sys") / name, recursive=False)
+            syscalls.bind_mount(SHADOWS / name.replace("/", "."), Path("/proc/sys") / name, recursive=False)

@@ -9,7 +9,7 @@ from pathlib import Path
 API_PORT = 6443
 
 
-def text(server_ip: str, pki: Path, stem: str, cluster: str) -> str:
+def kubeconfig_text(server_ip: str, pki: Path, stem: str, cluster: str) -> str:
     """Return a self-contained kubeconfig (JSON is YAML) for the certificate ``stem``."""
     return json.dumps(
         {
@@ -20,7 +20,7 @@ def text(server_ip: str, pki: Path, stem: str, cluster: str) -> str:
                     "name": cluster,
                     "cluster": {
                         "server": f"https://{server_ip}:{API_PORT}",
-                        "certificate-authority-data": _encoded(pki / "ca.crt"),
+                        "certificate-authority-data": _base64_content(pki / "ca.crt"),
                     },
                 }
             ],
@@ -28,8 +28,8 @@ def text(server_ip: str, pki: Path, stem: str, cluster: str) -> str:
                 {
                     "name": stem,
                     "user": {
-                        "client-certificate-data": _encoded(pki / f"{stem}.crt"),
-                        "client-key-data": _encoded(pki / f"{stem}.key"),
+                        "client-certificate-data": _base64_content(pki / f"{stem}.crt"),
+                        "client-key-data": _base64_content(pki / f"{stem}.key"),
                     },
                 }
             ],
@@ -40,5 +40,5 @@ def text(server_ip: str, pki: Path, stem: str, cluster: str) -> str:
     )
 
 
-def _encoded(path: Path) -> str:
+def _base64_content(path: Path) -> str:
     return base64.b64encode(path.read_bytes()).decode()

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from c2d_box.errors import C2DError, EnvironmentProblem
 from sandbox.clusters.native import control
-from sandbox.home import Home
+from sandbox.home import BoxHome
 
 ROOT_REASON = "The cluster's processes need root (containers, network); everything else runs as you."
 
 
-def as_root(home: Home, *arguments: str, held: tuple[int, ...] = ()) -> None:
+def as_root(home: BoxHome, *arguments: str, held: tuple[int, ...] = ()) -> None:
     """Run the supervisor's program, through sudo where needed, and raise the error it reports.
 
     ``held``: file descriptors (locks) the program keeps open until it has taken over.
@@ -31,7 +31,7 @@ def as_root(home: Home, *arguments: str, held: tuple[int, ...] = ()) -> None:
     ]
     environment = None
     if os.geteuid() != 0:
-        command = [*_sudo(), *command]
+        command = [*_sudo_command(), *command]
     else:
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[3])}
     answer = subprocess.run(
@@ -67,10 +67,10 @@ def invoking_user() -> tuple[int, int]:
 def require_root() -> None:
     """Check that this process is root, or that there is a sudo to become root with."""
     if os.geteuid() != 0:
-        _sudo()
+        _sudo_command()
 
 
-def _sudo() -> list[str]:
+def _sudo_command() -> list[str]:
     """Return the command line of sudo. Its question is the only one a user is asked; its prompt says why."""
     sudo = shutil.which("sudo")
     if sudo is None:

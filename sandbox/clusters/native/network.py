@@ -11,15 +11,15 @@ import subprocess
 from pathlib import Path
 
 from c2d_box.errors import Failed
-from sandbox.clusters.layout import Layout
-from sandbox.clusters.native.firewall import PODS, PUBLISHING, STAGING, UNROUTED, UPLINK, rules
-from sandbox.clusters.native.ranges import Ranges
-from sandbox.clusters.native.record import Record
+from sandbox.clusters.layout import ClusterLayout
+from sandbox.clusters.native.firewall import PODS, PUBLISHING, STAGING, UNROUTED, UPLINK, nft_rules
+from sandbox.clusters.native.ranges import AddressRanges
+from sandbox.clusters.native.record import NativeRecord
 
 PARAMETERS = Path("/proc/sys/net")
 
 
-def run(arguments: list[str], text: str | None = None) -> str:
+def run_command(arguments: list[str], text: str | None = None) -> str:
     answer = subprocess.run(arguments, input=text, capture_output=True, text=True, check=False)
     if answer.returncode != 0:
         raise Failed(
@@ -30,7 +30,7 @@ def run(arguments: list[str], text: str | None = None) -> str:
     return answer.stdout
 
 
-def node_links(ranges: Ranges) -> str:
+def node_links(ranges: AddressRanges) -> str:
     """Return ``ip -batch`` text for the inside of the node's namespace, where :data:`UPLINK` already is."""
     lines = [
         "link set dev lo up",
@@ -63,60 +63,60 @@ def prepare_parameters(ports_talk: bool) -> None:
     its address translation too (only where isolation is off, for tests).
     """
     for kind in ("all", "default"):
-        _set(f"ipv6/conf/{kind}/disable_ipv6", "1")
-        _set(f"ipv4/conf/{kind}/send_redirects", "0")
-        _set(f"ipv4/conf/{kind}/accept_redirects", "0")
-        _set(f"ipv4/conf/{kind}/rp_filter", "1")
-    _set("ipv4/ip_forward", "1")
+        _set_parameter(f"ipv6/conf/{kind}/disable_ipv6", "1")
+        _set_parameter(f"ipv4/conf/{kind}/send_redirects", "0")
+        _set_parameter(f"ipv4/conf/{kind}/accept_redirects", "0")
+        _set_parameter(f"ipv4/conf/{kind}/rp_filter", "1")
+    _set_parameter("ipv4/ip_forward", "1")
     for name in ("arptables", "iptables", "ip6tables"):
-        _set(f"bridge/bridge-nf-call-{name}", "1" if ports_talk else "0")
+        _set_parameter(f"bridge/bridge-nf-call-{name}", "1" if ports_talk else "0")
 
 
-def build_node(ranges: Ranges) -> None:
-    run(["ip", "-batch", "-"], node_links(ranges))
+def build_node(ranges: AddressRanges) -> None:
+    run_command(["ip", "-batch", "-"], node_links(ranges))
     # Ports of the pod bridge are isolated: the node answers ARP for every pod and routes between them.
-    _set(f"ipv4/conf/{PODS}/proxy_arp_pvlan", "1")
+    _set_parameter(f"ipv4/conf/{PODS}/proxy_arp_pvlan", "1")
     # By default such an answer waits for up to 0.8 s, at random: in every first word between two services.
-    _set(f"ipv4/neigh/{PODS}/proxy_delay", "0")
+    _set_parameter(f"ipv4/neigh/{PODS}/proxy_delay", "0")
     for bridge, policy in ((UNROUTED, "8"), (STAGING, "1"), (PUBLISHING, "1"), (PODS, "1")):
-        _set(f"ipv4/conf/{bridge}/arp_ignore", policy)
+        _set_parameter(f"ipv4/conf/{bridge}/arp_ignore", policy)
 
 
-def allow_egress(ranges: Ranges) -> None:
-    run(["ip", "route", "add", "default", "via", str(ranges.host_ip), "dev", UPLINK])
+def allow_egress(ranges: AddressRanges) -> None:
+    run_command(["ip", "route", "add", "default", "via", str(ranges.host_ip), "dev", UPLINK])
 
 
-def load_rules(layout: Layout, record: Record) -> None:
-    text = rules(
+def load_rules(layout: ClusterLayout, record: NativeRecord) -> None:
+    text = nft_rules(
         layout.nft_table,
-        record.ranges,
+        record.address_ranges,
         record.isolation,
         record.options.egress,
         record.options.isolation_off,
     )
-    run(["nft", "-f", "-"], text)
+    run_command(["nft", "-f", "-"], text)
 
 
-def connect_machine(layout: Layout, ranges: Ranges, node_pid: int) -> None:
+def connect_machine(layout: ClusterLayout, ranges: AddressRanges, node_pid: int) -> None:
     """Make one veth pair on the machine, its other end inside the node's namespace."""
     link = layout.host_link
-    run(["ip", "link", "add", link, "type", "veth", "peer", "name", UPLINK, "netns", str(node_pid)])
-    _set(f"ipv6/conf/{link}/disable_ipv6", "1")
-    _set(f"ipv4/conf/{link}/forwarding", "0")
-    run(["ip", "address", "add", f"{ranges.host_ip}/30", "dev", link])
-    run(["ip", "link", "set", "dev", link, "up"])
+    run_command(["ip", "link", "add", link, "type", "veth", "peer", "name", UPLINK, "netns", str(node_pid)])
+    _set_parameter(f"ipv6/conf/{link}/disable_ipv6", "1")
+    _set_parameter(f"ipv4/conf/{link}/forwarding", "0")
+    run_command(["ip", "address", "add", f"{ranges.host_ip}/30", "dev", link])
+    run_command(["ip", "link", "set", "dev", link, "up"])
 
 
-def machine_link_exists(layout: Layout) -> bool:
+def machine_link_exists(layout: ClusterLayout) -> bool:
     return Path("/sys/class/net", layout.host_link).exists()
 
 
-def disconnect_machine(layout: Layout) -> None:
+def disconnect_machine(layout: ClusterLayout) -> None:
     if machine_link_exists(layout):
         subprocess.run(["ip", "link", "delete", layout.host_link], capture_output=True, check=False)
 
 
-def _set(name: str, value: str) -> None:
+def _set_parameter(name: str, value: str) -> None:
     """Set a parameter; ignore one that this kernel does not have."""
     path = PARAMETERS / name
     if path.exists():

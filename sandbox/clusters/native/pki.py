@@ -27,7 +27,7 @@ CLOCK_SLACK = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class CertificateSubject:
     """A certificate to issue: its file's stem, its identity, and the names it serves under."""
 
     stem: str
@@ -38,55 +38,63 @@ class Subject:
     addresses: tuple[IPv4Address, ...] = ()
 
     @property
-    def serves(self) -> bool:
+    def is_server(self) -> bool:
         return bool(self.dns_names or self.addresses)
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class KeyPair:
     """A certificate with its private key."""
 
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey
 
 
-def subjects(node: str, node_ip: IPv4Address, api_service_ip: IPv4Address) -> list[Subject]:
+def certificate_subjects(
+    node: str, node_ip: IPv4Address, api_service_ip: IPv4Address
+) -> list[CertificateSubject]:
     loopback = IPv4Address("127.0.0.1")
     services = ("kubernetes", "kubernetes.default", "kubernetes.default.svc")
     full = (*services, "kubernetes.default.svc.cluster.local", "localhost", node)
     return [
-        Subject("apiserver", "ca", "kube-apiserver", "", full, (node_ip, api_service_ip, loopback)),
-        Subject("kubelet-serving", "ca", f"system:node:{node}", "system:nodes", (node,), (node_ip,)),
-        Subject("loopback", "ca", "loopback", "", ("localhost",), (loopback,)),
-        Subject("admin", "ca", "c2d-box:admin", "system:masters"),
-        Subject("apiserver-kubelet", "ca", "kube-apiserver-kubelet-client", "system:masters"),
-        Subject("kubelet", "ca", f"system:node:{node}", "system:nodes"),
-        Subject("controller-manager", "ca", "system:kube-controller-manager"),
-        Subject("scheduler", "ca", "system:kube-scheduler"),
-        Subject("kube-proxy", "ca", "system:kube-proxy", "system:node-proxier"),
-        Subject("coredns", "ca", "c2d-box:coredns"),
-        Subject("etcd", "etcd-ca", "etcd", "", ("localhost",), (loopback,)),
-        Subject("etcd-client", "etcd-ca", "kube-apiserver-etcd-client"),
+        CertificateSubject(
+            "apiserver", "ca", "kube-apiserver", "", full, (node_ip, api_service_ip, loopback)
+        ),
+        CertificateSubject(
+            "kubelet-serving", "ca", f"system:node:{node}", "system:nodes", (node,), (node_ip,)
+        ),
+        CertificateSubject("loopback", "ca", "loopback", "", ("localhost",), (loopback,)),
+        CertificateSubject("admin", "ca", "c2d-box:admin", "system:masters"),
+        CertificateSubject("apiserver-kubelet", "ca", "kube-apiserver-kubelet-client", "system:masters"),
+        CertificateSubject("kubelet", "ca", f"system:node:{node}", "system:nodes"),
+        CertificateSubject("controller-manager", "ca", "system:kube-controller-manager"),
+        CertificateSubject("scheduler", "ca", "system:kube-scheduler"),
+        CertificateSubject("kube-proxy", "ca", "system:kube-proxy", "system:node-proxier"),
+        CertificateSubject("coredns", "ca", "c2d-box:coredns"),
+        CertificateSubject("etcd", "etcd-ca", "etcd", "", ("localhost",), (loopback,)),
+        CertificateSubject("etcd-client", "etcd-ca", "kube-apiserver-etcd-client"),
     ]
 
 
-def ensure(folder: Path, wanted: Iterable[Subject]) -> None:
+def ensure_certificates(folder: Path, wanted: Iterable[CertificateSubject]) -> None:
     """Issue whatever is missing, about to expire or for other addresses; leave the rest as it is."""
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     now = datetime.now(UTC)
-    authorities = {stem: _authority(folder, stem, now) for stem in ("ca", "etcd-ca")}
+    authorities = {stem: _ensure_authority(folder, stem, now) for stem in ("ca", "etcd-ca")}
     for subject in wanted:
         if not _is_good(folder, subject, authorities[subject.authority], now):
-            _write(folder, subject.stem, _issue(subject, authorities[subject.authority], now))
+            _write_pair(
+                folder, subject.stem, _issue_certificate(subject, authorities[subject.authority], now)
+            )
     _service_account_key(folder)
 
 
-def _authority(folder: Path, stem: str, now: datetime) -> Pair:
+def _ensure_authority(folder: Path, stem: str, now: datetime) -> KeyPair:
     try:
         key = serialization.load_pem_private_key((folder / f"{stem}.key").read_bytes(), None)
         certificate = x509.load_pem_x509_certificate((folder / f"{stem}.crt").read_bytes())
         if isinstance(key, ec.EllipticCurvePrivateKey) and certificate.public_key() == key.public_key():
-            return Pair(certificate, key)
+            return KeyPair(certificate, key)
     except (FileNotFoundError, ValueError):
         pass
     fresh = ec.generate_private_key(ec.SECP256R1())
@@ -105,18 +113,18 @@ def _authority(folder: Path, stem: str, now: datetime) -> Pair:
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(fresh.public_key()), critical=False)
         .sign(fresh, hashes.SHA256())
     )
-    pair = Pair(certificate, fresh)
-    _write(folder, stem, pair)
+    pair = KeyPair(certificate, fresh)
+    _write_pair(folder, stem, pair)
     return pair
 
 
-def _issue(subject: Subject, authority: Pair, now: datetime) -> Pair:
+def _issue_certificate(subject: CertificateSubject, authority: KeyPair, now: datetime) -> KeyPair:
     key = ec.generate_private_key(ec.SECP256R1())
     name = [x509.NameAttribute(NameOID.COMMON_NAME, subject.common_name)]
     if subject.organization:
         name.insert(0, x509.NameAttribute(NameOID.ORGANIZATION_NAME, subject.organization))
     purposes = [ExtendedKeyUsageOID.CLIENT_AUTH]
-    if subject.serves:
+    if subject.is_server:
         purposes.insert(0, ExtendedKeyUsageOID.SERVER_AUTH)
     builder = (
         x509.CertificateBuilder()
@@ -132,17 +140,19 @@ def _issue(subject: Subject, authority: Pair, now: datetime) -> Pair:
             x509.AuthorityKeyIdentifier.from_issuer_public_key(authority.key.public_key()), critical=False
         )
     )
-    if subject.serves:
-        builder = builder.add_extension(x509.SubjectAlternativeName(_alternatives(subject)), critical=False)
-    return Pair(builder.sign(authority.key, hashes.SHA256()), key)
+    if subject.is_server:
+        builder = builder.add_extension(
+            x509.SubjectAlternativeName(_alternative_names(subject)), critical=False
+        )
+    return KeyPair(builder.sign(authority.key, hashes.SHA256()), key)
 
 
-def _alternatives(subject: Subject) -> list[x509.GeneralName]:
+def _alternative_names(subject: CertificateSubject) -> list[x509.GeneralName]:
     names: list[x509.GeneralName] = [x509.DNSName(name) for name in subject.dns_names]
     return names + [x509.IPAddress(address) for address in subject.addresses]
 
 
-def _is_good(folder: Path, subject: Subject, authority: Pair, now: datetime) -> bool:
+def _is_good(folder: Path, subject: CertificateSubject, authority: KeyPair, now: datetime) -> bool:
     try:
         certificate = x509.load_pem_x509_certificate((folder / f"{subject.stem}.crt").read_bytes())
         key = serialization.load_pem_private_key((folder / f"{subject.stem}.key").read_bytes(), None)
@@ -151,13 +161,13 @@ def _is_good(folder: Path, subject: Subject, authority: Pair, now: datetime) -> 
         return False
     if certificate.public_key() != key.public_key() or certificate.not_valid_after_utc - now < RENEW_BEFORE:
         return False
-    if not subject.serves:
+    if not subject.is_server:
         return True
     try:
         held = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return False
-    return list(held) == _alternatives(subject)
+    return list(held) == _alternative_names(subject)
 
 
 def _service_account_key(folder: Path) -> None:
@@ -172,7 +182,7 @@ def _service_account_key(folder: Path) -> None:
     replace_private_file(path, _key_bytes(key))
 
 
-def _write(folder: Path, stem: str, pair: Pair) -> None:
+def _write_pair(folder: Path, stem: str, pair: KeyPair) -> None:
     replace_private_file(folder / f"{stem}.key", _key_bytes(pair.key))
     replace_private_file(folder / f"{stem}.crt", pair.certificate.public_bytes(serialization.Encoding.PEM))
 

@@ -19,7 +19,7 @@ LEAST_FREE = 3 << 30
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ProbeFinding:
     """The result of one check. ``id`` is stable; ``evidence`` says what was seen; ``fix`` is empty when all
     is well.
     """
@@ -31,13 +31,13 @@ class Finding:
     required: bool = True
 
 
-def findings(home: Path | None = None) -> list[Finding]:
+def findings(home: Path | None = None) -> list[ProbeFinding]:
     """Check every need of the driver now and return the findings."""
     found = [probe() for probe in _PROBES]
-    return found if home is None else [*found, disk(home)]
+    return found if home is None else [*found, probe_disk(home)]
 
 
-def require(home: Path | None = None) -> None:
+def require_all(home: Path | None = None) -> None:
     """Raise for the first need that does not hold."""
     for finding in findings(home):
         if finding.required and not finding.holds:
@@ -45,28 +45,28 @@ def require(home: Path | None = None) -> None:
             raise EnvironmentProblem(code, finding.evidence, finding.fix, finding=finding.id)
 
 
-def _system() -> Finding:
+def _probe_system() -> ProbeFinding:
     evidence = f"{platform.system()} {platform.release()} on {platform.machine()}"
-    return Finding(
+    return ProbeFinding(
         "linux", platform.system() == "Linux", evidence, "The native cluster needs Linux; use kind."
     )
 
 
-def _file_system(name: str, module: str) -> Callable[[], Finding]:
-    def probe() -> Finding:
+def _file_system(name: str, module: str) -> Callable[[], ProbeFinding]:
+    def probe() -> ProbeFinding:
         known = [line.split()[-1] for line in Path("/proc/filesystems").read_text().splitlines()]
         holds = name in known or _module_exists(module)
         evidence = f"the kernel {'has' if holds else 'lacks'} the file system {name}"
-        return Finding(f"kernel.{name}", holds, evidence, "" if holds else f"Load it: modprobe {module}")
+        return ProbeFinding(f"kernel.{name}", holds, evidence, "" if holds else f"Load it: modprobe {module}")
 
     return probe
 
 
-def _feature(name: str, module: str, why: str) -> Callable[[], Finding]:
-    def probe() -> Finding:
+def _feature_probe(name: str, module: str, why: str) -> Callable[[], ProbeFinding]:
+    def probe() -> ProbeFinding:
         holds = _built_in(module) or Path("/sys/module", module).exists() or _module_exists(module)
         evidence = f"the kernel {'has' if holds else 'lacks'} {name} ({why})"
-        return Finding(f"kernel.{name}", holds, evidence, "" if holds else f"Load it: modprobe {module}")
+        return ProbeFinding(f"kernel.{name}", holds, evidence, "" if holds else f"Load it: modprobe {module}")
 
     return probe
 
@@ -108,58 +108,60 @@ def _module_exists(module: str) -> bool:
         return False
 
 
-def _namespaces() -> Finding:
+def _probe_namespaces() -> ProbeFinding:
     missing = [kind for kind in ("mnt", "net", "pid", "user") if not Path("/proc/self/ns", kind).exists()]
     evidence = f"namespaces missing: {', '.join(missing)}" if missing else "mount, network, process, user"
-    return Finding(
+    return ProbeFinding(
         "kernel.namespaces", not missing, evidence, "Use a kernel with namespaces." if missing else ""
     )
 
 
-def _user_namespaces() -> Finding:
+def _user_namespaces() -> ProbeFinding:
     path = Path("/proc/sys/user/max_user_namespaces")
     count = int(path.read_text()) if path.exists() else 0
     fix = "" if count else "Allow them: sysctl user.max_user_namespaces=10000"
-    return Finding("kernel.user-namespaces", count > 0, f"at most {count} user namespaces", fix)
+    return ProbeFinding("kernel.user-namespaces", count > 0, f"at most {count} user namespaces", fix)
 
 
-def _control_groups() -> Finding:
+def _control_groups() -> ProbeFinding:
     mounts = Path("/proc/self/mounts").read_text().splitlines()
     kinds = {line.split()[2] for line in mounts}
     version = "v1" if "cgroup" in kinds else "v2" if "cgroup2" in kinds else "none"
     fix = "" if version != "none" else "Mount them: mount -t cgroup2 none /sys/fs/cgroup"
-    return Finding("kernel.cgroups", version != "none", f"control groups: {version}", fix)
+    return ProbeFinding("kernel.cgroups", version != "none", f"control groups: {version}", fix)
 
 
-def _program(name: str, package: str) -> Callable[[], Finding]:
-    def probe() -> Finding:
+def _program_probe(name: str, package: str) -> Callable[[], ProbeFinding]:
+    def probe() -> ProbeFinding:
         path = shutil.which(name, path=SEARCH)
         evidence = f"{name}: {path or 'not found'}"
-        return Finding(f"program.{name}", path is not None, evidence, "" if path else f"Install {package}.")
+        return ProbeFinding(
+            f"program.{name}", path is not None, evidence, "" if path else f"Install {package}."
+        )
 
     return probe
 
 
-def disk(home: Path) -> Finding:
+def probe_disk(home: Path) -> ProbeFinding:
     place = next(folder for folder in (home, *home.parents) if folder.exists())
     free = shutil.disk_usage(place).free
     evidence = f"{free / 2**30:.1f} GiB free at {place}"
     fix = (
         "" if free >= LEAST_FREE else f"Free at least {LEAST_FREE >> 30} GiB there, or choose another --home."
     )
-    return Finding("disk", free >= LEAST_FREE, evidence, fix)
+    return ProbeFinding("disk", free >= LEAST_FREE, evidence, fix)
 
 
-_PROBES: tuple[Callable[[], Finding], ...] = (
-    _system,
-    _namespaces,
+_PROBES: tuple[Callable[[], ProbeFinding], ...] = (
+    _probe_system,
+    _probe_namespaces,
     _user_namespaces,
     _control_groups,
     _file_system("overlay", "overlay"),
-    _feature("veth", "veth", "links of pods"),
-    _feature("bridge", "bridge", "networks of pods"),
-    _feature("nf_tables", "nf_tables", "services and isolation"),
-    _feature("loop", "loop", "volumes with a size limit"),
-    _program("ip", "iproute2"),
-    _program("nft", "nftables"),
+    _feature_probe("veth", "veth", "links of pods"),
+    _feature_probe("bridge", "bridge", "networks of pods"),
+    _feature_probe("nf_tables", "nf_tables", "services and isolation"),
+    _feature_probe("loop", "loop", "volumes with a size limit"),
+    _program_probe("ip", "iproute2"),
+    _program_probe("nft", "nftables"),
 )

@@ -14,7 +14,7 @@ def boot_id() -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class ProcessIdentity:
     """The identity of a process that stays valid after it ended: its id, its start time (clock ticks), and
     its boot.
     """
@@ -24,12 +24,12 @@ class Identity:
     boot: str
 
     @classmethod
-    def of(cls, pid: int) -> Identity | None:
+    def of_pid(cls, pid: int) -> ProcessIdentity | None:
         started = _start_time(pid)
         return None if started is None else cls(pid, started, boot_id())
 
     @classmethod
-    def from_list(cls, value: list[object]) -> Identity:
+    def from_list(cls, value: list[object]) -> ProcessIdentity:
         return cls(int(str(value[0])), int(str(value[1])), str(value[2]))
 
     def as_list(self) -> list[object]:
@@ -38,7 +38,7 @@ class Identity:
     def is_alive(self) -> bool:
         return self.boot == boot_id() and _start_time(self.pid) == self.started
 
-    def kill(self, patience: float = 5.0) -> bool:
+    def kill_process(self, patience: float = 5.0) -> bool:
         """Send SIGKILL and wait for the end; return False when the process outlives ``patience`` seconds."""
         end = time.monotonic() + patience
         while self.is_alive():
@@ -87,10 +87,10 @@ def outer_numbers(ancestor: int) -> dict[int, int]:
         parents[int(folder.name)] = int(fields["PPid"])
         if len(numbers) >= 2:
             inner[int(folder.name)] = int(numbers[1])
-    return {inside: pid for pid, inside in inner.items() if _descends(pid, ancestor, parents)}
+    return {inside: pid for pid, inside in inner.items() if _is_descendant(pid, ancestor, parents)}
 
 
-def _descends(pid: int, ancestor: int, parents: dict[int, int]) -> bool:
+def _is_descendant(pid: int, ancestor: int, parents: dict[int, int]) -> bool:
     while pid > 1:
         if pid == ancestor:
             return True

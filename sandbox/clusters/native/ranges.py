@@ -21,39 +21,39 @@ DNS_OFFSET = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Ranges:
+class AddressRanges:
     """The subranges of a block (a /16)."""
 
     block: IPv4Network
 
-    def _part(self, offset: int, prefix: int) -> IPv4Network:
+    def _subnet_at(self, offset: int, prefix: int) -> IPv4Network:
         return IPv4Network((int(self.block.network_address) + offset, prefix))
 
     @property
     def services(self) -> IPv4Network:
         """Return 4,096 service addresses; the first 256 are never given out automatically."""
-        return self._part(0, 20)
+        return self._subnet_at(0, 20)
 
     @property
     def pods(self) -> IPv4Network:
-        return self._part(0x1000, 20)
+        return self._subnet_at(0x1000, 20)
 
     @property
     def unrouted(self) -> IPv4Network:
-        return self._part(0x2000, 24)
+        return self._subnet_at(0x2000, 24)
 
     @property
     def staging(self) -> IPv4Network:
-        return self._part(0x2100, 24)
+        return self._subnet_at(0x2100, 24)
 
     @property
     def publishing(self) -> IPv4Network:
-        return self._part(0x2200, 24)
+        return self._subnet_at(0x2200, 24)
 
     @property
     def uplink(self) -> IPv4Network:
         """Return the link between the machine (first address) and the node (second)."""
-        return self._part(0xFF00, 30)
+        return self._subnet_at(0xFF00, 30)
 
     @property
     def host_ip(self) -> IPv4Address:
@@ -73,7 +73,7 @@ class Ranges:
         return self.services[1]
 
 
-def candidates() -> list[IPv4Network]:
+def candidate_blocks() -> list[IPv4Network]:
     """Return private /16 blocks, rarely used ones first, then carrier-grade NAT space."""
     rare = [f"10.{second}.0.0/16" for second in [*range(64, 256), *range(64)]]
     middle = [f"172.{second}.0.0/16" for second in range(31, 15, -1)]
@@ -81,16 +81,16 @@ def candidates() -> list[IPv4Network]:
     return [IPv4Network(text) for text in [*rare, *middle, *shared]]
 
 
-def choose(taken: Iterable[IPv4Network], seed: str) -> Ranges:
+def choose_ranges(taken: Iterable[IPv4Network], seed: str) -> AddressRanges:
     """Return the first free block, beginning at a place that depends on ``seed`` so that boxes rarely
     collide.
     """
     occupied = list(taken)
-    blocks = candidates()
+    blocks = candidate_blocks()
     start = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:4], "big") % 192
     for block in [*blocks[start:192], *blocks[:start], *blocks[192:]]:
         if not any(block.overlaps(other) for other in occupied):
-            return Ranges(block)
+            return AddressRanges(block)
     raise EnvironmentProblem(
         "C2D-NO-FREE-RANGE",
         "Every private address block of this machine is already routed somewhere.",
@@ -100,16 +100,18 @@ def choose(taken: Iterable[IPv4Network], seed: str) -> Ranges:
 
 def taken_by_host() -> list[IPv4Network]:
     """Return every IPv4 range this machine has a route to (all tables), the default route left out."""
-    return [target for target, _ in _routes()]
+    return [target for target, _ in _route_targets()]
 
 
-def overlapping(block: str, own_link: str) -> str:
+def overlapping_range(block: str, own_link: str) -> str:
     """Return a range of this machine that overlaps ``block``, the box's own link left out; empty for none."""
     ours = IPv4Network(block)
-    return next((str(other) for other, link in _routes() if link != own_link and other.overlaps(ours)), "")
+    return next(
+        (str(other) for other, link in _route_targets() if link != own_link and other.overlaps(ours)), ""
+    )
 
 
-def _routes() -> list[tuple[IPv4Network, str]]:
+def _route_targets() -> list[tuple[IPv4Network, str]]:
     """Return the targets of the machine's routes with the link each leads over."""
     answer = subprocess.run(
         ["ip", "-json", "-4", "route", "show", "table", "all"],

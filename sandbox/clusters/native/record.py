@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from c2d_box.files import replace_private_file
-from sandbox.clusters.driver_record import Options, restored, runtime_classes, stored
-from sandbox.clusters.native.ranges import Ranges
-from sandbox.clusters.port import Isolation
+from sandbox.clusters.driver_record import ClusterOptions, load_record, record_text, runtime_classes
+from sandbox.clusters.native.ranges import AddressRanges
+from sandbox.clusters.port import JobIsolation
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class NativeRecord:
     """The cluster as it was created: its programs, address block, owner, ports and options."""
 
     name: str
@@ -27,32 +27,32 @@ class Record:
     pause_archive: str
     ports: dict[int, int] = field(default_factory=dict)
     """Host port → NodePort."""
-    isolation: Isolation = field(default_factory=Isolation)
-    options: Options = field(default_factory=Options)
+    isolation: JobIsolation = field(default_factory=JobIsolation)
+    options: ClusterOptions = field(default_factory=ClusterOptions)
 
     @property
-    def ranges(self) -> Ranges:
-        return Ranges(IPv4Network(self.block))
+    def address_ranges(self) -> AddressRanges:
+        return AddressRanges(IPv4Network(self.block))
 
     @property
     def runtime_classes(self) -> dict[str, str]:
         return runtime_classes(self.name)
 
-    def changed(self, **values: Any) -> Record:
+    def with_values(self, **values: Any) -> NativeRecord:
         return replace(self, **values)
 
-    def save(self, path: Path) -> None:
-        replace_private_file(path, stored(self), self.owner)
+    def save_record(self, path: Path) -> None:
+        replace_private_file(path, record_text(self), self.owner)
 
     @classmethod
-    def load(cls, path: Path) -> Record | None:
+    def load_from(cls, path: Path) -> NativeRecord | None:
         """The record at ``path``; None where there is none."""
-        return restored(
+        return load_record(
             path,
             lambda value: cls(
                 **value
                 | {
-                    "options": Options(**value["options"]),
+                    "options": ClusterOptions(**value["options"]),
                     "owner": (int(value["owner"][0]), int(value["owner"][1])),
                 }
             ),

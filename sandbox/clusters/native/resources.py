@@ -6,20 +6,20 @@ from pathlib import Path
 from typing import Any
 
 
-def measured(anchor: Path) -> dict[str, Any]:
+def measure_memory(anchor: Path) -> dict[str, Any]:
     """Return bytes of PSS, in total and by process name, of the box and its ``anchor`` outside; pages shared
     between processes are counted once.
     """
     by_process: dict[str, int] = {}
     for folder in (*Path("/proc").glob("[0-9]*"), anchor):
-        size = _pss(folder)
+        size = _pss_bytes(folder)
         if size:
-            name = _name(folder)
+            name = _process_name(folder)
             by_process[name] = by_process.get(name, 0) + size
     return {"pss_bytes": sum(by_process.values()), "by_process": by_process}
 
 
-def _pss(folder: Path) -> int:
+def _pss_bytes(folder: Path) -> int:
     try:
         for line in (folder / "smaps_rollup").read_text().splitlines():
             if line.startswith("Pss:"):
@@ -29,7 +29,7 @@ def _pss(folder: Path) -> int:
     return 0
 
 
-def _name(folder: Path) -> str:
+def _process_name(folder: Path) -> str:
     try:
         first = (folder / "cmdline").read_bytes().split(b"\0")[0].decode(errors="replace")
     except OSError:

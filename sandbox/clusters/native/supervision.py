@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from c2d_box.retry import Backoff
-from sandbox.clusters.layout import Layout
+from sandbox.clusters.layout import ClusterLayout
 from sandbox.clusters.native import syscalls
-from sandbox.clusters.native.api import holds
-from sandbox.clusters.native.components import Component
+from sandbox.clusters.native.api import check_holds
+from sandbox.clusters.native.components import ClusterComponent
 from sandbox.clusters.native.inside import shield_parameters
 from sandbox.clusters.port import ComponentState, ComponentStatus
 
@@ -25,15 +25,15 @@ STEADY_SECONDS = 30.0
 ATTEMPTS = 3
 """Number of short runs before the first readiness after which the boot is given up."""
 
-Listener = Callable[["Supervised"], None]
+Listener = Callable[["SupervisedComponent"], None]
 
 
 @dataclass(slots=True)
-class Supervised:
+class SupervisedComponent:
     """A component with its process, its state and its restarts."""
 
-    component: Component
-    layout: Layout
+    component: ClusterComponent
+    layout: ClusterLayout
     host_network: int
     """File descriptor of the machine's network namespace."""
     changed: Listener
@@ -56,11 +56,11 @@ class Supervised:
         pid = self.process.pid if self.process is not None and self.process.poll() is None else None
         return ComponentStatus(self.name, self.state, pid, self.restarts, self.last_error, self.since)
 
-    def _enter(self, state: ComponentState) -> None:
+    def _set_state(self, state: ComponentState) -> None:
         self.state, self.since = state, time.time()
         self.changed(self)
 
-    async def live(self, needs: list[asyncio.Event]) -> None:
+    async def keep_running(self, needs: list[asyncio.Event]) -> None:
         """Start the component, watch it and start it again, until it is stopped."""
         for need in needs:
             await need.wait()
@@ -70,28 +70,28 @@ class Supervised:
             await self._one_life()
             if self.stopping:
                 break
-            self.last_error = self._why()
+            self.last_error = self._exit_reason()
             pause = backoff.next_pause(lasted=time.monotonic() - began)
             if not self.ready.is_set() and backoff.failures >= ATTEMPTS:
                 self.hopeless.set()
-            self._enter("backing-off")
+            self._set_state("backing-off")
             await asyncio.sleep(pause)
             self.restarts += 1
-        self._enter("stopped")
+        self._set_state("stopped")
 
     async def _one_life(self) -> None:
         began = time.monotonic()
-        self._enter("starting")
+        self._set_state("starting")
         try:
-            self.process = self._start()
+            self.process = self._start_process()
         except OSError as cause:
             self.process, self.last_error = None, f"{self.component.program}: {cause.strerror}"
             return
         ended = asyncio.ensure_future(_end_of(self.process))
         while not ended.done():
-            if await asyncio.to_thread(holds, self.component.check, self.layout.pki):
+            if await asyncio.to_thread(check_holds, self.component.check, self.layout.pki_folder):
                 self.took = time.monotonic() - began
-                self._enter("ready")
+                self._set_state("ready")
                 self.ready.set()
                 break
             if time.monotonic() - began > self.component.patience:
@@ -100,10 +100,10 @@ class Supervised:
             await asyncio.sleep(POLL)
         await ended
 
-    def _start(self) -> subprocess.Popen[bytes]:
+    def _start_process(self) -> subprocess.Popen[bytes]:
         component = self.component
-        path = f"{self.layout.programs}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-        with self.layout.log(component.name).open("ab") as log:
+        path = f"{self.layout.programs_folder}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+        with self.layout.log_file(component.name).open("ab") as log:
             return subprocess.Popen(
                 [component.name, *component.arguments],
                 executable=component.program,
@@ -125,24 +125,24 @@ class Supervised:
         if self.component.sees_own_parameters:
             shield_parameters()
 
-    def _why(self) -> str:
+    def _exit_reason(self) -> str:
         if self.process is None:
             return self.last_error
         code = self.process.returncode
         how = f"signal {-code}" if code < 0 else f"exit status {code}"
-        return f"{how}\n{tail(self.layout.log(self.name), LAST_LINES)}".strip()
+        return f"{how}\n{tail_log(self.layout.log_file(self.name), LAST_LINES)}".strip()
 
-    def signal(self, number: int) -> None:
+    def send_signal(self, number: int) -> None:
         if self.process is not None and self.process.poll() is None:
             os.kill(self.process.pid, number)
 
-    async def end(self, number: int, patience: float) -> None:
+    async def end_process(self, number: int, patience: float) -> None:
         """Send signal ``number``, and kill the process after ``patience`` seconds."""
         self.stopping = True
         process = self.process
         if process is None or process.poll() is not None:
             return
-        self.signal(number)
+        self.send_signal(number)
         try:
             await asyncio.wait_for(_end_of(process), patience)
         except TimeoutError:
@@ -166,7 +166,7 @@ async def _end_of(process: subprocess.Popen[bytes]) -> int:
     return process.wait()
 
 
-def tail(path: Path, lines: int) -> str:
+def tail_log(path: Path, lines: int) -> str:
     """Return the last ``lines`` lines of a log, at most 64 KiB of it."""
     try:
         with path.open("rb") as stream:

@@ -12,31 +12,31 @@ import os
 import time
 from pathlib import Path
 
-from sandbox.clusters.layout import Layout
+from sandbox.clusters.layout import ClusterLayout
 from sandbox.clusters.native import cgroups, network
 from sandbox.clusters.native.egress import close_egress
-from sandbox.clusters.native.processes import Identity
+from sandbox.clusters.native.processes import ProcessIdentity
 
 LOOP_CLEAR = 0x4C01
 
 
-def holders(layout: Layout) -> list[Identity]:
+def holders(layout: ClusterLayout) -> list[ProcessIdentity]:
     """Return the recorded processes of the box that still live, the anchor first."""
     try:
-        value = json.loads(layout.state.read_text())
-        recorded = [Identity.from_list(value[role]) for role in ("anchor", "init") if value.get(role)]
+        value = json.loads(layout.state_file.read_text())
+        recorded = [ProcessIdentity.from_list(value[role]) for role in ("anchor", "init") if value.get(role)]
     except (OSError, ValueError, KeyError, IndexError):
         return []
     return [identity for identity in recorded if identity.is_alive()]
 
 
-def sweep(layout: Layout, own_pid: int = 0) -> list[str]:
+def remove_leftovers(layout: ClusterLayout, own_pid: int = 0) -> list[str]:
     """Remove every leftover; return what could not be removed."""
     stubborn = []
     for identity in holders(layout):
-        if identity.pid != own_pid and not identity.kill():
+        if identity.pid != own_pid and not identity.kill_process():
             stubborn.append(f"process {identity.pid}")
-    stubborn += [str(folder) for folder in cgroups.remove(layout.control_group)]
+    stubborn += [str(folder) for folder in cgroups.remove_groups(layout.control_group)]
     end = time.monotonic() + 2.0
     while network.machine_link_exists(layout) and time.monotonic() < end:
         network.disconnect_machine(layout)
@@ -45,19 +45,19 @@ def sweep(layout: Layout, own_pid: int = 0) -> list[str]:
         stubborn.append(f"link {layout.host_link}")
     close_egress(layout)
     stubborn += _release_loops(layout)
-    layout.socket.unlink(missing_ok=True)
-    layout.state.unlink(missing_ok=True)
+    layout.supervisor_socket.unlink(missing_ok=True)
+    layout.state_file.unlink(missing_ok=True)
     return stubborn
 
 
-def _release_loops(layout: Layout) -> list[str]:
+def _release_loops(layout: ClusterLayout) -> list[str]:
     """Release the loop devices of volumes: the mounts ended with the box, the devices may outlive them for a
     moment.
     """
     stubborn = []
     end = time.monotonic() + 2.0
     for device in Path("/sys/block").glob("loop*"):
-        while _backing(device).startswith(f"{layout.home.path.resolve()}/"):
+        while _backing_file(device).startswith(f"{layout.home.path.resolve()}/"):
             try:
                 fd = os.open(f"/dev/{device.name}", os.O_RDWR)
                 try:
@@ -73,7 +73,7 @@ def _release_loops(layout: Layout) -> list[str]:
     return stubborn
 
 
-def _backing(device: Path) -> str:
+def _backing_file(device: Path) -> str:
     try:
         return (device / "loop/backing_file").read_text().strip()
     except OSError:

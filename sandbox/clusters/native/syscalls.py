@@ -26,28 +26,30 @@ PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def _checked(result: int, what: str) -> None:
+def _check_result(result: int, what: str) -> None:
     if result != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"{what}: {os.strerror(number)}")
 
 
-def unshare(flags: int) -> None:
-    _checked(_libc.unshare(flags), "unshare")
+def unshare_namespaces(flags: int) -> None:
+    _check_result(_libc.unshare(flags), "unshare")
 
 
 def set_namespace(fd: int, kind: int) -> None:
     """Move the calling thread into the namespace ``fd`` refers to."""
-    _checked(_libc.setns(fd, kind), "setns")
+    _check_result(_libc.setns(fd, kind), "setns")
 
 
 def die_with_parent(signal_number: int) -> None:
     """Have the kernel send ``signal_number`` to this process when its parent ends."""
-    _checked(_libc.prctl(PR_SET_PDEATHSIG, signal_number, 0, 0, 0), "prctl")
+    _check_result(_libc.prctl(PR_SET_PDEATHSIG, signal_number, 0, 0, 0), "prctl")
 
 
-def mount(source: str | Path, target: str | Path, kind: str = "", flags: int = 0, data: str = "") -> None:
-    _checked(
+def mount_filesystem(
+    source: str | Path, target: str | Path, kind: str = "", flags: int = 0, data: str = ""
+) -> None:
+    _check_result(
         _libc.mount(
             os.fsencode(source), os.fsencode(target), kind.encode() or None, flags, data.encode() or None
         ),
@@ -55,9 +57,9 @@ def mount(source: str | Path, target: str | Path, kind: str = "", flags: int = 0
     )
 
 
-def unmount(target: str | Path, flags: int = MNT_DETACH) -> None:
-    _checked(_libc.umount2(os.fsencode(target), flags), f"unmount {target}")
+def unmount_filesystem(target: str | Path, flags: int = MNT_DETACH) -> None:
+    _check_result(_libc.umount2(os.fsencode(target), flags), f"unmount {target}")
 
 
-def bind(source: str | Path, target: str | Path, recursive: bool = True) -> None:
-    mount(source, target, flags=MS_BIND | (MS_REC if recursive else 0))
+def bind_mount(source: str | Path, target: str | Path, recursive: bool = True) -> None:
+    mount_filesystem(source, target, flags=MS_BIND | (MS_REC if recursive else 0))

@@ -6,10 +6,10 @@ Names and answers follow ganache and hardhat, since test-suites call those. ``c2
 from __future__ import annotations
 
 from sandbox.testchain.clock import LAST_SECOND
-from sandbox.testchain.encoding import as_address, as_quantity, quantity
+from sandbox.testchain.encoding import as_address, as_quantity, hex_quantity
 from sandbox.testchain.faults import invalid_params
-from sandbox.testchain.methods.registry import Lane, method
-from sandbox.testchain.node import Node
+from sandbox.testchain.methods.registry import Lane, rpc_method
+from sandbox.testchain.node import ChainNode
 
 _MAX_BLOCKS = 10_000
 _FIRST_MILLISECONDS = 10**11
@@ -17,18 +17,18 @@ _FIRST_MILLISECONDS = 10**11
 5138."""
 
 
-@method("evm_snapshot", "anvil_snapshot", lane=Lane.WRITE)
-def snapshot(node: Node) -> str:
-    return quantity(node.ledger.snapshot())
+@rpc_method("evm_snapshot", "anvil_snapshot", lane=Lane.WRITE)
+def take_snapshot(node: ChainNode) -> str:
+    return hex_quantity(node.ledger.take_snapshot())
 
 
-@method("evm_revert", "anvil_revert", lane=Lane.WRITE)
-def revert(node: Node, name: object) -> bool:
-    return node.ledger.revert(as_quantity(name, "snapshot"))
+@rpc_method("evm_revert", "anvil_revert", lane=Lane.WRITE)
+def revert_snapshot(node: ChainNode, name: object) -> bool:
+    return node.ledger.revert_to(as_quantity(name, "snapshot"))
 
 
-@method("evm_mine", lane=Lane.WRITE)
-def mine(node: Node, options: object = None) -> str:
+@rpc_method("evm_mine", lane=Lane.WRITE)
+def mine_blocks(node: ChainNode, options: object = None) -> str:
     """Mine one block; with a number or ``{"timestamp": t}`` at that time, with ``{"blocks": n}`` n
     of them."""
     blocks, timestamp = 1, options
@@ -36,52 +36,52 @@ def mine(node: Node, options: object = None) -> str:
         blocks = as_quantity(options.get("blocks", 1), "blocks")
         timestamp = options.get("timestamp")
     if timestamp is not None:
-        _fix(node, timestamp)
-    _mine(node, blocks, 0)
+        _fix_timestamp(node, timestamp)
+    _mine_series(node, blocks, 0)
     return "0x0"
 
 
-@method("hardhat_mine", "anvil_mine", lane=Lane.WRITE)
-def mine_many(node: Node, blocks: object = 1, interval: object = 0) -> bool:
-    _mine(node, as_quantity(blocks, "blocks"), as_quantity(interval, "interval"))
+@rpc_method("hardhat_mine", "anvil_mine", lane=Lane.WRITE)
+def mine_at_interval(node: ChainNode, blocks: object = 1, interval: object = 0) -> bool:
+    _mine_series(node, as_quantity(blocks, "blocks"), as_quantity(interval, "interval"))
     return True
 
 
-@method("evm_increaseTime", "anvil_increaseTime", lane=Lane.WRITE)
-def increase_time(node: Node, seconds: object) -> str:
+@rpc_method("evm_increaseTime", "anvil_increaseTime", lane=Lane.WRITE)
+def increase_time(node: ChainNode, seconds: object) -> str:
     """Move the clock forward; answers the whole offset in seconds."""
     clock = node.ledger.clock
     added = as_quantity(seconds, "seconds")
     _demand_calendar(clock.wall_seconds() + clock.offset + added)
     clock.offset += added
     node.ledger.save_clock()
-    return quantity(max(clock.offset, 0))
+    return hex_quantity(max(clock.offset, 0))
 
 
-@method("evm_setNextBlockTimestamp", "anvil_setNextBlockTimestamp", lane=Lane.WRITE)
-def set_next_timestamp(node: Node, timestamp: object) -> str:
-    wanted = _fix(node, timestamp)
+@rpc_method("evm_setNextBlockTimestamp", "anvil_setNextBlockTimestamp", lane=Lane.WRITE)
+def set_next_timestamp(node: ChainNode, timestamp: object) -> str:
+    wanted = _fix_timestamp(node, timestamp)
     node.ledger.save_clock()
-    return quantity(wanted)
+    return hex_quantity(wanted)
 
 
-@method("evm_setTime", "anvil_setTime", lane=Lane.WRITE)
-def set_time(node: Node, timestamp: object) -> str:
+@rpc_method("evm_setTime", "anvil_setTime", lane=Lane.WRITE)
+def set_time(node: ChainNode, timestamp: object) -> str:
     """Set the clock, seconds since 1970 (milliseconds, as ganache's callers send them, are recognised)."""
-    offset = node.ledger.clock.set(_moment(timestamp))
+    offset = node.ledger.clock.set_time(_timestamp_seconds(timestamp))
     node.ledger.save_clock()
-    return quantity(max(offset, 0))
+    return hex_quantity(max(offset, 0))
 
 
-@method("hardhat_setBalance", "anvil_setBalance", "evm_setAccountBalance", lane=Lane.WRITE)
-def set_balance(node: Node, address: object, balance: object) -> bool:
+@rpc_method("hardhat_setBalance", "anvil_setBalance", "evm_setAccountBalance", lane=Lane.WRITE)
+def set_balance(node: ChainNode, address: object, balance: object) -> bool:
     """Set a balance, in a block of its own (other nodes change the state of the newest block)."""
     node.ledger.set_balance(as_address(address), as_quantity(balance, "balance"))
     return True
 
 
-@method("c2d_faucet", lane=Lane.WRITE)
-def faucet(node: Node, address: object, amount: object = quantity(10**20)) -> str:
+@rpc_method("c2d_faucet", lane=Lane.WRITE)
+def fund_address(node: ChainNode, address: object, amount: object = hex_quantity(10**20)) -> str:
     """Add ``amount`` wei (100 ETH by default) to ``address``; answers the new balance."""
     place = as_address(address)
     state = node.ledger.state_at(node.ledger.head)
@@ -89,10 +89,10 @@ def faucet(node: Node, address: object, amount: object = quantity(10**20)) -> st
     if balance >= 2**256:
         raise invalid_params("invalid amount: the balance would not fit")
     node.ledger.set_balance(place, balance)
-    return quantity(balance)
+    return hex_quantity(balance)
 
 
-def _moment(timestamp: object) -> int:
+def _timestamp_seconds(timestamp: object) -> int:
     """Return seconds since 1970; a number that can only be milliseconds is taken as such."""
     wanted = as_quantity(timestamp, "timestamp")
     seconds = wanted // 1000 if wanted >= _FIRST_MILLISECONDS else wanted
@@ -107,8 +107,8 @@ def _demand_calendar(seconds: int) -> None:
         raise invalid_params(f"time {seconds} is after the year 9999; seconds since 1970 are expected")
 
 
-def _fix(node: Node, timestamp: object) -> int:
-    wanted = _moment(timestamp)
+def _fix_timestamp(node: ChainNode, timestamp: object) -> int:
+    wanted = _timestamp_seconds(timestamp)
     newest = node.ledger.head.timestamp
     if wanted < newest:
         raise invalid_params(f"timestamp {wanted} is lower than that of the newest block, {newest}")
@@ -116,11 +116,11 @@ def _fix(node: Node, timestamp: object) -> int:
     return wanted
 
 
-def _mine(node: Node, blocks: int, interval: int) -> None:
+def _mine_series(node: ChainNode, blocks: int, interval: int) -> None:
     if not 1 <= blocks <= _MAX_BLOCKS:
         raise invalid_params(f"invalid blocks: 1 to {_MAX_BLOCKS} expected")
     _demand_calendar(node.ledger.head.timestamp + interval * (blocks - 1))
     for number in range(blocks):
         if interval and number:
             node.ledger.clock.fixed = node.ledger.head.timestamp + interval
-        node.ledger.mine()
+        node.ledger.mine_block()

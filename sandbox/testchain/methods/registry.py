@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Any
 
 from sandbox.testchain.faults import invalid_params
-from sandbox.testchain.node import Node
+from sandbox.testchain.node import ChainNode
 
 
 class Lane(Enum):
@@ -31,7 +31,7 @@ class Method:
     required: int
     most: int
 
-    def __call__(self, node: Node, params: Sequence[object]) -> Any:
+    def __call__(self, node: ChainNode, params: Sequence[object]) -> Any:
         if len(params) < self.required:
             raise invalid_params(f"missing value for required argument {len(params)}")
         if len(params) > self.most:
@@ -43,7 +43,7 @@ METHODS: dict[str, Method] = {}
 _Answer = Callable[..., Any]
 
 
-def method(*names: str, lane: Lane = Lane.READ) -> Callable[[_Answer], _Answer]:
+def rpc_method(*names: str, lane: Lane = Lane.READ) -> Callable[[_Answer], _Answer]:
     """Register a function ``(node, *params)`` under ``names``; its signature says how many params there
     are.
     """

@@ -59,15 +59,15 @@ def test_a_ddo_is_written_back_as_it_was_read(document: dict[str, Any]) -> None:
 @given(documents())
 def test_trust_settings_are_an_object_whatever_was_published(document: dict[str, Any]) -> None:
     for service in DDO.parse(document).services:
-        assert isinstance(service.trust, dict)
+        assert isinstance(service.trust_settings, dict)
 
 
 def test_services_are_found_by_text_and_number_alike() -> None:
     ddo = DDO.parse({"id": "did:op:1", "services": [{"id": "0"}, {"id": "1", "type": "compute"}]})
-    assert ddo.service("1") is ddo.services[1]
+    assert ddo.find_service("1") is ddo.services[1]
     assert ddo.index_of("1") == 1
-    assert ddo.first("compute") is ddo.services[1]
-    assert (ddo.service("2"), ddo.index_of("2"), ddo.first("access")) == (None, None, None)
+    assert ddo.first_service("compute") is ddo.services[1]
+    assert (ddo.find_service("2"), ddo.index_of("2"), ddo.first_service("access")) == (None, None, None)
 
 
 def test_a_flag_keeps_its_type() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from c2d_box.assets.endpoints import same_endpoint, spellings
+from c2d_box.assets.endpoints import origin_spellings, same_endpoint
 from c2d_box.storage import AddressRules, Fetcher
 
 HERE = ("http://127.0.0.1:8030", "http://localhost:8030", "http://[::1]:8030", "http://0.0.0.0:8030")
@@ -38,7 +38,7 @@ def test_default_ports_are_no_difference() -> None:
 
 def test_every_spelling_is_an_alias_that_the_fetcher_follows() -> None:
     inside = "http://10.1.0.30:8030"
-    aliases = dict.fromkeys(spellings("http://127.0.0.1:8030"), inside)
+    aliases = dict.fromkeys(origin_spellings("http://127.0.0.1:8030"), inside)
     fetcher = Fetcher(AddressRules(aliases.values()), aliases=aliases)
-    assert {fetcher.renamed(f"{name}/api") for name in HERE} == {f"{inside}/api"}
-    assert spellings("https://provider.example") == ("https://provider.example",)
+    assert {fetcher.apply_aliases(f"{name}/api") for name in HERE} == {f"{inside}/api"}
+    assert origin_spellings("https://provider.example") == ("https://provider.example",)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from c2d_box.assets.filenames import ascii_name, disposition, name_in
+from c2d_box.assets.filenames import ascii_name, content_disposition, name_in
 
 OCEAN_JS = re.compile(r"attachment;filename=(.+)")
 
@@ -27,7 +27,7 @@ OCEAN_JS = re.compile(r"attachment;filename=(.+)")
 )
 def test_plain_names_are_tame_and_just_what_oceans_clients_take(name: str, kind: str, expected: str) -> None:
     assert ascii_name(name, kind) == expected
-    found = OCEAN_JS.match(disposition(name, kind))
+    found = OCEAN_JS.match(content_disposition(name, kind))
     assert found is not None and found[1] == expected
 
 
@@ -35,7 +35,7 @@ def test_plain_names_are_tame_and_just_what_oceans_clients_take(name: str, kind:
     "name", ["Überblick größe.txt", "报告.csv", "данные.json", "رسم.png", "emoji 🎉.txt"]
 )
 def test_a_name_in_any_script_arrives(name: str) -> None:
-    header = disposition(name)
+    header = content_disposition(name)
     assert header.isascii() and name_in(header) == name
 
 
@@ -66,7 +66,7 @@ def test_names_that_others_write_are_read(header: str, name: str) -> None:
 
 @given(st.text(max_size=300), st.sampled_from(["", "text/csv", "image/png"]))
 def test_any_name_makes_one_harmless_header(name: str, kind: str) -> None:
-    header = disposition(name, kind)
+    header = content_disposition(name, kind)
     assert re.fullmatch(r"attachment;filename=[\w.\-()+@]+(;filename\*=UTF-8''[\w.%~-]+)?", header, re.ASCII)
     read = name_in(header)
     assert "/" not in read and read not in (".", "..") and not any(ord(char) < 32 for char in read)

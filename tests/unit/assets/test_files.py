@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from c2d_box.assets import ecies, files
-from c2d_box.assets.files import FILE_TYPES, FileObjectError, parse_file, seal, unseal
+from c2d_box.assets.files import FILE_TYPES, FileObjectError, parse_file, seal_files, unseal_files
 from c2d_box.assets.signatures import private_key
 from tests.file_samples import sample_files
 
@@ -53,20 +53,20 @@ def test_every_type_survives_being_written_and_read(file: Any) -> None:
 
 @given(st.lists(objects, min_size=1, max_size=4))
 def test_a_sealed_document_opens_for_its_asset_alone(listed: list[Any]) -> None:
-    sealed = seal(KEY, NFT, DATATOKEN, listed)
-    assert unseal(KEY, sealed, nft=NFT.lower(), datatoken=DATATOKEN) == listed
+    sealed = seal_files(KEY, NFT, DATATOKEN, listed)
+    assert unseal_files(KEY, sealed, nft=NFT.lower(), datatoken=DATATOKEN) == listed
     for wrong in ({"nft": DATATOKEN, "datatoken": DATATOKEN}, {"nft": NFT, "datatoken": NFT}):
         with pytest.raises(FileObjectError, match="cannot decrypt files for this service"):
-            unseal(KEY, sealed, **wrong)
+            unseal_files(KEY, sealed, **wrong)
     with pytest.raises(FileObjectError, match="cannot decrypt"):
-        unseal(b"\x12" * 32, sealed, nft=NFT, datatoken=DATATOKEN)
+        unseal_files(b"\x12" * 32, sealed, nft=NFT, datatoken=DATATOKEN)
 
 
 def test_the_first_ddo_version_holds_a_bare_list() -> None:
     sealed = "0x" + ecies.encrypt(KEY, b'[{"type":"ipfs","hash":"Qm"}]').hex()
-    assert unseal(KEY, sealed, nft=NFT, datatoken=DATATOKEN, version="4.0.0") == [files.IpfsFile("Qm")]
+    assert unseal_files(KEY, sealed, nft=NFT, datatoken=DATATOKEN, version="4.0.0") == [files.IpfsFile("Qm")]
     with pytest.raises(FileObjectError):
-        unseal(KEY, sealed, nft=NFT, datatoken=DATATOKEN, version="4.1.0")
+        unseal_files(KEY, sealed, nft=NFT, datatoken=DATATOKEN, version="4.1.0")
 
 
 @given(st.binary(max_size=200))
@@ -161,11 +161,11 @@ def test_any_json_is_a_file_object_or_a_named_problem(value: object) -> None:
 
 def test_arguments_of_a_contract_call_come_in_the_abis_order() -> None:
     file = files.SmartContractFile(NFT, 8996, ABI)
-    assert file.arguments({"b": 2, "a": 1}) == [1, 2]
+    assert file.call_arguments({"b": 2, "a": 1}) == [1, 2]
     with pytest.raises(FileObjectError, match="Missing parameters"):
-        file.arguments(None)
+        file.call_arguments(None)
     with pytest.raises(FileObjectError, match="Missing userparams: a,b"):
-        file.arguments({"c": 3})
+        file.call_arguments({"c": 3})
 
 
 @pytest.mark.parametrize(
@@ -221,12 +221,12 @@ RESULT = {"type": "result", "job": "j", "place": "s3://results/j/outputs/a", "pr
 
 
 def test_a_result_is_read_from_a_bound_document_and_keeps_its_asset() -> None:
-    sealed = seal(KEY, NFT, DATATOKEN, [files.ResultFile("j", RESULT["place"], NFT, DATATOKEN, "ab")])
-    (found,) = unseal(KEY, sealed, nft=NFT, datatoken=DATATOKEN)
+    sealed = seal_files(KEY, NFT, DATATOKEN, [files.ResultFile("j", RESULT["place"], NFT, DATATOKEN, "ab")])
+    (found,) = unseal_files(KEY, sealed, nft=NFT, datatoken=DATATOKEN)
     assert found == files.ResultFile("j", RESULT["place"], NFT, DATATOKEN, "ab")
     assert found.to_dict() == RESULT and RESULT["place"] not in repr(found)
     with pytest.raises(FileObjectError):
-        unseal(KEY, sealed, nft="0x" + "1" * 40, datatoken=DATATOKEN)
+        unseal_files(KEY, sealed, nft="0x" + "1" * 40, datatoken=DATATOKEN)
 
 
 def test_a_result_is_no_plain_file_object() -> None:
@@ -235,7 +235,7 @@ def test_a_result_is_no_plain_file_object() -> None:
         parse_file(RESULT)
     loose = "0x" + ecies.encrypt(KEY, json.dumps([RESULT]).encode()).hex()
     with pytest.raises(FileObjectError, match="Unsupported type result"):
-        unseal(KEY, loose, nft=NFT, datatoken=DATATOKEN, version="4.0.0")
+        unseal_files(KEY, loose, nft=NFT, datatoken=DATATOKEN, version="4.0.0")
 
 
 @pytest.mark.parametrize("key", ["job", "place", "proof"])
@@ -243,4 +243,4 @@ def test_a_result_without_its_parts_is_refused(key: str) -> None:
     value = {"datatokenAddress": DATATOKEN, "nftAddress": NFT, "files": [{**RESULT, key: ""}]}
     sealed = "0x" + ecies.encrypt(KEY, json.dumps(value).encode()).hex()
     with pytest.raises(FileObjectError, match="missing required keys"):
-        unseal(KEY, sealed, nft=NFT, datatoken=DATATOKEN)
+        unseal_files(KEY, sealed, nft=NFT, datatoken=DATATOKEN)

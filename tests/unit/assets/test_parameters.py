@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from c2d_box.assets.parameters import problems
+from c2d_box.assets.parameters import parameter_problems
 
 DESCRIBED = [
     {"name": "since", "type": "text", "required": True},
@@ -32,7 +32,7 @@ JSON = st.recursive(
     ],
 )
 def test_what_fits_is_let_through(values: dict[str, Any]) -> None:
-    assert problems(DESCRIBED, values) == []
+    assert parameter_problems(DESCRIBED, values) == []
 
 
 @pytest.mark.parametrize(
@@ -51,24 +51,25 @@ def test_what_fits_is_let_through(values: dict[str, Any]) -> None:
     ],
 )
 def test_what_does_not_is_named(values: dict[str, Any] | None, said: list[str]) -> None:
-    assert problems(DESCRIBED, values) == said
+    assert parameter_problems(DESCRIBED, values) == said
 
 
 @pytest.mark.parametrize("options", [["eu", "us"], [{"eu": "Europe"}, {"us": "America"}], '["eu","us"]'])
 def test_options_are_read_in_every_form(options: Any) -> None:
     described = [{"name": "region", "type": "select", "options": options}]
-    assert problems(described, {"region": "us"}) == []
-    assert problems(described, {"region": "asia"}) == ["region has to be one of eu, us"]
+    assert parameter_problems(described, {"region": "us"}) == []
+    assert parameter_problems(described, {"region": "asia"}) == ["region has to be one of eu, us"]
 
 
 @pytest.mark.parametrize("described", [None, "text", {}, 3])
 def test_nothing_described_is_no_rule(described: Any) -> None:
-    assert problems(described, {"anything": 1}) == []
+    assert parameter_problems(described, {"anything": 1}) == []
 
 
 @given(JSON, st.dictionaries(st.text(max_size=8), JSON, max_size=4))
 def test_any_description_and_any_data_are_judged(described: Any, values: dict[str, Any]) -> None:
-    assert all(isinstance(text, str) for text in problems(described, values))
+    assert all(isinstance(text, str) for text in parameter_problems(described, values))
     assert isinstance(
-        problems([{**p, "name": "x"} for p in [{"type": "select", "options": described}]], values), list
+        parameter_problems([{**p, "name": "x"} for p in [{"type": "select", "options": described}]], values),
+        list,
     )

@@ -10,8 +10,14 @@ from typing import Any
 
 import pytest
 
-from c2d_box.assets.ddo import Service
-from c2d_box.assets.permissions import PermissionRequest, PublishedAlgorithm, RawAlgorithm, Reason, decide
+from c2d_box.assets.ddo import DdoService
+from c2d_box.assets.permissions import (
+    PermissionReason,
+    PermissionRequest,
+    PublishedAlgorithm,
+    RawAlgorithm,
+    decide_permission,
+)
 
 TABLE = Path(__file__).with_name("permissions.txt")
 DATASET, IT, OTHER = ("did:op:" + letter * 64 for letter in "dab")
@@ -79,7 +85,7 @@ def request(row: dict[str, str]) -> PermissionRequest:
     service = {"id": "s", "type": kind, "compute": compute, "additionalInformation": {"c2d": more}}
     return PermissionRequest(
         DATASET,
-        Service.model_validate(service),
+        DdoService.model_validate(service),
         RawAlgorithm() if asked.startswith("raw") else algorithm,
         empty_lists="all" if row["empty lists"] == "all" else "none",
         main="second" not in asked,
@@ -89,7 +95,7 @@ def request(row: dict[str, str]) -> PermissionRequest:
     )
 
 
-def leaves(reason: Reason) -> Iterator[Reason]:
+def leaves(reason: PermissionReason) -> Iterator[PermissionReason]:
     if not reason.because:
         yield reason
     for below in reason.because:
@@ -103,13 +109,13 @@ def test_there_are_two_hundred_lines_at_least_and_each_once() -> None:
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: "-".join(row.values()).replace(" ", "_")[:100])
 def test_the_answer_and_its_reason_are_those_of_the_table(row: dict[str, str]) -> None:
-    verdict = decide(request(row))
+    verdict = decide_permission(request(row))
     assert (verdict.code or "yes") == row["answer"]
     assert verdict.allowed == (row["answer"] == "yes")
     if verdict.allowed:
         assert any(row["reason"] in leaf.text for leaf in leaves(verdict.reasons))
     else:
-        assert row["reason"] in verdict.deciding.text
+        assert row["reason"] in verdict.deciding_reason.text
 
 
 def test_nothing_is_allowed_by_lines_without_a_yes_of_the_publisher() -> None:

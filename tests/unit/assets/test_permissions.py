@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from c2d_box.assets.ddo import Service
+from c2d_box.assets.ddo import DdoService
 from c2d_box.assets.permissions import (
+    PermissionReason,
     PermissionRequest,
+    PermissionVerdict,
     PublishedAlgorithm,
     RawAlgorithm,
-    Reason,
-    Verdict,
-    decide,
+    decide_permission,
 )
 
 DATASET = "did:op:" + "d" * 64
@@ -32,13 +32,15 @@ def entry(did: str = ALGORITHM, files: str = FILES, container: str = CONTAINER) 
 
 def ask(
     compute: Any = None, c2d: Any = None, algorithm: Any = PUBLISHED, kind: str = "compute", **more: Any
-) -> Verdict:
+) -> PermissionVerdict:
     service: dict[str, Any] = {"id": "s", "type": kind}
     if compute is not None:
         service["compute"] = compute
     if c2d is not None:
         service["additionalInformation"] = {"c2d": c2d}
-    return decide(PermissionRequest(DATASET, Service.model_validate(service), algorithm, **more))
+    return decide_permission(
+        PermissionRequest(DATASET, DdoService.model_validate(service), algorithm, **more)
+    )
 
 
 # Each list as published, whether it counts as filled, and the code it refuses with (None: it is content).
@@ -124,7 +126,7 @@ def _setting(trust_all: object) -> str:
     return "all published" if trust_all is True else "empty lists"
 
 
-def consistent(reason: Reason) -> bool:
+def consistent(reason: PermissionReason) -> bool:
     """A rule that rests on others says yes exactly when all of them do."""
     below = all(r.allowed for r in reason.because)
     return (not reason.because or reason.allowed == below) and all(map(consistent, reason.because))
@@ -144,8 +146,8 @@ REASONS = [
 def test_the_deciding_reason_says_what_was_compared(compute: Any, c2d: Any, text: str) -> None:
     verdict = ask(compute, c2d)
     assert not verdict.allowed
-    assert text in verdict.deciding.text
-    assert verdict.deciding.text in " ".join(verdict.reasons.lines())
+    assert text in verdict.deciding_reason.text
+    assert verdict.deciding_reason.text in " ".join(verdict.reasons.text_lines())
     assert str(verdict.reasons.as_dict()).count("'allowed': False") == 3
 
 

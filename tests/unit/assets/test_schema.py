@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from c2d_box.assets.schema import schema
-from c2d_box.assets.validation import VERSIONS, breaches
+from c2d_box.assets.schema import ddo_schema
+from c2d_box.assets.validation import VERSIONS, rule_breaches
 
 PARAMETER = {
     "name": "n",
@@ -86,8 +86,8 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_good_document_passes_both(version: str) -> None:
     document = {**DOCUMENT, "version": version}
-    assert list(breaches(document, version)) == []
-    assert jsonschema_rs.validator_for(schema(version)).is_valid(document)
+    assert list(rule_breaches(document, version)) == []
+    assert jsonschema_rs.validator_for(ddo_schema(version)).is_valid(document)
 
 
 @given(st.sampled_from(VERSIONS), st.lists(st.tuples(PLACES, VALUES), min_size=1, max_size=3))
@@ -103,5 +103,5 @@ def test_schema_and_validation_agree(version: str, changes: list[tuple[int, Any]
             target[last] = value
         except (KeyError, IndexError, TypeError):
             continue  # an earlier change took this place away
-    found = list(breaches(document, version))
-    assert jsonschema_rs.validator_for(schema(version)).is_valid(document) == (not found), found
+    found = list(rule_breaches(document, version))
+    assert jsonschema_rs.validator_for(ddo_schema(version)).is_valid(document) == (not found), found

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from c2d_box.assets.did import did_for
-from c2d_box.assets.validation import VERSIONS, validate
+from c2d_box.assets.validation import VERSIONS, validate_ddo
 
 NFT = "0x1234567890AbcdEF1234567890aBcdef12345678"
 
@@ -81,12 +81,12 @@ def changed(path: str, value: Any, version: str = "4.1.0") -> dict[str, str]:
         del node[leaf]
     else:
         node[leaf] = value
-    return validate(whole)
+    return validate_ddo(whole)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_complete_ddo_is_valid_in_every_version(version: str) -> None:
-    assert validate(document(version)) == {}
+    assert validate_ddo(document(version)) == {}
 
 
 REQUIRED = [
@@ -174,7 +174,7 @@ def test_limits_hold_from_the_version_that_brought_them(path: str, value: Any, r
 
 @pytest.mark.parametrize("version", [None, "", "3.0.0", 4])
 def test_an_unknown_version_is_the_only_complaint(version: Any) -> None:
-    assert list(validate({"version": version})) == ["version"]
+    assert list(validate_ddo({"version": version})) == ["version"]
 
 
 @given(
@@ -189,5 +189,5 @@ def test_an_unknown_version_is_the_only_complaint(version: Any) -> None:
 def test_any_json_gets_an_answer(value: Any, key: str, version: str) -> None:
     broken = copy.deepcopy(document(version))
     broken[key] = value
-    errors = validate(broken)
+    errors = validate_ddo(broken)
     assert all(isinstance(p, str) and isinstance(m, str) for p, m in errors.items())

@@ -49,8 +49,8 @@ SIGNED = [
 @pytest.mark.parametrize(("text", "hashed", "signature"), SIGNED)
 def test_signed_requests(text: str, hashed: str, signature: str) -> None:
     assert keccak256(text.encode()).hex() == hashed
-    assert signatures.recover(text, "0x" + signature) == ADDRESS
-    ours = signatures.sign(USER, text)
+    assert signatures.recover_signer(text, "0x" + signature) == ADDRESS
+    ours = signatures.sign_text(USER, text)
     assert ours[:-2] == "0x" + signature[:-2]
     assert int(ours[-2:], 16) - 27 == int(signature[-2:], 16)
 
@@ -69,7 +69,7 @@ def test_did_of_an_nft() -> None:
 def test_container_section() -> None:
     digest = "sha256:8221d20c1c16491d7d56b9657ea09082c0ee4a8ab1a6621fa720da58b09580e4"
     expected = "77ac49b8c4ad209694f7143cec62d67ee4c6d2d5edf1f3f4e09ca4173b22610f"
-    assert checksums.container_section("python $ALGO", digest) == expected
+    assert checksums.container_checksum("python $ALGO", digest) == expected
 
 
 def test_a_published_ecies_message() -> None:

@@ -18,11 +18,11 @@ from c2d_box.pods.judge import __main__ as judge
 from c2d_box.workflow import states
 from c2d_box.workflow.states import State
 from sandbox.attacks import bystanders, checks, prelude
-from sandbox.attacks.attack import BREACH, RULES, Attack, Ended
-from sandbox.attacks.battery import Battery
+from sandbox.attacks.attack import BREACH, RULES, Attack, EndedAttack
+from sandbox.attacks.battery import AttackBattery
 from sandbox.attacks.catalogue import ATTACKS
-from sandbox.attacks.surroundings import Facts
-from sandbox.verbs.selftest import chosen
+from sandbox.attacks.surroundings import NodeFacts
+from sandbox.verbs.selftest import choose_attacks
 
 SENTINEL, VICTIM = b"sentinel:1", b"victim-secret:2"
 ATTACK = Attack("x", "group", "tries", "sys.exit(0)", "checked")
@@ -33,7 +33,9 @@ def result(name: str, data: bytes, kind: str = "output", **other: Any) -> dict[s
     return {"filename": name, "filesize": len(data), "type": kind, "sha256": digest, "data": data, **other}
 
 
-def ended(attack: Attack = ATTACK, results: list[Mapping[str, Any]] | None = None, **status: Any) -> Ended:
+def ended(
+    attack: Attack = ATTACK, results: list[Mapping[str, Any]] | None = None, **status: Any
+) -> EndedAttack:
     code = status.pop("code", int(attack.code))
     found = {
         "code": code,
@@ -47,10 +49,10 @@ def ended(attack: Attack = ATTACK, results: list[Mapping[str, Any]] | None = Non
     }
     log: list[Mapping[str, Any]] = [result("algorithm.log", b"closed\n", "algorithmLog")]
     kept = log if results is None else results
-    return Ended(attack, found, lambda entry: bytes(entry["data"]), SENTINEL, VICTIM, kept)
+    return EndedAttack(attack, found, lambda entry: bytes(entry["data"]), SENTINEL, VICTIM, kept)
 
 
-def problems(job: Ended) -> list[str]:
+def problems(job: EndedAttack) -> list[str]:
     return [said for check in (*checks.ALWAYS, *job.attack.checks) if (said := check(job))]
 
 
@@ -95,8 +97,8 @@ def test_each_special_check_can_fail() -> None:
     assert checks.log_is_bounded(ended(results=[big]))
     assert checks.log_is_empty(ended(results=[log]))
     assert checks.nothing_of_the_inputs(ended(results=[result("x", b"a" + SENTINEL)]))
-    assert checks.within(1.0)(ended())
-    assert checks.within(3.0)(ended()) is None
+    assert checks.ended_within(1.0)(ended())
+    assert checks.ended_within(3.0)(ended()) is None
 
 
 def test_reason_and_stop_mark_are_part_of_the_expectation() -> None:
@@ -122,10 +124,10 @@ def test_bystanders_that_suffer_are_seen() -> None:
 
 
 def test_a_harmed_box_is_seen() -> None:
-    before = Facts({"kubelet": 0, "pod/c": 1}, (), 100.0)
-    assert before.changed(before) == []
-    later = Facts({"kubelet": 1}, ("node n has DiskPressure",), 107.0)
-    assert before.changed(later) == [
+    before = NodeFacts({"kubelet": 0, "pod/c": 1}, (), 100.0)
+    assert before.describe_changes(before) == []
+    later = NodeFacts({"kubelet": 1}, ("node n has DiskPressure",), 107.0)
+    assert before.describe_changes(later) == [
         "kubelet was restarted",
         "pod/c is gone",
         "node n has DiskPressure",
@@ -155,7 +157,7 @@ def test_the_pod_of_a_finished_kubernetes_job_may_go() -> None:
 
     api: Any = Api()
     node: Any = Node()
-    assert Facts.of(api, node, ("c2d",)).restarts == {"service/c": 0}
+    assert NodeFacts.read_facts(api, node, ("c2d",)).restarts == {"service/c": 0}
 
 
 def test_every_attack_is_well_formed() -> None:
@@ -181,13 +183,13 @@ def test_each_system_call_that_is_named_is_numbered_for_both_architectures() -> 
 
 
 def test_attacks_are_chosen_by_name_and_group() -> None:
-    assert {attack.group for attack in chosen(["network"])} == {"network"}
-    assert [attack.name for attack in chosen(["end-core"])] == ["end-core"]
-    everything, quick = chosen(), chosen(quick=True)
+    assert {attack.group for attack in choose_attacks(["network"])} == {"network"}
+    assert [attack.name for attack in choose_attacks(["end-core"])] == ["end-core"]
+    everything, quick = choose_attacks(), choose_attacks(quick=True)
     assert set(quick) < set(everything)
-    assert len(list(itertools.chain(chosen(["outputs", "kernel-*"])))) > 20
+    assert len(list(itertools.chain(choose_attacks(["outputs", "kernel-*"])))) > 20
     with pytest.raises(UsageError, match="C2D-SELFTEST-NONE"):
-        chosen(["no-such-attack"])
+        choose_attacks(["no-such-attack"])
 
 
 def test_no_attempt_is_one_that_cannot_fail() -> None:
@@ -258,7 +260,7 @@ class Recorded:
 @pytest.mark.parametrize("everybody", [False, True])
 def test_rules_are_set_for_attacks_that_have_some_and_for_all_where_asked(everybody: bool) -> None:
     cluster = Recorded()
-    battery = Battery(cluster, lambda entry: b"", [], under_rules=everybody)  # type: ignore[arg-type]
-    list(battery.run([ATTACK, replace(ATTACK, name="own", rules=True)]))
+    battery = AttackBattery(cluster, lambda entry: b"", [], under_rules=everybody)  # type: ignore[arg-type]
+    list(battery.run_attacks([ATTACK, replace(ATTACK, name="own", rules=True)]))
     assert cluster.rules[0] is None, "the victim has none"
     assert cluster.rules.count(RULES) == (2 if everybody else 1)

@@ -10,7 +10,7 @@ from c2d_box.errors import UsageError
 from sandbox.bundle.build_dependencies import TOOLS
 from sandbox.bundle.parts import catalogue, programs
 from sandbox.bundle.parts.go_programs import GoPrograms, least_go
-from sandbox.bundle.parts.image_recipes import ImageRecipe, Part, Placed
+from sandbox.bundle.parts.image_recipes import FileLayer, ImageRecipe, PartLayer
 from sandbox.bundle.parts.recipe import RECIPES, Recipe
 
 RECIPES_OF_ALL = list(catalogue.CATALOGUE.values())
@@ -21,7 +21,7 @@ def named(recipe: Recipe) -> str:
 
 
 def test_every_part_has_its_own_name_and_key() -> None:
-    keys = catalogue.keys(RECIPES_OF_ALL, "amd64")
+    keys = catalogue.content_keys(RECIPES_OF_ALL, "amd64")
     assert len(set(keys.values())) == len(catalogue.CATALOGUE)
     assert len(catalogue.CATALOGUE) == sum(
         map(len, (programs.PROGRAMS, catalogue.LAYERS, catalogue.IMAGES, catalogue.OPTIONAL))
@@ -29,16 +29,19 @@ def test_every_part_has_its_own_name_and_key() -> None:
 
 
 def test_keys_differ_between_architectures_and_stay_the_same_otherwise() -> None:
-    one, two = catalogue.keys(RECIPES_OF_ALL, "amd64"), catalogue.keys(RECIPES_OF_ALL, "arm64")
+    one, two = (
+        catalogue.content_keys(RECIPES_OF_ALL, "amd64"),
+        catalogue.content_keys(RECIPES_OF_ALL, "arm64"),
+    )
     assert not set(one.values()) & set(two.values())
-    assert catalogue.keys(RECIPES_OF_ALL, "amd64") == one
+    assert catalogue.content_keys(RECIPES_OF_ALL, "amd64") == one
 
 
 def test_an_image_needs_exactly_what_its_layers_come_from() -> None:
     for image in catalogue.IMAGES:
-        used = {layer.name for layer in image.layers if isinstance(layer, Part)}
+        used = {layer.name for layer in image.layers if isinstance(layer, PartLayer)}
         for layer in image.layers:
-            if isinstance(layer, Placed):
+            if isinstance(layer, FileLayer):
                 used |= {part for _, part, _ in layer.programs}
         assert used == set(image.needs)
 
@@ -54,9 +57,9 @@ def test_every_image_runs_as_a_number_that_is_not_root(image: ImageRecipe) -> No
     "recipe", [recipe for recipe in RECIPES_OF_ALL if isinstance(recipe, GoPrograms)], ids=named
 )
 def test_every_module_pins_what_it_uses(recipe: GoPrograms) -> None:
-    assert (recipe.module / "go.mod").is_file()
-    assert (recipe.module / "go.sum").is_file()
-    assert {"go.mod", "go.sum"} <= {name for name, _ in recipe.inputs()}
+    assert (recipe.module_folder / "go.mod").is_file()
+    assert (recipe.module_folder / "go.sum").is_file()
+    assert {"go.mod", "go.sum"} <= {name for name, _ in recipe.input_files()}
 
 
 def test_the_toolchain_that_is_fetched_is_new_enough() -> None:
@@ -83,12 +86,12 @@ def test_what_recipes_need_of_the_machine_is_known() -> None:
 
 
 def test_choosing_a_part_chooses_what_it_is_made_from() -> None:
-    names = [recipe.name for recipe in catalogue.chosen(["s3"])]
+    names = [recipe.name for recipe in catalogue.chosen_recipes(["s3"])]
     assert names == ["versitygw", "busybox", "s3-image"]
 
 
 def test_an_unknown_part_is_refused_with_the_ones_there_are() -> None:
     with pytest.raises(UsageError) as caught:
-        catalogue.chosen(["kubernetess"])
+        catalogue.chosen_recipes(["kubernetess"])
     assert caught.value.code == "C2D-BUNDLE-PART"
     assert "kube" in caught.value.next_step

@@ -36,7 +36,7 @@ def test_imports_are_followed_in_every_form(tmp_path: Path) -> None:
         sandbox__lazy__inner="",
         sandbox__cli="import click",
     )
-    found = import_closure.files(("sandbox/chain",), sources)
+    found = import_closure.closure_files(("sandbox/chain",), sources)
     assert {name for name in found if not name.endswith("__init__.py")} == {
         "sandbox/chain/server.py",
         "sandbox/chain/near.py",
@@ -56,11 +56,11 @@ def test_caches_tests_and_sources_of_other_languages_stay_out(tmp_path: Path) ->
         path = sources / "c2d_box" / name
         path.parent.mkdir(exist_ok=True)
         path.write_text("")
-    assert import_closure.files(("c2d_box",), sources) == ["c2d_box/__init__.py", "c2d_box/a.py"]
+    assert import_closure.closure_files(("c2d_box",), sources) == ["c2d_box/__init__.py", "c2d_box/a.py"]
 
 
 def test_the_real_image_holds_the_services_and_not_the_sandbox_around_them() -> None:
-    found = import_closure.files()
+    found = import_closure.closure_files()
     assert "c2d_box/errors.py" in found
     assert "sandbox/testchain/__init__.py" in found
     assert not [name for name in found if name.startswith(("tui/", "sandbox/cli/", "sandbox/bundle/"))]
@@ -80,7 +80,7 @@ def test_every_package_that_the_image_imports_is_in_its_lock() -> None:
     lock = (RECIPES / "wheels" / "runtime.lock").read_text("utf-8")
     locked = set(re.findall(r"^([a-z0-9.-]+)==", lock, re.MULTILINE))
     distributions = packages_distributions()
-    for name in import_closure.files():
+    for name in import_closure.closure_files():
         if not name.endswith(".py"):
             continue
         for module in imported(SOURCES / name) - set(sys.stdlib_module_names) - set(import_closure.PACKAGES):

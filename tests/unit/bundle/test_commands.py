@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 
 from c2d_box.errors import C2DError
-from sandbox.bundle.commands import TAIL_LINES, Cancelled, Commands
+from sandbox.bundle.commands import TAIL_LINES, BuildCancelled, CommandRunner
 
 
 @pytest.fixture
-def commands(tmp_path: Path) -> Commands:
-    return Commands("part", tmp_path / "logs" / "part.log", threading.Event(), pauses=(0.01, 0.01))
+def commands(tmp_path: Path) -> CommandRunner:
+    return CommandRunner("part", tmp_path / "logs" / "part.log", threading.Event(), pauses=(0.01, 0.01))
 
 
-def test_everything_a_tool_says_is_in_the_log(commands: Commands) -> None:
-    commands.run(["sh", "-c", "echo out; echo err >&2"])
+def test_everything_a_tool_says_is_in_the_log(commands: CommandRunner) -> None:
+    commands.run_command(["sh", "-c", "echo out; echo err >&2"])
     assert commands.log.read_text() == "$ sh -c echo out; echo err >&2\nout\nerr\n"
 
 
@@ -36,55 +36,55 @@ def test_everything_a_tool_says_is_in_the_log(commands: Commands) -> None:
         ("main.go:7: undefined: x", "C2D-BUNDLE-BUILD"),
     ],
 )
-def test_a_failure_is_named_by_what_the_tool_said(commands: Commands, said: str, code: str) -> None:
+def test_a_failure_is_named_by_what_the_tool_said(commands: CommandRunner, said: str, code: str) -> None:
     with pytest.raises(C2DError) as caught:
-        commands.run(["sh", "-c", 'printf "%s\\n" "$1"; exit 1', "sh", said])
+        commands.run_command(["sh", "-c", 'printf "%s\\n" "$1"; exit 1', "sh", said])
     assert caught.value.code == code
     assert caught.value.next_step
 
 
-def test_a_lost_connection_is_tried_again(commands: Commands, tmp_path: Path) -> None:
+def test_a_lost_connection_is_tried_again(commands: CommandRunner, tmp_path: Path) -> None:
     tries = tmp_path / "tries"
-    commands.run(
+    commands.run_command(
         ["sh", "-c", f"echo . >> {tries}; test $(wc -l < {tries}) = 3 || {{ echo no such host; exit 1; }}"]
     )
     assert len(tries.read_text().split()) == 3
 
 
-def test_other_failures_are_not_tried_again(commands: Commands, tmp_path: Path) -> None:
+def test_other_failures_are_not_tried_again(commands: CommandRunner, tmp_path: Path) -> None:
     tries = tmp_path / "tries"
     with pytest.raises(C2DError):
-        commands.run(["sh", "-c", f"echo . >> {tries}; exit 1"])
+        commands.run_command(["sh", "-c", f"echo . >> {tries}; exit 1"])
     assert len(tries.read_text().split()) == 1
 
 
-def test_a_failure_shows_the_last_lines_only(commands: Commands) -> None:
+def test_a_failure_shows_the_last_lines_only(commands: CommandRunner) -> None:
     with pytest.raises(C2DError) as caught:
-        commands.run(["sh", "-c", "seq 1 100; exit 1"])
+        commands.run_command(["sh", "-c", "seq 1 100; exit 1"])
     lines = caught.value.details["last_lines"]
     assert isinstance(lines, list)
     assert (len(lines), lines[-1]) == (TAIL_LINES, "100")
 
 
-def test_what_an_earlier_command_said_does_not_explain_a_later_one(commands: Commands) -> None:
-    commands.run(["sh", "-c", "echo no such host, trying another"])
+def test_what_an_earlier_command_said_does_not_explain_a_later_one(commands: CommandRunner) -> None:
+    commands.run_command(["sh", "-c", "echo no such host, trying another"])
     with pytest.raises(C2DError) as caught:
-        commands.run(["false"])
+        commands.run_command(["false"])
     assert caught.value.code == "C2D-BUNDLE-BUILD"
 
 
-def test_a_missing_program_is_told_by_a_code(commands: Commands) -> None:
+def test_a_missing_program_is_told_by_a_code(commands: CommandRunner) -> None:
     with pytest.raises(C2DError) as caught:
-        commands.run(["no-such-program-anywhere"])
+        commands.run_command(["no-such-program-anywhere"])
     assert caught.value.code == "C2D-BUNDLE-TOOLS"
 
 
-def test_stopping_ends_the_tool_and_its_children(commands: Commands, tmp_path: Path) -> None:
+def test_stopping_ends_the_tool_and_its_children(commands: CommandRunner, tmp_path: Path) -> None:
     child = tmp_path / "child"
     threading.Timer(0.3, commands.cancelled.set).start()
     began = time.monotonic()
-    with pytest.raises(Cancelled):
-        commands.run(["sh", "-c", f"sleep 30 & echo $! > {child}; wait"])
+    with pytest.raises(BuildCancelled):
+        commands.run_command(["sh", "-c", f"sleep 30 & echo $! > {child}; wait"])
     assert time.monotonic() - began < 5
     pid = int(child.read_text())
     deadline = time.monotonic() + 5

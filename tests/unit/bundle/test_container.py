@@ -15,7 +15,7 @@ import pytest
 from c2d_box.errors import C2DError
 from sandbox.bundle import container
 from sandbox.bundle.parts.c_programs import SOURCES
-from sandbox.progress import Event, run
+from sandbox.progress import ProgressEvent, run_verb
 
 
 def test_it_is_chosen_where_packages_are_not_debians(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -28,17 +28,20 @@ def test_it_is_chosen_where_packages_are_not_debians(monkeypatch: pytest.MonkeyP
 
 
 def test_the_builders_events_arrive_whole_whatever_the_chunks() -> None:
-    event = Event("bundle.gate", "done", "gate 1", seconds=0.5)
+    event = ProgressEvent("bundle.gate", "done", "gate 1", seconds=0.5)
     said = b"apt says something\n" + json.dumps({"event": asdict(event)}).encode() + b"\n"
-    seen: list[Event] = []
-    run(container._followed(iter([said[:7], said[7:40], said[40:]])), seen.append)
+    seen: list[ProgressEvent] = []
+    run_verb(container._builder_events(iter([said[:7], said[7:40], said[40:]])), seen.append)
     assert seen == [event]
 
 
 def test_its_error_is_raised_here_with_its_code() -> None:
     error = {"code": "C2D-BUNDLE-BUILD", "message": "no", "next_step": "yes", "cause": None}
     with pytest.raises(C2DError) as problem:
-        run(container._followed(iter([json.dumps({"error": error}).encode() + b"\n"])), lambda event: None)
+        run_verb(
+            container._builder_events(iter([json.dumps({"error": error}).encode() + b"\n"])),
+            lambda event: None,
+        )
     assert (problem.value.code, problem.value.next_step) == ("C2D-BUNDLE-BUILD", "yes")
 
 

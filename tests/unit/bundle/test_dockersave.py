@@ -65,18 +65,18 @@ def converted(source: Path, folder: Path) -> tuple[Path, str]:
     scratch = folder / "scratch"
     scratch.mkdir(parents=True)
     target = folder / "image.tar"
-    return target, docker_save.convert(source, target, scratch, "amd64")
+    return target, docker_save.convert_to_oci(source, target, scratch, "amd64")
 
 
 def test_a_saved_image_is_described_with_the_digest_it_will_get(tmp_path: Path) -> None:
     source = saved(tmp_path / "saved.tar", tags=["me/mine:1"])
-    image = archive_inspection.inspect(source, "amd64")
+    image = archive_inspection.inspect_archive(source, "amd64")
     assert image.docker_save
     assert image.name == "me/mine:1"
     assert image.config["Entrypoint"] == ["node"]
     target, digest = converted(source, tmp_path / "a")
     assert digest == image.digest
-    after = archive_inspection.inspect(target, "amd64")
+    after = archive_inspection.inspect_archive(target, "amd64")
     assert (after.digest, after.name, after.config, after.layers) == (
         digest,
         image.name,
@@ -96,14 +96,17 @@ def test_converting_twice_gives_the_same_bytes(tmp_path: Path) -> None:
 def test_the_name_does_not_change_the_digest(tmp_path: Path) -> None:
     one = saved(tmp_path / "one.tar", tags=["one:1"])
     none = saved(tmp_path / "none.tar", tags=[])
-    assert archive_inspection.inspect(one, "amd64").digest == archive_inspection.inspect(none, "amd64").digest
-    assert archive_inspection.inspect(none, "amd64").name == ""
+    assert (
+        archive_inspection.inspect_archive(one, "amd64").digest
+        == archive_inspection.inspect_archive(none, "amd64").digest
+    )
+    assert archive_inspection.inspect_archive(none, "amd64").name == ""
 
 
 def test_layers_that_are_links_inside_the_archive_are_followed(tmp_path: Path) -> None:
-    plain = archive_inspection.inspect(saved(tmp_path / "plain.tar", tags=["x:1"]), "amd64")
+    plain = archive_inspection.inspect_archive(saved(tmp_path / "plain.tar", tags=["x:1"]), "amd64")
     linked = saved(tmp_path / "linked.tar", tags=["x:1"], link=True)
-    assert archive_inspection.inspect(linked, "amd64").digest == plain.digest
+    assert archive_inspection.inspect_archive(linked, "amd64").digest == plain.digest
     assert converted(linked, tmp_path / "a")[1] == plain.digest
 
 
@@ -112,14 +115,14 @@ def test_a_compressed_file_is_read_too(tmp_path: Path) -> None:
     packed = tmp_path / "saved.tar.gz"
     packed.write_bytes(gzip.compress(source.read_bytes()))
     assert (
-        archive_inspection.inspect(packed, "amd64").digest
-        == archive_inspection.inspect(source, "amd64").digest
+        archive_inspection.inspect_archive(packed, "amd64").digest
+        == archive_inspection.inspect_archive(source, "amd64").digest
     )
 
 
 def test_several_names_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="C2D-IMAGE-AMBIGUOUS"):
-        archive_inspection.inspect(saved(tmp_path / "saved.tar", tags=["a:1", "b:1"]), "amd64")
+        archive_inspection.inspect_archive(saved(tmp_path / "saved.tar", tags=["a:1", "b:1"]), "amd64")
 
 
 def test_a_layer_that_the_configuration_does_not_promise_is_refused(tmp_path: Path) -> None:
@@ -130,7 +133,9 @@ def test_a_layer_that_the_configuration_does_not_promise_is_refused(tmp_path: Pa
         "rootfs": {"type": "layers", "diff_ids": ["sha256:" + "0" * 64] * 2},
     }
     with pytest.raises(UsageError, match="C2D-IMAGE-ARCHIVE"):
-        archive_inspection.inspect(saved(tmp_path / "saved.tar", tags=["x:1"], config=config), "amd64")
+        archive_inspection.inspect_archive(
+            saved(tmp_path / "saved.tar", tags=["x:1"], config=config), "amd64"
+        )
 
 
 @pytest.mark.parametrize(
@@ -138,4 +143,6 @@ def test_a_layer_that_the_configuration_does_not_promise_is_refused(tmp_path: Pa
 )
 def test_an_image_that_cannot_run_here_is_refused(tmp_path: Path, config: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
-        archive_inspection.inspect(saved(tmp_path / "saved.tar", tags=["x:1"], config=config), "amd64")
+        archive_inspection.inspect_archive(
+            saved(tmp_path / "saved.tar", tags=["x:1"], config=config), "amd64"
+        )

@@ -20,7 +20,7 @@ from sandbox.bundle import Bundle
 @pytest.fixture(scope="module")
 def program() -> Path:
     try:
-        return Bundle.open(["forwarder"]).binary("forwarder")
+        return Bundle.open_cached(["forwarder"]).binary("forwarder")
     except C2DError as problem:
         pytest.skip(f"the bundle is not built: {problem.code}")
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-from sandbox.bundle.commands import Commands
+from sandbox.bundle.commands import CommandRunner
 from sandbox.bundle.parts import catalogue, programs
 from sandbox.bundle.parts.go_licenses import TEXTS, GoLicenses, LinkedPackage, licenses_text
 from sandbox.bundle.parts.go_programs import GoPrograms
-from sandbox.bundle.parts.recipe import Bench
+from sandbox.bundle.parts.recipe import BuildContext
 
 RECIPE = catalogue.CATALOGUE["go-licenses"]
 
@@ -70,7 +70,7 @@ def test_it_is_made_of_what_the_toolchain_lists(tmp_path: Path) -> None:
     go.chmod(0o755)
     out.mkdir()
     scratch.mkdir()
-    commands = Commands("go-licenses", tmp_path / "log", threading.Event())
-    facts = RECIPE.make(Bench(out, scratch, commands, {}, "amd64", go))
+    commands = CommandRunner("go-licenses", tmp_path / "log", threading.Event())
+    facts = RECIPE.make_part(BuildContext(out, scratch, commands, {}, "amd64", go))
     assert facts == {"modules": 1}
     assert "example.org/one v1 (LICENSE)" in (out / TEXTS).read_text()

@@ -16,12 +16,14 @@ from sandbox.bundle.oci import archive_inspection, deterministic_tar, image_arch
 from sandbox.bundle.oci.archive_reader import MAX_DOCUMENT
 
 CREATED = "2026-01-01T00:00:00Z"
-SETTINGS = image_archives.Settings(user="65532:65532", entrypoint=("python3", "-m"), env=(("PATH", "/bin"),))
+SETTINGS = image_archives.ImageSettings(
+    user="65532:65532", entrypoint=("python3", "-m"), env=(("PATH", "/bin"),)
+)
 
 
 def layer(folder: Path, name: str, text: bytes) -> image_archives.Blob:
     path = folder / f"{name}.tar"
-    deterministic_tar.write(path, [deterministic_tar.Node(f"opt/{name}", text=text)])
+    deterministic_tar.write_layer(path, [deterministic_tar.TarNode(f"opt/{name}", text=text)])
     return image_archives.Blob.of_file(image_archives.LAYER, path)
 
 
@@ -30,7 +32,7 @@ def archive(
 ) -> tuple[Path, str]:
     target = folder / "image.tar"
     layers = [layer(folder, "base", b"base"), layer(folder, "code", b"code")]
-    digest = image_archives.write(
+    digest = image_archives.write_image(
         target, name=name, architecture=architecture, layers=layers, settings=SETTINGS, created=CREATED
     )
     return target, digest
@@ -88,7 +90,7 @@ def test_the_same_inputs_give_the_same_bytes(tmp_path: Path) -> None:
 def test_a_layer_used_twice_is_stored_once(tmp_path: Path) -> None:
     same = layer(tmp_path, "same", b"same")
     target = tmp_path / "image.tar"
-    image_archives.write(
+    image_archives.write_image(
         target, name="x:1", architecture="amd64", layers=[same, same], settings=SETTINGS, created=CREATED
     )
     assert len([name for name in members(target) if name.startswith("blobs/")]) == 3
@@ -96,7 +98,7 @@ def test_a_layer_used_twice_is_stored_once(tmp_path: Path) -> None:
 
 def test_an_archive_is_read_back(tmp_path: Path) -> None:
     path, digest = archive(tmp_path)
-    image = archive_inspection.inspect(path, "amd64")
+    image = archive_inspection.inspect_archive(path, "amd64")
     assert (image.name, image.digest, image.architecture) == ("c2d.local/runtime:latest", digest, "amd64")
     assert image.config["Env"] == ["PATH=/bin"]
     assert len(image.layers) == 2
@@ -106,7 +108,7 @@ def test_an_archive_is_read_back(tmp_path: Path) -> None:
 def test_an_image_of_another_architecture_is_refused(tmp_path: Path) -> None:
     path, _ = archive(tmp_path, architecture="arm64")
     with pytest.raises(UsageError) as caught:
-        archive_inspection.inspect(path, "amd64")
+        archive_inspection.inspect_archive(path, "amd64")
     assert caught.value.code == "C2D-IMAGE-ARCHITECTURE"
     assert "linux/amd64" in caught.value.next_step
 
@@ -143,8 +145,8 @@ def several_architectures(folder: Path) -> Path:
 
 def test_of_several_architectures_this_machines_is_taken(tmp_path: Path) -> None:
     path = several_architectures(tmp_path)
-    assert archive_inspection.inspect(path, "arm64").architecture == "arm64"
-    assert archive_inspection.inspect(path, "amd64").name == "docker.io/me/mine:1"
+    assert archive_inspection.inspect_archive(path, "arm64").architecture == "arm64"
+    assert archive_inspection.inspect_archive(path, "amd64").name == "docker.io/me/mine:1"
 
 
 def test_several_images_in_one_file_are_refused(tmp_path: Path) -> None:
@@ -155,7 +157,7 @@ def test_several_images_in_one_file_are_refused(tmp_path: Path) -> None:
     index["manifests"] = [entry, {**entry, "annotations": {image_archives.NAME: "other:1"}}]
     files["index.json"] = json.dumps(index).encode()
     with pytest.raises(UsageError) as caught:
-        archive_inspection.inspect(pack(tmp_path / "two.tar", files), "amd64")
+        archive_inspection.inspect_archive(pack(tmp_path / "two.tar", files), "amd64")
     assert caught.value.code == "C2D-IMAGE-AMBIGUOUS"
 
 
@@ -166,7 +168,7 @@ def test_a_blob_with_another_hash_is_refused(tmp_path: Path) -> None:
         if name.startswith("blobs/"):
             forged = pack(tmp_path / "forged.tar", {**files, name: data[:-1] + bytes([data[-1] ^ 1])})
             with pytest.raises(UsageError) as caught:
-                archive_inspection.inspect(forged, "amd64")
+                archive_inspection.inspect_archive(forged, "amd64")
             assert caught.value.code == "C2D-IMAGE-ARCHIVE"
 
 
@@ -191,13 +193,13 @@ def test_a_blob_with_another_hash_is_refused(tmp_path: Path) -> None:
 )
 def test_an_archive_that_is_no_image_is_refused_with_a_code(tmp_path: Path, files: dict[str, bytes]) -> None:
     with pytest.raises(UsageError) as caught:
-        archive_inspection.inspect(pack(tmp_path / "bad.tar", files), "amd64")
+        archive_inspection.inspect_archive(pack(tmp_path / "bad.tar", files), "amd64")
     assert caught.value.code == "C2D-IMAGE-ARCHIVE"
 
 
 def test_what_is_no_tar_or_not_there_is_refused(tmp_path: Path) -> None:
     (tmp_path / "text").write_text("hello")
     with pytest.raises(UsageError, match="C2D-IMAGE-ARCHIVE"):
-        archive_inspection.inspect(tmp_path / "text", "amd64")
+        archive_inspection.inspect_archive(tmp_path / "text", "amd64")
     with pytest.raises(UsageError, match="C2D-IMAGE-FILE"):
-        archive_inspection.inspect(tmp_path / "none", "amd64")
+        archive_inspection.inspect_archive(tmp_path / "none", "amd64")

@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 
 from c2d_box.errors import C2DError, EnvironmentProblem, Failed
-from sandbox.bundle.cache import Cache, Entry
+from sandbox.bundle.cache import BundleCache, CachedPart
 from sandbox.bundle.parts import catalogue
-from sandbox.bundle.parts.recipe import Bench, Recipe
-from sandbox.bundle.schedule import Plan, Schedule
-from sandbox.progress import Event, Progress, run
+from sandbox.bundle.parts.recipe import BuildContext, Recipe
+from sandbox.bundle.schedule import BuildPlan, BuildSchedule
+from sandbox.progress import Progress, ProgressEvent, run_verb
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,11 +31,11 @@ class Written(Recipe):
     script: str = ""
     problem: str = ""
 
-    def inputs(self) -> Iterator[tuple[str, Path]]:
+    def input_files(self) -> Iterator[tuple[str, Path]]:
         if self.source is not None:
             yield "source", self.source
 
-    def make(self, bench: Bench) -> dict[str, Any]:
+    def make_part(self, bench: BuildContext) -> dict[str, Any]:
         with self.journal.open("a") as journal:
             journal.write(f"{self.name}\n")
         if self.problem == "disk":
@@ -47,8 +47,8 @@ class Written(Recipe):
             if edits <= int(self.problem[-1]):
                 self.source.write_text(str(edits))
         if self.script:
-            bench.commands.run(["sh", "-c", self.script], cwd=bench.out)
-        below = [bench.needs[need].file("text").read_text() for need in self.needs]
+            bench.commands.run_command(["sh", "-c", self.script], cwd=bench.out)
+        below = [bench.needs[need].file_path("text").read_text() for need in self.needs]
         (bench.out / "text").write_text(f"{self.name}({','.join(below)})")
         return {"needs": sorted(bench.needs)}
 
@@ -57,7 +57,7 @@ class Box:
     """A cache with a handful of recipes."""
 
     def __init__(self, root: Path) -> None:
-        self.cache = Cache(root / "cache")
+        self.cache = BundleCache(root / "cache")
         self.journal = root / "journal"
         self.recipes: list[Recipe] = []
 
@@ -65,13 +65,13 @@ class Box:
         made = Written(name=name, version="1", seconds=1, mib=1, needs=needs, journal=self.journal, **more)
         self.recipes.append(made)
 
-    def schedule(self) -> Progress[dict[str, Entry]]:
-        keys = catalogue.keys(self.recipes, "amd64")
-        return Schedule(self.cache, Plan(self.recipes, keys, "amd64")).run()
+    def schedule(self) -> Progress[dict[str, CachedPart]]:
+        keys = catalogue.content_keys(self.recipes, "amd64")
+        return BuildSchedule(self.cache, BuildPlan(self.recipes, keys, "amd64")).run_plan()
 
-    def make(self) -> tuple[dict[str, Entry], list[Event]]:
-        events: list[Event] = []
-        return run(self.schedule(), events.append), events
+    def make(self) -> tuple[dict[str, CachedPart], list[ProgressEvent]]:
+        events: list[ProgressEvent] = []
+        return run_verb(self.schedule(), events.append), events
 
     def made(self) -> list[str]:
         return self.journal.read_text().split() if self.journal.exists() else []
@@ -92,7 +92,7 @@ def test_a_part_is_made_after_what_it_is_made_from(box: Box) -> None:
     box.add("base")
     entries, _ = box.make()
     assert box.made() == ["base", "code", "image"]
-    assert entries["image"].file("text").read_text() == "image(base(),code(base()))"
+    assert entries["image"].file_path("text").read_text() == "image(base(),code(base()))"
     assert entries["image"].manifest.facts == {"needs": ["base", "code"]}
 
 
@@ -119,9 +119,9 @@ def test_a_changed_source_makes_the_part_and_those_above_it_again(box: Box, tmp_
 def test_a_damaged_entry_is_made_again(box: Box) -> None:
     box.add("base")
     entries, _ = box.make()
-    entries["base"].file("text").write_text("rubbish")
+    entries["base"].file_path("text").write_text("rubbish")
     entries, _ = box.make()
-    assert entries["base"].file("text").read_text() == "base()"
+    assert entries["base"].file_path("text").read_text() == "base()"
     assert box.halves() == []
 
 
@@ -134,7 +134,7 @@ def test_progress_has_the_estimate_and_the_time_it_took(box: Box) -> None:
     ]
     assert events[0].seconds == 1
     assert events[1].seconds is not None and events[1].seconds >= 0.2
-    (box.cache.folder("base", catalogue.keys(box.recipes, "amd64")["base"]) / "text").unlink()
+    (box.cache.part_folder("base", catalogue.content_keys(box.recipes, "amd64")["base"]) / "text").unlink()
     _, events = box.make()
     assert events[0].seconds is not None and 0.2 <= events[0].seconds < 1, (
         "the measured time is the next estimate"
@@ -169,7 +169,7 @@ def test_a_killed_build_is_resumed_by_the_next(box: Box, tmp_path: Path) -> None
     )
     subprocess.run([sys.executable, "-c", program, str(box.cache.root)], check=False)
     assert len(box.halves()) == 1
-    entry = box.cache.latest("base")
+    entry = box.cache.latest_part("base")
     assert entry is not None
     entry.mark_damaged()
     box.make()
@@ -180,11 +180,11 @@ def test_a_killed_build_is_resumed_by_the_next(box: Box, tmp_path: Path) -> None
 def test_two_builds_at_once_make_a_part_once(box: Box) -> None:
     box.add("base", script="sleep 0.5")
     box.add("image", "base")
-    results: list[dict[str, Entry]] = []
-    told: list[Event] = []
+    results: list[dict[str, CachedPart]] = []
+    told: list[ProgressEvent] = []
 
     def build() -> None:
-        results.append(run(box.schedule(), told.append))
+        results.append(run_verb(box.schedule(), told.append))
 
     threads = [threading.Thread(target=build) for _ in range(2)]
     for thread in threads:
@@ -192,7 +192,7 @@ def test_two_builds_at_once_make_a_part_once(box: Box) -> None:
     for thread in threads:
         thread.join()
     assert box.made() == ["base", "image"]
-    assert [entries["image"].file("text").read_text() for entries in results] == ["image(base())"] * 2
+    assert [entries["image"].file_path("text").read_text() for entries in results] == ["image(base())"] * 2
     assert any(event.state == "note" and "another build" in event.text for event in told)
 
 
@@ -203,7 +203,7 @@ def test_a_failing_tool_shows_its_last_lines_and_stops_the_build(box: Box) -> No
         box.make()
     assert caught.value.code == "C2D-BUNDLE-BUILD"
     assert "the reason" in caught.value.message
-    assert str(box.cache.log("base")) in caught.value.next_step
+    assert str(box.cache.log_path("base")) in caught.value.next_step
     assert box.made() == ["base"]
     assert box.halves() == []
 
@@ -236,8 +236,8 @@ def test_a_part_whose_sources_were_edited_meanwhile_is_made_from_the_new_ones(
     box.add("image", "code")
     entries, _ = box.make()
     assert box.made() == ["code", "code", "image"]
-    assert entries["code"].manifest.key == catalogue.keys(box.recipes, "amd64")["code"]
-    assert entries["image"].manifest.key == catalogue.keys(box.recipes, "amd64")["image"]
+    assert entries["code"].manifest.key == catalogue.content_keys(box.recipes, "amd64")["code"]
+    assert entries["image"].manifest.key == catalogue.content_keys(box.recipes, "amd64")["image"]
 
 
 def test_sources_that_never_rest_are_told(box: Box, tmp_path: Path) -> None:
@@ -247,4 +247,4 @@ def test_sources_that_never_rest_are_told(box: Box, tmp_path: Path) -> None:
     with pytest.raises(C2DError) as caught:
         box.make()
     assert caught.value.code == "C2D-BUNDLE-CHANGED"
-    assert box.cache.latest("code") is None
+    assert box.cache.latest_part("code") is None

@@ -10,20 +10,20 @@ from typing import Any
 import pytest
 
 from c2d_box.errors import EnvironmentProblem, StateProblem
-from sandbox.bundle import Bundle, build, build_dependencies, list_parts, verify
-from sandbox.bundle.cache import Cache
+from sandbox.bundle import Bundle, build_bundle, build_dependencies, list_parts, verify_parts
+from sandbox.bundle.cache import BundleCache
 from sandbox.bundle.oci import archive_inspection, image_archives
 from sandbox.bundle.parts import catalogue
-from sandbox.bundle.parts.image_recipes import ImageRecipe, Placed
-from sandbox.bundle.parts.recipe import Bench, Recipe, architecture
-from sandbox.progress import Event, run
+from sandbox.bundle.parts.image_recipes import FileLayer, ImageRecipe
+from sandbox.bundle.parts.recipe import BuildContext, Recipe, machine_architecture
+from sandbox.progress import ProgressEvent, run_verb
 
 
 @dataclass(frozen=True, kw_only=True)
 class Tool(Recipe):
     """A program that is there at once."""
 
-    def make(self, bench: Bench) -> dict[str, Any]:
+    def make_part(self, bench: BuildContext) -> dict[str, Any]:
         (bench.out / self.name).write_text(f"#!/bin/sh\necho {self.version}\n")
         (bench.out / self.name).chmod(0o755)
         (bench.out / "alias").symlink_to(self.name)
@@ -38,8 +38,8 @@ def small_catalogue(version: str = "1") -> tuple[Recipe, ImageRecipe]:
         seconds=1,
         mib=1,
         needs=("tool",),
-        layers=(Placed(programs=(("bin/tool", "tool", "tool"),)),),
-        settings=image_archives.Settings(user="65532:65532", entrypoint=("/bin/tool",)),
+        layers=(FileLayer(programs=(("bin/tool", "tool", "tool"),)),),
+        settings=image_archives.ImageSettings(user="65532:65532", entrypoint=("/bin/tool",)),
     )
     return tool, image
 
@@ -53,27 +53,27 @@ def use(monkeypatch: pytest.MonkeyPatch, version: str = "1") -> None:
 
 
 @pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cache:
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> BundleCache:
     use(monkeypatch)
-    here = build_dependencies.Tool("musl-tools", program="sh")
+    here = build_dependencies.BuildTool("musl-tools", program="sh")
     monkeypatch.setattr(build_dependencies, "TOOLS", {"musl-gcc": (here,), "node": ()})
-    return Cache(tmp_path / "cache")
+    return BundleCache(tmp_path / "cache")
 
 
-def quiet(_: Event) -> None:
+def quiet(_: ProgressEvent) -> None:
     pass
 
 
-def test_a_built_bundle_gives_its_programs_and_images(cache: Cache) -> None:
-    events: list[Event] = []
-    built = run(build(cache=cache), events.append)
-    opened = Bundle.open(cache=cache)
+def test_a_built_bundle_gives_its_programs_and_images(cache: BundleCache) -> None:
+    events: list[ProgressEvent] = []
+    built = run_verb(build_bundle(cache=cache), events.append)
+    opened = Bundle.open_cached(cache=cache)
     assert opened.binary("tool") == built.binary("tool")
     assert opened.binary("alias").resolve() == opened.binary("tool")
     image = opened.image("tool")
     assert image.reference == "c2d.local/tool:latest"
-    assert image.pinned == f"c2d.local/tool@{image.digest}"
-    read = archive_inspection.inspect(image.archive, architecture())
+    assert image.pinned_reference == f"c2d.local/tool@{image.digest}"
+    read = archive_inspection.inspect_archive(image.archive, machine_architecture())
     assert (read.digest, read.name) == (image.digest, image.reference)
     assert [found.name for found in opened.images] == ["tool"]
     assert opened.kubernetes_version.startswith("v1.")
@@ -82,8 +82,8 @@ def test_a_built_bundle_gives_its_programs_and_images(cache: Cache) -> None:
         opened.binary("image.tar")
 
 
-def test_the_manifest_names_architecture_versions_and_digests(cache: Cache) -> None:
-    bundle = run(build(cache=cache), quiet)
+def test_the_manifest_names_architecture_versions_and_digests(cache: BundleCache) -> None:
+    bundle = run_verb(build_bundle(cache=cache), quiet)
     document = json.loads((cache.root / "bundle.json").read_text())
     assert document["architecture"] == bundle.architecture
     assert document["kubernetes"] == bundle.kubernetes_version
@@ -93,57 +93,59 @@ def test_the_manifest_names_architecture_versions_and_digests(cache: Cache) -> N
     }
 
 
-def test_opening_nothing_says_what_is_missing_and_how_to_get_it(cache: Cache) -> None:
+def test_opening_nothing_says_what_is_missing_and_how_to_get_it(cache: BundleCache) -> None:
     with pytest.raises(StateProblem) as caught:
-        Bundle.open(cache=cache)
+        Bundle.open_cached(cache=cache)
     assert caught.value.code == "C2D-BUNDLE-INCOMPLETE"
     assert "bundle build" in caught.value.next_step
 
 
-def test_a_bundle_of_another_version_is_told_apart(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
-    run(build(cache=cache), quiet)
+def test_a_bundle_of_another_version_is_told_apart(
+    cache: BundleCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_verb(build_bundle(cache=cache), quiet)
     use(monkeypatch, "2")
     with pytest.raises(StateProblem) as caught:
-        Bundle.open(cache=cache)
+        Bundle.open_cached(cache=cache)
     assert caught.value.code == "C2D-BUNDLE-VERSION"
     assert [part.state for part in list_parts(cache=cache)] == ["outdated", "outdated"]
 
 
-def test_part_of_a_bundle_can_be_opened_alone(cache: Cache) -> None:
-    run(build(["tool"], cache=cache), quiet)
-    assert Bundle.open(["tool"], cache).binary("tool").exists()
+def test_part_of_a_bundle_can_be_opened_alone(cache: BundleCache) -> None:
+    run_verb(build_bundle(["tool"], cache=cache), quiet)
+    assert Bundle.open_cached(["tool"], cache).binary("tool").exists()
 
 
-def test_verify_names_what_is_damaged_and_build_repairs_it(cache: Cache) -> None:
-    bundle = run(build(cache=cache), quiet)
-    whole = run(verify(cache=cache), quiet)
+def test_verify_names_what_is_damaged_and_build_repairs_it(cache: BundleCache) -> None:
+    bundle = run_verb(build_bundle(cache=cache), quiet)
+    whole = run_verb(verify_parts(cache=cache), quiet)
     assert [part.state for part in whole] == ["ready", "ready"]
     archive = bundle.image("tool").archive
     data = bytearray(archive.read_bytes())
     data[700] ^= 1
     archive.write_bytes(data)
     with pytest.raises(StateProblem) as caught:
-        run(verify(cache=cache), quiet)
+        run_verb(verify_parts(cache=cache), quiet)
     assert caught.value.code == "C2D-BUNDLE-DAMAGED"
     assert caught.value.details["parts"] == {"tool-image": ["image.tar: content"]}
     with pytest.raises(StateProblem, match="C2D-BUNDLE-DAMAGED"):
-        Bundle.open(cache=cache)
-    events: list[Event] = []
-    run(build(cache=cache), events.append)
+        Bundle.open_cached(cache=cache)
+    events: list[ProgressEvent] = []
+    run_verb(build_bundle(cache=cache), events.append)
     assert [event.step for event in events if event.state == "done"] == ["bundle.tool-image", "bundle"]
-    run(verify(cache=cache), quiet)
+    run_verb(verify_parts(cache=cache), quiet)
 
 
-def test_a_list_says_what_each_part_is(cache: Cache) -> None:
-    run(build(cache=cache), quiet)
+def test_a_list_says_what_each_part_is(cache: BundleCache) -> None:
+    run_verb(build_bundle(cache=cache), quiet)
     tool, image = list_parts(cache=cache)
     assert (tool.name, tool.state, tool.version) == ("tool", "ready", "1")
-    assert (image.kind, image.digest) == ("image", Bundle.open(cache=cache).image("tool").digest)
+    assert (image.kind, image.digest) == ("image", Bundle.open_cached(cache=cache).image("tool").digest)
     assert image.size > 0 and image.seconds is not None
 
 
-def test_nothing_is_installed_without_consent(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
-    absent = build_dependencies.Tool("musl-tools", program="not-on-this-machine")
+def test_nothing_is_installed_without_consent(cache: BundleCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    absent = build_dependencies.BuildTool("musl-tools", program="not-on-this-machine")
     monkeypatch.setattr(build_dependencies, "TOOLS", {"musl-gcc": (absent,), "node": ()})
     questions: list[str] = []
 
@@ -153,7 +155,7 @@ def test_nothing_is_installed_without_consent(cache: Cache, monkeypatch: pytest.
 
     monkeypatch.setenv("PATH", f"{with_programs(cache, 'apt-get', 'sudo')}")
     with pytest.raises(EnvironmentProblem) as caught:
-        run(build(cache=cache, confirm=refuse), quiet)
+        run_verb(build_bundle(cache=cache, confirm=refuse), quiet)
     assert caught.value.code == "C2D-BUNDLE-CONSENT"
     assert caught.value.details["packages"] == ["musl-tools"]
     assert "musl-tools" in questions[0]
@@ -161,36 +163,36 @@ def test_nothing_is_installed_without_consent(cache: Cache, monkeypatch: pytest.
 
 
 def test_a_linux_without_apt_is_told_what_to_use_instead(
-    cache: Cache, monkeypatch: pytest.MonkeyPatch
+    cache: BundleCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    absent = build_dependencies.Tool("musl-tools", program="not-on-this-machine")
+    absent = build_dependencies.BuildTool("musl-tools", program="not-on-this-machine")
     monkeypatch.setattr(build_dependencies, "TOOLS", {"musl-gcc": (absent,), "node": ()})
     monkeypatch.setenv("PATH", f"{with_programs(cache)}")
     monkeypatch.setenv("DOCKER_HOST", "unix:///no/such/socket")
     with pytest.raises(EnvironmentProblem) as caught:
-        run(build(cache=cache, yes=True), quiet)
+        run_verb(build_bundle(cache=cache, yes=True), quiet)
     assert caught.value.code == "C2D-BUNDLE-TOOLS"
     assert "Start Docker" in caught.value.next_step
     assert "copy its cache folder" in caught.value.next_step
 
 
-def test_packages_are_installed_after_consent(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_packages_are_installed_after_consent(cache: BundleCache, monkeypatch: pytest.MonkeyPatch) -> None:
     programs = with_programs(cache, "apt-get", "sudo", "env")
     record = programs / "calls"
     (programs / "apt-get").write_text(f'#!/bin/sh\necho "$@" >> {record}\n: > {programs}/musl-gcc\n')
     (programs / "env").write_text('#!/bin/sh\nshift\nexec "$@"\n')
     (programs / "sudo").write_text('#!/bin/sh\nshift\nexec "$@"\n')
-    absent = build_dependencies.Tool("musl-tools", file=str(programs / "musl-gcc"))
+    absent = build_dependencies.BuildTool("musl-tools", file=str(programs / "musl-gcc"))
     monkeypatch.setattr(build_dependencies, "TOOLS", {"musl-gcc": (absent,), "node": ()})
     monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
-    run(build(cache=cache, yes=True), quiet)
+    run_verb(build_bundle(cache=cache, yes=True), quiet)
     assert record.read_text().splitlines() == [
         "update",
         "install --yes --no-install-recommends musl-tools",
     ]
 
 
-def with_programs(cache: Cache, *names: str) -> Path:
+def with_programs(cache: BundleCache, *names: str) -> Path:
     """A folder of programs to be the whole PATH."""
     folder = cache.root.parent / "bin"
     folder.mkdir(exist_ok=True)

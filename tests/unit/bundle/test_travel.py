@@ -20,13 +20,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from c2d_box.errors import C2DError
-from sandbox.bundle.build import build
-from sandbox.bundle.cache import Cache
+from sandbox.bundle.build import build_bundle
+from sandbox.bundle.cache import BundleCache
 from sandbox.bundle.parts import catalogue
-from sandbox.bundle.parts.recipe import Bench, Recipe
+from sandbox.bundle.parts.recipe import BuildContext, Recipe
 from sandbox.bundle.transfer import export, load
-from sandbox.bundle.transfer.serve import server
-from sandbox.progress import run
+from sandbox.bundle.transfer.serve import file_server
+from sandbox.progress import run_verb
 
 NOBODY = lambda event: None  # noqa: E731
 
@@ -35,7 +35,7 @@ NOBODY = lambda event: None  # noqa: E731
 class Written(Recipe):
     """A part that is a text, a program and a link."""
 
-    def make(self, bench: Bench) -> dict[str, Any]:
+    def make_part(self, bench: BuildContext) -> dict[str, Any]:
         (bench.out / "data").write_bytes(self.name.encode() * 5000)
         (bench.out / "program").write_text("#!/bin/sh\n")
         (bench.out / "program").chmod(0o755)
@@ -64,20 +64,20 @@ def use(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 def bundle(tmp_path: Path, use: Callable[..., None]) -> Path:
     """A bundle file of two products, one made from a layer."""
     use(part("one", needs=("layer",)), part("two"), layers=(part("layer"),))
-    cache = Cache(tmp_path / "here")
-    run(build(cache=cache), NOBODY)
+    cache = BundleCache(tmp_path / "here")
+    run_verb(build_bundle(cache=cache), NOBODY)
     wheels = tmp_path / "wheels"
     wheels.mkdir()
     (wheels / "some-1-py3-none-any.whl").write_bytes(b"not opened here")
-    run(export.save(tmp_path / "box.bundle", wheels=wheels, cache=cache), NOBODY)
+    run_verb(export.save_bundle(tmp_path / "box.bundle", wheels=wheels, cache=cache), NOBODY)
     return tmp_path / "box.bundle"
 
 
-def loaded(source: str | Path, cache: Cache) -> load.Loaded:
-    return run(load.load(str(source), cache=cache), NOBODY)
+def loaded(source: str | Path, cache: BundleCache) -> load.LoadedBundle:
+    return run_verb(load.load_bundle(str(source), cache=cache), NOBODY)
 
 
-def refusal(source: str | Path, cache: Cache) -> str:
+def refusal(source: str | Path, cache: BundleCache) -> str:
     with pytest.raises(C2DError) as problem:
         loaded(source, cache)
     assert problem.value.next_step
@@ -86,28 +86,30 @@ def refusal(source: str | Path, cache: Cache) -> str:
 
 
 def test_products_arrive_whole_and_nothing_is_built_again(bundle: Path, tmp_path: Path) -> None:
-    there = Cache(tmp_path / "there")
+    there = BundleCache(tmp_path / "there")
     report = loaded(bundle, there)
     assert report.parts == ("one", "two")
     assert not list((there.root / "work").glob("arriving*"))
     events: list[str] = []
-    run(build(cache=there), lambda event: events.append(f"{event.step} {event.state} {event.text}"))
+    run_verb(
+        build_bundle(cache=there), lambda event: events.append(f"{event.step} {event.state} {event.text}")
+    )
     assert events[0].startswith("bundle started 0 of")
-    entry = there.latest("one")
-    assert entry is not None and not list(entry.damage(thorough=True))
-    assert entry.file("program").stat().st_mode & 0o111
-    assert entry.file("link").is_symlink()
+    entry = there.latest_part("one")
+    assert entry is not None and not list(entry.find_damage(thorough=True))
+    assert entry.file_path("program").stat().st_mode & 0o111
+    assert entry.file_path("link").is_symlink()
 
 
 def test_what_is_there_is_not_brought_again(bundle: Path, tmp_path: Path) -> None:
-    there = Cache(tmp_path / "there")
+    there = BundleCache(tmp_path / "there")
     loaded(bundle, there)
     again = loaded(bundle, there)
     assert (again.parts, again.already, again.bytes) == ((), ("one", "two"), 0)
 
 
 def test_an_interrupted_load_goes_on(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    there, brought = Cache(tmp_path / "there"), []
+    there, brought = BundleCache(tmp_path / "there"), []
     bring = load._bring
 
     def until_two(archive: Any, name: str, record: Any, target: Path, source: str) -> None:
@@ -135,7 +137,10 @@ def test_truncated(bundle: Path, tmp_path: Path) -> None:
     whole = bundle.read_bytes()
     for keep in (0, 10, len(whole) // 2, len(whole) - 1):
         bundle.write_bytes(whole[:keep])
-        assert refusal(bundle, Cache(tmp_path / "there")) in ("C2D-BUNDLE-FILE", "C2D-BUNDLE-FILE-DAMAGED")
+        assert refusal(bundle, BundleCache(tmp_path / "there")) in (
+            "C2D-BUNDLE-FILE",
+            "C2D-BUNDLE-FILE-DAMAGED",
+        )
 
 
 def test_no_bundle_at_all(tmp_path: Path) -> None:
@@ -147,7 +152,7 @@ def test_no_bundle_at_all(tmp_path: Path) -> None:
         ("text", "C2D-BUNDLE-FILE"),
         ("no", "C2D-NO-SUCH-FILE"),
     ):
-        assert refusal(tmp_path / name, Cache(tmp_path / "there")) == code
+        assert refusal(tmp_path / name, BundleCache(tmp_path / "there")) == code
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -172,7 +177,7 @@ def test_no_change_to_how_a_part_is_packed_comes_in(bundle: Path, tmp_path: Path
 def refused_or_sound(bundle: Path, tmp_path: Path, at: int, flip: int = 0x20) -> None:
     sent = bytearray(bundle.read_bytes())
     sent[at] ^= flip
-    damaged, there = tmp_path / "flipped.bundle", Cache(tmp_path / "flipped")
+    damaged, there = tmp_path / "flipped.bundle", BundleCache(tmp_path / "flipped")
     damaged.write_bytes(sent)
     shutil.rmtree(there.root, ignore_errors=True)
     try:
@@ -182,9 +187,9 @@ def refused_or_sound(bundle: Path, tmp_path: Path, at: int, flip: int = 0x20) ->
         assert not (there.root / "parts").exists()
     else:
         for name in ("one", "two"):
-            entry = there.latest(name)
-            assert entry is not None and not list(entry.damage(thorough=True))
-            assert entry.file("data").read_bytes() == name.encode() * 5000
+            entry = there.latest_part(name)
+            assert entry is not None and not list(entry.find_damage(thorough=True))
+            assert entry.file_path("data").read_bytes() == name.encode() * 5000
 
 
 def rewritten(bundle: Path, **changes: Any) -> Path:
@@ -202,7 +207,7 @@ def rewritten(bundle: Path, **changes: Any) -> Path:
 
 
 def test_another_architecture_is_refused_by_name(bundle: Path, tmp_path: Path) -> None:
-    there = Cache(tmp_path / "there")
+    there = BundleCache(tmp_path / "there")
     assert refusal(rewritten(bundle, architecture="riscv64"), there) == "C2D-BUNDLE-FILE-ARCHITECTURE"
     done = subprocess.run(
         [sys.executable, rewritten(bundle, architecture="riscv64"), "--into", tmp_path / "program"],
@@ -214,32 +219,42 @@ def test_another_architecture_is_refused_by_name(bundle: Path, tmp_path: Path) -
 
 def test_an_older_file_is_refused(bundle: Path, tmp_path: Path, use: Callable[..., None]) -> None:
     use(part("one", version="2", needs=("layer",)), part("two"), layers=(part("layer"),))
-    assert refusal(bundle, Cache(tmp_path / "there")) == "C2D-BUNDLE-FILE-VERSION"
+    assert refusal(bundle, BundleCache(tmp_path / "there")) == "C2D-BUNDLE-FILE-VERSION"
 
 
 def test_a_file_of_a_newer_format_is_refused(bundle: Path, tmp_path: Path) -> None:
-    assert refusal(rewritten(bundle, format=2), Cache(tmp_path / "there")) == "C2D-BUNDLE-FILE-NEWER"
+    assert refusal(rewritten(bundle, format=2), BundleCache(tmp_path / "there")) == "C2D-BUNDLE-FILE-NEWER"
 
 
 def test_no_name_in_a_manifest_leads_out_of_the_cache(bundle: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(bundle) as archive:
         parts = json.loads(archive.read(export.MANIFEST))["parts"]
     parts[0]["files"][0]["path"] = "../../../outside"
-    assert refusal(rewritten(bundle, parts=parts), Cache(tmp_path / "there")) == "C2D-BUNDLE-FILE-DAMAGED"
+    assert (
+        refusal(rewritten(bundle, parts=parts), BundleCache(tmp_path / "there")) == "C2D-BUNDLE-FILE-DAMAGED"
+    )
     parts[0]["part"] = "../../outside"
-    assert refusal(rewritten(bundle, parts=parts), Cache(tmp_path / "there")) == "C2D-BUNDLE-FILE-VERSION"
+    assert (
+        refusal(rewritten(bundle, parts=parts), BundleCache(tmp_path / "there")) == "C2D-BUNDLE-FILE-VERSION"
+    )
 
 
 def test_diff_names_what_would_come(bundle: Path, tmp_path: Path) -> None:
-    states = {found.name: found.state for found in load.diff(str(bundle), cache=Cache(tmp_path / "there"))}
+    states = {
+        found.name: found.state
+        for found in load.compare_bundles(str(bundle), cache=BundleCache(tmp_path / "there"))
+    }
     assert states == {"one": "only there", "two": "only there"}
-    states = {found.name: found.state for found in load.diff(str(bundle), cache=Cache(tmp_path / "here"))}
+    states = {
+        found.name: found.state
+        for found in load.compare_bundles(str(bundle), cache=BundleCache(tmp_path / "here"))
+    }
     assert states == {"one": "same", "two": "same"}
 
 
 @pytest.fixture
 def url(bundle: Path) -> Iterator[str]:
-    with server(bundle, "127.0.0.1:0") as running:
+    with file_server(bundle, "127.0.0.1:0") as running:
         thread = threading.Thread(target=running.serve_forever, daemon=True)
         thread.start()
         yield f"http://127.0.0.1:{running.server_address[1]}/box.bundle"
@@ -248,11 +263,11 @@ def url(bundle: Path) -> Iterator[str]:
 
 
 def test_a_served_file_arrives_over_the_network(url: str, tmp_path: Path) -> None:
-    assert loaded(url, Cache(tmp_path / "there")).parts == ("one", "two")
+    assert loaded(url, BundleCache(tmp_path / "there")).parts == ("one", "two")
 
 
 def test_an_address_where_nobody_serves(tmp_path: Path) -> None:
-    assert refusal("http://127.0.0.1:9/box.bundle", Cache(tmp_path / "there")) == "C2D-NO-NETWORK"
+    assert refusal("http://127.0.0.1:9/box.bundle", BundleCache(tmp_path / "there")) == "C2D-NO-NETWORK"
 
 
 @pytest.mark.parametrize(
@@ -268,5 +283,5 @@ def test_a_manifest_of_another_form_is_a_damaged_file(bundle: Path, tmp_path: Pa
             changed = {export.MANIFEST: text, export.SEAL: hashlib.sha256(text.encode()).hexdigest()}
             new.writestr(name, changed.get(name) or old.read(name))
     with pytest.raises(C2DError) as problem:
-        loaded(target, Cache(tmp_path / "nowhere"))
+        loaded(target, BundleCache(tmp_path / "nowhere"))
     assert problem.value.code == "C2D-BUNDLE-FILE-DAMAGED"

@@ -20,11 +20,11 @@ def grown(root: Path, *, umask_like: int) -> Path:
 
 
 def test_the_same_tree_gives_the_same_bytes_whoever_made_it_and_when(tmp_path: Path) -> None:
-    deterministic_tar.write(
+    deterministic_tar.write_layer(
         tmp_path / "a.tar", deterministic_tar.nodes_below(grown(tmp_path / "a", umask_like=0o055), "opt/c2d")
     )
     time.sleep(0.01)
-    deterministic_tar.write(
+    deterministic_tar.write_layer(
         tmp_path / "b.tar",
         reversed(deterministic_tar.nodes_below(grown(tmp_path / "b", umask_like=0), "opt/c2d")),
     )
@@ -32,7 +32,7 @@ def test_the_same_tree_gives_the_same_bytes_whoever_made_it_and_when(tmp_path: P
 
 
 def test_entries_are_sorted_owned_by_root_and_have_their_parents(tmp_path: Path) -> None:
-    deterministic_tar.write(
+    deterministic_tar.write_layer(
         tmp_path / "a.tar", deterministic_tar.nodes_below(grown(tmp_path / "a", umask_like=0), "opt/c2d")
     )
     with tarfile.open(tmp_path / "a.tar") as archive:
@@ -47,9 +47,9 @@ def test_entries_are_sorted_owned_by_root_and_have_their_parents(tmp_path: Path)
 
 def test_a_folder_keeps_the_mode_it_was_given(tmp_path: Path) -> None:
     nodes = [
-        deterministic_tar.Node("tmp", folder=True, mode=0o1777),
-        deterministic_tar.Node("tmp/note", text=b"hi"),
+        deterministic_tar.TarNode("tmp", folder=True, mode=0o1777),
+        deterministic_tar.TarNode("tmp/note", text=b"hi"),
     ]
-    deterministic_tar.write(tmp_path / "a.tar", nodes)
+    deterministic_tar.write_layer(tmp_path / "a.tar", nodes)
     with tarfile.open(tmp_path / "a.tar") as archive:
         assert archive.getmember("tmp").mode == 0o1777

@@ -26,7 +26,7 @@ ZERO = "0x" + "0" * 40
 DEAD = "0x000000000000000000000000000000000000dEaD"
 
 
-class Node(EthereumTesterProvider):
+class WireNode(EthereumTesterProvider):
     """Answers as nodes on the wire do: one request at a time, refusals as JSON-RPC errors."""
 
     def __init__(self, tester: EthereumTester) -> None:
@@ -38,26 +38,27 @@ class Node(EthereumTesterProvider):
             try:
                 return super().make_request(method, params)
             except TransactionFailed as error:
-                return _refusal(3, str(error.args[0]))
+                return _rpc_refusal(3, str(error.args[0]))
             except ValidationError as error:
-                return _refusal(-32000, str(error))
+                return _rpc_refusal(-32000, str(error))
 
 
-def _refusal(code: int, message: str) -> Any:
+def _rpc_refusal(code: int, message: str) -> Any:
     return {"jsonrpc": "2.0", "id": 1, "error": {"code": code, "message": message}}
 
 
-class Ganache:
+class GanacheChain:
     """The contracts deployed by account 0 in the published order."""
 
     def __init__(self) -> None:
         backend = PyEVMBackend.from_mnemonic(MNEMONIC, num_accounts=10, hd_path="m/44'/60'/0'/0")
         self.tester = EthereumTester(backend)
-        self.provider = Node(self.tester)
+        self.provider = WireNode(self.tester)
         self.web3 = Web3(self.provider)
         self.deployer = self.web3.eth.accounts[0]
         self.chain = Chain(
-            self.provider, addresses.parse({"development": self._deploy()}, self.web3.eth.chain_id)
+            self.provider,
+            addresses.parse_addresses({"development": self._deploy_all()}, self.web3.eth.chain_id),
         )
 
     def deploy(self, artifact: str, *arguments: Any) -> str:
@@ -79,7 +80,7 @@ class Ganache:
     def now(self) -> int:
         return int(self.web3.eth.get_block("latest")["timestamp"])
 
-    def _deploy(self) -> dict[str, Any]:
+    def _deploy_all(self) -> dict[str, Any]:
         owner = self.deployer
         ocean = self.deploy("MockERC20Decimals", "Ocean", "OCEAN", 18)
         collector = self.deploy("OPFCommunityFeeCollector", owner, owner)
@@ -88,10 +89,10 @@ class Ganache:
         token, enterprise = self.deploy("ERC20Template"), self.deploy("ERC20TemplateEnterprise")
         nft, dispenser = self.deploy("ERC721Template"), self.deploy("Dispenser", router)
         factory = self.deploy("ERC721Factory", nft, token, router)
-        self._call("ERC721Factory", factory, "addTokenTemplate", enterprise)
-        self._call("FactoryRouter", router, "addFactory", factory)
-        self._call("FactoryRouter", router, "addFixedRateContract", exchange)
-        self._call("FactoryRouter", router, "addDispenserContract", dispenser)
+        self._call_contract("ERC721Factory", factory, "addTokenTemplate", enterprise)
+        self._call_contract("FactoryRouter", router, "addFactory", factory)
+        self._call_contract("FactoryRouter", router, "addFixedRateContract", exchange)
+        self._call_contract("FactoryRouter", router, "addDispenserContract", dispenser)
         return {
             "chainId": self.web3.eth.chain_id,
             "Ocean": ocean,
@@ -101,19 +102,19 @@ class Ganache:
             "Dispenser": dispenser,
         }
 
-    def _call(self, artifact: str, address: str, function: str, *arguments: Any) -> None:
+    def _call_contract(self, artifact: str, address: str, function: str, *arguments: Any) -> None:
         abi = json.loads(resources.files("artifacts").joinpath(f"{artifact}.json").read_text())["abi"]
         call = self.web3.eth.contract(address=Web3.to_checksum_address(address), abi=abi)
         call.functions[function](*arguments).transact({"from": self.deployer, "gas": 10_000_000})
 
 
 @pytest.fixture(scope="session")
-def ganache() -> Iterator[Ganache]:
-    yield Ganache()
+def ganache() -> Iterator[GanacheChain]:
+    yield GanacheChain()
 
 
 @pytest.fixture(scope="session")
-def chain(ganache: Ganache) -> Chain:
+def chain(ganache: GanacheChain) -> Chain:
     return ganache.chain
 
 

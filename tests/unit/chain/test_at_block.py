@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from c2d_box.chain import Chain, atblock
-from c2d_box.chain.atblock import AtBlock
+from c2d_box.chain.atblock import BlockPinnedChain
 
 
 class Answering(Chain):
@@ -17,7 +17,7 @@ class Answering(Chain):
     def __init__(self) -> None:
         self.asked = 0
 
-    def block(self, number: int | str) -> Any:
+    def block_header(self, number: int | str) -> Any:
         self.asked += 1
         return {"number": number}
 
@@ -31,14 +31,14 @@ class Forgetful(dict[Any, Any]):
         return found
 
 
-class Asked(AtBlock, Answering):
+class Asked(BlockPinnedChain, Answering):
     pass
 
 
 def test_an_answer_that_is_forgotten_while_it_is_read_is_asked_for_again() -> None:
     chain = Asked(Answering())
     chain._answers = Forgetful()
-    assert [chain.block(1)["number"] for _ in range(3)] == [1, 1, 1]
+    assert [chain.block_header(1)["number"] for _ in range(3)] == [1, 1, 1]
 
 
 def test_many_threads_read_while_everything_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,7 +49,7 @@ def test_many_threads_read_while_everything_is_forgotten(monkeypatch: pytest.Mon
         for at in range(3_000):
             number = (first + at) % 5
             try:
-                if chain.block(number)["number"] != number:
+                if chain.block_header(number)["number"] != number:
                     wrong.append(number)
             except KeyError as error:
                 wrong.append(error)

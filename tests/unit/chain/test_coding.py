@@ -39,7 +39,7 @@ def test_an_answer_that_unfolds_is_given_up_at_once(name: str) -> None:
     kind, data = BOMBS[name]
     began = time.monotonic()
     with pytest.raises(ValueError):
-        coding.decode([kind], data)
+        coding.decode_values([kind], data)
     assert time.monotonic() - began < 3
 
 
@@ -70,4 +70,4 @@ def test_the_client_of_the_chain_reads_answers_the_same_way() -> None:
     ],
 )
 def test_what_an_honest_contract_answers_is_read(kind: str, value: Any) -> None:
-    assert coding.decode([kind], coding.encode([kind], [value])) == (value,)
+    assert coding.decode_values([kind], coding.encode_values([kind], [value])) == (value,)

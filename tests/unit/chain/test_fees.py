@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from c2d_box.assets.signatures import prefixed
+from c2d_box.assets.signatures import prefixed_hash
 from c2d_box.chain import abis, events
 from c2d_box.chain.orders import fee_amount, fee_hash, sign_fee, signer_of
 from c2d_box.chain.orders.fees import read_data
@@ -40,7 +40,7 @@ def test_the_published_vector() -> None:
         '"dt":"0x000000000000000000000000000000000000dEaD","id":"1"}'
     )
     assert hashed.hex() == "c0276d8a31904ba3fbcdafe5e1c072cd880e80e19ba6d5db9d9fa3b521b376c2"
-    assert prefixed(hashed).hex() == "dae9671aa6ab18f2c00cbb764d64bf3319718928be6c95c4e0c8a6e894d8b61d"
+    assert prefixed_hash(hashed).hex() == "dae9671aa6ab18f2c00cbb764d64bf3319718928be6c95c4e0c8a6e894d8b61d"
     assert (fee["providerFeeAddress"], fee["providerFeeAmount"], fee["v"]) == (PROVIDER, "0", 27)
     assert fee["r"] == "0xb1420e97c968991eb9c5827cc0865f7129c05f2934940b1d5f1f39f9a64c0c32"
     assert fee["s"] == "0x2fef3d840bad3d3365b3e6e72185cf184226b03ca29ae1661d238c931a359692"
@@ -109,9 +109,9 @@ def test_provider_data_may_be_anything(data: bytes) -> None:
     ],
 )
 def test_topics_are_the_deployed_contracts(name: str, topic: str) -> None:
-    assert events.topic(name) == topic
+    assert events.event_topic(name) == topic
 
 
 def test_artifacts_carry_every_contract_used() -> None:
     for contract in (abis.FACTORY, abis.NFT, abis.DATATOKEN, abis.ENTERPRISE, abis.EXCHANGE, abis.DISPENSER):
-        assert abis.abi(contract)
+        assert abis.contract_abi(contract)

@@ -10,7 +10,7 @@ from eth_abi.abi import encode
 
 from c2d_box.chain import Chain, Signer, events, orders, publishing
 from c2d_box.chain.orders import OrderClaim, OrderInvalid
-from c2d_box.chain.publishing import Created, Free
+from c2d_box.chain.publishing import CreatedAsset, DispenserTerms
 
 
 @dataclasses.dataclass
@@ -18,7 +18,7 @@ class Scene:
     """One asset, one order of it, and what a consumer claims with it."""
 
     ganache: Any
-    made: Created
+    made: CreatedAsset
     provider: Signer
     consumer: Signer
     tx: str
@@ -53,7 +53,7 @@ class Scene:
 
 @pytest.fixture(scope="module")
 def scene(ganache: Any, chain: Chain, publisher: Signer, provider: Signer, consumer: Signer) -> Scene:
-    made = publishing.create_asset(chain, publisher, "Cells", "C", Free())
+    made = publishing.create_asset(chain, publisher, "Cells", "C", DispenserTerms())
     scene = Scene(ganache, made, provider, consumer, "", ganache.now())
     scene.tx = orders.buy_and_start(chain, consumer, made.datatoken, consumer.address, 0, scene.fee())
     return scene
@@ -61,16 +61,18 @@ def scene(ganache: Any, chain: Chain, publisher: Signer, provider: Signer, consu
 
 def refused(chain: Chain, claim: OrderClaim) -> str:
     with pytest.raises(OrderInvalid) as invalid:
-        orders.verify(chain, claim)
+        orders.verify_order(chain, claim)
     return str(invalid.value)
 
 
 def test_an_honest_order_stands(chain: Chain, scene: Scene) -> None:
-    assert orders.verify(chain, scene.claim()).start_tx == scene.tx
+    assert orders.verify_order(chain, scene.claim()).start_tx == scene.tx
 
 
 def test_the_fee_names_the_service_in_any_case(chain: Chain, scene: Scene) -> None:
-    assert orders.verify(chain, scene.claim(service_id="COMPUTE", datatoken=scene.made.datatoken.lower()))
+    assert orders.verify_order(
+        chain, scene.claim(service_id="COMPUTE", datatoken=scene.made.datatoken.lower())
+    )
 
 
 @pytest.mark.parametrize(
@@ -93,51 +95,51 @@ def test_a_claim_that_differs_is_refused(
 
 
 def test_a_fee_expires_ninety_seconds_after_its_confirmation_lag(chain: Chain, scene: Scene) -> None:
-    lag = int(chain.block(orders.verify(chain, scene.claim()).block)["timestamp"]) - scene.quoted
+    lag = int(chain.block_header(orders.verify_order(chain, scene.claim()).block)["timestamp"]) - scene.quoted
     end = scene.quoted + 60 + lag + 90
-    assert orders.verify(chain, scene.claim(now=end - 1))
+    assert orders.verify_order(chain, scene.claim(now=end - 1))
     assert refused(chain, scene.claim(now=end)) == "Ordered c2d time was exceeded, check validUntil."
 
 
 def test_an_expired_fee_passes_where_no_compute_time_is_used(chain: Chain, scene: Scene) -> None:
     late = scene.quoted + 2000
-    assert orders.verify(chain, scene.claim(now=late, allow_expired=True))
-    assert orders.verify(chain, scene.claim(now=late, environment=None))
+    assert orders.verify_order(chain, scene.claim(now=late, allow_expired=True))
+    assert orders.verify_order(chain, scene.claim(now=late, environment=None))
 
 
 def test_an_order_ends_with_its_services_timeout(chain: Chain, scene: Scene) -> None:
-    order = orders.verify(chain, scene.claim())
+    order = orders.verify_order(chain, scene.claim())
     assert "expired" in refused(chain, scene.claim(now=order.started + 3601, environment=None))
-    assert orders.verify(chain, scene.claim(now=order.started + 10**8, environment=None, timeout=0))
+    assert orders.verify_order(chain, scene.claim(now=order.started + 10**8, environment=None, timeout=0))
 
 
 def test_another_assets_order_is_not_an_order_of_this_one(
     chain: Chain, scene: Scene, publisher: Signer
 ) -> None:
-    own = publishing.create_asset(chain, scene.consumer, "Bait", "B", Free())
+    own = publishing.create_asset(chain, scene.consumer, "Bait", "B", DispenserTerms())
     tx = orders.buy_and_start(chain, scene.consumer, own.datatoken, scene.consumer.address, 0, scene.fee())
     assert "Cannot find the event for the provider fee" in refused(chain, scene.claim(tx=tx))
 
 
 def test_logs_forged_by_another_contract_are_worth_nothing(chain: Chain, scene: Scene) -> None:
     tx = forge(scene)
-    names = [e.name for e in events.decoded(chain.receipt(tx)["logs"], events.ORDERS)]  # type: ignore[index]
+    names = [e.name for e in events.decode_logs(chain.find_receipt(tx)["logs"], events.ORDERS)]  # type: ignore[index]
     assert names == ["OrderStarted", "ProviderFee"]
     assert "Cannot find the event for the provider fee" in refused(chain, scene.claim(tx=tx))
 
 
 def test_reusing_an_order_that_only_a_forger_started_is_refused(chain: Chain, scene: Scene) -> None:
-    tx = orders.reuse(chain, scene.consumer, scene.made.datatoken, forge(scene), scene.fee())
+    tx = orders.reuse_order(chain, scene.consumer, scene.made.datatoken, forge(scene), scene.fee())
     assert "Cannot find the OrderStarted event" in refused(chain, scene.claim(tx=tx))
 
 
 def test_reusing_somebody_elses_order_is_refused(chain: Chain, scene: Scene, publisher: Signer) -> None:
-    tx = orders.reuse(chain, publisher, scene.made.datatoken, scene.tx, scene.fee())
+    tx = orders.reuse_order(chain, publisher, scene.made.datatoken, scene.tx, scene.fee())
     assert "not the sender" in refused(chain, scene.claim(tx=tx, sender=publisher.address))
 
 
 def test_reusing_an_unknown_order_is_refused(chain: Chain, scene: Scene) -> None:
-    tx = orders.reuse(chain, scene.consumer, scene.made.datatoken, "0x" + "31" * 32, scene.fee())
+    tx = orders.reuse_order(chain, scene.consumer, scene.made.datatoken, "0x" + "31" * 32, scene.fee())
     assert "was not found" in refused(chain, scene.claim(tx=tx))
 
 
@@ -163,7 +165,7 @@ def test_an_expired_order_cannot_be_revived_by_reusing_it(chain: Chain, scene: S
     scene.ganache.travel(3700)
     late = scene.ganache.now()
     fee = scene.fee(now=late, valid_until=late + 600)
-    tx = orders.reuse(chain, scene.consumer, scene.made.datatoken, scene.tx, fee)
+    tx = orders.reuse_order(chain, scene.consumer, scene.made.datatoken, scene.tx, fee)
     text = refused(chain, scene.claim(tx=tx, now=late + 5))
     assert text == "The order had already expired when it was reused."
 
@@ -173,7 +175,7 @@ def test_a_reuse_carries_a_paid_period_as_long_as_it_pays(
     chain: Chain, scene: Scene, publisher: Signer, amount: int
 ) -> None:
     """In the last minute: a day pass is none for two days, and a paid reuse is worth what was paid."""
-    made = publishing.create_asset(chain, publisher, "Cells", "C", Free())
+    made = publishing.create_asset(chain, publisher, "Cells", "C", DispenserTerms())
     now = scene.ganache.now()
     fresh = dataclasses.replace(scene, made=made, quoted=now)
     buyer, token = scene.consumer, made.datatoken
@@ -181,11 +183,11 @@ def test_a_reuse_carries_a_paid_period_as_long_as_it_pays(
     scene.ganache.travel(3500)
     late = scene.ganache.now()
     fee = fresh.fee(now=late, valid_until=late + 600, amount=amount, token=chain.addresses.ocean)
-    tx = orders.reuse(chain, buyer, token, fresh.tx, fee)
-    assert orders.verify(chain, fresh.claim(tx=tx, now=late + 1)).reused
+    tx = orders.reuse_order(chain, buyer, token, fresh.tx, fee)
+    assert orders.verify_order(chain, fresh.claim(tx=tx, now=late + 1)).reused
     expired = "The order has expired: it was good for 3600 seconds."
     if amount:
-        assert orders.verify(chain, fresh.claim(tx=tx, now=late + 500)).reused
+        assert orders.verify_order(chain, fresh.claim(tx=tx, now=late + 500)).reused
     else:
         assert refused(chain, fresh.claim(tx=tx, now=late + 500, allow_expired=True)) == expired
     assert refused(chain, fresh.claim(tx=tx, now=late + 3000, allow_expired=True)) == expired
@@ -230,12 +232,12 @@ def _raw(value: str) -> bytes:
 
 def _topics(name: str, *addresses: str) -> bytes:
     words = [bytes.fromhex(a[2:]).rjust(32, b"\0") for a in addresses]
-    return bytes.fromhex(events.topic(name)[2:]) + b"".join(words)
+    return bytes.fromhex(events.event_topic(name)[2:]) + b"".join(words)
 
 
 def test_a_reuse_of_a_transaction_nobody_sent_is_not_waited_for(chain: Chain, scene: Scene) -> None:
     """Whoever waits for a transaction to be mined must not wait for one that its reuse says came before."""
-    tx = orders.reuse(chain, scene.consumer, scene.made.datatoken, "0x" + "2e" * 32, scene.fee())
+    tx = orders.reuse_order(chain, scene.consumer, scene.made.datatoken, "0x" + "2e" * 32, scene.fee())
     with pytest.raises(OrderInvalid, match="was not found on the chain") as refused:
-        orders.verify(chain, scene.claim(tx=tx))
+        orders.verify_order(chain, scene.claim(tx=tx))
     assert type(refused.value) is OrderInvalid

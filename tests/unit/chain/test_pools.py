@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from c2d_box.chain import Chain, Signer, accounts, addresses, nfts, orders, publishing
 from c2d_box.chain.orders import OrderClaim
-from c2d_box.chain.publishing import Fixed, Free, Pool
+from c2d_box.chain.publishing import DispenserTerms, FixedRateTerms, PoolTerms
 from c2d_box.chain.transactions import send
-from c2d_box.client.prices import Pooled, on_chain
+from c2d_box.client.prices import PoolPrice, sale_terms
 from c2d_box.errors import Refused, StateProblem, UsageError
-from sandbox.testchain.contracts import load_artifact, same_code
-from sandbox.testchain.local import LocalChain, running
+from sandbox.testchain.contracts import is_same_code, load_artifact
+from sandbox.testchain.local import LocalChain, running_chain
 from tests.unit.chain.conftest import MNEMONIC
 from tests.worlds.pools import pool_contracts
 
@@ -28,13 +28,13 @@ PROVIDER = accounts.from_key(b"\x31" * 32)
 
 @pytest.fixture(scope="module")
 def local() -> Iterator[LocalChain]:
-    with running(poolContracts=pool_contracts()) as chain:
+    with running_chain(poolContracts=pool_contracts()) as chain:
         yield chain
 
 
 @pytest.fixture(scope="module")
 def chain(local: LocalChain) -> Chain:
-    return Chain(local.url, addresses.load(local.address_file, 8996))
+    return Chain(local.url, addresses.load_addresses(local.address_file, 8996))
 
 
 @pytest.fixture(scope="module")
@@ -42,11 +42,13 @@ def buyer() -> Signer:
     return accounts.from_mnemonic(MNEMONIC, 7)
 
 
-def pooled(chain: Chain, publisher: Signer, price: int = 2 * OCEAN, **more: object) -> publishing.Created:
-    return publishing.create_asset(chain, publisher, "Cells", "C", Pool(price, **more))  # type: ignore[arg-type]
+def pooled(
+    chain: Chain, publisher: Signer, price: int = 2 * OCEAN, **more: object
+) -> publishing.CreatedAsset:
+    return publishing.create_asset(chain, publisher, "Cells", "C", PoolTerms(price, **more))  # type: ignore[arg-type]
 
 
-def offer(chain: Chain, made: publishing.Created) -> orders.Offer:
+def offer(chain: Chain, made: publishing.CreatedAsset) -> orders.DatatokenOffer:
     found = orders.offer_for(chain, made.datatoken)
     assert found is not None
     return found
@@ -61,7 +63,7 @@ def test_the_contracts_are_the_releases_own(local: LocalChain, chain: Chain) -> 
         ("ERC721Factory", "ERC721Factory"),
     ):
         code = bytes(chain.web3.eth.get_code(section[name]))
-        assert same_code(code, artifact, pool_contracts())
+        assert is_same_code(code, artifact, pool_contracts())
     current = load_artifact("FactoryRouter")["deployedBytecode"]
     assert current != load_artifact("FactoryRouter", pool_contracts())["deployedBytecode"]
 
@@ -79,7 +81,7 @@ def test_the_pools_section_must_be_whole(local: LocalChain) -> None:
     document = json.loads(local.address_file.read_text())
     del document["development-pools"]["Staking"]
     with pytest.raises(StateProblem, match="names no Staking"):
-        addresses.parse(document, 8996)
+        addresses.parse_addresses(document, 8996)
 
 
 def test_a_pool_sells_at_its_first_price_plus_its_curve(chain: Chain, publisher: Signer) -> None:
@@ -92,11 +94,11 @@ def test_a_pool_sells_at_its_first_price_plus_its_curve(chain: Chain, publisher:
 
 
 def test_the_liquidity_is_the_publishers(chain: Chain, publisher: Signer) -> None:
-    before = chain.balance(publisher.address, chain.addresses.ocean)
+    before = chain.balance_of(publisher.address, chain.addresses.ocean)
     made = pooled(chain, publisher, price=OCEAN, liquidity=30 * OCEAN)
-    assert before - chain.balance(publisher.address, chain.addresses.ocean) == 30 * OCEAN
-    assert made.pool and chain.balance(made.pool, chain.addresses.ocean) == 30 * OCEAN
-    assert chain.balance(made.pool, made.datatoken) == 30 * OCEAN
+    assert before - chain.balance_of(publisher.address, chain.addresses.ocean) == 30 * OCEAN
+    assert made.pool and chain.balance_of(made.pool, chain.addresses.ocean) == 30 * OCEAN
+    assert chain.balance_of(made.pool, made.datatoken) == 30 * OCEAN
 
 
 def test_every_purchase_raises_the_price(chain: Chain, publisher: Signer, buyer: Signer) -> None:
@@ -104,23 +106,23 @@ def test_every_purchase_raises_the_price(chain: Chain, publisher: Signer, buyer:
     paid = []
     for _ in range(3):
         asked = offer(chain, made).amount
-        purchase = orders.take(chain, buyer, offer(chain, made), asked)
+        purchase = orders.accept_offer(chain, buyer, offer(chain, made), asked)
         assert purchase.amount == asked
         paid.append(asked)
     assert paid == sorted(set(paid))
-    assert chain.balance(buyer.address, made.datatoken) == 3 * OCEAN
+    assert chain.balance_of(buyer.address, made.datatoken) == 3 * OCEAN
 
 
 def test_a_price_that_rose_meanwhile_is_not_paid(chain: Chain, publisher: Signer, buyer: Signer) -> None:
     made = pooled(chain, publisher)
     seen = offer(chain, made)
-    orders.buy(chain, accounts.from_mnemonic(MNEMONIC, 5), made.datatoken)
-    before = chain.balance(buyer.address, chain.addresses.ocean)
+    orders.buy_datatoken(chain, accounts.from_mnemonic(MNEMONIC, 5), made.datatoken)
+    before = chain.balance_of(buyer.address, chain.addresses.ocean)
     with pytest.raises(Refused) as refused:
-        orders.take(chain, buyer, seen, seen.amount)
+        orders.accept_offer(chain, buyer, seen, seen.amount)
     assert refused.value.code == "C2D-ORDER-SLIPPAGE"
-    assert chain.balance(buyer.address, chain.addresses.ocean) == before
-    paid = orders.take(chain, buyer, seen, int(seen.amount * 1.05))
+    assert chain.balance_of(buyer.address, chain.addresses.ocean) == before
+    paid = orders.accept_offer(chain, buyer, seen, int(seen.amount * 1.05))
     assert seen.amount < paid.amount <= seen.amount * 1.05
 
 
@@ -128,7 +130,7 @@ def test_a_limit_below_the_price_sends_nothing(chain: Chain, publisher: Signer, 
     made = pooled(chain, publisher)
     count = chain.web3.eth.get_transaction_count(buyer.address)  # type: ignore[arg-type]
     with pytest.raises(Refused) as refused:
-        orders.buy(chain, buyer, made.datatoken, max_price=2 * OCEAN)
+        orders.buy_datatoken(chain, buyer, made.datatoken, max_price=2 * OCEAN)
     assert refused.value.code == "C2D-ORDER-TOO-DEAR"
     assert chain.web3.eth.get_transaction_count(buyer.address) == count  # type: ignore[arg-type]
 
@@ -139,7 +141,7 @@ def test_buy_and_order_ends_in_an_order_that_stands(chain: Chain, publisher: Sig
         PROVIDER.key, datatoken=made.datatoken, service_id="s", token=chain.addresses.ocean, environment="e"
     )
     tx = orders.buy_and_start(chain, buyer, made.datatoken, buyer.address, 0, fee, slippage=0.01)
-    order = orders.verify(
+    order = orders.verify_order(
         chain,
         OrderClaim(
             tx, buyer.address, made.nft, made.datatoken, "s", 0, 0, [PROVIDER.address], environment="e"
@@ -154,7 +156,7 @@ def test_many_buyers_at_once_each_stay_within_their_limit(chain: Chain, publishe
 
     def buy(index: int) -> int | str:
         try:
-            return orders.buy(
+            return orders.buy_datatoken(
                 chain, accounts.from_mnemonic(MNEMONIC, index), made.datatoken, slippage=0.03
             ).amount
         except Refused as refused:
@@ -170,10 +172,10 @@ def test_a_pool_that_is_nearly_empty_offers_nothing(chain: Chain, publisher: Sig
     made = pooled(chain, publisher, price=OCEAN, liquidity=4 * OCEAN)
     assert offer(chain, made).amount > OCEAN
     while (found := orders.offer_for(chain, made.datatoken)) is not None:
-        orders.take(chain, buyer, found, found.amount)
-    assert made.pool and chain.balance(made.pool, made.datatoken) <= 3 * OCEAN
+        orders.accept_offer(chain, buyer, found, found.amount)
+    assert made.pool and chain.balance_of(made.pool, made.datatoken) <= 3 * OCEAN
     with pytest.raises(Refused, match="C2D-ORDER-NOT-FOR-SALE"):
-        orders.buy(chain, accounts.from_mnemonic(MNEMONIC, 6), made.datatoken)
+        orders.buy_datatoken(chain, accounts.from_mnemonic(MNEMONIC, 6), made.datatoken)
 
 
 def test_the_prices_token_may_have_other_decimals(chain: Chain, publisher: Signer, buyer: Signer) -> None:
@@ -182,12 +184,12 @@ def test_the_prices_token_may_have_other_decimals(chain: Chain, publisher: Signe
     deployer = accounts.from_mnemonic(MNEMONIC, 0)
     for account in (publisher, buyer):
         send(chain, deployer, "MockERC20Decimals", usdc, "transfer", account.address, 1000 * 10**6)
-    price = on_chain(chain, Pooled("0.25"), usdc)
-    assert price == Pool(250_000, usdc)
+    price = sale_terms(chain, PoolPrice("0.25"), usdc)
+    assert price == PoolTerms(250_000, usdc)
     made = publishing.create_asset(chain, publisher, "Cells", "C", price)
     found = offer(chain, made)
     assert found.token == usdc and found.rate == 0.25 and 252_525 <= found.amount <= 253_600
-    assert orders.buy(chain, buyer, made.datatoken).amount == found.amount
+    assert orders.buy_datatoken(chain, buyer, made.datatoken).amount == found.amount
 
 
 def test_an_exchange_beside_a_pool_has_nothing_to_sell(chain: Chain, publisher: Signer) -> None:
@@ -203,7 +205,7 @@ def test_an_exchange_beside_a_pool_has_nothing_to_sell(chain: Chain, publisher: 
 def _pools_exchange(chain: Chain) -> str:
     pools = chain.addresses.pools
     assert pools is not None
-    return str(chain.read("FactoryRouter", pools.router, "getFixedRatesContracts")[0])
+    return str(chain.read_view("FactoryRouter", pools.router, "getFixedRatesContracts")[0])
 
 
 def test_too_little_liquidity_is_refused_before_anything_is_sent(chain: Chain, publisher: Signer) -> None:
@@ -212,8 +214,8 @@ def test_too_little_liquidity_is_refused_before_anything_is_sent(chain: Chain, p
 
 
 def test_a_chain_without_the_contracts_says_so(publisher: Signer) -> None:
-    with running() as plain:
-        chain = Chain(plain.url, addresses.load(plain.address_file, 8996))
+    with running_chain() as plain:
+        chain = Chain(plain.url, addresses.load_addresses(plain.address_file, 8996))
         assert chain.addresses.pools is None
         with pytest.raises(Refused, match="C2D-POOLS-NONE"):
             pooled(chain, publisher)
@@ -223,9 +225,9 @@ def test_a_chain_without_the_contracts_says_so(publisher: Signer) -> None:
 @given(st.one_of(st.decimals(allow_nan=True, allow_infinity=True), st.floats(), st.text(max_size=8)))
 def test_whatever_is_said_for_a_price_is_one_or_is_refused(chain: Chain, said: Decimal | float | str) -> None:
     try:
-        price = on_chain(chain, said)
+        price = sale_terms(chain, said)
     except UsageError as error:
         assert error.code == "C2D-PUBLISH-PRICE"
         return
-    assert isinstance(price, Free) or (isinstance(price, Fixed) and price.amount > 0)
-    assert isinstance(price, Free) == (Decimal(str(said)) == 0)
+    assert isinstance(price, DispenserTerms) or (isinstance(price, FixedRateTerms) and price.amount > 0)
+    assert isinstance(price, DispenserTerms) == (Decimal(str(said)) == 0)

@@ -44,7 +44,7 @@ BOX: Mapping[str, Any] = {
 }
 
 
-def _helm() -> str | None:
+def _find_helm() -> str | None:
     """The built helm: the bundle's, wherever its cache keeps it, or one on the PATH."""
     cache = os.environ.get("C2D_BOX_CACHE") or Path.home() / ".cache" / "c2d-box"
     built = sorted(path for path in Path(cache).glob("parts/helm/*/**/helm") if path.is_file())
@@ -53,7 +53,7 @@ def _helm() -> str | None:
 
 @pytest.fixture(scope="session")
 def helm() -> str:
-    found = _helm()
+    found = _find_helm()
     if not found:
         pytest.skip("no helm: c2d-box bundle build makes it")
     return found

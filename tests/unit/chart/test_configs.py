@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from c2d_box.metadata.settings import Settings as MetadataSettings
+from c2d_box.metadata.settings import MetadataSettings as MetadataSettings
 from c2d_box.operator_engine.settings import EngineSettings
-from c2d_box.operator_service.settings import Settings as OperatorServiceSettings
+from c2d_box.operator_service.settings import OperatorSettings as OperatorServiceSettings
 from c2d_box.provider.resultplace import open_origins, result_store
-from c2d_box.provider.settings import Settings as ProviderSettings
+from c2d_box.provider.settings import ProviderSettings as ProviderSettings
 from c2d_box.storage.accounts import ACTIONS, AccountSettings
-from c2d_box.volumes.settings import Settings as ProvisionerSettings
+from c2d_box.volumes.settings import VolumesSettings as ProvisionerSettings
 from c2d_box.workflow.result_store import IpfsStore
-from sandbox.testchain.settings import Settings as ChainSettings
+from sandbox.testchain.settings import ChainNodeSettings as ChainSettings
 
 Object = dict[str, Any]
 READERS: dict[str, Any] = {

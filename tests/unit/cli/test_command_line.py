@@ -15,8 +15,8 @@ import pytest
 from c2d_box.errors import EnvironmentProblem, Failed, Refused, StateProblem, UsageError
 from sandbox.cli.app import invoke, root
 from sandbox.cli.command_table import COMMANDS
-from sandbox.cli.failures import report
-from sandbox.cli.settings import Settings
+from sandbox.cli.failures import report_problem
+from sandbox.cli.settings import CliSettings
 
 HEAVY = (
     "web3",
@@ -84,13 +84,13 @@ def test_every_command_has_help_with_an_example(name: str, capsys: pytest.Captur
     ],
 )
 def test_each_kind_of_problem_has_its_exit_status(problem: BaseException, status: int) -> None:
-    assert report(problem, Settings()) == status
+    assert report_problem(problem, CliSettings()) == status
 
 
 def test_an_error_says_code_cause_and_next_step_without_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     problem = Failed("C2D-SERVICE-NOT-READY", "cache does not start", "c2d-box logs cache", events=["a", "b"])
     problem.__cause__ = OSError("no space")
-    report(problem, Settings())
+    report_problem(problem, CliSettings())
     out, err = capsys.readouterr()
     assert out == ""
     assert "C2D-SERVICE-NOT-READY" in err
@@ -102,21 +102,21 @@ def test_an_error_says_code_cause_and_next_step_without_traceback(capsys: pytest
 def test_a_defect_of_ours_is_coded_and_hides_its_traceback_until_debug(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    report(ZeroDivisionError("surprise"), Settings())
+    report_problem(ZeroDivisionError("surprise"), CliSettings())
     assert "Traceback" not in capsys.readouterr().err
     try:
         raise ZeroDivisionError("surprise")
     except ZeroDivisionError as problem:
-        report(problem, Settings(debug=True))
+        report_problem(problem, CliSettings(debug=True))
     shown = capsys.readouterr().err
     assert "Traceback" in shown
     assert "C2D-DEFECT" in shown
 
 
 def test_with_json_an_error_is_one_object_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
-    report(
+    report_problem(
         Refused("C2D-NOT-PERMITTED", "no", "c2d-box permit", reasons=["not_trusted_algo"]),
-        Settings(json=True),
+        CliSettings(json=True),
     )
     out, err = capsys.readouterr()
     assert out == ""

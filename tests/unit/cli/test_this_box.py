@@ -11,14 +11,14 @@ from c2d_box.errors import StateProblem
 from sandbox.box import Box, open_box
 from sandbox.cli import failures, opening, output
 from sandbox.cli.opening import for_this_box
-from sandbox.cli.settings import Settings
-from sandbox.home import Home
+from sandbox.cli.settings import CliSettings
+from sandbox.home import BoxHome
 from sandbox.settings import DEFAULT_NAME
 
 
 @pytest.fixture
 def trial(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(opening, "current", lambda: Settings(box_name="trial"))
+    monkeypatch.setattr(opening, "current", lambda: CliSettings(box_name="trial"))
 
 
 @pytest.mark.usefixtures("trial")
@@ -40,9 +40,9 @@ def test_a_command_in_a_text_names_this_very_box(text: str, shown: str) -> None:
 
 @pytest.mark.usefixtures("trial")
 def test_errors_and_results_say_it(capsys: pytest.CaptureFixture[str]) -> None:
-    output.say("next: c2d-box permit A B")
-    settings = Settings(no_color=True, box_name="trial")
-    failures.report(StateProblem("C2D-X", "it is down", "c2d-box up"), settings)
+    output.print_text("next: c2d-box permit A B")
+    settings = CliSettings(no_color=True, box_name="trial")
+    failures.report_problem(StateProblem("C2D-X", "it is down", "c2d-box up"), settings)
     shown = capsys.readouterr()
     assert shown.out == "next: c2d-box --name trial permit A B\n"
     assert "next:    c2d-box --name trial up\n" in shown.err
@@ -50,14 +50,14 @@ def test_errors_and_results_say_it(capsys: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.usefixtures("trial")
 def test_a_log_is_not_changed(capsys: pytest.CaptureFixture[str]) -> None:
-    output.say_foreign("run c2d-box status now")
+    output.print_foreign("run c2d-box status now")
     assert capsys.readouterr().out == "run c2d-box status now\n"
 
 
 @pytest.mark.parametrize("folder", ["my box", "schöne Kiste", "it's", "a;b", "$HOME"])
 def test_a_command_with_a_home_can_be_pasted(folder: str, tmp_path: Path) -> None:
-    box = Box(Home(tmp_path / folder), open_box(tmp_path / folder).settings)
-    words = shlex.split(box.command("status"))
+    box = Box(BoxHome(tmp_path / folder), open_box(tmp_path / folder).settings)
+    words = shlex.split(box.command_line("status"))
     assert words[-3:] == ["--home", str(tmp_path / folder), "status"]
 
 
@@ -67,7 +67,7 @@ def test_a_tilde_is_the_users_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("C2D_BOX_HOME", "~/kiste")
     monkeypatch.setenv("C2D_BOX_CACHE", "~/cache")
-    assert Home.default().path == tmp_path / "kiste"
+    assert BoxHome.default_home().path == tmp_path / "kiste"
     assert cache_root() == tmp_path / "cache"
     assert open_box(Path("~/other")).home.path == tmp_path / "other"
     assert open_box(None, DEFAULT_NAME).home.path == tmp_path / "kiste"

@@ -17,9 +17,9 @@ from c2d_box.assets.files import parse_file
 from c2d_box.chain import Chain, Signer, accounts, addresses, events, orders
 from c2d_box.chain.orders import OrderClaim, OrderInvalid
 from c2d_box.client import Connection, Consumer, Publisher
-from c2d_box.client.cache import Cache
+from c2d_box.client.cache import MetadataCache
 from c2d_box.client.provider import Provider
-from sandbox.testchain.local import LocalChain, running
+from sandbox.testchain.local import LocalChain, running_chain
 
 MNEMONIC = "taxi music thumb unique chat sand crew more leg another off lamp"
 KEY = "0x" + "5a" * 32
@@ -125,7 +125,9 @@ class FakeProvider:
         answer: dict[str, Any] = {}
         if item.get("transferTxId"):
             try:
-                order = orders.verify(self.chain, self._claim(record, service, item["transferTxId"], env))
+                order = orders.verify_order(
+                    self.chain, self._claim(record, service, item["transferTxId"], env)
+                )
             except OrderInvalid:
                 pass
             else:
@@ -163,7 +165,9 @@ class FakeProvider:
         known = self.starts.get(request.content.hex())
         if known:
             return Reply(200, json=[self.jobs[known]])
-        if problem := self._unsigned(owner, owner + body["dataset"]["documentId"], nonce, body["signature"]):
+        if problem := self._check_signature(
+            owner, owner + body["dataset"]["documentId"], nonce, body["signature"]
+        ):
             return problem
         agreement = body["algorithm"].get("transferTxId") or body["dataset"]["transferTxId"]
         job = hashlib.sha256(request.content).hexdigest()[:32]
@@ -187,7 +191,7 @@ class FakeProvider:
     def _compute_put(self, request: httpx.Request) -> Reply:
         body = json.loads(request.content)
         owner, job = body["consumerAddress"], body["jobId"]
-        if problem := self._unsigned(owner, owner + job, int(body["nonce"]), body["signature"]):
+        if problem := self._check_signature(owner, owner + job, int(body["nonce"]), body["signature"]):
             return problem
         self.jobs[job] |= {"stopreq": 1}
         return Reply(200, json=[self.jobs[job]])
@@ -196,7 +200,7 @@ class FakeProvider:
         query = request.url.params
         owner, index = query["consumerAddress"], int(query["index"])
         subject = f"{owner}{query['jobId']}{index}"
-        if problem := self._unsigned(owner, subject, int(query["nonce"]), query["signature"]):
+        if problem := self._check_signature(owner, subject, int(query["nonce"]), query["signature"]):
             return problem
         name, _kind, content, disposition = self.results[index]
         return Reply(
@@ -208,19 +212,21 @@ class FakeProvider:
     def _download_get(self, request: httpx.Request) -> Reply:
         query = request.url.params
         owner = query["consumerAddress"]
-        if problem := self._unsigned(owner, query["documentId"], int(query["nonce"]), query["signature"]):
+        if problem := self._check_signature(
+            owner, query["documentId"], int(query["nonce"]), query["signature"]
+        ):
             return problem
         headers = {"Content-Disposition": "attachment;filename=../../evil.csv"}
         return Reply(
             200, content=f"file {query['fileIndex']} of {query['transferTxId'][:4]}".encode(), headers=headers
         )
 
-    def _unsigned(self, owner: str, subject: str, nonce: int, signature: str) -> Reply | None:
+    def _check_signature(self, owner: str, subject: str, nonce: int, signature: str) -> Reply | None:
         stored = self.nonces.get(owner, 1)
         if nonce <= stored:
             text = f"Invalid signature expected nonce ({stored}) > current nonce ({nonce})."
             return Reply(400, json={"errors": {"signature": text}})
-        assert signatures.recover(f"{subject}{nonce}", signature) == owner
+        assert signatures.recover_signer(f"{subject}{nonce}", signature) == owner
         self.nonces[owner] = nonce
         return None
 
@@ -262,7 +268,7 @@ class FakeCache:
 
 
 @dataclass
-class World:
+class ClientWorld:
     """One connection over the fakes, and who acts."""
 
     connection: Connection
@@ -280,25 +286,25 @@ class World:
         return int(self.chain.web3.eth.get_transaction_count(signer.address))  # type: ignore[arg-type]
 
     def oceans(self, signer: Signer) -> int:
-        return self.chain.balance(signer.address, self.chain.addresses.ocean)
+        return self.chain.balance_of(signer.address, self.chain.addresses.ocean)
 
 
 @pytest.fixture(scope="session")
 def local_chain() -> Iterator[LocalChain]:
-    with running() as chain:
+    with running_chain() as chain:
         yield chain
 
 
-def world_over(local_chain: LocalChain) -> World:
+def world_over(local_chain: LocalChain) -> ClientWorld:
     connection = Connection(PROVIDER_URL, CACHE_URL, local_chain.url, local_chain.address_file)
-    chain = Chain(local_chain.url, addresses.load(local_chain.address_file, 8996))
+    chain = Chain(local_chain.url, addresses.load_addresses(local_chain.address_file, 8996))
     cache = FakeCache(chain)
     provider = FakeProvider(chain, cache)
     connection.__dict__["provider"] = Provider(PROVIDER_URL, 8996, httpx.MockTransport(provider))
-    connection.__dict__["cache"] = Cache(CACHE_URL, httpx.MockTransport(cache))
+    connection.__dict__["cache"] = MetadataCache(CACHE_URL, httpx.MockTransport(cache))
     publisher = Publisher(connection, accounts.from_mnemonic(MNEMONIC, 3))
     consumer = Consumer(connection, accounts.from_mnemonic(MNEMONIC, 7))
-    return World(connection, provider, cache, publisher, consumer)
+    return ClientWorld(connection, provider, cache, publisher, consumer)
 
 
 @pytest.fixture(scope="session")
@@ -310,14 +316,14 @@ def assets(local_chain: LocalChain) -> tuple[str, str]:
 
 
 @pytest.fixture
-def world(local_chain: LocalChain, assets: tuple[str, str]) -> Iterator[World]:
+def world(local_chain: LocalChain, assets: tuple[str, str]) -> Iterator[ClientWorld]:
     """Everything a test does to the chain is undone after it."""
-    snapshot = rpc(local_chain, "evm_snapshot")
+    snapshot = call_rpc(local_chain, "evm_snapshot")
     yield world_over(local_chain)
-    rpc(local_chain, "evm_revert", snapshot)
+    call_rpc(local_chain, "evm_revert", snapshot)
 
 
-def rpc(chain: LocalChain, method: str, *params: Any) -> Any:
+def call_rpc(chain: LocalChain, method: str, *params: Any) -> Any:
     body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
     return httpx.post(chain.url, json=body, timeout=60, trust_env=False).json()["result"]
 

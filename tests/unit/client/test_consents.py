@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from c2d_box.client import verification
-from c2d_box.client.consents import Executed
+from c2d_box.client.consents import ExecutedAlgorithm
 from tests.unit.client.conftest import CONTAINER
 
 IMAGE = f"i@{CONTAINER['checksum']}"
@@ -19,10 +19,10 @@ def checks(world: Any, dataset: str, algorithm: str, *, admitted: bool = True, *
     record = world.cache.records()[dataset]
     facts = {"image": IMAGE, "entrypoint": CONTAINER["entrypoint"], **changes}
     staged = [{"did": algorithm, "index": 0, "sha256": changes.get("sha256", "ab" * 32)}]
-    ran = Executed.of(algorithm, facts, staged if changes.get("listed", True) else [])
+    ran = ExecutedAlgorithm.from_record(algorithm, facts, staged if changes.get("listed", True) else [])
     tx = record["event"]["tx"] if admitted else "0x" + "0" * 64
     asset = {"did": dataset, "serviceId": record["services"][0]["id"], "metadataTx": tx}
-    return [check.ok for check in verification._consents(world.connection, [asset], ran)]
+    return [check.ok for check in verification._check_consents(world.connection, [asset], ran)]
 
 
 @pytest.mark.parametrize(

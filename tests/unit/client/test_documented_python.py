@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from c2d_box.client import Connection, Publisher
-from sandbox.settings import Ports
-from tests.unit.client.conftest import MNEMONIC, World
+from sandbox.settings import BoxPorts
+from tests.unit.client.conftest import MNEMONIC, ClientWorld
 
 ROOT = Path(__file__).parents[3]
 
@@ -28,7 +28,7 @@ def ran(page: str, names: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_the_readmes_python_starts_a_job(
-    world: World, assets: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+    world: ClientWorld, assets: tuple[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     opened: list[tuple[str, ...]] = []
 
@@ -50,7 +50,7 @@ def test_the_readmes_python_starts_a_job(
             "algorithm_did": assets[1],
         },
     )
-    ports = Ports()
+    ports = BoxPorts()
     assert opened == [tuple(f"http://127.0.0.1:{p}" for p in (ports.provider, ports.cache, ports.chain))]
     (sent,) = world.provider.sent("compute")
     assert sent["consumerAddress"] == world.consumer.signer.address == names["details"].owner
@@ -58,7 +58,9 @@ def test_the_readmes_python_starts_a_job(
     assert names["details"].id == names["job"].id
 
 
-def test_the_python_of_the_disclosure_page_sets_its_rules(world: World, assets: tuple[str, str]) -> None:
+def test_the_python_of_the_disclosure_page_sets_its_rules(
+    world: ClientWorld, assets: tuple[str, str]
+) -> None:
     ran(
         "docs/disclosure.md",
         {

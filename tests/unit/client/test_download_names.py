@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from c2d_box.assets.filenames import disposition
+from c2d_box.assets.filenames import content_disposition
 from c2d_box.client.downloads import name_of, unused_name
 
 
@@ -17,13 +17,13 @@ def answer(header: str) -> httpx.Response:
 
 @pytest.mark.parametrize("name", ["报告.csv", "größe.txt", "data.csv", "Überblick (2).xlsx"])
 def test_a_name_in_any_script_is_the_files(name: str) -> None:
-    assert name_of(answer(disposition(name)), "file-0") == name
+    assert name_of(answer(content_disposition(name)), "file-0") == name
 
 
 def test_no_name_leads_elsewhere_or_is_too_long_for_a_disk() -> None:
     assert name_of(answer("attachment;filename=../../evil.csv"), "file-0") == "evil.csv"
     assert name_of(answer("attachment"), "file-0") == "file-0"
-    long = name_of(answer(disposition("报" * 190 + ".csv")), "file-0")
+    long = name_of(answer(content_disposition("报" * 190 + ".csv")), "file-0")
     assert len(long.encode()) <= 240 and long.endswith(".csv") and long.startswith("报")
 
 

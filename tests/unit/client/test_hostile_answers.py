@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from c2d_box.client.cache import Cache
+from c2d_box.client.cache import MetadataCache
 from c2d_box.client.provider import Provider
 from c2d_box.errors import C2DError
 
@@ -29,15 +29,15 @@ BODIES = [
     b"[" + b"9" * 10_000 + b"]",
 ]
 CALLS: dict[str, Callable[[Any], Any]] = {
-    "provider nonce": lambda url: provider(url).nonce("0x" + "1" * 40),
-    "provider jobs": lambda url: provider(url).jobs("0x" + "1" * 40),
-    "provider environments": lambda url: provider(url).environments(),
+    "provider nonce": lambda url: provider(url).last_nonce("0x" + "1" * 40),
+    "provider jobs": lambda url: provider(url).list_jobs("0x" + "1" * 40),
+    "provider environments": lambda url: provider(url).list_environments(),
     "provider fileinfo": lambda url: provider(url).file_info({"type": "url"}),
     "provider initialize": lambda url: provider(url).initialize({"documentId": "did:op:1"}),
     "provider quote": lambda url: provider(url).initialize_compute({}),
-    "cache record": lambda url: cache(url).record("did:op:1"),
-    "cache assets": lambda url: cache(url).assets(),
-    "cache validate": lambda url: cache(url).validate(b"{}"),
+    "cache record": lambda url: cache(url).read_record("did:op:1"),
+    "cache assets": lambda url: cache(url).list_assets(),
+    "cache validate": lambda url: cache(url).validate_ddo(b"{}"),
 }
 
 
@@ -45,8 +45,8 @@ def provider(body: tuple[int, bytes]) -> Provider:
     return Provider("http://127.0.0.1:1", 8996, transport=answering(body))
 
 
-def cache(body: tuple[int, bytes]) -> Cache:
-    return Cache("http://127.0.0.1:1", transport=answering(body))
+def cache(body: tuple[int, bytes]) -> MetadataCache:
+    return MetadataCache("http://127.0.0.1:1", transport=answering(body))
 
 
 def answering(body: tuple[int, bytes]) -> httpx.MockTransport:

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from c2d_box.client import JobDetails, JobRequest, Spending
+from c2d_box.client import JobDetails, JobRequest, SpendingLimits
 from c2d_box.client.job_request import parameter_line
 from sandbox.cli.app import invoke
 from sandbox.progress import Progress
 from sandbox.verbs import jobs
-from sandbox.verbs.parameters import parameters
+from sandbox.verbs.parameters import parse_parameters
 
 DATASET, ALGORITHM = "did:op:" + "a" * 64, "did:op:" + "b" * 64
 VALUES: tuple[Any, ...] = (
@@ -49,7 +49,7 @@ VALUES: tuple[Any, ...] = (
             " --publish 'my own' --free",
         ),
         (
-            JobRequest(DATASET, ALGORITHM, spending=Spending(("2.5", "3:0xab"), 0.07)),
+            JobRequest(DATASET, ALGORITHM, spending=SpendingLimits(("2.5", "3:0xab"), 0.07)),
             " --max-price 2.5 --max-price 3:0xab --slippage 7",
         ),
         (JobRequest(DATASET, ALGORITHM, environment="a; rm -rf ~"), " --environment 'a; rm -rf ~'"),
@@ -75,7 +75,7 @@ def test_the_command_line_starts_the_same_job(
 @pytest.mark.parametrize("value", VALUES, ids=repr)
 def test_a_parameter_is_read_back_as_it_was(value: Any) -> None:
     line = parameter_line("name", value)
-    assert parameters(line.splitlines()) == {"name": value}
+    assert parse_parameters(line.splitlines()) == {"name": value}
 
 
 def test_only_the_sdk_starts_a_raw_algorithm() -> None:

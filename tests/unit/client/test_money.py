@@ -19,10 +19,10 @@ from c2d_box.assets.addresses import ZERO
 from c2d_box.assets.ddo import DDO
 from c2d_box.chain import Chain, accounts, orders, publishing
 from c2d_box.chain.orders import ConsumeMarketFee
-from c2d_box.chain.publishing import Created, Fixed, Free, Pool
+from c2d_box.chain.publishing import CreatedAsset, DispenserTerms, FixedRateTerms, PoolTerms
 from c2d_box.chain.transactions import send
-from c2d_box.client.ordering import Item, Quote, quoted
-from c2d_box.client.paying import Payment, gas_of, pay
+from c2d_box.client.ordering import OrderItem, OrderQuote, build_quote
+from c2d_box.client.paying import PaymentTransaction, gas_of, pay_quote
 from c2d_box.errors import C2DError, Refused
 from tests.unit.client.conftest import ENVIRONMENT, MNEMONIC
 from tests.worlds.inprocess import chain_in
@@ -40,8 +40,8 @@ AT_ONCE, SOME, MANY = 3, 40, 10_000
 class Sold:
     """An asset, how it is sold, and the consumer's last order of it."""
 
-    made: Created
-    item: Item
+    made: CreatedAsset
+    item: OrderItem
     kind: str
     in_ocean: bool = True
     previous: str | None = None
@@ -63,7 +63,7 @@ class Bazaar:
         return self.chain.addresses.ocean, self.usdc
 
     def balances(self) -> dict[str, int]:
-        return {token: self.chain.balance(CONSUMER.address, token) for token in self.tokens}
+        return {token: self.chain.balance_of(CONSUMER.address, token) for token in self.tokens}
 
     def sent(self) -> int:
         return int(self.chain.web3.eth.get_transaction_count(CONSUMER.address))  # type: ignore[arg-type]
@@ -77,15 +77,15 @@ def bazaar(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bazaar]:
             for signer in (CONSUMER, PUBLISHER):
                 fund(chain, token, signer.address, amount)
         for name, price, template in (
-            ("free", Free(), 1),
-            ("fixed", Fixed(2 * OCEAN), 1),
-            ("fixed", Fixed(3_000_000, made.usdc), 1),
-            ("pool", Pool(OCEAN, liquidity=200_000 * OCEAN), 1),
-            ("pool", Pool(500_000, made.usdc, 50_000 * 10**6), 1),
+            ("free", DispenserTerms(), 1),
+            ("fixed", FixedRateTerms(2 * OCEAN), 1),
+            ("fixed", FixedRateTerms(3_000_000, made.usdc), 1),
+            ("pool", PoolTerms(OCEAN, liquidity=200_000 * OCEAN), 1),
+            ("pool", PoolTerms(500_000, made.usdc, 50_000 * 10**6), 1),
             ("in hand", None, 1),
-            ("free", Free(), 2),
-            ("fixed", Fixed(OCEAN // 3), 2),
-            ("fixed", Fixed(7, made.usdc), 2),
+            ("free", DispenserTerms(), 2),
+            ("fixed", FixedRateTerms(OCEAN // 3), 2),
+            ("fixed", FixedRateTerms(7, made.usdc), 2),
         ):
             made.assets.append(sold(chain, name, price, template))
         eth = chain.web3.eth
@@ -121,7 +121,7 @@ def sold(chain: Chain, kind: str, price: Any, template: int) -> Sold:
         ],
     }
     ddo = DDO.parse(document)
-    return Sold(made, Item(ddo, ddo.services[0]), kind, getattr(price, "token", None) is None)
+    return Sold(made, OrderItem(ddo, ddo.services[0]), kind, getattr(price, "token", None) is None)
 
 
 def charge(bazaar: Bazaar, asset: Sold, token: str, amount: int) -> None:
@@ -151,16 +151,16 @@ def answer_for(bazaar: Bazaar, asset: Sold, chance: random.Random) -> dict[str, 
     return {"validOrder": asset.previous, "providerFee": fee}
 
 
-def quote_of(bazaar: Bazaar, chosen: list[Sold], chance: random.Random) -> Quote:
+def quote_of(bazaar: Bazaar, chosen: list[Sold], chance: random.Random) -> OrderQuote:
     market = None
     if chance.random() < 0.5:
         market = ConsumeMarketFee(MARKET.address, chance.choice(bazaar.tokens), some_amount(chance))
     answers = [answer_for(bazaar, asset, chance) for asset in chosen]
     items = [asset.item for asset in chosen]
-    return quoted(bazaar.chain, CONSUMER.address, items, answers, PROVIDER.address, market=market)
+    return build_quote(bazaar.chain, CONSUMER.address, items, answers, PROVIDER.address, market=market)
 
 
-def limits_for(quote: Quote, chance: random.Random) -> tuple[Mapping[str, int] | None, bool]:
+def limits_for(quote: OrderQuote, chance: random.Random) -> tuple[Mapping[str, int] | None, bool]:
     """A limit of some kind, and whether it must be refused."""
     totals = dict(quote.totals)
     kind = chance.choice(["none", "exact", "exact", "above", "below", "unnamed"])
@@ -193,7 +193,7 @@ def one_start(bazaar: Bazaar, chance: random.Random) -> None:
     chosen = chance.choices(bazaar.assets, k=chance.randint(1, AT_ONCE))
     for asset in chosen:
         if asset.kind == "in hand":
-            publishing.mint(bazaar.chain, PUBLISHER, asset.made.datatoken, CONSUMER.address)
+            publishing.mint_tokens(bazaar.chain, PUBLISHER, asset.made.datatoken, CONSUMER.address)
         if chance.random() < 0.2:
             charge(bazaar, asset, chance.choice(bazaar.tokens), some_amount(chance))
     try:
@@ -205,11 +205,11 @@ def one_start(bazaar: Bazaar, chance: random.Random) -> None:
     limits, must_refuse = limits_for(quote, chance)
     changed = not must_refuse and disturb(bazaar, chosen, chance)
     slippage = chance.choice([0.0, 0.0, 0.05])
-    before, sent, payments = bazaar.balances(), bazaar.sent(), list[Payment]()
-    coins = bazaar.chain.balance(CONSUMER.address)
+    before, sent, payments = bazaar.balances(), bazaar.sent(), list[PaymentTransaction]()
+    coins = bazaar.chain.balance_of(CONSUMER.address)
     refused_with, proofs = "", list[str]()
     try:
-        proofs = pay(bazaar.chain, CONSUMER, quote, ENVIRONMENT, limits, slippage, payments)
+        proofs = pay_quote(bazaar.chain, CONSUMER, quote, ENVIRONMENT, limits, slippage, payments)
     except C2DError as error:
         refused_with = error.code
         bazaar.refusals[error.code] = bazaar.refusals.get(error.code, 0) + 1
@@ -217,7 +217,7 @@ def one_start(bazaar: Bazaar, chance: random.Random) -> None:
     after = bazaar.balances()
     paid = {token: before[token] - after[token] for token in before if before[token] != after[token]}
     case = (quote.costs, limits, slippage, refused_with, paid)
-    assert coins - bazaar.chain.balance(CONSUMER.address) <= gas_of(quote) * bazaar.gas_price, case
+    assert coins - bazaar.chain.balance_of(CONSUMER.address) <= gas_of(quote) * bazaar.gas_price, case
     bazaar.orders += len(chosen)
     if must_refuse:
         assert refused_with == "C2D-ORDER-TOO-DEAR" and not paid and bazaar.sent() == sent, case

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from c2d_box.client import JobDetails
-from c2d_box.client.outcomes import explain
+from c2d_box.client.outcomes import explain_outcome
 from c2d_box.workflow import states
 
 JOB = "0" * 32
@@ -19,7 +19,7 @@ def details(code: int, **more: object) -> JobDetails:
 @pytest.mark.parametrize("code", sorted(states.FINAL))
 @pytest.mark.parametrize("reason", [None, "It broke.", "First. Second.\nThird"])
 def test_every_end_is_told_in_two_sentences(code: int, reason: str | None) -> None:
-    text = explain(details(code, reason=reason))
+    text = explain_outcome(details(code, reason=reason))
     assert text.replace("c2d-box job", "").count(". ") == 1, text
     assert text.endswith((".", "--to ."))
     if reason and code != states.State.FINISHED:
@@ -27,9 +27,11 @@ def test_every_end_is_told_in_two_sentences(code: int, reason: str | None) -> No
 
 
 def test_a_stopped_job_is_told_from_a_finished_one() -> None:
-    assert "stopped by its owner" in explain(details(70, stopreq=1))
-    assert "time limit" in explain(details(70, stopreq=2))
+    assert "stopped by its owner" in explain_outcome(details(70, stopreq=1))
+    assert "time limit" in explain_outcome(details(70, stopreq=2))
 
 
 def test_a_running_job_has_not_ended() -> None:
-    assert explain(details(40, dateFinished=None)).startswith("The job has not ended: Running algorithm.")
+    assert explain_outcome(details(40, dateFinished=None)).startswith(
+        "The job has not ended: Running algorithm."
+    )

@@ -11,13 +11,13 @@ import httpx
 import pytest
 
 from c2d_box.chain import accounts, orders, publishing, transactions
-from c2d_box.chain.amounts import base_units, whole
+from c2d_box.chain.amounts import base_units, whole_tokens
 from c2d_box.chain.orders import purchases
 from c2d_box.chain.orders.purchases import ConsumeMarketFee
 from c2d_box.chain.transactions import send
 from c2d_box.client import Consumer
-from c2d_box.client.paying import gas_of, pay
-from c2d_box.client.prices import on_chain
+from c2d_box.client.paying import gas_of, pay_quote
+from c2d_box.client.prices import sale_terms
 from c2d_box.errors import C2DError, Failed, Refused, UsageError
 from tests.unit.client.conftest import CONTAINER, FILE, MNEMONIC
 
@@ -131,7 +131,7 @@ def test_a_fee_that_rises_after_the_quote_is_not_paid(world: Any) -> None:
     charge(world, made.datatoken, ocean, 50 * OCEAN)
     before = world.sent_by(world.consumer.signer)
     with pytest.raises(Refused, match="C2D-ORDER-FEE-ROSE"):
-        pay(world.chain, world.consumer.signer, quote, MARKET.address)
+        pay_quote(world.chain, world.consumer.signer, quote, MARKET.address)
     assert world.sent_by(world.consumer.signer) == before
 
 
@@ -150,7 +150,7 @@ def test_an_allowance_left_over_does_not_pay_a_fee_that_rises(world: Any) -> Non
     before = held(world, ocean)
     with pytest.MonkeyPatch.context() as patched, pytest.raises(Refused, match="C2D-CHAIN-REVERTED"):
         patched.setattr(purchases, "_approve", approving)
-        pay(world.chain, consumer, quote, MARKET.address)
+        pay_quote(world.chain, consumer, quote, MARKET.address)
     assert held(world, ocean) == before
 
 
@@ -161,15 +161,19 @@ def test_slippage_ends_at_the_limit(world: Any) -> None:
     publishing.set_price(world.chain, world.publisher.signer, made.exchange_id, int(2.1 * OCEAN))
     before = held(world, ocean)
     with pytest.raises(Refused, match="C2D-ORDER-TOO-DEAR"):
-        pay(world.chain, world.consumer.signer, quote, MARKET.address, {ocean: due + 10**15}, slippage=0.5)
+        pay_quote(
+            world.chain, world.consumer.signer, quote, MARKET.address, {ocean: due + 10**15}, slippage=0.5
+        )
     assert held(world, ocean) == before
-    pay(world.chain, world.consumer.signer, quote, MARKET.address, {ocean: int(due * 1.06)}, slippage=0.5)
+    pay_quote(
+        world.chain, world.consumer.signer, quote, MARKET.address, {ocean: int(due * 1.06)}, slippage=0.5
+    )
     assert due < before[ocean] - held(world, ocean)[ocean] <= due * 1.06
 
 
 def test_one_datatoken_in_hand_pays_for_one_order(world: Any) -> None:
     made, ocean = world.publisher.publish_dataset("Cells", [FILE], price=2), world.chain.addresses.ocean
-    publishing.mint(world.chain, world.publisher.signer, made.datatoken, world.consumer.signer.address)
+    publishing.mint_tokens(world.chain, world.publisher.signer, made.datatoken, world.consumer.signer.address)
     totals = world.consumer.quote(made.did, RAW, [made.did]).totals
     assert 2 * OCEAN <= totals[ocean] < 3 * OCEAN
     before = held(world, ocean)
@@ -330,7 +334,7 @@ def set_balance(world: Any, address: str, amount: int) -> None:
 @pytest.mark.parametrize("price", ["1e60", "1e59", "1e21", "nan", "inf", "-1", "x", 2.0**200, "9" * 50])
 def test_a_price_that_nobody_could_pay_is_no_price(world: Any, price: Any) -> None:
     with pytest.raises(UsageError, match="C2D-PUBLISH-PRICE"):
-        on_chain(world.chain, price)
+        sale_terms(world.chain, price)
 
 
 def test_the_highest_price_can_be_published_and_quoted(world: Any) -> None:
@@ -340,9 +344,9 @@ def test_the_highest_price_can_be_published_and_quoted(world: Any) -> None:
 
 
 def test_amounts_are_written_whole_and_exactly() -> None:
-    assert whole(2012056240996048096, 18) == "2.012056240996048096"
-    assert [whole(amount, 6) for amount in (0, 1, 10**6, 1200000)] == ["0", "0.000001", "1", "1.2"]
-    assert whole(10**30, 18) == "1000000000000"
+    assert whole_tokens(2012056240996048096, 18) == "2.012056240996048096"
+    assert [whole_tokens(amount, 6) for amount in (0, 1, 10**6, 1200000)] == ["0", "0.000001", "1", "1.2"]
+    assert whole_tokens(10**30, 18) == "1000000000000"
     assert base_units("2.5", 6) == 2_500_000 and base_units("1e-30", 18) == 0
     assert base_units("1e999999999", 18) is None and base_units("-1e-999999999", 18) is None
 

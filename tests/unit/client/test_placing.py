@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from c2d_box.client.placing import places
+from c2d_box.client.placing import result_paths
 
 
 def listed(*names: str) -> list[dict[str, Any]]:
@@ -16,23 +16,23 @@ def listed(*names: str) -> list[dict[str, Any]]:
 
 
 def test_results_keep_their_folders() -> None:
-    found = places(listed("metrics.json", "a/metrics.json", "b/metrics.json"))
+    found = result_paths(listed("metrics.json", "a/metrics.json", "b/metrics.json"))
     assert [str(path) for path in found.values()] == ["metrics.json", "a/metrics.json", "b/metrics.json"]
 
 
 def test_two_of_one_name_are_two_files() -> None:
     """An output and a file beside the algorithm's log are both named by their path below their own folder."""
-    assert [str(path) for path in places(listed("x", "x", "x")).values()] == ["x", "_1/x", "_2/x"]
+    assert [str(path) for path in result_paths(listed("x", "x", "x")).values()] == ["x", "_1/x", "_2/x"]
 
 
 def test_a_file_named_like_anothers_folder() -> None:
-    assert [str(path) for path in places(listed("a", "a/b")).values()] == ["a", "_1/a/b"]
-    assert [str(path) for path in places(listed("a/b", "a")).values()] == ["a/b", "_1/a"]
+    assert [str(path) for path in result_paths(listed("a", "a/b")).values()] == ["a", "_1/a/b"]
+    assert [str(path) for path in result_paths(listed("a/b", "a")).values()] == ["a/b", "_1/a"]
 
 
 def test_nothing_leads_out() -> None:
     names = ("/etc/passwd", "../../up", "a/../../b", "..", "", "/", ".")
-    found = [str(path) for path in places(listed(*names)).values()]
+    found = [str(path) for path in result_paths(listed(*names)).values()]
     assert found == ["etc/passwd", "up", "a/b", "result-3", "result-4", "result-5", "result-6"]
 
 
@@ -45,7 +45,7 @@ def test_whatever_the_names_every_result_has_a_place_of_its_own(
     tmp_path_factory: Any, names: list[str]
 ) -> None:
     folder: Path = tmp_path_factory.mktemp("results")
-    found = places(listed(*names))
+    found = result_paths(listed(*names))
     assert len(found) == len(names)
     for index, place in found.items():
         assert not place.is_absolute()
@@ -58,4 +58,4 @@ def test_whatever_the_names_every_result_has_a_place_of_its_own(
 
 
 def test_it_does_not_depend_on_which_one_is_asked_for() -> None:
-    assert places(listed("x", "x"))[1] == PurePosixPath("_1/x")
+    assert result_paths(listed("x", "x"))[1] == PurePosixPath("_1/x")

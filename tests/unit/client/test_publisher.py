@@ -9,12 +9,12 @@ import httpx
 import pytest
 
 from c2d_box.assets import checksums
-from c2d_box.assets.files import UrlFile, unseal
-from c2d_box.assets.validation import validate
+from c2d_box.assets.files import UrlFile, unseal_files
+from c2d_box.assets.validation import validate_ddo
 from c2d_box.chain import nfts, orders
-from c2d_box.client import Publisher, explain
+from c2d_box.client import Publisher, explain_permission
 from c2d_box.errors import C2DError, Refused, UsageError
-from c2d_box.storage import Rejected
+from c2d_box.storage import SourceRejected
 from c2d_box.storage.addresses import NOT_PUBLIC
 
 FILE = {"type": "url", "url": "https://data.example.org/cells.csv", "method": "GET"}
@@ -32,14 +32,14 @@ def test_a_dataset_is_published_whole_and_trusts_nobody(world: Any) -> None:
     asset = world.publisher.publish_dataset("Cells", [FILE], price="2.5", services=("compute", "access"))
     record = world.cache.records()[asset.did]
     plain = {k: v for k, v in record.items() if k not in ("event", "nft", "stats")}
-    assert validate(plain) == {}
+    assert validate_ddo(plain) == {}
     compute, access = record["services"]
     assert (compute["type"], access["type"]) == ("compute", "access")
     assert compute["compute"]["publisherTrustedAlgorithms"] == []
     assert compute["compute"]["allowRawAlgorithm"] is False
-    files = unseal(KEY, compute["files"], nft=asset.nft, datatoken=asset.datatoken)
+    files = unseal_files(KEY, compute["files"], nft=asset.nft, datatoken=asset.datatoken)
     assert files == [UrlFile(FILE["url"])]
-    assert nfts.owner(world.chain, asset.nft) == world.publisher.signer.address
+    assert nfts.nft_owner(world.chain, asset.nft) == world.publisher.signer.address
     offer = orders.offer_for(world.chain, asset.datatoken)
     assert offer is not None and 2.5e18 <= offer.amount <= 2.51e18
 
@@ -73,7 +73,7 @@ def test_permitting_stores_the_checksums_and_revoking_forgets_them(world: Any) -
         {
             "did": algorithm.did,
             "filesChecksum": "ab" * 32,
-            "containerSectionChecksum": checksums.container_section("python $ALGO", CONTAINER["checksum"]),
+            "containerSectionChecksum": checksums.container_checksum("python $ALGO", CONTAINER["checksum"]),
         }
     ]
     world.publisher.revoke(dataset.did, algorithm.did)
@@ -87,15 +87,15 @@ def test_permitting_stores_the_checksums_and_revoking_forgets_them(world: Any) -
 def test_an_explanation_follows_every_change_of_trust(world: Any, assets: Any) -> None:
     dataset, algorithm = assets
     publisher, connection = world.publisher, world.connection
-    assert "nobody may compute" in explain(connection, dataset, algorithm).deciding.text
+    assert "nobody may compute" in explain_permission(connection, dataset, algorithm).deciding_reason.text
     publisher.trust(dataset, all_published=True)
-    assert explain(connection, dataset, algorithm).allowed
+    assert explain_permission(connection, dataset, algorithm).allowed
     publisher.trust(dataset, publishers=[world.consumer.signer.address], raw=True, network=True)
-    assert explain(connection, dataset, algorithm).code == "not_trusted_algo_publisher"
+    assert explain_permission(connection, dataset, algorithm).code == "not_trusted_algo_publisher"
     publisher.trust(dataset, publishers=[publisher.signer.address], markets=[ENVIRONMENT])
-    assert explain(connection, dataset, algorithm).code == "not_trusted_algo"
+    assert explain_permission(connection, dataset, algorithm).code == "not_trusted_algo"
     publisher.trust(dataset, markets=[])
-    assert explain(connection, dataset, algorithm).allowed
+    assert explain_permission(connection, dataset, algorithm).allowed
     service = connection.cache.ddo(dataset).first("compute")
     assert (service.compute.allow_raw_algorithm, service.compute.allow_network_access) == (True, True)
     assert service.trust == {"trustAllPublished": True, "trustedMarkets": []}
@@ -153,7 +153,7 @@ def test_what_cannot_be_published_costs_nothing(world: Any, arguments: dict[str,
             NOT_PUBLIC,
             "a Provider never reads addresses of its own machine or network: give the file itself",
         ),
-        (Rejected(403).text, "check its address, and whether the Provider may reach it"),
+        (SourceRejected(403).text, "check its address, and whether the Provider may reach it"),
     ],
 )
 def test_why_a_file_cannot_be_read_is_told_with_the_step_that_helps(
@@ -195,4 +195,4 @@ def test_permitting_what_is_no_algorithm_is_refused(world: Any) -> None:
 def test_an_ended_asset_is_ended_on_the_chain(world: Any) -> None:
     asset = world.publisher.publish_dataset("Cells", [FILE])
     world.publisher.end(asset.did)
-    assert nfts.state(world.chain, asset.nft) == nfts.State.END_OF_LIFE
+    assert nfts.read_state(world.chain, asset.nft) == nfts.NftState.END_OF_LIFE

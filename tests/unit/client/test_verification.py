@@ -10,7 +10,7 @@ import pytest
 
 from c2d_box import timestamps
 from c2d_box.client import verification
-from c2d_box.client.verification import REPLACED_SECONDS, Check, Verification
+from c2d_box.client.verification import REPLACED_SECONDS, EvidenceCheck, JobVerification
 
 DIGEST = "sha256:" + "1" * 64
 IMAGE = f"i@{DIGEST}"
@@ -32,8 +32,8 @@ def accepted(world: Any, seconds_after_head: float) -> dict[str, str]:
     [((True, True), "agrees"), ((True, None), "unknown"), ((None, False), "disagrees"), ((), "agrees")],
 )
 def test_what_could_not_be_asked_is_not_fine(results: tuple[bool | None, ...], verdict: str) -> None:
-    found = Verification("j", tuple(Check("c", ok, "") for ok in results))
-    assert (found.verdict, found.sound) == (verdict, verdict == "agrees")
+    found = JobVerification("j", tuple(EvidenceCheck("c", ok, "") for ok in results))
+    assert (found.verdict, found.is_sound) == (verdict, verdict == "agrees")
 
 
 def test_a_permission_withdrawn_before_the_start_is_found(world: Any, assets: tuple[str, str]) -> None:
@@ -42,25 +42,25 @@ def test_a_permission_withdrawn_before_the_start_is_found(world: Any, assets: tu
     world.publisher.permit(dataset, algorithm)
     permitting = metadata_tx(world, dataset)
     asset = {"did": dataset, "metadataTx": permitting}
-    (in_force,) = verification._replaced(world.connection, asset, accepted(world, 5))
+    (in_force,) = verification._check_in_force(world.connection, asset, accepted(world, 5))
     assert in_force.ok is True
     world.publisher.revoke(dataset, algorithm)
-    (late,) = verification._replaced(world.connection, asset, accepted(world, REPLACED_SECONDS + 5))
+    (late,) = verification._check_in_force(world.connection, asset, accepted(world, REPLACED_SECONDS + 5))
     assert (late.ok, late.source) == (False, "chain")
     assert "replaced it" in late.text
-    (within_bound,) = verification._replaced(world.connection, asset, accepted(world, 5))
+    (within_bound,) = verification._check_in_force(world.connection, asset, accepted(world, 5))
     assert within_bound.ok is True
 
 
 def test_a_description_that_cannot_be_placed_is_unknown(world: Any, assets: tuple[str, str]) -> None:
     for asset in ({"did": assets[0], "metadataTx": "0x" + "0" * 64}, {"did": assets[0], "metadataTx": None}):
-        (check,) = verification._replaced(world.connection, asset, accepted(world, 5))
+        (check,) = verification._check_in_force(world.connection, asset, accepted(world, 5))
         assert check.ok is None
 
 
 def run_checks(world: Any, did: str, run: dict[str, Any], code: bytes | None = None) -> dict[str, Any]:
     algorithm = {"did": did, "metadataTx": metadata_tx(world, did) if did else None}
-    found = verification._run(world.connection, algorithm, run, STARTED, code)
+    found = verification._check_run(world.connection, algorithm, run, STARTED, code)
     return {check.name: check.ok for check in found}
 
 
@@ -84,7 +84,7 @@ def test_an_algorithm_described_anew_since_is_unknown(world: Any, assets: tuple[
     run = {"image": IMAGE, "entrypoint": "python $ALGO", "ran": {"image": IMAGE}}
     algorithm = {"did": assets[1], "metadataTx": metadata_tx(world, assets[1])}
     world.publisher.edit(assets[1], lambda ddo: ddo["metadata"].update(description="another"))
-    found = {c.name: c.ok for c in verification._run(world.connection, algorithm, run, STARTED, None)}
+    found = {c.name: c.ok for c in verification._check_run(world.connection, algorithm, run, STARTED, None)}
     assert (found["image"], found["entrypoint"], found["image that ran"]) == (None, None, True)
 
 
@@ -108,14 +108,16 @@ def test_raw_code_is_compared_with_what_the_consumer_has(world: Any, code: bytes
     ],
 )
 def test_isolation_without_a_report_is_unknown(proof: Any, times: Any, ok: bool | None) -> None:
-    assert verification._isolation(proof, times).ok is ok
+    assert verification._check_isolation(proof, times).ok is ok
 
 
 def test_every_check_says_whose_word_it_is(world: Any, assets: tuple[str, str]) -> None:
     asset = {"did": assets[0], "metadataTx": metadata_tx(world, assets[0]), "serviceId": "none"}
     found = [
-        *verification._asset(world.connection, asset, "0x1", "0x2"),
-        *verification._replaced(world.connection, asset, {"accepted": timestamps.rfc3339_text(time.time())}),
+        *verification._check_asset(world.connection, asset, "0x1", "0x2"),
+        *verification._check_in_force(
+            world.connection, asset, {"accepted": timestamps.rfc3339_text(time.time())}
+        ),
     ]
     assert {check.source for check in found} == {"chain"}
-    assert verification._isolation({}, {}).source == "operator"
+    assert verification._check_isolation({}, {}).source == "operator"

@@ -22,7 +22,7 @@ def test_the_box_counts_for_more_than_one_process_when_cpus_are_short(
         folder.mkdir()
         (folder / weight_file).write_text(str(usual))
     monkeypatch.setattr(cgroups, "hierarchies", lambda: [tmp_path])
-    cgroups.create("c2d-x")
+    cgroups.create_groups("c2d-x")
     box, components = tmp_path / "c2d-x", tmp_path / "c2d-x" / cgroups.BOX
     assert int((box / weight_file).read_text()) == cgroups.BOX_WEIGHT * usual
     assert int((components / weight_file).read_text()) == cgroups.COMPONENTS_WEIGHT * usual
@@ -30,5 +30,5 @@ def test_the_box_counts_for_more_than_one_process_when_cpus_are_short(
 
 def test_a_hierarchy_without_cpus_gets_no_weight(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cgroups, "hierarchies", lambda: [tmp_path])
-    cgroups.create("c2d-x")
+    cgroups.create_groups("c2d-x")
     assert sorted(path.name for path in tmp_path.rglob("*")) == [cgroups.BOX, "c2d-x"]

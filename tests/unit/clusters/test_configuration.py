@@ -12,18 +12,18 @@ from typing import Any
 import pytest
 
 from c2d_box.errors import StateProblem, UsageError
-from sandbox.clusters.driver_record import Options
-from sandbox.clusters.layout import Layout
+from sandbox.clusters.driver_record import ClusterOptions
+from sandbox.clusters.layout import ClusterLayout
 from sandbox.clusters.native import configuration, firewall
-from sandbox.clusters.native.components import components
-from sandbox.clusters.native.record import Record
-from sandbox.clusters.port import Endpoint, Isolation
-from sandbox.home import Home
+from sandbox.clusters.native.components import all_components
+from sandbox.clusters.native.record import NativeRecord
+from sandbox.clusters.port import AllowedEndpoint, JobIsolation
+from sandbox.home import BoxHome
 
-LAYOUT = Layout(Home(Path("/h")), "c2d")
+LAYOUT = ClusterLayout(BoxHome(Path("/h")), "c2d")
 
 
-def record(**changes: Any) -> Record:
+def record(**changes: Any) -> NativeRecord:
     names = ("kube", "containerd", "ctr", "runc", "coredns", "forwarder")
     values: dict[str, Any] = {
         "name": "c2d",
@@ -34,11 +34,11 @@ def record(**changes: Any) -> Record:
         "pause_reference": "c2d.local/pause:latest",
         "pause_archive": "/bundle/pause.tar",
     }
-    return Record(**{**values, **changes})
+    return NativeRecord(**{**values, **changes})
 
 
 def test_containerd_knows_a_handler_for_each_class_with_its_own_network() -> None:
-    parsed = tomllib.loads(configuration.containerd(LAYOUT, record()))
+    parsed = tomllib.loads(configuration.containerd_toml(LAYOUT, record()))
     runtimes = parsed["plugins"]["io.containerd.cri.v1.runtime"]["containerd"]["runtimes"]
     assert set(runtimes) == {"runc", "c2d-unrouted", "c2d-staging", "c2d-publishing"}
     assert len({runtime["cni_conf_dir"] for runtime in runtimes.values()}) == 4
@@ -59,12 +59,12 @@ def test_routed_job_networks_know_services_only(role: str) -> None:
 
 
 def test_isolation_off_is_visible_in_every_job_network() -> None:
-    networks = configuration.job_networks(record(options=Options(isolation_off=True)))
+    networks = configuration.job_networks(record(options=ClusterOptions(isolation_off=True)))
     assert {json.loads(text)["plugins"][0]["bridge"] for text in networks.values()} == {"pods"}
 
 
 def test_kubelet_is_closed_and_bounded() -> None:
-    kubelet = json.loads(configuration.kubelet(LAYOUT, record()))
+    kubelet = json.loads(configuration.kubelet_yaml(LAYOUT, record()))
     assert kubelet["authentication"]["anonymous"] == {"enabled": False}
     assert kubelet["authorization"] == {"mode": "Webhook"}
     assert kubelet["readOnlyPort"] == 0
@@ -73,26 +73,28 @@ def test_kubelet_is_closed_and_bounded() -> None:
 
 
 def test_nothing_listens_on_every_address() -> None:
-    texts = " ".join(word for part in components(LAYOUT, record()) for word in part.arguments)
-    texts += "".join(configuration.files(LAYOUT, record()).values())
+    texts = " ".join(word for part in all_components(LAYOUT, record()) for word in part.arguments)
+    texts += "".join(configuration.configuration_files(LAYOUT, record()).values())
     assert "0.0.0.0:" not in texts
     assert "bind-address=0.0.0.0" not in texts
 
 
 def test_no_secret_stands_in_a_command_line() -> None:
-    for part in components(LAYOUT, record()):
+    for part in all_components(LAYOUT, record()):
         assert not any("PRIVATE" in word or "password" in word for word in part.arguments)
 
 
 def test_forwards_lead_from_the_loopback_to_node_ports() -> None:
-    forwards = json.loads(configuration.forwards(record(ports={8545: 30545})))
+    forwards = json.loads(configuration.forwards_json(record(ports={8545: 30545})))
     assert forwards == [{"listen": "127.0.0.1:8545", "target": "10.9.255.2:30545"}]
 
 
 def rules(**changes: Any) -> str:
-    isolation = Isolation(staging=(Endpoint("10.9.0.30", 8030),), publishing=(Endpoint("10.9.0.31", 8051),))
+    isolation = JobIsolation(
+        staging=(AllowedEndpoint("10.9.0.30", 8030),), publishing=(AllowedEndpoint("10.9.0.31", 8051),)
+    )
     values: dict[str, Any] = {"isolation": isolation, "egress": False, "isolation_off": False, **changes}
-    return firewall.rules("c2d-c2d", record().ranges, **values)
+    return firewall.nft_rules("c2d-c2d", record().address_ranges, **values)
 
 
 def test_rules_are_accepted_by_nft(tmp_path: Path) -> None:
@@ -114,7 +116,7 @@ def test_each_class_is_let_to_its_own_endpoint_before_everything_is_dropped() ->
 
 
 def test_without_allowances_the_routed_classes_are_dropped_outright() -> None:
-    lines = [line.strip() for line in rules(isolation=Isolation()).splitlines()]
+    lines = [line.strip() for line in rules(isolation=JobIsolation()).splitlines()]
     for bridge in ("staging", "publishing", "unrouted"):
         assert [line for line in lines if line.startswith(f'iifname "{bridge}"')] == [
             f'iifname "{bridge}" drop'
@@ -134,42 +136,42 @@ def test_rules_replace_the_tables_in_one_transaction() -> None:
 
 
 def test_record_survives_the_disk(tmp_path: Path) -> None:
-    before = record(ports={8545: 30545}, isolation=Isolation.listing(staging=[("10.9.0.30", 8030)]))
-    before.save(tmp_path / "cluster.json")
-    assert Record.load(tmp_path / "cluster.json") == before
+    before = record(ports={8545: 30545}, isolation=JobIsolation.from_lists(staging=[("10.9.0.30", 8030)]))
+    before.save_record(tmp_path / "cluster.json")
+    assert NativeRecord.load_from(tmp_path / "cluster.json") == before
 
 
 def test_no_record_is_none_and_a_damaged_one_an_error(tmp_path: Path) -> None:
-    assert Record.load(tmp_path / "nothing") is None
+    assert NativeRecord.load_from(tmp_path / "nothing") is None
     (tmp_path / "bad").write_text('{"format": 99}')
     with pytest.raises(StateProblem) as problem:
-        Record.load(tmp_path / "bad")
+        NativeRecord.load_from(tmp_path / "bad")
     assert problem.value.code == "C2D-CLUSTER-RECORD"
 
 
 @pytest.mark.parametrize("name", ["", "Capital", "with space", "a/b", "x" * 21, "ünïcode"])
 def test_names_that_would_break_something_are_refused(name: str) -> None:
     with pytest.raises(UsageError) as problem:
-        Layout(Home(Path("/h")), name).check()
+        ClusterLayout(BoxHome(Path("/h")), name).check_limits()
     assert problem.value.code == "C2D-BOX-NAME"
 
 
 def test_too_long_a_home_is_refused() -> None:
     with pytest.raises(UsageError) as problem:
-        Layout(Home(Path("/" + "x" * 90)), "c2d").check()
+        ClusterLayout(BoxHome(Path("/" + "x" * 90)), "c2d").check_limits()
     assert problem.value.code == "C2D-HOME-TOO-LONG"
 
 
 def test_a_home_is_measured_in_bytes_as_the_kernel_does() -> None:
     with pytest.raises(UsageError) as problem:
-        Layout(Home(Path("/" + "ü" * 60)), "c2d").check()
+        ClusterLayout(BoxHome(Path("/" + "ü" * 60)), "c2d").check_limits()
     assert problem.value.code == "C2D-HOME-TOO-LONG" and "121 bytes" in problem.value.message
-    Layout(Home(Path("/" + "u" * 60)), "c2d").check()
+    ClusterLayout(BoxHome(Path("/" + "u" * 60)), "c2d").check_limits()
 
 
 @pytest.mark.parametrize("home", ["/tmp/my bøx", "/tmp/a{b} #c", '/tmp/say "hi"'])
 def test_the_corefile_names_one_path_whatever_the_home_is_called(home: str) -> None:
-    text = configuration.corefile(Layout(Home(Path(home)), "c2d"), record())
+    text = configuration.corefile_text(ClusterLayout(BoxHome(Path(home)), "c2d"), record())
     (line,) = [line for line in text.splitlines() if "kubeconfig" in line]
     assert caddy_words(line) == ["kubeconfig", f"{home}/cluster/etc/coredns.kubeconfig"]
 
@@ -181,7 +183,7 @@ def caddy_words(line: str) -> list[str]:
 
 
 def test_names_on_the_machine_fit_and_differ_by_home() -> None:
-    one, other = (Layout(Home(Path(path)), "c2d") for path in ("/a", "/b"))
+    one, other = (ClusterLayout(BoxHome(Path(path)), "c2d") for path in ("/a", "/b"))
     assert len(one.host_link) <= 15
     assert one.host_link != other.host_link
     assert one.control_group != other.control_group

@@ -11,14 +11,14 @@ from sandbox.box import Box
 from sandbox.bundle.parts.catalogue import CATALOGUE
 from sandbox.cli.commands.lifecycle import up
 from sandbox.clusters.driver_registry import DRIVERS, driver_of
-from sandbox.home import Home
+from sandbox.home import BoxHome
 from sandbox.install.cluster_choice import parts_for
-from sandbox.settings import Settings
+from sandbox.settings import BoxSettings
 
 
 @pytest.mark.parametrize("name", DRIVERS)
 def test_a_box_on_each_driver_is_absent_before_its_first_start(tmp_path: Path, name: str) -> None:
-    cluster = Box(Home(tmp_path), Settings(cluster=name)).cluster
+    cluster = Box(BoxHome(tmp_path), BoxSettings(cluster=name)).cluster
     assert cluster.status().state == "absent"
     assert (cluster.name, cluster.kubeconfig.exists()) == ("c2d", False)
 

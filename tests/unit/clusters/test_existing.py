@@ -22,16 +22,16 @@ from sandbox.box import Box, open_box
 from sandbox.bundle.oci import image_archives
 from sandbox.clusters.archive_names import read_archive
 from sandbox.clusters.existing import access, belongings, wellknown
-from sandbox.clusters.existing.doors import Door, Doors
-from sandbox.clusters.existing.introduction import introduce
-from sandbox.clusters.existing.record import Record
-from sandbox.clusters.existing.registry import Registry
-from sandbox.home import Home
+from sandbox.clusters.existing.doors import PortForward, PortForwards
+from sandbox.clusters.existing.introduction import ask_consent
+from sandbox.clusters.existing.record import ExistingRecord
+from sandbox.clusters.existing.registry import ImageRegistry
+from sandbox.home import BoxHome
 from sandbox.keys import BARGE_KEYS, open_keys
-from sandbox.progress import run
-from sandbox.settings import Existing, Settings
-from sandbox.testchain.accounts import derive
-from tests.worlds.registry import USER, registry
+from sandbox.progress import run_verb
+from sandbox.settings import BoxSettings, ExistingClusterSettings
+from sandbox.testchain.accounts import derive_accounts
+from tests.worlds.registry import USER, run_registry
 
 AUTHORITY = "-----BEGIN CERTIFICATE-----\nnone\n-----END CERTIFICATE-----\n"
 
@@ -54,7 +54,7 @@ def written(folder: Path, **changes: object) -> Path:
 
 
 def test_one_context_is_taken_along_with_its_certificates(tmp_path: Path) -> None:
-    taken = json.loads(access.extract(str(written(tmp_path)), ""))
+    taken = json.loads(access.extract_kubeconfig(str(written(tmp_path)), ""))
     assert [entry["name"] for entry in taken["contexts"]] == ["lab"]
     assert (
         base64.b64decode(taken["clusters"][0]["cluster"]["certificate-authority-data"]).decode() == AUTHORITY
@@ -64,8 +64,8 @@ def test_one_context_is_taken_along_with_its_certificates(tmp_path: Path) -> Non
 
 def test_where_kubectl_looks_is_where_we_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KUBECONFIG", f"{tmp_path}/none{os.pathsep}{written(tmp_path)}")
-    assert access.context(access.extract("", "")) == "lab"
-    assert access.server(access.extract("", "lab")) == "https://lab:6443"
+    assert access.current_context(access.extract_kubeconfig("", "")) == "lab"
+    assert access.server_url(access.extract_kubeconfig("", "lab")) == "https://lab:6443"
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_a_context_that_will_not_do(
     tmp_path: Path, context: str, changes: dict[str, object], code: str
 ) -> None:
     with pytest.raises(C2DError) as problem:
-        access.extract(str(written(tmp_path, **changes)), context)
+        access.extract_kubeconfig(str(written(tmp_path, **changes)), context)
     assert problem.value.code == code and problem.value.next_step
 
 
@@ -89,7 +89,7 @@ def test_a_context_that_will_not_do(
 
 
 def test_keys_of_our_own_making_are_taken(tmp_path: Path) -> None:
-    wellknown.refuse(open_keys(tmp_path))
+    wellknown.refuse_public_keys(open_keys(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_keys_of_our_own_making_are_taken(tmp_path: Path) -> None:
         ("provider-key", BARGE_KEYS["provider-key"]),
         ("cache-key", BARGE_KEYS["cache-key"].upper().replace("0X", "0x")),
         ("register-key", "0xac0974bec39a17e36ba4a6b4d238ff944bacb478cbed5efcae784d7bf4f2ff80"),
-        ("environment-key-ocean-compute", "0x" + derive(wellknown.MNEMONICS[0], 3)[2].key.hex()),
+        ("environment-key-ocean-compute", "0x" + derive_accounts(wellknown.MNEMONICS[0], 3)[2].key.hex()),
         ("admin-password", "admin"),
         ("postgres-password", "correct horse battery staple"),
         ("s3-secret-key", "short"),
@@ -110,14 +110,17 @@ def test_what_everybody_knows_is_refused_before_anything_is_asked(
     open_keys(tmp_path / "keys")
     (tmp_path / "keys" / name).write_text(value)
     with pytest.raises(C2DError) as problem:
-        run(introduce(Existing(), open_keys(tmp_path / "keys"), False, True, None), lambda event: None)
+        run_verb(
+            ask_consent(ExistingClusterSettings(), open_keys(tmp_path / "keys"), False, True, None),
+            lambda event: None,
+        )
     assert problem.value.code == "C2D-WELL-KNOWN-SECRET"
     assert name in problem.value.message and value not in problem.value.message.replace(name, "")
 
 
 @pytest.mark.parametrize("unproven", [False, True])
 def test_what_would_be_added_is_said_and_asked(tmp_path: Path, unproven: bool) -> None:
-    chosen = Existing(str(written(tmp_path)), "lab", "registry.lab:5000/c2d")
+    chosen = ExistingClusterSettings(str(written(tmp_path)), "lab", "registry.lab:5000/c2d")
     said: list[str] = []
     asked: list[str] = []
 
@@ -126,15 +129,15 @@ def test_what_would_be_added_is_said_and_asked(tmp_path: Path, unproven: bool) -
         return False
 
     with pytest.raises(C2DError) as problem:
-        run(
-            introduce(chosen, open_keys(tmp_path / "keys"), unproven, False, never),
+        run_verb(
+            ask_consent(chosen, open_keys(tmp_path / "keys"), unproven, False, never),
             lambda event: said.append(event.text),
         )
     assert problem.value.code == "C2D-EXISTING-CONSENT" and problem.value.exit_status == 5
     assert "https://lab:6443" in asked[0]
     assert all(any(name in line for line in said) for _, name in belongings.SCOPED)
     assert any("JOBS WILL RUN" in line for line in said) is unproven
-    run(introduce(chosen, open_keys(tmp_path / "keys"), unproven, True, None), lambda event: None)
+    run_verb(ask_consent(chosen, open_keys(tmp_path / "keys"), unproven, True, None), lambda event: None)
 
 
 # -- the registry ------------------------------------------------------------------------------------------
@@ -144,12 +147,12 @@ def test_what_would_be_added_is_said_and_asked(tmp_path: Path, unproven: bool) -
 def archive(tmp_path: Path) -> Path:
     (tmp_path / "layer").write_bytes(b"\0" * 10240)
     target = tmp_path / "image.tar"
-    image_archives.write(
+    image_archives.write_image(
         target,
         name="c2d.local/tool:latest",
         architecture="amd64",
         layers=[image_archives.Blob.of_file(image_archives.LAYER, tmp_path / "layer")],
-        settings=image_archives.Settings(user="1"),
+        settings=image_archives.ImageSettings(user="1"),
         created="2020-01-01T00:00:00Z",
     )
     return target
@@ -157,13 +160,13 @@ def archive(tmp_path: Path) -> Path:
 
 def test_a_pushed_image_has_the_digest_of_its_archive(archive: Path) -> None:
     image = read_archive(archive)
-    with registry() as shelf:
-        there = Registry(f"127.0.0.1:{shelf.port}/lab/c2d")
-        there.require()
-        assert there.push(archive, image) == f"127.0.0.1:{shelf.port}/lab/c2d/tool:latest"
+    with run_registry() as shelf:
+        there = ImageRegistry(f"127.0.0.1:{shelf.port}/lab/c2d")
+        there.require_access()
+        assert there.push_image(archive, image) == f"127.0.0.1:{shelf.port}/lab/c2d/tool:latest"
         assert {f"lab/c2d/tool:{image.digest}", "lab/c2d/tool:latest"} == set(shelf.manifests)
         received = shelf.received
-        there.push(archive, image)
+        there.push_image(archive, image)
         assert shelf.received == received, "what is there is not sent again"
 
 
@@ -171,15 +174,15 @@ def test_credentials_of_docker_login_are_used(
     archive: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
-    with registry(token="t0ken") as shelf:
+    with run_registry(token="t0ken") as shelf:
         place = f"127.0.0.1:{shelf.port}"
         with pytest.raises(C2DError) as problem:
-            Registry(place).require()
+            ImageRegistry(place).require_access()
         assert problem.value.code == "C2D-EXISTING-REGISTRY-REFUSED"
         (tmp_path / ".docker").mkdir()
         auths = {"auths": {place: {"auth": base64.b64encode(b"me:secret").decode()}}}
         (tmp_path / ".docker" / "config.json").write_text(json.dumps(auths))
-        Registry(place).push(archive, read_archive(archive))
+        ImageRegistry(place).push_image(archive, read_archive(archive))
         assert shelf.manifests
 
 
@@ -187,10 +190,10 @@ def test_credentials_of_docker_login_are_used(
 def test_a_registry_that_gives_no_token_refuses(answer: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     entry = USER.removeprefix("Basic ")
     monkeypatch.setattr("sandbox.clusters.existing.registry.login_entry", lambda host: entry)
-    with registry(token="t0ken") as shelf:
+    with run_registry(token="t0ken") as shelf:
         shelf.token_answer = answer
         with pytest.raises(C2DError) as problem:
-            Registry(f"127.0.0.1:{shelf.port}").require()
+            ImageRegistry(f"127.0.0.1:{shelf.port}").require_access()
     assert problem.value.code == "C2D-EXISTING-REGISTRY-REFUSED"
 
 
@@ -205,14 +208,14 @@ def test_a_registry_that_gives_no_token_refuses(answer: bytes, monkeypatch: pyte
 )
 def test_a_registry_that_will_not_do(place: str, code: str) -> None:
     with pytest.raises(C2DError) as problem:
-        Registry(place).require()
+        ImageRegistry(place).require_access()
     assert problem.value.code == code and problem.value.next_step
 
 
 def test_without_tls_only_where_that_is_said_or_this_machine() -> None:
-    assert Registry("lab:5000")._base == "https://lab:5000"
-    assert Registry("http://lab:5000/x").prefix == "lab:5000/x"
-    assert Registry("localhost:5000")._base == "http://localhost:5000"
+    assert ImageRegistry("lab:5000")._base == "https://lab:5000"
+    assert ImageRegistry("http://lab:5000/x").name_prefix == "lab:5000/x"
+    assert ImageRegistry("localhost:5000")._base == "http://localhost:5000"
 
 
 # -- doors -------------------------------------------------------------------------------------------------
@@ -237,31 +240,31 @@ def until(question: Callable[[], object]) -> None:
 
 
 def test_doors_are_held_open_until_closed_and_come_back_after_a_kill(tmp_path: Path) -> None:
-    doors, called = Doors(tmp_path), kubectl(tmp_path)
-    wanted = [Door(18030, "provider", 8030), Door(18545, "chain", 8545)]
+    doors, called = PortForwards(tmp_path), kubectl(tmp_path)
+    wanted = [PortForward(18030, "provider", 8030), PortForward(18545, "chain", 8545)]
     try:
-        doors.open(called, "https://lab:6443", "c2d", wanted)
+        doors.open_forwards(called, "https://lab:6443", "c2d", wanted)
         until(lambda: (tmp_path / "18030-8030").exists() and (tmp_path / "18545-8545").exists())
         said = (tmp_path / "18030-8030").read_text()
         assert said == "--namespace c2d port-forward --address 127.0.0.1 service/provider 18030:8030"
-        holder = doors.lock.read_text()
-        doors.open(called, "https://lab:6443", "c2d", wanted)
-        assert doors.lock.read_text() == holder, "nothing changed, nothing was started again"
+        holder = doors.lock_file.read_text()
+        doors.open_forwards(called, "https://lab:6443", "c2d", wanted)
+        assert doors.lock_file.read_text() == holder, "nothing changed, nothing was started again"
         os.kill(int(holder), signal.SIGKILL)
         until(lambda: not doors.are_open())
-        doors.open(called, "https://lab:6443", "c2d", wanted)
-        assert doors.are_open() and doors.lock.read_text() != holder
+        doors.open_forwards(called, "https://lab:6443", "c2d", wanted)
+        assert doors.are_open() and doors.lock_file.read_text() != holder
     finally:
-        doors.close()
+        doors.close_forwards()
     assert not doors.are_open()
-    doors.close()
+    doors.close_forwards()
 
 
 # -- what is remembered ------------------------------------------------------------------------------------
 
 
 def test_the_record_and_the_choice_are_read_as_written(tmp_path: Path) -> None:
-    record = Record(
+    record = ExistingRecord(
         "lab",
         "https://lab:6443",
         "lab",
@@ -272,10 +275,12 @@ def test_the_record_and_the_choice_are_read_as_written(tmp_path: Path) -> None:
         images={"r/c2d/x:latest": "sha256:1"},
         replicas={"provider": 1},
     )
-    record.save(tmp_path / "cluster.json")
-    assert Record.load(tmp_path / "cluster.json") == record
-    settings = Settings(cluster="existing", existing=Existing("/k", "lab", "r/c2d"), unproven_jobs=True)
-    box = Box(Home(tmp_path), Settings()).remember(settings)
+    record.save_record(tmp_path / "cluster.json")
+    assert ExistingRecord.load_from(tmp_path / "cluster.json") == record
+    settings = BoxSettings(
+        cluster="existing", existing=ExistingClusterSettings("/k", "lab", "r/c2d"), unproven_jobs=True
+    )
+    box = Box(BoxHome(tmp_path), BoxSettings()).save_settings(settings)
     assert open_box(box.home.path).settings == settings
     assert box.cluster.registry == "r/c2d" and box.cluster.runtime_classes == {}
 
@@ -337,7 +342,7 @@ class Lab:
 @pytest.mark.parametrize("engine", [True, False])
 def test_everything_that_was_added_is_removed_and_nothing_else(engine: bool) -> None:
     lab = Lab(engine)
-    assert run(belongings.remove(lab.kube, patience=0.1), lambda event: None) == []
+    assert run_verb(belongings.remove_objects(lab.kube, patience=0.1), lambda event: None) == []
     assert lab.things == {"/api/v1/namespaces/lab"}
     spaces = [f"/api/v1/namespaces/{name}" for name in ("c2d", "c2d-jobs", "c2d-system")]
     order = [

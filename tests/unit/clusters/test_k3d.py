@@ -20,12 +20,12 @@ from sandbox.box import Box
 from sandbox.clusters.k3d import configuration, tool, trust
 from sandbox.clusters.k3d.driver import K3dCluster
 from sandbox.clusters.kind.addresses import DNS, SERVICES
-from sandbox.clusters.kind.record import Record
-from sandbox.home import Home
+from sandbox.clusters.kind.record import KindRecord
+from sandbox.home import BoxHome
 from sandbox.install import cluster_choice
-from sandbox.settings import Settings
+from sandbox.settings import BoxSettings
 
-RECORD = Record("lab", "c2d-12345678", ports={8545: 30545, 8030: 30030}, driver="k3d")
+RECORD = KindRecord("lab", "c2d-12345678", ports={8545: 30545, 8030: 30030}, driver="k3d")
 LINE = "\x1b[36m{level}\x1b[0m[0000] {text}"
 """As the real command was seen to print, with and without a terminal."""
 LEVELS = {"info": "INFO", "error": "ERRO", "fatal": "FATA"}
@@ -104,11 +104,11 @@ def program(folder: Path, lines: list[str], status: int) -> Path:
 @pytest.mark.parametrize("transcript", TRANSCRIPTS, ids=lambda transcript: transcript.origin)
 def test_what_k3d_says_is_understood(tmp_path: Path, transcript: Transcript) -> None:
     lines = [LINE.format(level=LEVELS[level], text=text) for level, text in transcript.said]
-    made = tool.K3d(program(tmp_path, lines, transcript.status), "c2d-12345678")
+    made = tool.K3dTool(program(tmp_path, lines, transcript.status), "c2d-12345678")
     seen: list[str] = []
 
     def create() -> None:
-        seen.extend(made.create(tmp_path / "wanted", tmp_path / "kubeconfig", None))
+        seen.extend(made.create_cluster(tmp_path / "wanted", tmp_path / "kubeconfig", None))
 
     if transcript.code:
         with pytest.raises(C2DError) as problem:
@@ -124,11 +124,11 @@ def test_a_kubeconfig_comes_after_a_separator(tmp_path: Path) -> None:
     path = tmp_path / "k3d"
     path.write_text("#!/bin/sh\necho ---\necho 'apiVersion: v1'\n")
     path.chmod(0o755)
-    assert tool.K3d(path, "c").kubeconfig() == "apiVersion: v1\n"
+    assert tool.K3dTool(path, "c").read_kubeconfig() == "apiVersion: v1\n"
 
 
 def test_only_this_machine_reaches_the_node() -> None:
-    wanted = configuration.cluster(RECORD, "node")
+    wanted = configuration.cluster_document(RECORD, "node")
     assert {entry["port"] for entry in wanted["ports"]} == {"127.0.0.1:8545:30545", "127.0.0.1:8030:30030"}
     assert wanted["kubeAPI"]["hostIP"] == "127.0.0.1"
     assert wanted["network"] == RECORD.cluster
@@ -162,20 +162,20 @@ def engine_and_k3d(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_auto_does_not_choose_k3d_before_a_selftest_passed(engine_and_k3d: Path) -> None:
-    box = Box(Home(engine_and_k3d / "home"), Settings())
-    assert cluster_choice.choose(box).driver == "kind"
-    trust.verified()
-    assert cluster_choice.choose(box).driver == "k3d"
+    box = Box(BoxHome(engine_and_k3d / "home"), BoxSettings())
+    assert cluster_choice.choose_cluster(box).driver == "kind"
+    trust.mark_verified()
+    assert cluster_choice.choose_cluster(box).driver == "k3d"
 
 
 def test_a_box_on_k3d_says_that_it_is_unverified(
     engine_and_k3d: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{engine_and_k3d}/nobody.sock")
-    box = Box(Home(engine_and_k3d / "home"), Settings(cluster="k3d"))
+    box = Box(BoxHome(engine_and_k3d / "home"), BoxSettings(cluster="k3d"))
     assert isinstance(box.cluster, K3dCluster)
     assert next(box.cluster.create()).text == trust.UNVERIFIED
-    trust.verified()
+    trust.mark_verified()
     with pytest.raises(C2DError):
         next(box.cluster.create())
     assert set(box.cluster.runtime_classes) == {"algorithm"}

@@ -14,28 +14,28 @@ from hypothesis import strategies as st
 
 from c2d_box.errors import C2DError
 from sandbox.box import Box
-from sandbox.clusters.driver_record import Options
+from sandbox.clusters.driver_record import ClusterOptions
 from sandbox.clusters.kind import addresses, configuration, tool
-from sandbox.clusters.kind.firewall import rules
-from sandbox.clusters.kind.record import Record
-from sandbox.clusters.port import Isolation
-from sandbox.home import Home
+from sandbox.clusters.kind.firewall import nft_rules
+from sandbox.clusters.kind.record import KindRecord
+from sandbox.clusters.port import JobIsolation
+from sandbox.home import BoxHome
 from sandbox.install import cluster_choice
-from sandbox.settings import Settings
+from sandbox.settings import BoxSettings
 
-RECORD = Record("lab", "c2d-lab-12345678", ports={8545: 30545, 8030: 30030})
+RECORD = KindRecord("lab", "c2d-lab-12345678", ports={8545: 30545, 8030: 30030})
 ASKED = '{"ipam":{}}'
-LISTED = Isolation.listing(staging=[("10.96.0.30", 8030)], publishing=[("10.96.0.31", 8051)])
+LISTED = JobIsolation.from_lists(staging=[("10.96.0.30", 8030)], publishing=[("10.96.0.31", 8051)])
 
 
 def test_ports_are_published_on_this_machine_only() -> None:
-    node = configuration.cluster(RECORD)["nodes"][0]
+    node = configuration.cluster_document(RECORD)["nodes"][0]
     assert {entry["listenAddress"] for entry in node["extraPortMappings"]} == {"127.0.0.1"}
-    assert configuration.cluster(RECORD)["networking"]["apiServerAddress"] == "127.0.0.1"
+    assert configuration.cluster_document(RECORD)["networking"]["apiServerAddress"] == "127.0.0.1"
 
 
 def test_every_job_class_has_a_handler_with_a_network_of_its_own() -> None:
-    patch = configuration.cluster(RECORD)["containerdConfigPatches"][0]
+    patch = configuration.cluster_document(RECORD)["containerdConfigPatches"][0]
     for handler, role in zip(
         RECORD.runtime_classes.values(), ("unrouted", "staging", "publishing"), strict=True
     ):
@@ -51,7 +51,7 @@ def test_every_job_class_has_a_handler_with_a_network_of_its_own() -> None:
 def test_kubelet_and_containerd_agree_on_who_makes_control_groups(
     version: int, driver: str, systemd: str
 ) -> None:
-    wanted = configuration.cluster(RECORD.changed(cgroups=version))
+    wanted = configuration.cluster_document(RECORD.with_values(cgroups=version))
     assert json.loads(wanted["kubeadmConfigPatches"][0])["cgroupDriver"] == driver
     said = re.findall(r"SystemdCgroup = (\w+)", wanted["containerdConfigPatches"][0])
     assert said == [systemd] * (1 + len(RECORD.runtime_classes))
@@ -64,7 +64,7 @@ def test_a_node_whose_rules_do_not_load_starts_no_pod() -> None:
 
 
 def test_the_rules_drop_what_is_not_listed() -> None:
-    lines = [line.strip() for line in rules(LISTED, egress=False).splitlines()]
+    lines = [line.strip() for line in nft_rules(LISTED, egress=False).splitlines()]
     staging = [line for line in lines if line.startswith(f"ip saddr {addresses.STAGING}")]
     assert staging[-1] == f"ip saddr {addresses.STAGING} drop"
     assert len(staging) == 2 and "10.96.0.30" in staging[0] and "8030" in staging[0]
@@ -79,7 +79,7 @@ def test_the_rules_drop_what_is_not_listed() -> None:
 @pytest.mark.parametrize("off", [False, True])
 def test_nft_accepts_the_rules(egress: bool, off: bool) -> None:
     command = ["unshare", "--net", "nft", "--check", "--file", "-"]
-    done = subprocess.run(command, input=rules(LISTED, egress, off), capture_output=True, text=True)
+    done = subprocess.run(command, input=nft_rules(LISTED, egress, off), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 
@@ -138,9 +138,9 @@ def test_a_record_is_read_as_it_was_written(
     tmp_path_factory: pytest.TempPathFactory, ports: dict[int, int], egress: bool, phase: str
 ) -> None:
     path = tmp_path_factory.mktemp("record") / "cluster.json"
-    record = Record("lab", "c2d-lab", phase, ports, LISTED, Options(egress=egress))  # type: ignore[arg-type]
-    record.save(path)
-    assert Record.load(path) == record
+    record = KindRecord("lab", "c2d-lab", phase, ports, LISTED, ClusterOptions(egress=egress))  # type: ignore[arg-type]
+    record.save_record(path)
+    assert KindRecord.load_from(path) == record
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,9 @@ def test_kinds_failures_have_codes_and_next_steps(tmp_path: Path, said: str, cod
     program.chmod(0o755)
     seen = []
     with pytest.raises(C2DError) as problem:
-        for text in tool.Kind(program, "c").create(tmp_path / "config", tmp_path / "kubeconfig", None):
+        for text in tool.KindTool(program, "c").create_cluster(
+            tmp_path / "config", tmp_path / "kubeconfig", None
+        ):
             seen.append(text)
     assert seen == ["Preparing nodes"]
     assert problem.value.code == code and problem.value.next_step
@@ -174,19 +176,19 @@ def test_without_docker_the_choice_is_native_and_says_why(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _nobody(monkeypatch, tmp_path)
-    chosen = cluster_choice.choose(Box(Home(tmp_path / "home"), Settings()))
+    chosen = cluster_choice.choose_cluster(Box(BoxHome(tmp_path / "home"), BoxSettings()))
     assert chosen.driver == "native" and "no Docker engine answers" in chosen.text
     assert "\n" not in chosen.text
 
 
 def test_a_box_keeps_the_cluster_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _nobody(monkeypatch, tmp_path)
-    home = Home(tmp_path / "home")
-    box = Box(home, Settings()).remember(Settings(cluster="kind"))
-    RECORD.save(home.cluster / "cluster.json")
-    assert cluster_choice.choose(Box(home, Settings())).driver == "kind"
+    home = BoxHome(tmp_path / "home")
+    box = Box(home, BoxSettings()).save_settings(BoxSettings(cluster="kind"))
+    RECORD.save_record(home.cluster_folder / "cluster.json")
+    assert cluster_choice.choose_cluster(Box(home, BoxSettings())).driver == "kind"
     with pytest.raises(C2DError) as problem:
-        cluster_choice.choose(Box(home, Settings(cluster="native")))
+        cluster_choice.choose_cluster(Box(home, BoxSettings(cluster="native")))
     assert problem.value.code == "C2D-CLUSTER-OTHER"
     assert box.cluster.status().state == "stopped"
 

@@ -19,26 +19,26 @@ from c2d_box.errors import EnvironmentProblem, StateProblem, UsageError
 from sandbox.clusters.archive_names import read_archive
 from sandbox.clusters.native import control, host_ports, probes
 from sandbox.clusters.native.driver import NativeCluster
-from sandbox.clusters.native.processes import Identity
-from sandbox.clusters.native.supervision import tail
-from sandbox.home import Home
-from sandbox.progress import run
+from sandbox.clusters.native.processes import ProcessIdentity
+from sandbox.clusters.native.supervision import tail_log
+from sandbox.home import BoxHome
+from sandbox.progress import run_verb
 
 
 def test_identity_holds_for_the_process_and_not_for_its_number() -> None:
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    identity = Identity.of(child.pid)
+    identity = ProcessIdentity.of_pid(child.pid)
     assert identity is not None
     assert identity.is_alive()
-    assert not Identity(child.pid, identity.started + 1, identity.boot).is_alive()
-    assert not Identity(child.pid, identity.started, "another boot").is_alive()
-    assert Identity.from_list(json.loads(json.dumps(identity.as_list()))) == identity
-    assert identity.kill()
+    assert not ProcessIdentity(child.pid, identity.started + 1, identity.boot).is_alive()
+    assert not ProcessIdentity(child.pid, identity.started, "another boot").is_alive()
+    assert ProcessIdentity.from_list(json.loads(json.dumps(identity.as_list()))) == identity
+    assert identity.kill_process()
     child.wait()
     assert child.stdin is not None
     child.stdin.close()
     assert not identity.is_alive()
-    assert Identity.of(child.pid) is None
+    assert ProcessIdentity.of_pid(child.pid) is None
 
 
 def test_taken_port_is_told_with_its_owner() -> None:
@@ -63,7 +63,7 @@ def test_every_probe_says_what_it_saw_and_what_to_do() -> None:
 def test_missing_program_is_a_finding_with_a_fix(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
     with pytest.raises(EnvironmentProblem) as problem:
-        probes.require()
+        probes.require_all()
     assert problem.value.code == "C2D-MACHINE-LACKS"
     assert problem.value.next_step
 
@@ -121,8 +121,8 @@ def test_errors_cross_the_socket_whole() -> None:
 def test_tail_gives_the_last_lines_of_a_long_log(tmp_path: Path) -> None:
     log = tmp_path / "log"
     log.write_text("\n".join(str(number) for number in range(100_000)))
-    assert tail(log, 2) == "99998\n99999"
-    assert tail(tmp_path / "none", 2) == ""
+    assert tail_log(log, 2) == "99998\n99999"
+    assert tail_log(tmp_path / "none", 2) == ""
 
 
 class NoBundle:
@@ -140,8 +140,8 @@ class NoBundle:
 
 
 def test_verbs_of_a_running_cluster_say_that_it_is_not(tmp_path: Path) -> None:
-    cluster = NativeCluster(Home(tmp_path), NoBundle())
-    for verb in (cluster.images, cluster.resources):
+    cluster = NativeCluster(BoxHome(tmp_path), NoBundle())
+    for verb in (cluster.list_images, cluster.resource_usage):
         with pytest.raises(StateProblem) as problem:
             verb()
         assert problem.value.code == "C2D-NOT-RUNNING"
@@ -154,6 +154,6 @@ def test_without_root_and_sudo_create_says_why(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(probes, "findings", lambda home=None: [])
     # Not below tmp_path: where the user's name is long, that is longer than a home may be.
     with tempfile.TemporaryDirectory(prefix="c2d-") as short, pytest.raises(EnvironmentProblem) as problem:
-        run(NativeCluster(Home(Path(short) / "h"), NoBundle()).create(), lambda event: None)
+        run_verb(NativeCluster(BoxHome(Path(short) / "h"), NoBundle()).create(), lambda event: None)
     assert problem.value.code == "C2D-NOT-ROOT"
     assert "root" in problem.value.next_step

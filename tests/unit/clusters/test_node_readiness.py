@@ -14,7 +14,7 @@ from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.clusters.native.api import mark_pods_unready
 from sandbox.clusters.node_readiness import node_is_ready
 from tests.worlds.api_server import ApiServer
-from tests.worlds.outside import Background
+from tests.worlds.outside import BackgroundServer
 
 NOW = 1_790_000_000.0
 
@@ -27,7 +27,7 @@ def api() -> ApiServer:
 @pytest.fixture
 def kube(api: ApiServer) -> Iterator[KubeApi]:
     with (
-        Background(api.app()) as served,
+        BackgroundServer(api.app()) as served,
         KubeApi(httpx.Client(base_url=served.url, headers={"authorization": "Bearer t"})) as made,
     ):
         yield made

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from c2d_box.errors import Failed
-from sandbox.clusters.archive_names import PINNED, ArchivedImage, listed, unpinned
+from sandbox.clusters.archive_names import PINNED, ArchiveName, parse_image_list, unpinned_references
 from sandbox.clusters.bundle_parts import BundleParts
-from sandbox.clusters.driver_record import Options
+from sandbox.clusters.driver_record import ClusterOptions
 from sandbox.clusters.kind import driver
 from sandbox.clusters.kind import node as kind_node
 from sandbox.clusters.native import configuration
 from sandbox.clusters.native.images import NodeImages
-from sandbox.home import Home
-from sandbox.progress import run
+from sandbox.home import BoxHome
+from sandbox.progress import run_verb
 from tests.unit.clusters.test_configuration import LAYOUT, record
 
 HEAD = "REF TYPE DIGEST SIZE PLATFORMS LABELS\n"
@@ -31,9 +31,9 @@ LISTED = (
 
 
 def test_what_is_not_pinned_is_found() -> None:
-    assert unpinned(LISTED.splitlines()) == ["c2d.local/a:1", "mine.example/c:1"]
-    assert unpinned(HEAD.splitlines()) == []
-    assert [image.pinned for image in listed(LISTED.splitlines())] == [False, True, False]
+    assert unpinned_references(LISTED.splitlines()) == ["c2d.local/a:1", "mine.example/c:1"]
+    assert unpinned_references(HEAD.splitlines()) == []
+    assert [image.pinned for image in parse_image_list(LISTED.splitlines())] == [False, True, False]
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def ctr(tmp_path: Path) -> Path:
 
 
 def test_every_image_of_the_node_is_pinned_those_of_users_too(ctr: Path) -> None:
-    NodeImages(str(ctr)).pin()
+    NodeImages(str(ctr)).pin_images()
     asked = ctr.with_name("asked").read_text().splitlines()
     assert asked == [f"label c2d.local/a:1 {PINNED}", f"label mine.example/c:1 {PINNED}"]
 
@@ -77,17 +77,17 @@ class KindNode:
 
 def test_every_image_of_a_kind_node_is_pinned_once() -> None:
     container: Any = KindNode()
-    kind_node.pin(container)
+    kind_node.pin_images(container)
     assert container.labelled == ["c2d.local/a:1", "mine.example/c:1"]
-    assert all(image.pinned for image in kind_node.images(container))
-    kind_node.pin(container)
+    assert all(image.pinned for image in kind_node.list_images(container))
+    kind_node.pin_images(container)
     assert len(container.labelled) == 2, "what is pinned is not asked for again"
 
 
 def test_a_kind_node_that_cannot_pin_says_so() -> None:
     container: Any = KindNode(fails="label")
     with pytest.raises(Failed) as problem:
-        kind_node.pin(container)
+        kind_node.pin_images(container)
     assert problem.value.code == "C2D-NODE-COMMAND"
 
 
@@ -97,21 +97,21 @@ def test_loading_an_image_pins_whatever_a_kind_node_has(
 ) -> None:
     """Also where the image is there already: the box may be of a version that did not pin."""
     container: Any = KindNode()
-    brought = ArchivedImage("c2d.local/a:1", "sha256:1" if there else "sha256:9")
+    brought = ArchiveName("c2d.local/a:1", "sha256:1" if there else "sha256:9")
     loaded: list[Path] = []
     monkeypatch.setattr(driver, "read_archive", lambda archive: brought)
     monkeypatch.setattr("sandbox.docker_engine.connect", lambda: None)
-    cluster = driver.KindCluster(Home(tmp_path), BundleParts(), "lab", {}, Options())
+    cluster = driver.KindCluster(BoxHome(tmp_path), BundleParts(), "lab", {}, ClusterOptions())
     monkeypatch.setattr(cluster, "_record", lambda: None)
     monkeypatch.setattr(cluster, "_running", lambda client, record: container)
     monkeypatch.setattr(cluster, "_load", lambda record, found, archive: loaded.append(archive))
-    run(cluster.load_image(tmp_path / "a.tar"), lambda event: None)
+    run_verb(cluster.load_image(tmp_path / "a.tar"), lambda event: None)
     assert bool(loaded) is not there
-    assert all(image.pinned for image in kind_node.images(container))
+    assert all(image.pinned for image in kind_node.list_images(container))
 
 
 def test_a_node_whose_disk_has_room_again_takes_pods_soon() -> None:
     """Five minutes is the kubelet's own value; a box would stand that long for nothing."""
-    kubelet = json.loads(configuration.kubelet(LAYOUT, record()))
+    kubelet = json.loads(configuration.kubelet_yaml(LAYOUT, record()))
     assert kubelet["evictionPressureTransitionPeriod"] == "20s"
     assert kubelet["imageGCHighThresholdPercent"] == 100

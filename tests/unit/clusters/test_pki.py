@@ -18,7 +18,7 @@ SERVICE = IPv4Address("10.1.0.1")
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    pki.ensure(tmp_path / "pki", pki.subjects("c2d", NODE, SERVICE))
+    pki.ensure_certificates(tmp_path / "pki", pki.certificate_subjects("c2d", NODE, SERVICE))
     return tmp_path / "pki"
 
 
@@ -79,13 +79,13 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def test_second_time_changes_nothing(folder: Path) -> None:
     before = contents(folder)
-    pki.ensure(folder, pki.subjects("c2d", NODE, SERVICE))
+    pki.ensure_certificates(folder, pki.certificate_subjects("c2d", NODE, SERVICE))
     assert contents(folder) == before
 
 
 def test_other_node_address_renews_what_serves_under_it_alone(folder: Path) -> None:
     before = contents(folder)
-    pki.ensure(folder, pki.subjects("c2d", IPv4Address("10.2.255.2"), SERVICE))
+    pki.ensure_certificates(folder, pki.certificate_subjects("c2d", IPv4Address("10.2.255.2"), SERVICE))
     changed = {name for name, data in contents(folder).items() if before[name] != data}
     assert changed == {"apiserver.crt", "apiserver.key", "kubelet-serving.crt", "kubelet-serving.key"}
 
@@ -93,12 +93,12 @@ def test_other_node_address_renews_what_serves_under_it_alone(folder: Path) -> N
 @pytest.mark.parametrize("damaged", ["admin.crt", "admin.key"])
 def test_damaged_certificate_is_issued_again(folder: Path, damaged: str) -> None:
     (folder / damaged).write_text("not a certificate")
-    pki.ensure(folder, pki.subjects("c2d", NODE, SERVICE))
+    pki.ensure_certificates(folder, pki.certificate_subjects("c2d", NODE, SERVICE))
     assert _is_signed_by(certificate(folder, "admin"), certificate(folder, "ca"))
 
 
 def test_service_account_key_outlives_everything(folder: Path) -> None:
     before = (folder / "service-account.key").read_bytes()
     (folder / "ca.key").unlink()
-    pki.ensure(folder, pki.subjects("c2d", NODE, SERVICE))
+    pki.ensure_certificates(folder, pki.certificate_subjects("c2d", NODE, SERVICE))
     assert (folder / "service-account.key").read_bytes() == before

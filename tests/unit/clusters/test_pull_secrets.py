@@ -18,18 +18,18 @@ import pytest
 from c2d_box.errors import C2DError, UsageError
 from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.box import Box
-from sandbox.cli.commands.lifecycle import guest
+from sandbox.cli.commands.lifecycle import guest_settings
 from sandbox.clusters.existing import driver as driver_module
 from sandbox.clusters.existing import pull_secrets
-from sandbox.clusters.existing.introduction import introduce
-from sandbox.home import Home
+from sandbox.clusters.existing.introduction import ask_consent
+from sandbox.home import BoxHome
 from sandbox.install import canary, chart_values
 from sandbox.keys import open_keys
-from sandbox.progress import run
-from sandbox.settings import Existing, Settings
+from sandbox.progress import run_verb
+from sandbox.settings import BoxSettings, ExistingClusterSettings
 from sandbox.verbs import up
 from tests.unit.clusters.test_existing import written
-from tests.worlds.registry import registry
+from tests.worlds.registry import run_registry
 
 LOGIN = base64.b64encode(b"me:secret").decode()
 CONTENT = base64.b64encode(json.dumps({"auths": {"lab:5000": {"auth": LOGIN}}}).encode()).decode()
@@ -70,8 +70,8 @@ class Lab:
 
 
 NAME = pull_secrets.NAME
-BY_NAME = Existing(context="lab", registry="lab:5000/c2d", pull_secret="default/regcred")
-BY_LOGIN = Existing(context="lab", registry="lab:5000/c2d", pull_by_login=True)
+BY_NAME = ExistingClusterSettings(context="lab", registry="lab:5000/c2d", pull_secret="default/regcred")
+BY_LOGIN = ExistingClusterSettings(context="lab", registry="lab:5000/c2d", pull_by_login=True)
 
 
 def theirs(**changes: Any) -> dict[str, Any]:
@@ -110,7 +110,7 @@ def test_of_the_login_one_registry_is_taken_and_no_other(
     ],
 )
 def test_what_is_not_there_is_said_with_the_next_step(
-    chosen: Existing,
+    chosen: ExistingClusterSettings,
     there: dict[str, Any],
     code: str,
     tmp_path: Path,
@@ -122,9 +122,9 @@ def test_what_is_not_there_is_said_with_the_next_step(
     assert problem.value.code == code and problem.value.next_step
 
 
-def box_of(tmp_path: Path, chosen: Existing) -> Box:
+def box_of(tmp_path: Path, chosen: ExistingClusterSettings) -> Box:
     """One in somebody's cluster that it has entered already."""
-    box = Box(Home(tmp_path), Settings(cluster="existing", existing=chosen))
+    box = Box(BoxHome(tmp_path), BoxSettings(cluster="existing", existing=chosen))
     box.__dict__["cluster"] = SimpleNamespace(
         service_cidr="10.96.0.0/26",
         dns_ip="10.96.0.10",
@@ -138,7 +138,9 @@ def box_of(tmp_path: Path, chosen: Existing) -> Box:
 
 
 @pytest.mark.parametrize("chosen", [BY_NAME, BY_LOGIN])
-def test_every_pod_of_the_release_and_of_jobs_is_told_the_secret(tmp_path: Path, chosen: Existing) -> None:
+def test_every_pod_of_the_release_and_of_jobs_is_told_the_secret(
+    tmp_path: Path, chosen: ExistingClusterSettings
+) -> None:
     """Neither was: each pod of the box ended in ImagePullBackOff, and so did every job's."""
     box, keys = box_of(tmp_path, chosen), open_keys(tmp_path / "keys")
     values = chart_values.chart_values(box, keys, dict.fromkeys(chart_values.SERVICE_IMAGES, "x"))
@@ -186,21 +188,21 @@ def test_each_namespace_with_pods_of_the_box_has_the_secret(
     before: list[set[str]] = []
     monkeypatch.setattr(up, "install", lambda *_: before.append(set(lab.secrets())))
     bundle: Any = Shelved()
-    run(up._install(box, lab.kube, bundle, keys), lambda event: None)
+    run_verb(up._install_chart(box, lab.kube, bundle, keys), lambda event: None)
     assert before == [{"c2d"}]
     assert lab.secrets() == dict.fromkeys(("c2d", "c2d-jobs", "c2d-system"), CONTENT)
-    canary.account(lab.kube, "c2d-canary-1")
+    canary.create_account(lab.kube, "c2d-canary-1")
     assert lab.secrets()["c2d-canary-1"] == CONTENT
     account = lab.things["/api/v1/namespaces/c2d-canary-1/serviceaccounts/canary"]
     assert account["imagePullSecrets"] == [{"name": NAME}]
     lab.things[THEIRS] = theirs(data={".dockerconfigjson": "bmV3"})
-    run(up._install(box, lab.kube, bundle, keys), lambda event: None)
+    run_verb(up._install_chart(box, lab.kube, bundle, keys), lambda event: None)
     assert lab.secrets()["c2d-jobs"] == "bmV3", "credentials that were changed are brought again"
 
 
 def test_without_a_secret_the_canarys_account_has_none() -> None:
     lab = Lab()
-    canary.account(lab.kube, "c2d-canary-1")
+    canary.create_account(lab.kube, "c2d-canary-1")
     account = lab.things["/api/v1/namespaces/c2d-canary-1/serviceaccounts/canary"]
     assert "imagePullSecrets" not in account and lab.secrets() == {}
 
@@ -214,12 +216,12 @@ def enter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
     home = Path(tempfile.mkdtemp(prefix="c2d-"))
 
     def visit(lab: Lab, place: str, **chosen: Any) -> list[str]:
-        guest_of = Existing(kubeconfig, "lab", place, **chosen)
-        made = driver_module.ExistingCluster(Home(home), Shelved(), "lab", guest_of, {})
+        guest_of = ExistingClusterSettings(kubeconfig, "lab", place, **chosen)
+        made = driver_module.ExistingCluster(BoxHome(home), Shelved(), "lab", guest_of, {})
         monkeypatch.setattr(made, "_kube", lambda timeout=10.0: lab.kube)
         monkeypatch.setattr(made, "_answers", lambda: True)
         said: list[str] = []
-        run(made.create(), lambda event: said.append(event.text) if event.state == "note" else None)
+        run_verb(made.create(), lambda event: said.append(event.text) if event.state == "note" else None)
         assert not [path for path in lab.things if path != THEIRS], "something was changed"
         return said
 
@@ -236,7 +238,7 @@ def test_that_nodes_need_credentials_is_said_before_anything_is_installed(
         "secret": {"pull_secret": "default/regcred"},
         "login": {"pull_by_login": True},
     }
-    with registry(token="t0ken") as shelf:
+    with run_registry(token="t0ken") as shelf:
         place = f"127.0.0.1:{shelf.port}"
         log_in(tmp_path, monkeypatch, **{place: {"auth": LOGIN}})
         said = enter(Lab(**{THEIRS: theirs()}), f"{place}/c2d", **ways[way])
@@ -246,23 +248,23 @@ def test_that_nodes_need_credentials_is_said_before_anything_is_installed(
 
 
 def test_of_a_registry_open_to_all_nothing_is_said(enter: Callable[..., list[str]]) -> None:
-    with registry() as shelf:
+    with run_registry() as shelf:
         assert enter(Lab(), f"127.0.0.1:{shelf.port}/c2d") == []
 
 
 def test_a_secret_that_is_missing_ends_the_first_visit(enter: Callable[..., list[str]]) -> None:
-    with registry() as shelf, pytest.raises(C2DError) as problem:
+    with run_registry() as shelf, pytest.raises(C2DError) as problem:
         enter(Lab(), f"127.0.0.1:{shelf.port}/c2d", pull_secret="default/regcred")
     assert problem.value.code == "C2D-EXISTING-PULL-SECRET"
 
 
 @pytest.mark.parametrize("chosen", [BY_NAME, BY_LOGIN])
 def test_whose_credentials_come_into_the_cluster_is_said_in_the_question(
-    tmp_path: Path, chosen: Existing
+    tmp_path: Path, chosen: ExistingClusterSettings
 ) -> None:
     chosen, said = replace(chosen, kubeconfig=str(written(tmp_path))), list[str]()
-    run(
-        introduce(chosen, open_keys(tmp_path / "keys"), False, True, None),
+    run_verb(
+        ask_consent(chosen, open_keys(tmp_path / "keys"), False, True, None),
         lambda event: said.append(event.text),
     )
     (line,) = [line for line in said if "c2d, c2d-jobs and c2d-system" in line]
@@ -270,13 +272,13 @@ def test_whose_credentials_come_into_the_cluster_is_said_in_the_question(
 
 
 def test_the_way_given_last_is_the_one_remembered() -> None:
-    settings = Settings(cluster="existing", existing=BY_NAME)
-    settings = guest(settings, {}, True, None)
+    settings = BoxSettings(cluster="existing", existing=BY_NAME)
+    settings = guest_settings(settings, {}, True, None)
     assert (settings.existing.pull_secret, settings.existing.pull_by_login) == ("", True)
-    settings = guest(settings, {"pull_secret": "default/other"}, None, None)
+    settings = guest_settings(settings, {"pull_secret": "default/other"}, None, None)
     assert (settings.existing.pull_secret, settings.existing.pull_by_login) == ("default/other", False)
-    assert guest(settings, {"context": "lab"}, None, None).existing.pull_secret == "default/other"
+    assert guest_settings(settings, {"context": "lab"}, None, None).existing.pull_secret == "default/other"
     with pytest.raises(UsageError):
-        guest(settings, {"pull_secret": "default/other"}, True, None)
+        guest_settings(settings, {"pull_secret": "default/other"}, True, None)
     with pytest.raises(UsageError):
-        guest(replace(settings, cluster="native"), {}, True, None)
+        guest_settings(replace(settings, cluster="native"), {}, True, None)

@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from c2d_box.errors import C2DError
-from sandbox.clusters.layout import Layout
+from sandbox.clusters.layout import ClusterLayout
 from sandbox.clusters.native import control, network, service, supervision
-from sandbox.clusters.native.service import Place, Supervisor
-from sandbox.home import Home
+from sandbox.clusters.native.service import HostHandles, NodeSupervisor
+from sandbox.home import BoxHome
 from tests.unit.clusters.test_configuration import record
 
 Boot = Callable[[], C2DError]
@@ -24,23 +24,25 @@ Boot = Callable[[], C2DError]
 @pytest.fixture
 def boot(tmp_path: Path) -> Boot:
     """Boots a supervisor whose programs are not there; what a user who waits for it is told."""
-    layout = Layout(Home(tmp_path / "h"), "c2d")
-    layout.logs.mkdir(parents=True)
+    layout = ClusterLayout(BoxHome(tmp_path / "h"), "c2d")
+    layout.logs_folder.mkdir(parents=True)
     owner = (os.getuid(), os.getgid())
 
     async def booted() -> C2DError:
         machine = os.open("/proc/self/ns/net", os.O_RDONLY)
-        place = Place(machine, Path(f"/proc/{os.getpid()}"))
-        supervisor = Supervisor(layout, record(owner=owner), place)
+        place = HostHandles(machine, Path(f"/proc/{os.getpid()}"))
+        supervisor = NodeSupervisor(layout, record(owner=owner), place)
         serving = asyncio.Event()
-        life = asyncio.create_task(supervisor.run(serving.set))
+        life = asyncio.create_task(supervisor.run_until_stopped(serving.set))
         await serving.wait()
         try:
             with pytest.raises(C2DError) as problem:
-                await asyncio.to_thread(control.ask, layout.socket, {"verb": "follow-boot"}, 10.0)
+                await asyncio.to_thread(
+                    control.ask_supervisor, layout.supervisor_socket, {"verb": "follow-boot"}, 10.0
+                )
             return problem.value
         finally:
-            await supervisor.stop()
+            await supervisor.stop_components()
             await life
             os.close(machine)
 

@@ -16,7 +16,7 @@ import sandbox.doctor
 from sandbox.clusters.native import probes
 from sandbox.doctor import bundle, catalogue, guest, machine, native, ports
 from sandbox.doctor.finding import Finding
-from sandbox.settings import Existing
+from sandbox.settings import ExistingClusterSettings
 
 KNOWN = {known.id for known in catalogue.KNOWN}
 ELSEWHERE = {
@@ -46,7 +46,7 @@ def test_the_catalogue_has_every_id_and_no_other() -> None:
 
 def test_the_page_in_the_docs_is_the_catalogue() -> None:
     page = Path(__file__).parents[3] / "docs" / "doctor.md"
-    assert page.read_text() == catalogue.page()
+    assert page.read_text() == catalogue.docs_page()
 
 
 def _nothing(*_: Any, **__: Any) -> Any:
@@ -80,64 +80,66 @@ def test_every_need_of_the_native_cluster_can_be_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _blind(monkeypatch)
-    found = native.needs(tmp_path)
+    found = native.check_needs(tmp_path)
     assert [finding.id for finding in found if finding.level == "ok"] == []
     assert all(finding.fix for finding in found)
 
 
 def _no_bundle(folder: Path, patch: pytest.MonkeyPatch) -> Any:
     patch.setenv("C2D_BOX_CACHE", str(folder / "empty"))
-    return bundle.bundle()
+    return bundle.check_bundle()
 
 
 def _full(folder: Path, patch: pytest.MonkeyPatch) -> Any:
     patch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(1, 1, 0))
-    return machine.cache_disk(folder)
+    return machine.check_cache_disk(folder)
 
 
 def _other_system(folder: Path, patch: pytest.MonkeyPatch) -> Any:
     patch.setattr(machine, "_os_release", lambda: {"ID": "arch"})
-    return machine.distribution()
+    return machine.check_distribution()
 
 
 def _little_memory(folder: Path, patch: pytest.MonkeyPatch) -> Any:
     patch.setattr(machine, "_meminfo", dict)
-    return machine.memory()
+    return machine.check_memory()
 
 
 def _nobody(folder: Path, patch: pytest.MonkeyPatch) -> Any:
     patch.setattr(os, "geteuid", lambda: 1000)
     patch.setattr(shutil, "which", _nothing)
-    return machine.rights()
+    return machine.check_root()
 
 
 def _no_packages(folder: Path, patch: pytest.MonkeyPatch) -> Any:
     patch.setattr(shutil, "which", _nothing)
-    return bundle.packages()
+    return bundle.check_packages()
 
 
 def _long_home(folder: Path, patch: pytest.MonkeyPatch) -> Any:
-    return native.home_path(Path("/" + "x" * 100))
+    return native.check_home_path(Path("/" + "x" * 100))
 
 
 def _leftovers(folder: Path, patch: pytest.MonkeyPatch) -> Any:
     (folder / "cluster").mkdir()
     (folder / "cluster" / "state.json").write_text("{}")
     patch.setattr(native, "holders", lambda layout: [])
-    return native.leftovers(folder, "c2d")
+    return native.check_leftovers(folder, "c2d")
 
 
 def _taken_port(folder: Path, patch: pytest.MonkeyPatch) -> Any:
     patch.setattr(ports, "is_free", lambda port: False)
-    return ports.free_ports([("chain", 1)])
+    return ports.check_ports([("chain", 1)])
 
 
 def _no_cluster(folder: Path, patch: pytest.MonkeyPatch) -> Any:
-    return guest.existing(Existing(kubeconfig=str(folder / "none")))
+    return guest.check_existing(ExistingClusterSettings(kubeconfig=str(folder / "none")))
 
 
 def _no_registry(folder: Path, patch: pytest.MonkeyPatch) -> Any:
-    return guest.existing(Existing(kubeconfig=str(folder / "none"), registry="127.0.0.1:1"))[1]
+    return guest.check_existing(
+        ExistingClusterSettings(kubeconfig=str(folder / "none"), registry="127.0.0.1:1")
+    )[1]
 
 
 PROVOKED: dict[str, Callable[[Path, pytest.MonkeyPatch], Any]] = {

@@ -67,7 +67,7 @@ def examined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine
         answers["info"] = {"MemTotal": memory, "CgroupVersion": cgroup, "OperatingSystem": system}
         answers["info"]["DockerRootDir"] = root
         answers["networks"] = list(networks)
-        return docker.docker(wanted=True, cache=Path("/opt/cache"))
+        return docker.check_docker(wanted=True, cache=Path("/opt/cache"))
 
     yield examine
     server.shutdown()
@@ -118,29 +118,29 @@ def test_a_k3d_that_nobody_has_seen_hold(
     monkeypatch.setenv("C2D_BOX_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(k3d, "installed", lambda: Path("/usr/bin/k3d"))
     assert levels(examined())["C2D-DOC-K3D"] == "warning"
-    trust.verified()
+    trust.mark_verified()
     assert levels(examined())["C2D-DOC-K3D"] == "ok"
 
 
 def test_no_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody.sock")
-    assert levels(docker.docker(wanted=True)) == {"C2D-DOC-DOCKER": "problem"}
-    assert levels(docker.docker(wanted=False)) == {"C2D-DOC-DOCKER": "ok"}
-    assert docker.fix() == []
+    assert levels(docker.check_docker(wanted=True)) == {"C2D-DOC-DOCKER": "problem"}
+    assert levels(docker.check_docker(wanted=False)) == {"C2D-DOC-DOCKER": "ok"}
+    assert docker.remove_homeless() == []
 
 
 def test_a_socket_one_may_not_use(monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(address: str) -> None:
-        raise docker_engine._unreachable(PermissionError(13, "Permission denied"))
+        raise docker_engine._unreachable_error(PermissionError(13, "Permission denied"))
 
     monkeypatch.setattr(docker_engine, "_require_listener", refused)
-    assert levels(docker.docker(wanted=True)) == {"C2D-DOC-DOCKER-PERMISSION": "problem"}
+    assert levels(docker.check_docker(wanted=True)) == {"C2D-DOC-DOCKER-PERMISSION": "problem"}
 
 
 def test_windows_disk(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert docker.windows(Path("/mnt/c/box")).level == "ok"
+    assert docker.check_windows(Path("/mnt/c/box")).level == "ok"
     kernel = os.uname()
     values = [*kernel[:2], "5.15.90.1-microsoft-standard-WSL2", *kernel[3:]]
     monkeypatch.setattr(os, "uname", lambda: os.uname_result(values))
-    assert docker.windows(Path("/mnt/c/box")).level == "problem"
-    assert docker.windows(Path("/home/me/box")).level == "ok"
+    assert docker.check_windows(Path("/mnt/c/box")).level == "problem"
+    assert docker.check_windows(Path("/home/me/box")).level == "ok"

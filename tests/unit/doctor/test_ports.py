@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 
-from sandbox.doctor.ports import free_ports, holder, is_free
+from sandbox.doctor.ports import check_ports, is_free, port_holder
 
 
 def test_the_holder_of_a_taken_port_is_named() -> None:
@@ -14,11 +14,11 @@ def test_the_holder_of_a_taken_port_is_named() -> None:
         listener.listen()
         port = listener.getsockname()[1]
         assert not is_free(port)
-        who = holder(port)
+        who = port_holder(port)
         assert who is not None
         assert who.pid == os.getpid()
-        (finding,) = free_ports([("provider", port)])
+        (finding,) = check_ports([("provider", port)])
         assert finding.level == "problem"
         assert str(os.getpid()) in finding.evidence
     assert is_free(port)
-    assert holder(port) is None
+    assert port_holder(port) is None

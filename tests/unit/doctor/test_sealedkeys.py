@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from c2d_box.assets.files import FileObject, ResultFile, S3File, UrlFile, seal
+from c2d_box.assets.files import FileObject, ResultFile, S3File, UrlFile, seal_files
 from sandbox.doctor.sealedkeys import examine_assets
 
 PROVIDER, OTHER = "0x" + "11" * 32, "0x" + "22" * 32
@@ -27,7 +27,7 @@ def ddo(number: int, *files: FileObject, key: str = PROVIDER) -> dict[str, Any]:
                 "type": "access",
                 "datatokenAddress": DATATOKEN,
                 "serviceEndpoint": "http://p",
-                "files": seal(key, NFT, DATATOKEN, files),
+                "files": seal_files(key, NFT, DATATOKEN, files),
                 "timeout": 0,
             }
         ],

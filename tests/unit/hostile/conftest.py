@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.worlds.local import World, world_in
+from tests.worlds.local import LocalStack, world_in
 
 
 @pytest.fixture(scope="session")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     """Provider, metadata cache and chain as processes of their own."""
     with world_in(tmp_path_factory.mktemp("hostile-world")) as made:
         yield made

@@ -17,8 +17,8 @@ from c2d_box.operator_engine.pod_api.routes import pod_application
 from c2d_box.workflow.names import Stage
 from c2d_box.workflow.result_store import S3Store
 from tests.unit.hostile.corpus import DEEP, TEXTS, texts, with_deep
-from tests.unit.operator_engine.conftest import Stack, settings
-from tests.unit.operator_service.conftest import PREFIX, Front, front_for, payload, settings_for
+from tests.unit.operator_engine.conftest import EngineStack, make_settings
+from tests.unit.operator_service.conftest import PREFIX, ServiceFront, front_for, job_payload, settings_for
 
 JOB = "0123456789abcdef0123456789abcdef"
 STAGES: tuple[Stage, ...] = ("configuration", "judge", "upload", "register")
@@ -29,9 +29,9 @@ INTENT = {"step": "nft", "raw": "0x", "replaces": None}
 
 
 @asynccontextmanager
-async def pod_port(folder: Path) -> AsyncIterator[tuple[Stack, httpx.AsyncClient]]:
+async def pod_port(folder: Path) -> AsyncIterator[tuple[EngineStack, httpx.AsyncClient]]:
     (folder / "upload-token").write_text("kubo-token\n")
-    stack = Stack(settings(), folder)
+    stack = EngineStack(make_settings(), folder)
     await stack.start()
     await stack.submit(JOB)
     keys = {"ocean-compute": "0x" + "1" * 64}
@@ -82,15 +82,15 @@ async def test_the_pod_port_reads_no_body_without_a_token(tmp_path: Path) -> Non
 
 
 @pytest.fixture
-async def front(tmp_path: Path) -> AsyncIterator[Front]:
+async def front(tmp_path: Path) -> AsyncIterator[ServiceFront]:
     async with front_for(settings_for(tmp_path)) as made:
         yield made
 
 
 async def test_operator_service_answers_each_hostile_body_below_500(
-    front: Front, seed: str, mutations: int
+    front: ServiceFront, seed: str, mutations: int
 ) -> None:
-    template = payload()
+    template = job_payload()
     for method, path in (
         ("POST", "/compute"),
         ("PUT", "/compute"),
@@ -109,14 +109,16 @@ async def test_operator_service_answers_each_hostile_body_below_500(
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
-async def test_deep_json_is_400_with_its_reason_before_any_signature(front: Front, method: str) -> None:
+async def test_deep_json_is_400_with_its_reason_before_any_signature(
+    front: ServiceFront, method: str
+) -> None:
     answer = await front.client.request(method, f"{PREFIX}/compute", content=b"[" * DEEP)
     assert answer.status_code == 400
     assert "nested deeper" in answer.text
 
 
-async def test_each_field_of_a_start_may_be_too_deep(front: Front) -> None:
-    fields: list[Any] = [*payload(), "workflow.stages", "grants.inputs", "grants.provider"]
+async def test_each_field_of_a_start_may_be_too_deep(front: ServiceFront) -> None:
+    fields: list[Any] = [*job_payload(), "workflow.stages", "grants.inputs", "grants.provider"]
     for field in fields:
         body = with_deep(field)
         headers = front.signed("POST", f"{PREFIX}/compute", body)
@@ -124,11 +126,11 @@ async def test_each_field_of_a_start_may_be_too_deep(front: Front) -> None:
         assert answer.status_code == 400, field
 
 
-async def test_what_the_provider_takes_fits_through_operator_service(front: Front) -> None:
+async def test_what_the_provider_takes_fits_through_operator_service(front: ServiceFront) -> None:
     """The Provider's limit is 64 levels of its caller's own; they arrive here wrapped."""
     value: Any = 1
     for _ in range(60):
         value = [value]
-    body = payload()
+    body = job_payload()
     body["workflow"]["stages"][0]["algorithm"]["algocustomdata"] = {"k": value}
     assert (await front.call("POST", "/compute", body)).status_code == 200

@@ -17,14 +17,14 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from c2d_box.chain.publishing import Free, create_asset, set_metadata
-from c2d_box.metadata.routes import routes
+from c2d_box.chain.publishing import DispenserTerms, create_asset, set_metadata
+from c2d_box.metadata.routes import cache_routes
 from c2d_box.provider.table import ENDPOINTS
 from sandbox.testchain.methods import METHODS
 from tests.unit.hostile.corpus import DEEP, TEXTS, texts, with_deep
-from tests.worlds.local import World
+from tests.worlds.local import LocalStack
 from tests.worlds.outside import free_port
-from tests.worlds.processes import memory
+from tests.worlds.processes import memory_mib
 
 JSON = {"Content-Type": "application/json"}
 FIELDS = (
@@ -83,18 +83,18 @@ SEARCH = {
 CALL = {"jsonrpc": "2.0", "id": 1, "method": "eth_call", "params": [{"to": "0x" + "1" * 40}, "latest"]}
 
 
-def targets(world: World) -> Iterator[tuple[str, str, str]]:
+def targets(world: LocalStack) -> Iterator[tuple[str, str, str]]:
     """Each method and path of each port."""
     for endpoint in ENDPOINTS:
         yield endpoint.method, world.provider_url, endpoint.path
-    for route in routes():
+    for route in cache_routes():
         for method in (route.methods or set()) - {"HEAD"}:
             path = route.path.replace("{did}", "did:op:1").replace("{chain}", "8996")
             yield method, world.cache_url, path
     yield "POST", world.chain_process.url, "/"
 
 
-def alive(world: World) -> None:
+def alive(world: LocalStack) -> None:
     for process in world.processes:
         assert process.poll() is None
     assert world.chain_process.process.poll() is None
@@ -102,12 +102,12 @@ def alive(world: World) -> None:
     assert httpx.get(f"{world.cache_url}/healthz", trust_env=False).status_code == 200
 
 
-def peaks(world: World) -> float:
+def peaks(world: LocalStack) -> float:
     pids = [process.pid for process in world.processes] + [world.chain_process.process.pid]
-    return max(memory(pid, "VmHWM") for pid in pids)
+    return max(memory_mib(pid, "VmHWM") for pid in pids)
 
 
-def test_200_000_brackets_to_each_port_route_and_field(world: World) -> None:
+def test_200_000_brackets_to_each_port_route_and_field(world: LocalStack) -> None:
     sent = 0
     with httpx.Client(trust_env=False, timeout=60) as client:
         for method, base, path in targets(world):
@@ -122,7 +122,7 @@ def test_200_000_brackets_to_each_port_route_and_field(world: World) -> None:
     alive(world)
 
 
-def test_brackets_in_a_query(world: World) -> None:
+def test_brackets_in_a_query(world: LocalStack) -> None:
     """Written as they are: a client's library would write three bytes for each."""
     deep = "[" * 100_000
     for base, path in (
@@ -144,7 +144,7 @@ def test_brackets_in_a_query(world: World) -> None:
 
 
 def test_the_corpus_gets_an_answer_below_500_and_memory_stays_bounded(
-    world: World, seed: str, mutations: int
+    world: LocalStack, seed: str, mutations: int
 ) -> None:
     before = peaks(world)
     with httpx.Client(trust_env=False, timeout=60) as client:
@@ -170,7 +170,7 @@ def test_the_corpus_gets_an_answer_below_500_and_memory_stays_bounded(
     alive(world)
 
 
-def test_literal_dotted_keys_are_400(world: World) -> None:
+def test_literal_dotted_keys_are_400(world: LocalStack) -> None:
     answer = world.services("initializeCompute", "POST", content=TEXTS["dotted keys"], headers=JSON)
     assert answer.status_code == 400
     assert "algorithm.documentId" in answer.json()["errors"]
@@ -178,7 +178,7 @@ def test_literal_dotted_keys_are_400(world: World) -> None:
 
 
 @pytest.mark.parametrize("name", ["brackets", "surrogate value", "NaN", "NUL", "digits"])
-def test_the_reason_for_a_refused_body_is_said(world: World, name: str) -> None:
+def test_the_reason_for_a_refused_body_is_said(world: LocalStack, name: str) -> None:
     answer = world.services("initializeCompute", "POST", content=TEXTS[name], headers=JSON)
     assert answer.status_code == 400
     assert answer.json()["error"].startswith("The request body cannot be used.")
@@ -194,17 +194,17 @@ HOSTILE_DOCUMENTS = (
 )
 
 
-def test_hostile_documents_on_the_chain_hold_up_nobody(world: World) -> None:
+def test_hostile_documents_on_the_chain_hold_up_nobody(world: LocalStack) -> None:
     """As 218 bytes on the chain they crashed the cache at each start."""
     publisher = world.account(3)
     for name in HOSTILE_DOCUMENTS:
         text = TEXTS[name]
-        made = create_asset(world.chain, publisher, "x", "X", Free())
+        made = create_asset(world.chain, publisher, "x", "X", DispenserTerms())
         digest = hashlib.sha256(text).hexdigest()
         packed = lzma.compress(text, lzma.FORMAT_ALONE)
         set_metadata(world.chain, publisher, made.nft, 0, world.provider_url, 1, packed, digest)
     bomb = lzma.compress(bytes(64 << 20), lzma.FORMAT_ALONE)
-    made = create_asset(world.chain, publisher, "x", "X", Free())
+    made = create_asset(world.chain, publisher, "x", "X", DispenserTerms())
     set_metadata(world.chain, publisher, made.nft, 0, world.provider_url, 1, bomb, "0" * 64)
     began = time.monotonic()
     world.publish()  # waits until it is indexed
@@ -215,7 +215,7 @@ def test_hostile_documents_on_the_chain_hold_up_nobody(world: World) -> None:
 @pytest.mark.parametrize(
     "name", ["what ended the Provider", "surrogate value", "a list", "null", "not UTF-8"]
 )
-def test_a_hostile_sealed_files_document_is_a_refusal(world: World, name: str) -> None:
+def test_a_hostile_sealed_files_document_is_a_refusal(world: LocalStack, name: str) -> None:
     asset = world.publish()
     asset.document["services"][0]["files"] = world.encrypt(TEXTS[name])
     world.update(asset)
@@ -228,7 +228,7 @@ def test_a_hostile_sealed_files_document_is_a_refusal(world: World, name: str) -
     alive(world)
 
 
-def test_deep_consumer_parameters_and_options_are_refused_not_fatal(world: World) -> None:
+def test_deep_consumer_parameters_and_options_are_refused_not_fatal(world: LocalStack) -> None:
     described = [
         {"name": "n", "type": "select", "label": "l", "required": True, "default": "a", "description": "d",
          "options": "[" * 20_000}
@@ -246,7 +246,7 @@ def test_deep_consumer_parameters_and_options_are_refused_not_fatal(world: World
     alive(world)
 
 
-def test_the_recursion_limit_of_no_process_matters(world: World) -> None:
+def test_the_recursion_limit_of_no_process_matters(world: LocalStack) -> None:
     """Each JSON-RPC method, with parameters too deep for any parser."""
     with httpx.Client(trust_env=False, timeout=60, base_url=world.chain_process.url) as client:
         for method in METHODS:
@@ -274,7 +274,9 @@ runpy.run_module(module, run_name="__main__")
 
 
 @pytest.mark.parametrize("package", ["provider", "metadata"])
-def test_a_started_service_has_the_usual_recursion_limit(world: World, tmp_path: Path, package: str) -> None:
+def test_a_started_service_has_the_usual_recursion_limit(
+    world: LocalStack, tmp_path: Path, package: str
+) -> None:
     settings = {**world.settings[package], "database": str(tmp_path / "copy.sqlite")}
     port = free_port()
     settings["listen"] = {"host": "127.0.0.1", "port": port}

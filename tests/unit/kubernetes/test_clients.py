@@ -17,7 +17,7 @@ from c2d_box.kubernetes.port import CONFIG_MAPS, NODES, ClusterError, Object
 from c2d_box.kubernetes.sync_client import KubeApi
 from tests.contract.workflow_store_suite import *  # noqa: F403 - the tests themselves
 from tests.worlds.api_server import ApiServer
-from tests.worlds.outside import Background
+from tests.worlds.outside import BackgroundServer
 
 MAPS = "/api/v1/namespaces/default/configmaps"
 
@@ -30,7 +30,7 @@ def api() -> ApiServer:
 @pytest.fixture
 def connection(api: ApiServer, tmp_path: Path) -> Iterator[ClusterConnection]:
     (tmp_path / "token").write_text("first\n")
-    with Background(api.app()) as served:
+    with BackgroundServer(api.app()) as served:
         yield ClusterConnection(
             served.url, ssl.create_default_context(), "unused", token_file=tmp_path / "token"
         )

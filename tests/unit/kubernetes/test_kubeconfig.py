@@ -17,7 +17,7 @@ from c2d_box.kubernetes import kubeconfig
 from c2d_box.kubernetes.kubeconfig import ClusterConnection, find_connection, from_kubeconfig
 from sandbox.clusters.native import pki
 
-ADMIN = pki.Subject("admin", "ca", "admin")
+ADMIN = pki.CertificateSubject("admin", "ca", "admin")
 
 
 def written(folder: Path, user: dict[str, Any], **cluster: str) -> Path:
@@ -80,7 +80,7 @@ def test_certificates_inline_and_as_files(
 ) -> None:
     (tmp_path / "scratch").mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))
-    pki.ensure(tmp_path, [ADMIN])
+    pki.ensure_certificates(tmp_path, [ADMIN])
     names = {"certificate-authority": "ca.crt", "client-certificate": "admin.crt", "client-key": "admin.key"}
     parts: dict[str, str] = {
         f"{key}-data" if inline else key: (
@@ -131,7 +131,7 @@ def test_a_named_kubeconfig_comes_before_the_pods_own_account(
     with pytest.raises(C2DError) as problem:
         find_connection()
     assert problem.value.code == "C2D-CLUSTER-UNKNOWN"
-    pki.ensure(tmp_path / "pki", [ADMIN])
+    pki.ensure_certificates(tmp_path / "pki", [ADMIN])
     (tmp_path / "account").mkdir()
     (tmp_path / "account" / "token").write_text("of the account")
     (tmp_path / "account" / "ca.crt").write_bytes((tmp_path / "pki" / "ca.crt").read_bytes())

@@ -16,20 +16,20 @@ from c2d_box.chain import Chain, addresses
 from c2d_box.chain.accounts import from_mnemonic
 from c2d_box.chain.failures import UNREACHABLE
 from c2d_box.chain.publishing import (
-    Free,
+    DispenserTerms,
     create_asset,
     set_metadata,
     set_price,
     set_state,
     transfer_nft,
 )
-from c2d_box.chain.views import View
+from c2d_box.chain.views import ViewCall
 from c2d_box.errors import C2DError
 from c2d_box.metadata.documents import DocumentUnavailable, DocumentWithheld, DocumentWrong
-from c2d_box.metadata.store import Store
-from sandbox.testchain.local import LocalChain, running
+from c2d_box.metadata.store import MetadataStore
+from sandbox.testchain.local import LocalChain, running_chain
 from sandbox.testchain.settings import BARGE_MNEMONIC
-from tests.worlds.cacheworld import PUBLISHER, CacheWorld, document
+from tests.worlds.cacheworld import PUBLISHER, CacheWorld, make_document
 
 OTHER = from_mnemonic(BARGE_MNEMONIC, 5)
 
@@ -37,16 +37,16 @@ OTHER = from_mnemonic(BARGE_MNEMONIC, 5)
 class OneBlock(Chain):
     """The chain as if all that is read at once had been mined in one block."""
 
-    def logs(
+    def get_logs(
         self, topics: Any, from_block: int, to_block: Any = "latest", address: Any = None, rest: Any = ()
     ) -> Any:
-        found = super().logs(topics, from_block, to_block, address, rest)
+        found = super().get_logs(topics, from_block, to_block, address, rest)
         return [{**log, "blockNumber": to_block, "logIndex": at} for at, log in enumerate(found)]
 
 
 @pytest.fixture(scope="module")
 def process() -> Iterator[LocalChain]:
-    with running() as chain:
+    with running_chain() as chain:
         yield chain
 
 
@@ -54,13 +54,13 @@ def process() -> Iterator[LocalChain]:
 async def cache(process: LocalChain) -> AsyncIterator[CacheWorld]:
     made = CacheWorld(process)
     yield made
-    await made.close()
+    await made.close_world()
 
 
 async def test_a_published_document_is_served_with_the_chains_facts(cache: CacheWorld) -> None:
-    made = cache.publish("Table", nft={"owner": "0xforged"}, stats={"orders": 99})
-    await cache.read()
-    record = cache.record(made)
+    made = cache.publish_asset("Table", nft={"owner": "0xforged"}, stats={"orders": 99})
+    await cache.read_chain()
+    record = cache.read_record(made)
     assert record["metadata"]["name"] == "Table"
     assert record["nft"]["owner"] == PUBLISHER.address and record["nft"]["state"] == 0
     assert (
@@ -74,33 +74,36 @@ async def test_a_published_document_is_served_with_the_chains_facts(cache: Cache
 
 
 async def test_a_free_asset_costs_nothing(cache: CacheWorld) -> None:
-    made = cache.publish(price=Free())
-    await cache.read()
-    assert cache.record(made)["stats"]["price"] == {"value": 0}
+    made = cache.publish_asset(price=DispenserTerms())
+    await cache.read_chain()
+    assert cache.read_record(made)["stats"]["price"] == {"value": 0}
 
 
 async def test_updates_replace_and_states_hide(cache: CacheWorld) -> None:
-    made = cache.publish("First")
-    tx = cache.write(made, "Second")
-    await cache.read()
-    assert (cache.record(made)["metadata"]["name"], cache.record(made)["event"]["tx"]) == ("Second", tx)
+    made = cache.publish_asset("First")
+    tx = cache.write_document(made, "Second")
+    await cache.read_chain()
+    assert (cache.read_record(made)["metadata"]["name"], cache.read_record(made)["event"]["tx"]) == (
+        "Second",
+        tx,
+    )
     for state, visible in ((4, True), (5, True), (1, True), (2, False), (3, False), (0, True)):
         set_state(cache.chain, PUBLISHER, made.nft, state)
-        await cache.read()
-        record = cache.record(made)
+        await cache.read_chain()
+        record = cache.read_record(made)
         assert record["nft"]["state"] == state and ("metadata" in record) == visible
         if not visible:
             assert set(record) == {"id", "event", "nft", "datatokens", "stats"}
 
 
 async def test_owner_and_price_follow_the_chain(cache: CacheWorld) -> None:
-    made = cache.publish()
-    await cache.read()
+    made = cache.publish_asset()
+    await cache.read_chain()
     set_price(cache.chain, PUBLISHER, made.exchange_id, 7 * 10**18)
     transfer_nft(cache.chain, PUBLISHER, made.nft, OTHER.address)
-    await cache.read()
-    assert cache.record(made)["nft"]["owner"] == OTHER.address
-    assert cache.record(made)["stats"]["price"]["value"] == 7
+    await cache.read_chain()
+    assert cache.read_record(made)["nft"]["owner"] == OTHER.address
+    assert cache.read_record(made)["stats"]["price"]["value"] == 7
 
 
 class PriceAway(Chain):
@@ -108,67 +111,67 @@ class PriceAway(Chain):
 
     is_away = False
 
-    def read_many(self, views: Sequence[View]) -> list[Any]:
+    def read_many(self, views: Sequence[ViewCall]) -> list[Any]:
         if self.is_away and any(view.function == "getFixedRates" for view in views):
             return Chain("http://127.0.0.1:1", self.addresses, timeout=1).read_many(views)
         return super().read_many(views)
 
 
 async def test_no_price_is_forgotten_while_the_node_is_away(process: LocalChain) -> None:
-    chain = PriceAway(process.url, addresses.load(process.address_file, 8996))
+    chain = PriceAway(process.url, addresses.load_addresses(process.address_file, 8996))
     cache = CacheWorld(process, chain=chain)
-    known = cache.publish()
-    await cache.read()
+    known = cache.publish_asset()
+    await cache.read_chain()
     chain.is_away = True
     set_price(cache.chain, PUBLISHER, known.exchange_id, 7 * 10**18)
-    fresh = cache.publish("Another")
+    fresh = cache.publish_asset("Another")
     for _ in range(2):
         with pytest.raises(C2DError, match=UNREACHABLE):
-            await cache.read()
-        assert cache.record(known)["stats"]["price"]["value"] == 2
-        assert cache.record(fresh) is None, "no record is made that says nobody offers it"
+            await cache.read_chain()
+        assert cache.read_record(known)["stats"]["price"]["value"] == 2
+        assert cache.read_record(fresh) is None, "no record is made that says nobody offers it"
     chain.is_away = False
-    await cache.read()
-    assert cache.record(known)["stats"]["price"]["value"] == 7
-    assert cache.record(fresh)["stats"]["price"]["value"] == 2
-    await cache.close()
+    await cache.read_chain()
+    assert cache.read_record(known)["stats"]["price"]["value"] == 7
+    assert cache.read_record(fresh)["stats"]["price"]["value"] == 2
+    await cache.close_world()
 
 
 async def test_assets_and_updates_of_one_block_are_all_indexed_in_their_order(
     cache: CacheWorld,
 ) -> None:
-    made = [cache.publish(f"Number {at}") for at in range(3)]
-    last = [cache.write(each, f"Number {at}, changed") for at, each in enumerate(made)]
+    made = [cache.publish_asset(f"Number {at}") for at in range(3)]
+    last = [cache.write_document(each, f"Number {at}, changed") for at, each in enumerate(made)]
     cache.indexer._chain = OneBlock(cache.url, cache.chain.addresses)
-    await cache.read()
-    found = [cache.record(each) for each in made]
+    await cache.read_chain()
+    found = [cache.read_record(each) for each in made]
     assert [record["metadata"]["name"] for record in found] == [f"Number {at}, changed" for at in range(3)]
     assert [record["event"]["tx"] for record in found] == last
     assert len({record["event"]["block"] for record in found}) == 1
 
 
 async def test_what_the_chain_takes_back_is_forgotten(cache: CacheWorld) -> None:
-    kept = cache.publish("Kept")
-    await cache.read()
-    snapshot = cache.rpc("evm_snapshot")
-    gone, tx = cache.publish("Gone"), cache.write(kept, "Changed")
-    await cache.read()
-    assert cache.record(gone) and cache.record(kept)["event"]["tx"] == tx
-    cache.rpc("evm_revert", snapshot)
-    await cache.read()
-    assert cache.record(gone) is None and cache.record(kept)["metadata"]["name"] == "Kept"
+    kept = cache.publish_asset("Kept")
+    await cache.read_chain()
+    snapshot = cache.call_rpc("evm_snapshot")
+    gone, tx = cache.publish_asset("Gone"), cache.write_document(kept, "Changed")
+    await cache.read_chain()
+    assert cache.read_record(gone) and cache.read_record(kept)["event"]["tx"] == tx
+    cache.call_rpc("evm_revert", snapshot)
+    await cache.read_chain()
+    assert cache.read_record(gone) is None and cache.read_record(kept)["metadata"]["name"] == "Kept"
 
 
 async def test_another_branch_of_the_same_height_is_noticed(cache: CacheWorld) -> None:
-    snapshot = cache.rpc("evm_snapshot")
-    gone = cache.publish("Gone")
-    await cache.read()
-    cache.rpc("evm_revert", snapshot)
-    here = cache.publish("Here, another branch")
+    snapshot = cache.call_rpc("evm_snapshot")
+    gone = cache.publish_asset("Gone")
+    await cache.read_chain()
+    cache.call_rpc("evm_revert", snapshot)
+    here = cache.publish_asset("Here, another branch")
     assert cache.chain.latest_block() == cache.indexer.last_block
-    await cache.read()
-    assert cache.record(here)["metadata"]["name"] == "Here, another branch"
-    assert gone.nft == here.nft or cache.record(gone) is None
+    await cache.read_chain()
+    assert cache.read_record(here)["metadata"]["name"] == "Here, another branch"
+    assert gone.nft == here.nft or cache.read_record(gone) is None
 
 
 @pytest.mark.parametrize(
@@ -185,45 +188,48 @@ async def test_what_is_refused_says_why(
     cache: CacheWorld, problem: Exception | None, changes: Any, words: str
 ) -> None:
     cache.decryptor.problem = problem
-    made = cache.publish(**changes)
-    await cache.read()
-    assert cache.record(made) is None
-    rows = cache.store.rows("SELECT state, error FROM outcomes WHERE nft = ?", made.nft)
+    made = cache.publish_asset(**changes)
+    await cache.read_chain()
+    assert cache.read_record(made) is None
+    rows = cache.store.select_rows("SELECT state, error FROM outcomes WHERE nft = ?", made.nft)
     assert rows[0][0] == "refused" and words in rows[0][1]
-    assert cache.store.rows("SELECT * FROM retries WHERE nft = ?", made.nft) == []
+    assert cache.store.select_rows("SELECT * FROM retries WHERE nft = ?", made.nft) == []
 
 
 async def test_a_document_of_another_nft_is_refused(cache: CacheWorld) -> None:
-    mine, other = cache.publish("Mine"), create_asset(cache.chain, PUBLISHER, "N", "N", Free())
-    text = json.dumps(document(mine, "Stolen")).encode()
+    mine, other = (
+        cache.publish_asset("Mine"),
+        create_asset(cache.chain, PUBLISHER, "N", "N", DispenserTerms()),
+    )
+    text = json.dumps(make_document(mine, "Stolen")).encode()
     digest = hashlib.sha256(text).hexdigest()
     cache.decryptor.documents["0x" + digest] = text
     set_metadata(cache.chain, PUBLISHER, other.nft, 0, "http://p", 0, text, digest)
-    await cache.read()
-    assert cache.record(mine)["metadata"]["name"] == "Mine" and cache.record(other) is None
+    await cache.read_chain()
+    assert cache.read_record(mine)["metadata"]["name"] == "Mine" and cache.read_record(other) is None
 
 
 async def test_an_unreachable_decryptor_is_asked_again(cache: CacheWorld) -> None:
     cache.decryptor.problem = DocumentUnavailable("the decryptor did not answer in time")
-    made = cache.publish("Late")
-    await cache.read()
-    assert cache.record(made) is None
-    assert cache.store.rows("SELECT attempts FROM retries WHERE nft = ?", made.nft) == [(1,)]
+    made = cache.publish_asset("Late")
+    await cache.read_chain()
+    assert cache.read_record(made) is None
+    assert cache.store.select_rows("SELECT attempts FROM retries WHERE nft = ?", made.nft) == [(1,)]
     cache.decryptor.problem = None
     task = asyncio.create_task(cache.indexer.run())
     try:
         await appeared(cache, made, 6)
     finally:
         task.cancel()
-    assert cache.record(made)["metadata"]["name"] == "Late"
-    assert cache.store.rows("SELECT * FROM retries WHERE nft = ?", made.nft) == []
+    assert cache.read_record(made)["metadata"]["name"] == "Late"
+    assert cache.store.select_rows("SELECT * FROM retries WHERE nft = ?", made.nft) == []
 
 
 async def appeared(cache: CacheWorld, made: Any, limit: float) -> float:
     """Seconds until the record is there."""
     began = time.monotonic()
     for _ in range(int(limit / 0.005)):
-        if cache.record(made) is not None:
+        if cache.read_record(made) is not None:
             break
         await asyncio.sleep(0.005)
     return time.monotonic() - began
@@ -237,7 +243,7 @@ async def test_it_is_there_soon_after_its_event(cache: CacheWorld) -> None:
         await asyncio.wait_for(cache.indexer.caught_up.wait(), 10)
         took = []
         for at in range(5):
-            made = await asyncio.to_thread(cache.publish, f"Number {at}")
+            made = await asyncio.to_thread(cache.publish_asset, f"Number {at}")
             took.append(await appeared(cache, made, 3))
         print("indexed after", [round(value, 3) for value in took])
     finally:
@@ -245,11 +251,11 @@ async def test_it_is_there_soon_after_its_event(cache: CacheWorld) -> None:
 
 
 async def test_a_restart_goes_on_where_it_stopped(process: LocalChain, tmp_path: Any) -> None:
-    first = CacheWorld(process, Store(tmp_path / "cache.sqlite"))
-    made = first.publish("Lasting")
-    await first.read()
-    await first.close()
-    again = Store(tmp_path / "cache.sqlite")
+    first = CacheWorld(process, MetadataStore(tmp_path / "cache.sqlite"))
+    made = first.publish_asset("Lasting")
+    await first.read_chain()
+    await first.close_world()
+    again = MetadataStore(tmp_path / "cache.sqlite")
     assert again.records[did_for(made.nft, 8996)]["metadata"]["name"] == "Lasting"
     assert again.last_block() is not None
     again.close()

@@ -12,10 +12,10 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from c2d_box.metadata.app import application
+from c2d_box.metadata.app import build_cache_app
 from c2d_box.metadata.documents import CacheKey
-from c2d_box.metadata.routes import proof, routes
-from c2d_box.metadata.settings import Settings
+from c2d_box.metadata.routes import cache_routes, document_proof
+from c2d_box.metadata.settings import MetadataSettings
 from c2d_box.metadata.store import OutcomeState, Publication
 
 KEY = "0x5d75837394b078ce97bc289fa8d75e21000573520bfa7784a9d28ccaae602bf8"
@@ -47,10 +47,10 @@ class Client:
 def client(tmp_path: Path) -> Iterator[Client]:
     (tmp_path / "cache-key").write_text(KEY)
     chain = {"id": 8996, "rpcUrl": "http://127.0.0.1:1", "addressFile": str(tmp_path / "none.json")}
-    settings = Settings.model_validate(
+    settings = MetadataSettings.model_validate(
         {"chain": chain, "database": str(tmp_path / "cache.sqlite"), "secretsDir": str(tmp_path)}
     )
-    app = application(settings)
+    app = build_cache_app(settings)
     yield Client(app)
     app.state.cache.store.close()
 
@@ -117,14 +117,14 @@ def test_query(client: Client) -> None:
 
 
 def test_the_proof_of_the_published_vector() -> None:
-    assert proof(CacheKey.of(KEY), b'{"a":1}') == {
+    assert document_proof(CacheKey.from_text(KEY), b'{"a":1}') == {
         "hash": "0x015abd7f5cc57a2dd94b7590f04ad8084273905ee33ec5cebeae62276a97f862",
         "publicKey": "0xA78deb2Fa79463945C247991075E2a0e98Ba7A09",
         "v": 28,
         "r": ["0x23e8947956e9492c22680e319b0a17dee6d50e0469e746c0d73cc0bdc0498dc7"],
         "s": ["0x63ca0933f1fcabad0a6d570aaebf053319612f07f6f5599e5bd47ad04c60e099"],
     }
-    assert set(proof(None, b"").values()) == {""}
+    assert set(document_proof(None, b"").values()) == {""}
 
 
 def validate(client: Client, body: bytes, kind: str = "application/octet-stream") -> Any:
@@ -197,7 +197,7 @@ def test_the_schema_of_each_version(client: Client) -> None:
 
 def test_every_route_is_described(client: Client) -> None:
     spec = client.get("/spec").json()
-    assert set(spec["paths"]) == {route.path for route in routes()}
+    assert set(spec["paths"]) == {route.path for route in cache_routes()}
     for entry in spec["paths"].values():
         for operation in entry.values():
             assert operation["summary"], operation

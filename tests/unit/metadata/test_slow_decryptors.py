@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from c2d_box.chain.publishing import Free, create_asset
-from c2d_box.metadata.documents import CacheKey, Decryptor
+from c2d_box.chain.publishing import DispenserTerms, create_asset
+from c2d_box.metadata.documents import CacheKey, DocumentDecryptor
 from c2d_box.metadata.indexer import TooManyTriggers
-from c2d_box.metadata.store import Store
+from c2d_box.metadata.store import MetadataStore
 from c2d_box.storage import AddressRules, Fetcher
-from sandbox.testchain.local import LocalChain, running
-from tests.worlds.cacheworld import PUBLISHER, CacheWorld, document
+from sandbox.testchain.local import LocalChain, running_chain
+from tests.worlds.cacheworld import PUBLISHER, CacheWorld, make_document
 from tests.worlds.local import CACHE_KEY
 
 TARPITS, PUBLICATIONS = 25, 50
@@ -25,7 +25,7 @@ LAG_SECONDS = 2.0
 
 @pytest.fixture(scope="module")
 def process() -> Iterator[LocalChain]:
-    with running() as chain:
+    with running_chain() as chain:
         yield chain
 
 
@@ -94,10 +94,10 @@ async def servers() -> AsyncIterator[Servers]:
 @pytest.fixture
 async def cache(process: LocalChain, servers: Servers) -> AsyncIterator[CacheWorld]:
     fetcher = Fetcher(AddressRules([*servers.tarpits, servers.honest]))
-    decryptor = Decryptor(fetcher, CacheKey.of(CACHE_KEY), 8996, 4.0, 4 << 20)
+    decryptor = DocumentDecryptor(fetcher, CacheKey.from_text(CACHE_KEY), 8996, 4.0, 4 << 20)
     made = CacheWorld(process, documents=decryptor)
     yield made
-    await made.close()
+    await made.close_world()
 
 
 async def test_fifty_tarpit_publications_delay_nobody_else(cache: CacheWorld, servers: Servers) -> None:
@@ -114,24 +114,24 @@ async def test_fifty_tarpit_publications_delay_nobody_else(cache: CacheWorld, se
         assert max(lags) <= LAG_SECONDS
         assert servers.asked > 0 and servers.most_open <= TARPITS, "one request at a time goes to a host"
         assert servers.overlapping == 0
-        assert cache.indexer.progress.is_ready and cache.indexer.documents.waiting > 0
+        assert cache.indexer.progress.is_ready and cache.indexer.documents.waiting_count > 0
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
 
 async def _asset(cache: CacheWorld) -> Any:
-    return await asyncio.to_thread(create_asset, cache.chain, PUBLISHER, "NFT", "N", Free())
+    return await asyncio.to_thread(create_asset, cache.chain, PUBLISHER, "NFT", "N", DispenserTerms())
 
 
 async def _lag(cache: CacheWorld, servers: Servers, made: Any) -> float:
     """Seconds from a publication's receipt until its record is served."""
-    text = json.dumps(document(made, "Honest")).encode()
+    text = json.dumps(make_document(made, "Honest")).encode()
     servers.documents[made.nft] = text
     await asyncio.to_thread(cache.write_raw, made, text, servers.honest)
     began = time.monotonic()
-    while cache.record(made) is None:
-        assert time.monotonic() - began < 30, cache.outcome(made)
+    while cache.read_record(made) is None:
+        assert time.monotonic() - began < 30, cache.read_outcome(made)
         await asyncio.sleep(0.01)
     return time.monotonic() - began
 
@@ -140,17 +140,19 @@ async def test_a_host_that_does_not_answer_is_left_alone_for_a_while(
     process: LocalChain, servers: Servers
 ) -> None:
     """After three failures the other documents of that host count as tried without a connection."""
-    decryptor = Decryptor(Fetcher(AddressRules(servers.tarpits)), CacheKey.of(CACHE_KEY), 8996, 0.2, 4 << 20)
-    world = CacheWorld(process, Store(":memory:"), decryptor)
+    decryptor = DocumentDecryptor(
+        Fetcher(AddressRules(servers.tarpits)), CacheKey.from_text(CACHE_KEY), 8996, 0.2, 4 << 20
+    )
+    world = CacheWorld(process, MetadataStore(":memory:"), decryptor)
     try:
         made = await _asset(world)
         for number in range(8):
             await asyncio.to_thread(world.write_raw, made, b"%d" % number, servers.tarpits[0])
-        await world.read()
+        await world.read_chain()
         assert servers.asked == 3
-        assert [row[0] for row in world.store.rows("SELECT DISTINCT attempts FROM retries")] == [1]
+        assert [row[0] for row in world.store.select_rows("SELECT DISTINCT attempts FROM retries")] == [1]
     finally:
-        await world.close()
+        await world.close_world()
 
 
 async def test_triggers_are_bounded(cache: CacheWorld, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,7 +164,7 @@ async def test_triggers_are_bounded(cache: CacheWorld, monkeypatch: pytest.Monke
         return None
 
     monkeypatch.setattr(cache.indexer, "_asked", slow)
-    asked = [asyncio.create_task(cache.indexer.trigger("0x" + f"{at:064x}")) for at in range(20)]
+    asked = [asyncio.create_task(cache.indexer.trigger_transaction("0x" + f"{at:064x}")) for at in range(20)]
     await asyncio.sleep(0.05)
     refused = [task for task in asked if task.done() and isinstance(task.exception(), TooManyTriggers)]
     answered.set()

@@ -6,13 +6,13 @@ from pathlib import Path
 
 from sqlite_utils import Database
 
-from c2d_box.metadata.store import OutcomeState, Publication, Store
+from c2d_box.metadata.store import MetadataStore, OutcomeState, Publication
 
 DID = "did:op:" + "a" * 64
 
 
 def test_sqlite_utils_reads_the_file_while_the_cache_writes_it(tmp_path: Path) -> None:
-    store = Store(tmp_path / "cache.sqlite")
+    store = MetadataStore(tmp_path / "cache.sqlite")
     reader = Database(tmp_path / "cache.sqlite")
     try:
         store.put_record(DID, {"id": DID, "datatokens": []})

@@ -39,7 +39,7 @@ class Rows(JobTableWriter):
         return True
 
 
-class Node:
+class FakeNode:
     """Plays the node: binds claims, starts pods, ends containers, removes what is deleted."""
 
     def __init__(self, cluster: MemoryCluster, controller: Controller) -> None:
@@ -59,16 +59,16 @@ class Node:
         await self.until(lambda: pod in self.cluster.names(PODS))
         running = {"running": {"startedAt": timestamps.rfc3339_text(time.time())}}
         self.cluster.pod_logs[pod, "warden"] = b'{"verdict": "closed", "probes": [{"closed": true}]}\n'
-        await self._status(pod, "Running", dict.fromkeys(containers, running))
+        await self._write_status(pod, "Running", dict.fromkeys(containers, running))
 
     async def end(self, pod: str, phase: str = "Succeeded", reason: str = "", **codes: int) -> None:
         ended = {
             name: {"terminated": {"exitCode": code, "reason": reason or "Completed"}}
             for name, code in codes.items()
         }
-        await self._status(pod, phase, ended)
+        await self._write_status(pod, phase, ended)
 
-    async def _status(self, pod: str, phase: str, states: dict[str, Any]) -> None:
+    async def _write_status(self, pod: str, phase: str, states: dict[str, Any]) -> None:
         entries = [{"name": name, "state": state} for name, state in states.items()]
         await self.cluster.set_status(PODS, pod, {"phase": phase, "containerStatuses": entries})
 
@@ -86,7 +86,7 @@ class Node:
         return found
 
 
-def settings(**changes: Any) -> EngineSettings:
+def make_settings(**changes: Any) -> EngineSettings:
     base: dict[str, Any] = {
         "postgres": {"host": "nowhere"},
         "environments": [{"id": "ocean-compute", "maxJobs": 2, "maxJobDuration": 60, "diskGB": 1}],
@@ -130,7 +130,7 @@ def workflow_body(job: str, accepted: float | None = None, **spec: Any) -> Objec
     )
 
 
-class Stack:
+class EngineStack:
     """An engine on a cluster in memory, with its watches."""
 
     def __init__(self, chosen: EngineSettings, secrets: Path) -> None:
@@ -148,7 +148,7 @@ class Stack:
             self.cluster, self.settings, self.tokens, self.rows, "c2d-gate-x", leads=lambda: self.leads
         )
         self.controller, self.pod_reports = engine.controller, engine.pod_reports
-        self.node = Node(self.cluster, self.controller)
+        self.node = FakeNode(self.cluster, self.controller)
 
     async def start(self) -> None:
         controller = self.controller
@@ -187,8 +187,8 @@ def secrets(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-async def stack(secrets: Path) -> AsyncIterator[Stack]:
-    made = Stack(settings(), secrets)
+async def stack(secrets: Path) -> AsyncIterator[EngineStack]:
+    made = EngineStack(make_settings(), secrets)
     await made.start()
     yield made
     await made.stop()

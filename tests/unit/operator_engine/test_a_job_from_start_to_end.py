@@ -17,7 +17,7 @@ from c2d_box.operator_engine.rules.plan import plan_actions
 from c2d_box.operator_engine.rules.stage_reports import GoAhead
 from c2d_box.workflow import manifests, names, resource
 from c2d_box.workflow.resource import WORKFLOWS
-from tests.unit.operator_engine.conftest import settings, workflow_body
+from tests.unit.operator_engine.conftest import make_settings, workflow_body
 
 JOB = "0" * 31 + "1"
 RESULT = {
@@ -313,7 +313,7 @@ def test_what_came_late_but_is_there_is_used() -> None:
     body = workflow_body(JOB)
     body["status"] = {"code": 10, "text": "", "times": {"admitted": timestamps.rfc3339_text(1000.0)}}
     body["metadata"]["finalizers"] = [names.FINALIZER]
-    limits = settings().limits
+    limits = make_settings().limits
     seen = Observation(
         workflow=resource.parse_workflow(body),
         now=1000.0 + limits.binding + 1,

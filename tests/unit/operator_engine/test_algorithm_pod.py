@@ -20,7 +20,7 @@ from c2d_box.operator_engine.rules import isolation_report
 from c2d_box.pods.warden import restrictions
 from c2d_box.workflow import names, resource
 from c2d_box.workflow.environments import Environment
-from tests.unit.operator_engine.conftest import settings, workflow_body
+from tests.unit.operator_engine.conftest import make_settings, workflow_body
 
 JOB = "a" * 32
 
@@ -29,8 +29,8 @@ def pod(environment: Environment | None = None, output: dict[str, Any] | None = 
     body = workflow_body(JOB)
     if output is not None:
         body["spec"]["stages"][0]["output"] = output
-    chosen = environment or settings().environments[0]
-    made = ManifestBuilder(settings(), "gate").stage_pod(
+    chosen = environment or make_settings().environments[0]
+    made = ManifestBuilder(make_settings(), "gate").stage_pod(
         resource.parse_workflow(body), chosen, "algorithm", 1, "s"
     )
     return dict(made["spec"])
@@ -64,7 +64,7 @@ def test_its_termination_log_lies_where_kubernetes_masks() -> None:
 
 def test_the_counters_of_the_nodes_disks_are_masked() -> None:
     mounts = {mount["mountPath"]: mount for mount in pod()["containers"][1]["volumeMounts"]}
-    for path in settings().masked:
+    for path in make_settings().masked:
         assert mounts[path]["readOnly"]
         assert Path(path).exists(), "the runtime cannot mount over what is not there"
     assert mounts["/proc/diskstats"]["subPath"] == "nothing"
@@ -113,8 +113,8 @@ def test_any_image_knows_the_algorithms_user(tmp_path: Path) -> None:
 
 
 def warden_told(**changes: Any) -> dict[str, Any]:
-    made = ManifestBuilder(settings(**changes), "gate").stage_pod(
-        resource.parse_workflow(workflow_body(JOB)), settings().environments[0], "algorithm", 1, "s"
+    made = ManifestBuilder(make_settings(**changes), "gate").stage_pod(
+        resource.parse_workflow(workflow_body(JOB)), make_settings().environments[0], "algorithm", 1, "s"
     )
     variables = {entry["name"]: entry.get("value") for entry in made["spec"]["containers"][0]["env"]}
     return dict(json.loads(variables[names.ENV_WARDEN]))

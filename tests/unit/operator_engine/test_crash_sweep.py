@@ -24,9 +24,9 @@ from c2d_box.operator_engine.engine import compose_engine
 from c2d_box.operator_engine.stage_tokens import StageTokens
 from c2d_box.workflow import leases, names, resource
 from c2d_box.workflow.resource import WORKFLOWS, WorkFlow
-from tests.conftest import sample
-from tests.unit.operator_engine.conftest import Rows, settings, workflow_body
-from tests.worlds.selfmoving import Machine, Mortal, When
+from tests.conftest import sample_cells
+from tests.unit.operator_engine.conftest import Rows, make_settings, workflow_body
+from tests.worlds.selfmoving import CrashingCluster, SimulatedNode, When
 
 JOB = "c" * 32
 SECONDS = 20.0
@@ -63,8 +63,8 @@ class Survivor:
     def __init__(self, secrets: Path, life: Life) -> None:
         self.life = life
         self.cluster = MemoryCluster()
-        self.settings = settings().model_copy(update={"secrets_dir": secrets})
-        self.machine = Machine(
+        self.settings = make_settings().model_copy(update={"secrets_dir": secrets})
+        self.machine = SimulatedNode(
             self.cluster, lambda: (self.engine.pod_reports, self.mortal.died), **life.knobs()
         )
         self.rows = Rows()
@@ -72,7 +72,7 @@ class Survivor:
         self._watches: list[asyncio.Task[None]] = []
 
     async def boot(self, fatal: int | None = None, when: When = "before") -> None:
-        self.mortal = Mortal(self.cluster, fatal, when)
+        self.mortal = CrashingCluster(self.cluster, fatal, when)
         tokens = StageTokens({"ocean-compute": b"key"})
         self.engine = compose_engine(self.mortal, self.settings, tokens, self.rows, "c2d-gate-x")
         self.controller = self.engine.controller
@@ -123,7 +123,7 @@ class Survivor:
 
 @contextlib.asynccontextmanager
 async def moving(survivor: Survivor) -> AsyncIterator[None]:
-    tasks = [asyncio.create_task(survivor.machine.run()), asyncio.create_task(survivor.people())]
+    tasks = [asyncio.create_task(survivor.machine.run_node()), asyncio.create_task(survivor.people())]
     try:
         yield
     finally:
@@ -185,7 +185,7 @@ async def test_killed_before_and_after_every_action(
     cells: list[tuple[int, When]] = [
         (number, when) for number in range(1, len(actions) + 1) for when in ("before", "after")
     ]
-    for cell in sample(cells, 5, seed + name, full):
+    for cell in sample_cells(cells, 5, seed + name, full):
         try:
             await live(secrets, life, [cell])
         except (AssertionError, TimeoutError) as failure:
@@ -203,5 +203,5 @@ async def test_killed_twice(secrets: Path, seed: str, request: pytest.FixtureReq
         for first in ("before", "after")
         for second in ("before", "after")
     ]
-    for pair in sample(pairs, 5, seed, full):
+    for pair in sample_cells(pairs, 5, seed, full):
         await live(secrets, life, pair())

@@ -21,7 +21,7 @@ from c2d_box.workflow import names, resource
 from c2d_box.workflow.environments import Environment, ImagePolicy
 from c2d_box.workflow.resource import WorkFlow
 from c2d_box.workflow.states import State
-from tests.unit.operator_engine.conftest import settings, workflow_body
+from tests.unit.operator_engine.conftest import make_settings, workflow_body
 
 JOB = "0" * 31 + "1"
 LIMITS = StageLimits(image=100)
@@ -137,19 +137,19 @@ def raw_job() -> WorkFlow:
 def test_an_algorithm_without_an_id_is_a_job_like_any_other() -> None:
     variables = ocean_variables(raw_job(), "s")
     assert variables["TRANSFORMATION_DID"] == ""
-    environment = settings().environments[0]
-    pod = ManifestBuilder(settings(), "gate").stage_pod(raw_job(), environment, "algorithm", 1, "s")
+    environment = make_settings().environments[0]
+    pod = ManifestBuilder(make_settings(), "gate").stage_pod(raw_job(), environment, "algorithm", 1, "s")
     assert pod["metadata"]["name"] == f"{JOB}-algorithm"
 
 
 def test_a_gpu_that_is_announced_is_asked_for() -> None:
     environment = Environment(id="gpu", gpu_number=2, gpu_type="nvidia")
-    pod = ManifestBuilder(settings(), "gate").stage_pod(raw_job(), environment, "algorithm", 1, "s")
+    pod = ManifestBuilder(make_settings(), "gate").stage_pod(raw_job(), environment, "algorithm", 1, "s")
     warden, algorithm = pod["spec"]["containers"]
     assert algorithm["resources"]["limits"]["nvidia.com/gpu"] == "2"
     assert "nvidia.com/gpu" not in warden["resources"]["limits"]
-    plain = ManifestBuilder(settings(), "gate").stage_pod(
-        raw_job(), settings().environments[0], "algorithm", 1, "s"
+    plain = ManifestBuilder(make_settings(), "gate").stage_pod(
+        raw_job(), make_settings().environments[0], "algorithm", 1, "s"
     )
     assert "nvidia.com/gpu" not in plain["spec"]["containers"][1]["resources"]["limits"]
 
@@ -159,7 +159,7 @@ def test_nodes_and_registries_of_an_environment_are_its_operators() -> None:
     images = ImagePolicy(pull_secrets=("registry",))
     environment = Environment(id="x", node_selector={"scope": "gpu"}, images=images)
     for component in ("configuration", "algorithm", "publishing"):
-        spec = ManifestBuilder(settings(), "gate").stage_pod(raw_job(), environment, component, 1, "s")[
+        spec = ManifestBuilder(make_settings(), "gate").stage_pod(raw_job(), environment, component, 1, "s")[
             "spec"
         ]
         assert spec["nodeSelector"] == {"scope": "gpu"}
@@ -171,7 +171,7 @@ def test_nodes_and_registries_of_an_environment_are_its_operators() -> None:
 
 def test_limits_are_of_the_environment_for_every_container_of_a_job() -> None:
     environment = Environment(id="x", cpu_number=2, ramGB=3)
-    bodies = ManifestBuilder(settings(), "gate")
+    bodies = ManifestBuilder(make_settings(), "gate")
     for component in ("configuration", "algorithm", "publishing"):
         pod = bodies.stage_pod(raw_job(), environment, component, 1, "s")
         for container in pod["spec"]["containers"]:
@@ -182,9 +182,9 @@ def test_limits_are_of_the_environment_for_every_container_of_a_job() -> None:
 
 
 def test_no_pod_of_a_job_starts_twice_by_itself_or_pulls_what_is_there() -> None:
-    bodies = ManifestBuilder(settings(), "gate")
+    bodies = ManifestBuilder(make_settings(), "gate")
     for component in ("configuration", "algorithm", "publishing"):
-        spec = bodies.stage_pod(raw_job(), settings().environments[0], component, 1, "s")["spec"]
+        spec = bodies.stage_pod(raw_job(), make_settings().environments[0], component, 1, "s")["spec"]
         assert spec["restartPolicy"] == "Never"
         assert spec["activeDeadlineSeconds"] > 0
         assert {container["imagePullPolicy"] for container in spec["containers"]} == {"Never"}

@@ -13,8 +13,8 @@ from coincurve import PrivateKey
 from c2d_box.assets.ecies import OVERHEAD
 from c2d_box.operator_engine.rules import deliveries, stage_reports
 from c2d_box.operator_engine.rules.stage_reports import ReportedResult, UploadReport
-from c2d_box.pods.upload.sealing import sealing
-from c2d_box.pods.upload.sending import Entry, Sent, in_memory
+from c2d_box.pods.upload.sealing import sealing_sender
+from c2d_box.pods.upload.sending import SentFile, UploadEntry, memory_entry
 from c2d_box.workflow import manifests, resource
 from c2d_box.workflow.resource import WorkFlow
 
@@ -136,17 +136,17 @@ def test_what_the_container_really_encrypts_is_taken(tmp_path: Path) -> None:
         place.write_bytes(b"of " + path.encode())
         name, size = path.partition("/")[2], place.stat().st_size
         digest = hashlib.sha256(place.read_bytes()).hexdigest()
-        files.append(Entry(place, path, name, kind, size, digest))
+        files.append(UploadEntry(place, path, name, kind, size, digest))
         judged.append({"filename": name, "type": kind, "size": size, "sha256": digest})
-    files.append(in_memory(manifests.EVIDENCE, "evidence", b"{}"))
+    files.append(memory_entry(manifests.EVIDENCE, "evidence", b"{}"))
     body = workflow_body(JOB)
     body["status"] = {"manifest": manifests.manifest_digest(judged)}
     body["spec"]["stages"][0]["output"] = {"encrypt": reader}
 
-    def send(entries: list[Entry]) -> list[Sent]:
-        return [Sent(entry, f"ipfs://{CID}/{quote(entry.path)}", CID) for entry in entries]
+    def send(entries: list[UploadEntry]) -> list[SentFile]:
+        return [SentFile(entry, f"ipfs://{CID}/{quote(entry.path)}", CID) for entry in entries]
 
-    sent = sealing(send, reader, b"a token")(files)
+    sent = sealing_sender(send, reader, b"a token")(files)
     reported = [ReportedResult.model_validate(each.as_result()) for each in sent]
     assert {entry.encryption for entry in reported} == {"ecies"}
     assert deliveries.delivery_problem(resource.parse_workflow(body), reported) is None

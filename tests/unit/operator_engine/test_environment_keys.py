@@ -9,7 +9,7 @@ import pytest
 from c2d_box.assets import signatures
 from c2d_box.errors import StateProblem
 from c2d_box.operator_engine.pod_api.evidence_signer import read_signing_keys
-from tests.unit.operator_engine.conftest import settings
+from tests.unit.operator_engine.conftest import make_settings
 
 KEY, OTHER_KEY = "0x" + "11" * 32, "0x" + "22" * 32
 
@@ -18,7 +18,7 @@ def announced(folder: Path, *addresses: str) -> dict[str, str]:
     environments = [
         {"id": f"environment-{at}", "consumerAddress": address} for at, address in enumerate(addresses)
     ]
-    return read_signing_keys(settings(environments=environments, secretsDir=str(folder)))
+    return read_signing_keys(make_settings(environments=environments, secretsDir=str(folder)))
 
 
 def test_keys_of_announced_addresses_are_read_in_any_spelling(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from c2d_box.operator_engine.rules.observation import Observation
 from c2d_box.operator_engine.rules.plan import plan_actions
 from c2d_box.operator_engine.settings import EngineSettings
 from c2d_box.workflow import names, resource
-from tests.unit.operator_engine.conftest import settings, workflow_body
+from tests.unit.operator_engine.conftest import make_settings, workflow_body
 
 JOB = "e" * 32
 ADDRESSES = {
@@ -34,7 +34,7 @@ ADDRESSES = {
 
 def cloud_settings(**changes: Any) -> EngineSettings:
     """As the chart makes them where no address is fixed and results go to a store outside."""
-    base = settings().model_dump(by_alias=True, mode="json")
+    base = make_settings().model_dump(by_alias=True, mode="json")
     store = {"kind": "s3", "endpoint": "https://s3.eu-west-1.amazonaws.com", "bucket": "r", "region": "eu"}
     cloud = {
         "engineUrl": "http://operator-engine.c2d.svc:8051",
@@ -95,7 +95,7 @@ async def test_an_ipfs_node_that_is_named_by_number_is_not_asked_for() -> None:
 
 async def test_numbers_stay_and_nothing_is_asked() -> None:
     server = Names()
-    found = await JobNetworkResolver(settings(), (), server.resolve).current()
+    found = await JobNetworkResolver(make_settings(), (), server.resolve).current()
     assert dict(found.aliases) == {} and server.asked == []
     assert any(target.endswith(":8051") for target in found.targets)
 
@@ -174,7 +174,7 @@ def test_the_pods_of_a_job_share_one_node(component: str) -> None:
 def test_tolerations_reach_the_pods_and_are_not_announced() -> None:
     taint = {"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}
     assert pod("algorithm", tolerations=(taint,))["tolerations"] == [taint]
-    assert "tolerations" not in settings().environments[0].announced(current_jobs=0, last_seen=0)
+    assert "tolerations" not in make_settings().environments[0].announced(current_jobs=0, last_seen=0)
 
 
 @pytest.mark.parametrize("component", ["configuration", "algorithm", "publishing"])
@@ -222,7 +222,7 @@ def prepared(claim: str, *, waits: bool) -> set[str]:
         grants=True,
         done=frozenset({"secret"}),
     )
-    planned = plan_actions(seen, settings().limits, 60)
+    planned = plan_actions(seen, make_settings().limits, 60)
     recorded = [action for action in planned if isinstance(action, PatchStatus)]
     return {name for action in recorded for name in action.changes.get("times", {})}
 

@@ -11,7 +11,7 @@ from c2d_box.kubernetes.port import CLAIMS, Object, ResourceKind
 from c2d_box.operator_engine.scheduling.concurrency import AT_ONCE
 from c2d_box.workflow import names
 from c2d_box.workflow.resource import WORKFLOWS
-from tests.unit.operator_engine.conftest import Stack, settings, workflow_body
+from tests.unit.operator_engine.conftest import EngineStack, make_settings, workflow_body
 
 WAITING = 30
 
@@ -37,9 +37,9 @@ class Slow(MemoryCluster):
             self.under_way.discard(name)
 
 
-async def filled(secrets: Path, **changes: Any) -> tuple[Stack, Slow]:
+async def filled(secrets: Path, **changes: Any) -> tuple[EngineStack, Slow]:
     environment = {"id": "ocean-compute", "maxJobDuration": 60, "diskGB": 1, **changes}
-    stack, cluster = Stack(settings(environments=[environment]), secrets), Slow()
+    stack, cluster = EngineStack(make_settings(environments=[environment]), secrets), Slow()
     stack.cluster = cluster
     stack.boot()
     for number in range(WAITING):

@@ -11,7 +11,7 @@ from c2d_box.kubernetes.port import LEASES
 from c2d_box.operator_engine.effects.order_locks import LEFT_SECONDS, remove_left_locks
 from c2d_box.workflow import leases, resource
 from c2d_box.workflow.resource import WORKFLOWS
-from tests.worlds.jobmodel import Model
+from tests.worlds.jobmodel import JobModel
 
 NOW = 1_800_000_000.0
 OLD = NOW - LEFT_SECONDS - 1
@@ -55,7 +55,7 @@ async def test_the_lock_of_a_job_that_exists_stays_also_where_the_engine_has_not
 ) -> None:
     await cluster.create(LEASES, leases.lease_body("0xorder", "job", OLD))
     await cluster.create(WORKFLOWS, resource.build_workflow("job", SPEC, OLD))
-    known = Model().workflow if seen else None
+    known = JobModel().workflow if seen else None
     assert await remove_left_locks(cluster, lambda job: known, NOW) == []
 
 

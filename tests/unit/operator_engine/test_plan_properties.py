@@ -19,8 +19,8 @@ from tests.worlds.jobmodel import (
     LIMITS,
     MAXTIME,
     MOVES,
-    Model,
-    check,
+    JobModel,
+    check_model,
     engine_until_quiet,
     everybody_does_their_duty,
 )
@@ -57,9 +57,9 @@ def lives(draw: st.DrawFn) -> list[str]:
     return moves + draw(st.lists(st.sampled_from(MISHAPS), max_size=8))
 
 
-def live(moves: list[str], dice: random.Random) -> Model:
+def live(moves: list[str], dice: random.Random) -> JobModel:
     """Every other one asks for its results to become an asset."""
-    model = Model(asset=dice.random() < 0.5)
+    model = JobModel(asset=dice.random() < 0.5)
     for move in moves:
         if model.body is not None:
             MOVES[move](model, dice)
@@ -74,7 +74,7 @@ HARD = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCh
 def test_every_job_ends_and_is_cleaned_up_after(moves: list[str], dice: random.Random) -> None:
     model = live(moves, dice)
     everybody_does_their_duty(model)
-    check(model)
+    check_model(model)
     assert not model.pods
     assert model.claim is None
 
@@ -87,8 +87,8 @@ def test_every_job_ends_even_where_nobody_answers_any_more(moves: list[str], dic
         engine_until_quiet(model)
         if model.body is None or model.workflow.finished:
             break
-        model.time(61)
-    check(model)
+        model.pass_time(61)
+    check_model(model)
 
 
 @HARD
@@ -98,7 +98,7 @@ def test_lost_and_repeated_work_of_the_engine_changes_nothing(moves: list[str], 
     unsteady = {"engine": ("engine, some of it", "crash", "engine, shuffled and twice")}
     model = live([half for move in moves for half in unsteady.get(move, (move,))], dice)
     everybody_does_their_duty(model)
-    check(model)
+    check_model(model)
 
 
 @HARD
@@ -107,13 +107,13 @@ def test_nothing_is_waited_for_without_a_deadline(moves: list[str], dice: random
     model = live(moves, dice)
     if model.body is not None and not model.workflow.finished:
         engine_until_quiet(model)
-        actions = plan_actions(model.seen(), LIMITS, MAXTIME)
+        actions = plan_actions(model.observe_job(), LIMITS, MAXTIME)
         assert actions, "nothing to do and nothing to wait for"
 
 
 @pytest.mark.parametrize("asset", [False, True])
 def test_the_straight_way_ends_well(asset: bool) -> None:
-    model = Model(asset)
+    model = JobModel(asset)
     everybody_does_their_duty(model)
     assert model.workflow.status.code == states.State.FINISHED
     assert (len(model.started), len(model.sent)) == (1, int(asset))

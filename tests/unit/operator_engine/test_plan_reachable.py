@@ -15,13 +15,13 @@ import pytest
 
 from c2d_box.operator_engine.rules.plan import plan_actions
 from c2d_box.workflow import states
-from tests.conftest import sample
+from tests.conftest import sample_cells
 from tests.worlds.jobmodel import (
     LIMITS,
     MAXTIME,
     MOVES,
-    Model,
-    check,
+    JobModel,
+    check_model,
     engine_until_quiet,
     everybody_does_their_duty,
 )
@@ -30,7 +30,7 @@ SYSTEMATIC = sorted(set(MOVES) - {"engine, some of it", "engine, shuffled and tw
 STATES, FULL = 800, 20_000
 
 
-def key(model: Model) -> str:
+def key(model: JobModel) -> str:
     """What of a state matters to a rule, but for how long ago things were."""
     if model.body is None:
         return "gone"
@@ -51,9 +51,9 @@ def key(model: Model) -> str:
     )
 
 
-def stored() -> Model:
+def stored() -> JobModel:
     """The way to the results' being stored, where they are to become an asset, and not a step further."""
-    model = Model(asset=True)
+    model = JobModel(asset=True)
     steps = ("admit", "grant", "bind", "start configuration", "start algorithm", "start publishing", "staged")
     for move in (*steps, "warden proves", "algorithm succeeds", "publishing succeeds"):
         engine_until_quiet(model)
@@ -62,9 +62,9 @@ def stored() -> Model:
     return model
 
 
-def reachable(limit: int, first: Model | None = None) -> list[Model]:
+def reachable(limit: int, first: JobModel | None = None) -> list[JobModel]:
     """The first ``limit`` different states, nearest first."""
-    first = first or Model()
+    first = first or JobModel()
     seen, found, waiting = {key(first)}, [first], deque([first])
     while waiting and len(found) < limit:
         model = waiting.popleft()
@@ -85,10 +85,10 @@ def test_every_reachable_state_has_a_way_out(seed: str, request: pytest.FixtureR
     found = reachable(FULL if full else STATES)
     assert len(found) == (FULL if full else STATES)
     ends = set()
-    for model in sample(found, 200, seed, full):
+    for model in sample_cells(found, 200, seed, full):
         there = key(model)
         everybody_does_their_duty(model)
-        check(model)
+        check_model(model)
         if model.body is not None:
             assert not model.pods, there
             assert model.claim is None, there
@@ -100,13 +100,13 @@ def test_from_stored_results_to_an_asset_there_is_a_way_out_too(
     seed: str, request: pytest.FixtureRequest
 ) -> None:
     full = bool(request.config.getoption("--full"))
-    for model in sample(reachable(FULL // 4 if full else STATES // 2, stored()), 100, seed, full):
+    for model in sample_cells(reachable(FULL // 4 if full else STATES // 2, stored()), 100, seed, full):
         everybody_does_their_duty(model)
-        check(model)
+        check_model(model)
 
 
 def test_in_every_reachable_state_something_is_done_or_waited_for() -> None:
     for model in reachable(300):
         engine_until_quiet(model)
         if model.body is not None and model.workflow.at("cleaned") is None:
-            assert plan_actions(model.seen(), LIMITS, MAXTIME), key(model)
+            assert plan_actions(model.observe_job(), LIMITS, MAXTIME), key(model)

@@ -13,7 +13,7 @@ from c2d_box.operator_engine.state import job_runtime
 from c2d_box.workflow import names
 from c2d_box.workflow.environments import Environment, ImagePolicy
 from c2d_box.workflow.resource import WORKFLOWS
-from tests.unit.operator_engine.conftest import Stack, settings
+from tests.unit.operator_engine.conftest import EngineStack, make_settings
 
 JOB = "0" * 31 + "1"
 DIGEST = "sha256:" + "a" * 64
@@ -32,7 +32,7 @@ async def test_it_ends_at_once_and_says_why(
     secrets: Path, environment: dict[str, Any], spec: dict[str, Any], code: int, reason: str
 ) -> None:
     base = {"id": "ocean-compute", "maxJobs": 2, "maxJobDuration": 60, "diskGB": 1}
-    stack = Stack(settings(environments=[{**base, **environment}]), secrets)
+    stack = EngineStack(make_settings(environments=[{**base, **environment}]), secrets)
     await stack.start()
     try:
         await stack.submit(JOB, **spec)
@@ -46,14 +46,14 @@ async def test_it_ends_at_once_and_says_why(
 
 
 async def test_an_environment_that_goes_ends_its_jobs_and_cleans_up(secrets: Path) -> None:
-    stack = Stack(settings(), secrets)
+    stack = EngineStack(make_settings(), secrets)
     await stack.start()
     try:
         await stack.submit(JOB)
         await stack.node.bind(JOB)
         await stack.node.start(names.pod_name(JOB, "algorithm"), "warden", "algorithm")
         await stack.node.until(lambda: stack.node.workflow(JOB).status.algorithm.uid is not None)
-        stack.settings = settings(environments=[{"id": "other"}])
+        stack.settings = make_settings(environments=[{"id": "other"}])
         await stack.crash()
         await stack.node.until(lambda: stack.node.workflow(JOB).finished)
         assert stack.node.workflow(JOB).status.code == 81

@@ -14,7 +14,7 @@ import pytest
 
 from c2d_box.workflow import states
 from c2d_box.workflow.states import State
-from tests.worlds.jobmodel import MOVES, Model, engine_until_quiet, everybody_does_their_duty
+from tests.worlds.jobmodel import MOVES, JobModel, engine_until_quiet, everybody_does_their_duty
 
 PAGE = Path(__file__).parents[3] / "docs" / "job-states.md"
 STRAIGHT = (
@@ -57,21 +57,21 @@ STEPS: dict[tuple[State, State], str] = {
 """What leads from one state to the next."""
 
 
-class Recorded(Model):
+class Recorded(JobModel):
     """Remembers each change of state, and what there is of a job whenever its engine rests."""
 
     steps: set[tuple[State, State]] = set()  # noqa: RUF012 - shared by copies on purpose
     things: dict[State, set[str]] = {}  # noqa: RUF012
 
-    def record(self, changes: dict[str, Any]) -> None:
+    def patch_status(self, changes: dict[str, Any]) -> None:
         before = State(self.workflow.status.code)
-        super().record(changes)
+        super().patch_status(changes)
         after = State(self.workflow.status.code)
         if before is not after:
             self.steps.add((before, after))
 
-    def engine(self, *arguments: Any) -> bool:
-        busy = super().engine(*arguments)
+    def run_engine(self, *arguments: Any) -> bool:
+        busy = super().run_engine(*arguments)
         if not busy and self.body is not None:
             there = self.things.setdefault(State(self.workflow.status.code), set())
             there.update(f"{pod.component} pod" for pod in self.pods.values())
@@ -79,10 +79,10 @@ class Recorded(Model):
         return busy
 
 
-def ends_well(model: Model, follow: str) -> None:
+def ends_well(model: JobModel, follow: str) -> None:
     engine_until_quiet(model)
     if follow and model.body is not None:
-        model.time(GRACE_SECONDS)
+        model.pass_time(GRACE_SECONDS)
         MOVES[follow](model, random.Random(0))
     everybody_does_their_duty(model)
 

@@ -14,7 +14,7 @@ from c2d_box.operator_engine.engine import compose_engine
 from c2d_box.operator_engine.stage_tokens import StageTokens
 from c2d_box.operator_engine.watches import follow_cluster
 from c2d_box.workflow.resource import WORKFLOWS, WorkFlow
-from tests.unit.operator_engine.conftest import Rows, settings, workflow_body
+from tests.unit.operator_engine.conftest import Rows, make_settings, workflow_body
 
 JOB, OTHER = "a" * 32, "b" * 32
 POD = {"metadata": {"name": f"{JOB}-algorithm", "labels": {"c2d.oceanprotocol.com/job": JOB}}}
@@ -63,7 +63,9 @@ async def test_deletions_during_a_broken_watch_are_noticed_before_the_upkeep(
     secrets: Path, kind: ResourceKind
 ) -> None:
     cluster = BreakableCluster()
-    engine = compose_engine(cluster, settings(), StageTokens({}), Rows(), "c2d-gate-x", leads=lambda: False)
+    engine = compose_engine(
+        cluster, make_settings(), StageTokens({}), Rows(), "c2d-gate-x", leads=lambda: False
+    )
     controller = engine.controller
     await cluster.create(WORKFLOWS, workflow_body(JOB))
     await cluster.create(PODS, POD)
@@ -83,7 +85,7 @@ async def test_deletions_during_a_broken_watch_are_noticed_before_the_upkeep(
 
 async def test_a_job_whose_rule_fails_keeps_no_news_of_others_away(secrets: Path) -> None:
     cluster, rows = BreakableCluster(), FailingRows()
-    controller = compose_engine(cluster, settings(), StageTokens({}), rows, "c2d-gate-x").controller
+    controller = compose_engine(cluster, make_settings(), StageTokens({}), rows, "c2d-gate-x").controller
     await cluster.create(WORKFLOWS, workflow_body(JOB))
     await controller.resync()
     following = asyncio.create_task(follow_cluster(cluster, controller))

@@ -18,14 +18,14 @@ import pytest
 from c2d_box.assets import signatures
 from c2d_box.kubernetes.informer import Informer
 from c2d_box.kubernetes.memory import MemoryCluster
-from c2d_box.operator_service.app import Service, application
-from c2d_box.operator_service.arguments import Refusal
-from c2d_box.operator_service.callers import Callers
-from c2d_box.operator_service.database import Database
-from c2d_box.operator_service.jobs import Jobs
-from c2d_box.operator_service.nonces import Nonces
-from c2d_box.operator_service.results import Results
-from c2d_box.operator_service.settings import Settings
+from c2d_box.operator_service.app import OperatorService, build_operator_app
+from c2d_box.operator_service.arguments import OperatorRefusal
+from c2d_box.operator_service.callers import SignatureVerifier
+from c2d_box.operator_service.database import JobDatabase
+from c2d_box.operator_service.jobs import JobIndex
+from c2d_box.operator_service.nonces import UsedNonces
+from c2d_box.operator_service.results import StoredResults
+from c2d_box.operator_service.settings import OperatorSettings
 from c2d_box.workflow import resource
 from c2d_box.workflow.resource import WORKFLOWS
 
@@ -36,16 +36,16 @@ JOB = "0123456789abcdef0123456789abcdef"
 PREFIX = "/api/v1/operator"
 
 
-class NoDatabase(Database):
+class NoDatabase(JobDatabase):
     """PostgreSQL that is away: what must work without it is tested without it."""
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[Any]:
-        raise Refusal(503, "PostgreSQL is not available.")
+        raise OperatorRefusal(503, "PostgreSQL is not available.")
         yield
 
 
-class EmptyHistory(Database):
+class EmptyHistory(JobDatabase):
     """PostgreSQL with no rows: for what is not about the history."""
 
     @asynccontextmanager
@@ -59,23 +59,23 @@ class EmptyHistory(Database):
         return []
 
 
-class Remembered(Nonces):
+class RememberedNonces(UsedNonces):
     """Nonces that are seen once, in memory: for what is not about nonces or PostgreSQL."""
 
     def __init__(self) -> None:
         self.seen: set[tuple[str, Decimal]] = set()
 
-    async def take(self, caller: str, nonce: Decimal, *, is_read: bool = False) -> None:
+    async def take_nonce(self, caller: str, nonce: Decimal, *, is_read: bool = False) -> None:
         if (caller, nonce) in self.seen:
-            raise Refusal(400, f"Nonce {nonce} was used before or is too old.")
+            raise OperatorRefusal(400, f"Nonce {nonce} was used before or is too old.")
         self.seen.add((caller, nonce))
 
 
-class Front:
+class ServiceFront:
     """The service and a client of it that signs like our Provider."""
 
     def __init__(
-        self, settings: Settings, cluster: MemoryCluster, jobs: Jobs, client: httpx.AsyncClient
+        self, settings: OperatorSettings, cluster: MemoryCluster, jobs: JobIndex, client: httpx.AsyncClient
     ) -> None:
         self.settings = settings
         self.cluster = cluster
@@ -89,7 +89,7 @@ class Front:
         self._nonce += 1
         number = str(nonce or self._nonce)
         text = f"{method}\n{target}\n{hashlib.sha256(body).hexdigest()}\n{number}"
-        return {"X-C2D-Signature": signatures.sign(key, text), "X-C2D-Nonce": number}
+        return {"X-C2D-Signature": signatures.sign_text(key, text), "X-C2D-Nonce": number}
 
     async def call(
         self, method: str, path: str, json_body: Any = None, key: str = KEY, **query: str
@@ -100,7 +100,7 @@ class Front:
         return await self.client.send(request)
 
     async def start(self, **changes: Any) -> httpx.Response:
-        return await self.call("POST", "/compute", payload(**changes))
+        return await self.call("POST", "/compute", job_payload(**changes))
 
     async def finish(self, job: str = JOB, **status: Any) -> None:
         known = await self.cluster.get(WORKFLOWS, job)
@@ -111,7 +111,7 @@ class Front:
         )
 
 
-def payload(**changes: Any) -> dict[str, Any]:
+def job_payload(**changes: Any) -> dict[str, Any]:
     did = "did:op:" + "a" * 64
     base: dict[str, Any] = {
         "workflow": {
@@ -160,7 +160,7 @@ def payload(**changes: Any) -> dict[str, Any]:
     return {key: value for key, value in {**base, **changes}.items() if value is not ...}
 
 
-def settings_for(folder: Path, **changes: Any) -> Settings:
+def settings_for(folder: Path, **changes: Any) -> OperatorSettings:
     (folder / "admin-password").write_text("letmein\n")
     base: dict[str, Any] = {
         "postgres": {"host": "nowhere"},
@@ -169,53 +169,55 @@ def settings_for(folder: Path, **changes: Any) -> Settings:
         "resultStore": {"kind": "ipfs", "api": "http://ipfs:5001", "gateway": "http://ipfs:8080"},
         "secretsDir": str(folder),
     }
-    return Settings.model_validate({**base, **changes})
+    return OperatorSettings.model_validate({**base, **changes})
 
 
 @asynccontextmanager
-async def front_for(settings: Settings, *, is_postgres_away: bool = False) -> AsyncIterator[Front]:
+async def front_for(
+    settings: OperatorSettings, *, is_postgres_away: bool = False
+) -> AsyncIterator[ServiceFront]:
     """With ``is_postgres_away`` the service is the product's own, nonces included, and PostgreSQL is away."""
     cluster = MemoryCluster()
     informer = Informer(cluster, WORKFLOWS)
     kind = NoDatabase if is_postgres_away else EmptyHistory
     database = kind(settings.postgres, settings.secrets_dir)
-    results = Results(settings)
-    jobs = Jobs(informer, database)
-    nonces = Nonces(database) if is_postgres_away else Remembered()
-    service = Service(settings, cluster, jobs, database, Callers(settings, nonces), results)
+    results = StoredResults(settings)
+    jobs = JobIndex(informer, database)
+    nonces = UsedNonces(database) if is_postgres_away else RememberedNonces()
+    service = OperatorService(settings, cluster, jobs, database, SignatureVerifier(settings, nonces), results)
     informer.start()
     await informer.synced.wait()
-    transport = httpx.ASGITransport(application(service))
+    transport = httpx.ASGITransport(build_operator_app(service))
     async with httpx.AsyncClient(transport=transport, base_url="http://operator") as client:
-        yield Front(settings, cluster, jobs, client)
+        yield ServiceFront(settings, cluster, jobs, client)
     await informer.stop()
     await results.close()
 
 
 @pytest.fixture
-async def front(tmp_path: Path) -> AsyncIterator[Front]:
+async def front(tmp_path: Path) -> AsyncIterator[ServiceFront]:
     async with front_for(settings_for(tmp_path)) as made:
         yield made
 
 
 @pytest.fixture
-async def bare_front(tmp_path: Path) -> AsyncIterator[Front]:
+async def bare_front(tmp_path: Path) -> AsyncIterator[ServiceFront]:
     """With signatures as the original and other Providers send them."""
     async with front_for(settings_for(tmp_path, compat={"bareSignatures": True})) as made:
         yield made
 
 
 @pytest.fixture
-async def front_without_postgres(tmp_path: Path) -> AsyncIterator[Front]:
+async def front_without_postgres(tmp_path: Path) -> AsyncIterator[ServiceFront]:
     """One finished job, in Kubernetes alone; nonces are the product's own."""
     async with front_for(settings_for(tmp_path), is_postgres_away=True) as made:
-        stages = payload()["workflow"]["stages"]
+        stages = job_payload()["workflow"]["stages"]
         for stage in stages:
             stage["input"], stage["algorithm"].pop("url")
         spec = {"environment": "ocean-compute", "stages": stages, "owner": OWNER, "agreementId": "0xorder"}
         spec["providerAddress"] = signatures.address_of(KEY)
         await made.cluster.create(WORKFLOWS, resource.build_workflow(JOB, spec, 1.0))
         async with asyncio.timeout(10):
-            while made.jobs.get(JOB) is None:  # noqa: ASYNC110 - what is waited for has no event
+            while made.jobs.get_job(JOB) is None:  # noqa: ASYNC110 - what is waited for has no event
                 await asyncio.sleep(0.01)
         yield made

@@ -15,7 +15,7 @@ from c2d_box.kubernetes.port import PODS
 from c2d_box.workflow import names
 from c2d_box.workflow.resource import WORKFLOWS
 
-from .conftest import JOB, OWNER, PREFIX, front_for, payload, settings_for
+from .conftest import JOB, OWNER, PREFIX, front_for, job_payload, settings_for
 
 ADMIN = {"Admin": "letmein"}
 
@@ -56,7 +56,7 @@ async def test_an_operator_lists_jobs_of_all_owners_and_looks_into_one(front: An
     listed = (await front.client.get(f"{PREFIX}/list", headers=ADMIN)).json()
     assert {entry["jobId"] for entry in listed} == {JOB, "f" * 32}
     seen = (await front.client.get(f"{PREFIX}/info", params={"jobId": JOB}, headers=ADMIN)).json()
-    assert seen["spec"]["agreementId"] == payload()["agreementId"]
+    assert seen["spec"]["agreementId"] == job_payload()["agreementId"]
     assert "http" not in str(seen["spec"])
 
 
@@ -88,7 +88,7 @@ async def test_who_follows_waits_for_the_log_to_begin(front: Any) -> None:
 
 
 async def test_with_a_disclosure_rule_the_live_log_is_nobodys(front: Any) -> None:
-    stages = payload()["workflow"]["stages"]
+    stages = job_payload()["workflow"]["stages"]
     ruled = [{**stages[0], "output": {"disclosure": {"minCell": 5}}}]
     assert (await front.start(workflow={"stages": ruled})).status_code == 200
     pod = names.pod_name(JOB, "algorithm")
@@ -100,7 +100,7 @@ async def test_with_a_disclosure_rule_the_live_log_is_nobodys(front: Any) -> Non
 
 async def test_results_can_be_wanted_encrypted_and_then_not_as_an_asset(front: Any) -> None:
     key = ecies.public_key_of("11" * 32)
-    stages = payload()["workflow"]["stages"]
+    stages = job_payload()["workflow"]["stages"]
     for output, status in (({"encrypt": key[4:]}, 200), ({"encrypt": key, "publish": {"name": "x"}}, 400)):
         job = uuid.uuid4().hex
         wanted = {"stages": [{**stages[0], "output": output}]}
@@ -142,7 +142,7 @@ async def test_a_stored_log_that_is_encrypted_is_not_shown(front: Any) -> None:
     ],
 )
 async def test_an_output_section_that_cannot_be_meant_is_refused(front: Any, output: Any) -> None:
-    stages = payload()["workflow"]["stages"]
+    stages = job_payload()["workflow"]["stages"]
     answer = await front.start(workflow={"stages": [{**stages[0], "output": output}]})
     assert answer.status_code == 400
     assert "output section" in answer.json()["error"]

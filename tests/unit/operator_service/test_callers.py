@@ -58,14 +58,14 @@ async def test_rubbish_is_no_signature(front: Any) -> None:
 async def test_a_nonce_is_a_number(front: Any, nonce: str) -> None:
     target = f"{PATH}?owner={OWNER}"
     text = f"GET\n{target}\n{'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'}\n{nonce}"
-    headers = {"X-C2D-Signature": signatures.sign(KEY, text), "X-C2D-Nonce": nonce}
+    headers = {"X-C2D-Signature": signatures.sign_text(KEY, text), "X-C2D-Nonce": nonce}
     answer = await front.client.get(target, headers=headers)
     assert (answer.status_code, answer.json()) == (400, {"error": "Nonce is not a number."})
 
 
 async def test_the_originals_signature_is_refused_by_default(front: Any) -> None:
     nonce = str(time.time_ns())
-    query = {"owner": OWNER, "nonce": nonce, "providerSignature": signatures.sign(KEY, OWNER + nonce)}
+    query = {"owner": OWNER, "nonce": nonce, "providerSignature": signatures.sign_text(KEY, OWNER + nonce)}
     assert (await front.client.get(PATH, params=query)).status_code == 401
 
 
@@ -75,6 +75,11 @@ async def test_the_originals_signatures_are_taken_where_they_are_allowed(
 ) -> None:
     nonce = str(time.time_ns())
     text = OWNER + "job" + (nonce if with_nonce else "")
-    query = {"owner": OWNER, "jobId": "job", "nonce": nonce, "providerSignature": signatures.sign(KEY, text)}
+    query = {
+        "owner": OWNER,
+        "jobId": "job",
+        "nonce": nonce,
+        "providerSignature": signatures.sign_text(KEY, text),
+    }
     assert (await bare_front.client.get(PATH, params=query)).json() == []
     assert (await bare_front.client.get(PATH, params=query)).status_code == 400

@@ -10,8 +10,8 @@ import psycopg
 import pytest
 
 from c2d_box.operator_service import database as module
-from c2d_box.operator_service.arguments import Refusal
-from c2d_box.operator_service.database import Database
+from c2d_box.operator_service.arguments import OperatorRefusal
+from c2d_box.operator_service.database import JobDatabase
 from c2d_box.workflow import jobtable
 from c2d_box.workflow.jobtable import PostgresSettings
 
@@ -55,12 +55,12 @@ def sessions(monkeypatch: pytest.MonkeyPatch) -> list[Session]:
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Database:
-    return Database(PostgresSettings(host="postgres"), tmp_path)
+def database(tmp_path: Path) -> JobDatabase:
+    return JobDatabase(PostgresSettings(host="postgres"), tmp_path)
 
 
 async def test_a_session_that_broke_while_idle_is_renewed_silently(
-    database: Database, sessions: list[Session], monkeypatch: pytest.MonkeyPatch
+    database: JobDatabase, sessions: list[Session], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "IDLE_SECONDS", 0.0)
     async with database.session() as session:
@@ -73,9 +73,9 @@ async def test_a_session_that_broke_while_idle_is_renewed_silently(
 
 
 async def test_one_that_breaks_in_use_is_told_and_not_used_again(
-    database: Database, sessions: list[Session]
+    database: JobDatabase, sessions: list[Session]
 ) -> None:
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(OperatorRefusal) as refusal:
         async with database.session() as session:
             sessions[0].gone = True
             await session.execute("lost")
@@ -85,7 +85,9 @@ async def test_one_that_breaks_in_use_is_told_and_not_used_again(
     assert len(sessions) == 2
 
 
-async def test_a_session_in_use_is_not_tried_each_time(database: Database, sessions: list[Session]) -> None:
+async def test_a_session_in_use_is_not_tried_each_time(
+    database: JobDatabase, sessions: list[Session]
+) -> None:
     for _ in range(3):
         async with database.session() as session:
             await session.execute("work")

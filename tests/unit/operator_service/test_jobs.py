@@ -12,7 +12,7 @@ import pytest
 from c2d_box.kubernetes.memory import MemoryCluster
 from c2d_box.kubernetes.port import LEASES, PODS, ClusterError
 from c2d_box.operator_service import events
-from c2d_box.operator_service.heartbeat import Heartbeat
+from c2d_box.operator_service.heartbeat import EngineHeartbeat
 from c2d_box.workflow import leases, names
 from c2d_box.workflow.resource import WORKFLOWS
 
@@ -170,7 +170,7 @@ async def test_an_end_is_told_at_once(front: Any) -> None:
     told: list[dict[str, Any]] = []
 
     async def listen() -> None:
-        async for chunk in events.stream(front.jobs, None):
+        async for chunk in events.stream_events(front.jobs, None):
             if chunk.startswith(b"data: "):
                 told.append(json.loads(chunk[6:]))
 
@@ -191,7 +191,7 @@ async def test_a_listener_does_not_remember_jobs_that_are_gone(
 ) -> None:
     """A Provider listens for months: what it was told of each job would add up."""
     monkeypatch.setattr(events, "REMEMBERED", 3)
-    stream: Any = events.stream(front.jobs, None)
+    stream: Any = events.stream_events(front.jobs, None)
     assert await anext(stream) == b": connected\n\n"
     for number in range(12):
         job = f"{number:032x}"
@@ -242,7 +242,7 @@ async def test_an_environment_was_last_seen_when_its_engine_was(front: Any) -> N
         "spec": {"holderIdentity": "engine", "renewTime": "2026-01-01T00:00:01.500000Z"},
     }
     await front.cluster.create(LEASES, body)
-    assert await Heartbeat(front.cluster).last_seen() == 1767225601.5
+    assert await EngineHeartbeat(front.cluster).last_seen() == 1767225601.5
 
 
 async def test_while_kubernetes_is_away_the_last_moment_stands() -> None:
@@ -255,7 +255,7 @@ async def test_while_kubernetes_is_away_the_last_moment_stands() -> None:
         gone = False
 
     cluster, now = Away(), 0.0
-    heartbeat = Heartbeat(cluster, lambda: now)
+    heartbeat = EngineHeartbeat(cluster, lambda: now)
     assert await heartbeat.last_seen() == 1767225601.5
     cluster.gone, now = True, 100.0
     assert await heartbeat.last_seen() == 1767225601.5

@@ -16,12 +16,12 @@ from c2d_box import timestamps
 from c2d_box.kubernetes.informer import Informer
 from c2d_box.kubernetes.memory import MemoryCluster
 from c2d_box.kubernetes.port import LEASES, SECRETS
-from c2d_box.operator_service.arguments import Refusal
-from c2d_box.operator_service.jobs import Jobs
-from c2d_box.operator_service.registering import Registrar
+from c2d_box.operator_service.arguments import OperatorRefusal
+from c2d_box.operator_service.jobs import JobIndex
+from c2d_box.operator_service.registering import JobRegistrar
 from c2d_box.workflow import leases
 from c2d_box.workflow.resource import WORKFLOWS
-from tests.unit.operator_service.conftest import NoDatabase, payload, settings_for
+from tests.unit.operator_service.conftest import NoDatabase, job_payload, settings_for
 
 A, B, C = "a" * 32, "b" * 32, "c" * 32
 ORDER, SECOND_ORDER = "0xd:0xdt:0", "0xa:0xat:0"
@@ -61,13 +61,13 @@ class Starter:
         self.job = job
         self._stepped = Stepped(cluster)
         chosen = settings_for(folder)
-        jobs = Jobs(
+        jobs = JobIndex(
             Informer(self._stepped, WORKFLOWS),
             NoDatabase(chosen.postgres, chosen.secrets_dir),
         )
-        registrar = Registrar(chosen, self._stepped, jobs)
-        asked = payload(jobId=job, orders=orders)
-        self._task = asyncio.create_task(registrar.register(asked, self._authenticate))
+        registrar = JobRegistrar(chosen, self._stepped, jobs)
+        asked = job_payload(jobId=job, orders=orders)
+        self._task = asyncio.create_task(registrar.register_job(asked, self._authenticate))
 
     async def _authenticate(self) -> str:
         return PROVIDER
@@ -90,7 +90,7 @@ class Starter:
         """Whether its job was started."""
         try:
             await self._task
-        except Refusal as refusal:
+        except OperatorRefusal as refusal:
             assert "already in use" in refusal.text
             return False
         return True

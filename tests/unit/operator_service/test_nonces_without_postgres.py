@@ -14,18 +14,18 @@ import pytest
 
 from c2d_box.operator_service import database as module
 from c2d_box.operator_service import nonces
-from c2d_box.operator_service.arguments import Refusal
-from c2d_box.operator_service.database import Database
-from c2d_box.operator_service.nonces import OWED, RECENT_SECONDS, Nonces, seconds_of
+from c2d_box.operator_service.arguments import OperatorRefusal
+from c2d_box.operator_service.database import JobDatabase
+from c2d_box.operator_service.nonces import OWED, RECENT_SECONDS, UsedNonces, seconds_of
 from c2d_box.workflow import jobtable
 from c2d_box.workflow.jobtable import PostgresSettings
-from tests.unit.operator_service.conftest import JOB, OWNER, PREFIX, payload
+from tests.unit.operator_service.conftest import JOB, OWNER, PREFIX, job_payload
 
 CALLER = "0xprovider"
 STATUS = f"{PREFIX}/compute?jobId={JOB}"
 
 
-class SwitchedDatabase(Database):
+class SwitchedDatabase(JobDatabase):
     """PostgreSQL that can go away and come back, with the table of nonces."""
 
     def __init__(self) -> None:
@@ -35,7 +35,7 @@ class SwitchedDatabase(Database):
     @contextlib.asynccontextmanager
     async def session(self) -> AsyncIterator[Any]:
         if self.is_away:
-            raise Refusal(503, "PostgreSQL is not available.")
+            raise OperatorRefusal(503, "PostgreSQL is not available.")
         yield self
 
     async def execute(self, statement: str, values: Any) -> SwitchedDatabase:
@@ -73,7 +73,7 @@ async def test_an_old_read_is_not_answered(front_without_postgres: Any) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "body", "query"),
     [
-        ("POST", "/compute", payload(), {}),
+        ("POST", "/compute", job_payload(), {}),
         ("PUT", "/compute", None, {"jobId": JOB, "owner": OWNER}),
         ("DELETE", "/compute", None, {"jobId": JOB, "owner": OWNER}),
     ],
@@ -86,14 +86,14 @@ async def test_what_changes_something_waits_for_postgresql(
 
 
 async def test_a_value_taken_meanwhile_is_used_up_when_postgresql_is_back(database: SwitchedDatabase) -> None:
-    taken = Nonces(database)
+    taken = UsedNonces(database)
     database.is_away = True
     used = now_ns()
-    await taken.take(CALLER, used, is_read=True)
+    await taken.take_nonce(CALLER, used, is_read=True)
     database.is_away = False
     taken._recent.clear()  # as after a minute
-    with pytest.raises(Refusal) as refusal:
-        await taken.take(CALLER, used, is_read=True)
+    with pytest.raises(OperatorRefusal) as refusal:
+        await taken.take_nonce(CALLER, used, is_read=True)
     assert refusal.value.status == 400
     assert (CALLER, used) in database.table
 
@@ -101,26 +101,26 @@ async def test_a_value_taken_meanwhile_is_used_up_when_postgresql_is_back(databa
 async def test_a_value_taken_before_postgresql_went_away_is_not_taken_again(
     database: SwitchedDatabase,
 ) -> None:
-    taken = Nonces(database)
+    taken = UsedNonces(database)
     used = now_ns()
-    await taken.take(CALLER, used)
+    await taken.take_nonce(CALLER, used)
     database.is_away = True
-    with pytest.raises(Refusal) as refusal:
-        await taken.take(CALLER, used, is_read=True)
+    with pytest.raises(OperatorRefusal) as refusal:
+        await taken.take_nonce(CALLER, used, is_read=True)
     assert refusal.value.status == 400
 
 
 async def test_what_is_remembered_is_bounded(database: SwitchedDatabase) -> None:
     now = time.time()
-    taken = Nonces(database, clock=lambda: now)
+    taken = UsedNonces(database, clock=lambda: now)
     database.is_away = True
     for number in range(50):
         now += 10
-        await taken.take(CALLER, Decimal(int(now * 1000) + number), is_read=True)
+        await taken.take_nonce(CALLER, Decimal(int(now * 1000) + number), is_read=True)
     assert len(taken._recent) < 10
     taken._owed *= OWED
-    with pytest.raises(Refusal):
-        await taken.take(CALLER, Decimal(int(now * 1000) + 99), is_read=True)
+    with pytest.raises(OperatorRefusal):
+        await taken.take_nonce(CALLER, Decimal(int(now * 1000) + 99), is_read=True)
 
 
 @pytest.mark.parametrize("unit", [1, 10**3, 10**6, 10**9], ids=["s", "ms", "us", "ns"])
@@ -139,9 +139,9 @@ async def test_a_failed_attempt_is_not_repeated_by_each_caller(
 
     monkeypatch.setattr(jobtable, "connect", connect)
     monkeypatch.setattr(module, "RENEWAL_PAUSE_SECONDS", 60.0)
-    away = Database(PostgresSettings(host="nowhere"), tmp_path)
+    away = JobDatabase(PostgresSettings(host="nowhere"), tmp_path)
     for _ in range(5):
-        with pytest.raises(Refusal) as refusal:
+        with pytest.raises(OperatorRefusal) as refusal:
             async with away.session():
                 pass
         assert refusal.value.status == 503
@@ -180,8 +180,8 @@ async def test_an_attempt_that_hangs_keeps_no_caller_waiting_once_postgresql_is_
     monkeypatch.setattr(jobtable, "create_nonces", create_nonces)
     monkeypatch.setattr(module, "RENEWAL_SECONDS", 0.1)
     monkeypatch.setattr(module, "RENEWAL_PAUSE_SECONDS", 0.01)
-    database = Database(PostgresSettings(host="somewhere"), tmp_path)
-    with pytest.raises(Refusal):
+    database = JobDatabase(PostgresSettings(host="somewhere"), tmp_path)
+    with pytest.raises(OperatorRefusal):
         async with database.session():
             pass
     is_back = True
@@ -190,6 +190,6 @@ async def test_an_attempt_that_hangs_keeps_no_caller_waiting_once_postgresql_is_
             try:
                 async with database.session():
                     break
-            except Refusal:
+            except OperatorRefusal:
                 await asyncio.sleep(0.02)
     await database.close()

@@ -17,16 +17,16 @@ from starlette.routing import Route
 from c2d_box.assets import signatures
 from c2d_box.operator_service import events
 from c2d_box.workflow.resource import WORKFLOWS
-from tests.worlds.outside import Background
+from tests.worlds.outside import BackgroundServer
 
-from .conftest import JOB, KEY, OTHER_KEY, OWNER, PREFIX, Front, front_for, payload, settings_for
+from .conftest import JOB, KEY, OTHER_KEY, OWNER, PREFIX, ServiceFront, front_for, job_payload, settings_for
 
 OTHER_JOB = "f" * 32
 BOTH = [signatures.address_of(KEY), signatures.address_of(OTHER_KEY)]
 
 
 @pytest.fixture
-async def two(tmp_path: Path) -> AsyncIterator[Front]:
+async def two(tmp_path: Path) -> AsyncIterator[ServiceFront]:
     """Two allowed Providers; the job is the first one's."""
     async with front_for(settings_for(tmp_path, allowedProviders=BOTH)) as made:
         assert (await made.start()).status_code == 200
@@ -34,12 +34,12 @@ async def two(tmp_path: Path) -> AsyncIterator[Front]:
 
 
 @pytest.mark.parametrize("query", [{"jobId": JOB}, {"owner": OWNER}, {"agreementId": "0xorder"}])
-async def test_another_providers_job_is_not_listed(two: Front, query: dict[str, str]) -> None:
+async def test_another_providers_job_is_not_listed(two: ServiceFront, query: dict[str, str]) -> None:
     assert len((await two.call("GET", "/compute", **query)).json()) == 1
     assert (await two.call("GET", "/compute", key=OTHER_KEY, **query)).json() == []
 
 
-async def test_another_providers_job_is_not_stopped_or_deleted(two: Front) -> None:
+async def test_another_providers_job_is_not_stopped_or_deleted(two: ServiceFront) -> None:
     for method in ("PUT", "DELETE"):
         await two.call(method, "/compute", key=OTHER_KEY, owner=OWNER, jobId=JOB)
     body = await two.cluster.get(WORKFLOWS, JOB)
@@ -54,43 +54,43 @@ async def test_another_providers_job_is_not_stopped_or_deleted(two: Front) -> No
     ("path", "more"), [("/getResult", {"index": "0"}), ("/logs", {"component": "algorithm"})]
 )
 async def test_another_providers_results_and_logs_are_not_read(
-    two: Front, path: str, more: dict[str, str]
+    two: ServiceFront, path: str, more: dict[str, str]
 ) -> None:
     await two.finish(results=[{"filename": "a", "filesize": 1, "type": "output", "url": "ipfs://x/a"}])
     answer = await two.call("GET", path, key=OTHER_KEY, owner=OWNER, jobId=JOB, **more)
     assert (answer.status_code, answer.json()) == (404, {"error": f"Owner {OWNER} mismatch for job {JOB}"})
 
 
-async def test_a_job_id_of_another_provider_is_taken(two: Front) -> None:
-    answer = await two.call("POST", "/compute", payload(), key=OTHER_KEY)
+async def test_a_job_id_of_another_provider_is_taken(two: ServiceFront) -> None:
+    answer = await two.call("POST", "/compute", job_payload(), key=OTHER_KEY)
     assert answer.json() == {"error": "`jobId` already in use for other job."}
-    answer = await two.call("POST", "/compute", payload(jobId=OTHER_JOB), key=OTHER_KEY)
+    answer = await two.call("POST", "/compute", job_payload(jobId=OTHER_JOB), key=OTHER_KEY)
     assert answer.json() == {"error": "`agreementId` already in use for other job."}, (
         "an order is one for all"
     )
 
 
-async def test_news_are_of_ones_own_jobs(two: Front) -> None:
-    await two.call("POST", "/compute", payload(jobId=OTHER_JOB, agreementId="0xother"), key=OTHER_KEY)
+async def test_news_are_of_ones_own_jobs(two: ServiceFront) -> None:
+    await two.call("POST", "/compute", job_payload(jobId=OTHER_JOB, agreementId="0xother"), key=OTHER_KEY)
     for provider, expected in zip(BOTH, (JOB, OTHER_JOB), strict=True):
         told = []
         async with asyncio.timeout(5):
-            async for chunk in events.stream(two.jobs, provider.lower()):
+            async for chunk in events.stream_events(two.jobs, provider.lower()):
                 if chunk.startswith(b"data: "):
                     told.append(json.loads(chunk[6:])["jobId"])
                     break
         assert told == [expected]
 
 
-async def test_the_operator_sees_all_of_them(two: Front) -> None:
+async def test_the_operator_sees_all_of_them(two: ServiceFront) -> None:
     listed = await two.client.get(f"{PREFIX}/list", headers={"Admin": "letmein"})
     assert [entry["jobId"] for entry in listed.json()] == [JOB]
 
 
-async def test_an_order_in_use_is_no_strangers_business(two: Front) -> None:
+async def test_an_order_in_use_is_no_strangers_business(two: ServiceFront) -> None:
     """Nobody learns without a signature whether an order has a job."""
     for agreement in ("0xorder", "0xunused"):
-        body = json.dumps(payload(jobId=OTHER_JOB, agreementId=agreement)).encode()
+        body = json.dumps(job_payload(jobId=OTHER_JOB, agreementId=agreement)).encode()
         answer = await two.client.post(f"{PREFIX}/compute", content=body)
         assert answer.status_code == 401
 
@@ -112,7 +112,7 @@ class Store:
 @pytest.fixture
 def store() -> Iterator[tuple[Store, str]]:
     made = Store()
-    with Background(made.app()) as served:
+    with BackgroundServer(made.app()) as served:
         yield made, served.url
 
 
@@ -126,12 +126,12 @@ LOGS = {"jobId": JOB, "owner": OWNER, "component": "algorithm"}
 RESULT = {"jobId": JOB, "owner": OWNER, "index": "0"}
 
 
-async def finished(front: Front, url: str) -> None:
+async def finished(front: ServiceFront, url: str) -> None:
     await front.start()
     entry = {"filename": "algorithm.log", "filesize": 7, "type": "algorithmLog", "url": url}
     await front.finish(results=[entry])
     async with asyncio.timeout(5):
-        while not (workflow := front.jobs.get(JOB)) or not workflow.finished:  # noqa: ASYNC110 - no event
+        while not (workflow := front.jobs.get_job(JOB)) or not workflow.finished:  # noqa: ASYNC110 - no event
             await asyncio.sleep(0.01)
 
 

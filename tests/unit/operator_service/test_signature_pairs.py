@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from starlette.requests import Request
 
 from c2d_box.assets import signatures
-from c2d_box.operator_service.arguments import Refusal
-from c2d_box.operator_service.callers import Callers
+from c2d_box.operator_service.arguments import OperatorRefusal
+from c2d_box.operator_service.callers import SignatureVerifier
 from c2d_box.provider import claims
-from c2d_box.provider.operator import Operator
+from c2d_box.provider.operator import OperatorClient
 from c2d_box.provider.secrets import ProviderKey
-from tests.unit.operator_service.conftest import KEY, PREFIX, Remembered, settings_for
+from tests.unit.operator_service.conftest import KEY, PREFIX, RememberedNonces, settings_for
 from tests.unit.provider import test_signatures as provider_corpus
 
 OWNER = "0xE2DD09d719Da89e5a3D0F2549c7E24566e947260"
@@ -40,13 +40,13 @@ JOBS = st.one_of(st.text(HEX, min_size=32, max_size=32), st.text("0123456789", m
 
 
 @pytest.fixture(scope="module")
-def callers(tmp_path_factory: pytest.TempPathFactory) -> Callers:
+def callers(tmp_path_factory: pytest.TempPathFactory) -> SignatureVerifier:
     return callers_in(tmp_path_factory.mktemp("settings"))
 
 
-def callers_in(folder: Path) -> Callers:
+def callers_in(folder: Path) -> SignatureVerifier:
     chosen = settings_for(folder, compat={"bareSignatures": True})
-    return Callers(chosen, Remembered())
+    return SignatureVerifier(chosen, RememberedNonces())
 
 
 def request(method: str, path: str, query: str = "", signature: str = "", nonce: str = "") -> Request:
@@ -56,13 +56,19 @@ def request(method: str, path: str, query: str = "", signature: str = "", nonce:
 
 
 async def is_taken(
-    callers: Callers, asked: Request, owner: str, job: str, nonce: str, bare: str = "", body: bytes = b""
+    callers: SignatureVerifier,
+    asked: Request,
+    owner: str,
+    job: str,
+    nonce: str,
+    bare: str = "",
+    body: bytes = b"",
 ) -> bool:
     """Whether the call is taken by a service that has seen no nonce yet."""
-    callers._taken = Remembered()
+    callers._taken = RememberedNonces()
     try:
-        await callers.check(asked, body, {"providerSignature": bare, "nonce": nonce}, owner, job)
-    except Refusal:
+        await callers.check_caller(asked, body, {"providerSignature": bare, "nonce": nonce}, owner, job)
+    except OperatorRefusal:
         return False
     return True
 
@@ -84,12 +90,12 @@ def names_something(method: str, owner: str, job: str) -> bool:
 @hypothesis_settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))
 @given(job=st.one_of(st.just(""), JOBS), nonce=NONCES)
 async def test_a_bare_text_is_none_of_another_job_owner_or_nonce(
-    callers: Callers, job: str, nonce: str
+    callers: SignatureVerifier, job: str, nonce: str
 ) -> None:
     """Which of the calls that name one owner and job is meant, the original does not sign: its nonce makes
     one signature good for one of them."""
     text = OWNER + job + nonce
-    signature = signatures.sign(KEY, text)
+    signature = signatures.sign_text(KEY, text)
     assert await is_taken(callers, request("GET", "/compute"), OWNER, job, nonce, signature)
     for owner, other_job, moved in cuts(text):
         if (owner, other_job, moved) == (OWNER, job, nonce):
@@ -106,11 +112,11 @@ async def test_a_bare_text_is_none_of_another_job_owner_or_nonce(
 @hypothesis_settings(deadline=None, max_examples=5, suppress_health_check=list(HealthCheck))
 @given(job=JOBS, nonce=NONCES)
 async def test_a_header_signature_is_for_its_call_in_both_forms(
-    callers: Callers, made: tuple[str, str], job: str, nonce: str
+    callers: SignatureVerifier, made: tuple[str, str], job: str, nonce: str
 ) -> None:
     query = urlencode({"owner": OWNER, "jobId": job})
     text = f"{made[0]}\n{PREFIX}{made[1]}?{query}\n{hashlib.sha256(b'').hexdigest()}\n{nonce}"
-    signature = signatures.sign(KEY, text)
+    signature = signatures.sign_text(KEY, text)
     for method, path in CALLS:
         asked = request(method, path, query, signature, nonce)
         assert await is_taken(callers, asked, OWNER, job, nonce) is ((method, path) == made)
@@ -127,11 +133,11 @@ async def test_a_header_signature_is_for_its_call_in_both_forms(
 @hypothesis_settings(deadline=None, max_examples=3, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 async def test_no_message_of_a_user_is_one_of_a_provider_and_the_other_way(
-    callers: Callers, call: provider_corpus.Call, data: st.DataObject
+    callers: SignatureVerifier, call: provider_corpus.Call, data: st.DataObject
 ) -> None:
     nonce = str(data.draw(st.integers(2, 9_000)))
     text = "".join(provider_corpus.honest(call, data.draw)) + nonce
-    signature = signatures.sign(provider_corpus.KEY, text)
+    signature = signatures.sign_text(provider_corpus.KEY, text)
     for owner, job, moved in cuts(text):
         assert not await is_taken(callers, request("PUT", "/compute"), owner, job, moved, signature)
     bench, job = provider_corpus.Bench(), data.draw(JOBS)
@@ -139,7 +145,7 @@ async def test_no_message_of_a_user_is_one_of_a_provider_and_the_other_way(
     bare = provider_corpus.USER + job + nonce
     head = f"PUT\n{PREFIX}/compute?owner={provider_corpus.USER}\n{hashlib.sha256(b'').hexdigest()}\n{nonce}"
     for made in (bare, head):
-        signature = signatures.sign(KEY, made)
+        signature = signatures.sign_text(KEY, made)
         for read, moved in provider_corpus.readings(call, made):
             assert bench.verified(call, call.request(read, moved, signature)) is None
 
@@ -153,15 +159,15 @@ async def test_one_request_of_our_provider_uses_up_both_of_its_signatures(tmp_pa
         return httpx.Response(200, json=[])
 
     async with httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client:
-        operator = Operator(client, "http://operator", ProviderKey(KEY))
-        await operator.status(OWNER, HEX * 2, 8996)
-        await operator.start({"owner": OWNER})
+        operator = OperatorClient(client, "http://operator", ProviderKey(KEY))
+        await operator.job_status(OWNER, HEX * 2, 8996)
+        await operator.start_job({"owner": OWNER})
     callers = callers_in(tmp_path)
     asked = sent[0]
     arguments = dict(asked.url.params)
     path, query = asked.url.path.removeprefix(PREFIX), asked.url.query.decode()
     original = request("GET", path, query, asked.headers["x-c2d-signature"], asked.headers["x-c2d-nonce"])
-    await callers.check(original, b"", arguments, OWNER, HEX * 2)
-    with pytest.raises(Refusal, match="used before"):
-        await callers.check(request("PUT", path), b"", arguments, OWNER, HEX * 2)
+    await callers.check_caller(original, b"", arguments, OWNER, HEX * 2)
+    with pytest.raises(OperatorRefusal, match="used before"):
+        await callers.check_caller(request("PUT", path), b"", arguments, OWNER, HEX * 2)
     assert f'"nonce":{sent[1].headers["x-c2d-nonce"]}' in sent[1].content.decode()

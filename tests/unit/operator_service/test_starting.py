@@ -13,7 +13,7 @@ import pytest
 from c2d_box.kubernetes.port import LEASES, SECRETS, ClusterError
 from c2d_box.workflow import leases, names
 from c2d_box.workflow.resource import WORKFLOWS
-from tests.unit.operator_service.conftest import payload
+from tests.unit.operator_service.conftest import job_payload
 
 JOB = "0123456789abcdef0123456789abcdef"
 OTHER = "f" * 32
@@ -73,7 +73,7 @@ async def test_what_is_wrong_is_said_in_the_originals_words(
 
 
 async def test_network_is_refused_where_it_cannot_be_given(front: Any) -> None:
-    workflow = payload()["workflow"]
+    workflow = job_payload()["workflow"]
     workflow["stages"][0]["compute"]["networkAccess"] = True
     answer = await front.start(workflow=workflow)
     assert (answer.status_code, answer.json()) == (

@@ -11,7 +11,7 @@ import pytest
 
 
 @dataclass
-class Asked:
+class ReceivedRequest:
     method: str
     path: str
     headers: dict[str, str]
@@ -19,7 +19,7 @@ class Asked:
 
 
 @dataclass
-class Answer:
+class ScriptedAnswer:
     """``cut``: so many bytes of the body are sent, then the connection is closed."""
 
     status: int = 200
@@ -28,25 +28,25 @@ class Answer:
     cut: int | None = None
 
 
-Script = Callable[[Asked], Answer]
+Script = Callable[[ReceivedRequest], ScriptedAnswer]
 
 
 @dataclass
-class Server:
+class ScriptedServer:
     url: str
-    asked: list[Asked]
+    asked: list[ReceivedRequest]
 
 
 @pytest.fixture
-def serve() -> Iterator[Callable[[Script], Server]]:
+def serve() -> Iterator[Callable[[Script], ScriptedServer]]:
     started: list[ThreadingHTTPServer] = []
 
-    def start(script: Script) -> Server:
-        asked: list[Asked] = []
+    def start(script: Script) -> ScriptedServer:
+        asked: list[ReceivedRequest] = []
 
         class Handler(BaseHTTPRequestHandler):
             def handle_any(self) -> None:
-                request = Asked(self.command, self.path, dict(self.headers), self._body())
+                request = ReceivedRequest(self.command, self.path, dict(self.headers), self._body())
                 asked.append(request)
                 answer = script(request)
                 self.send_response(answer.status)
@@ -76,7 +76,7 @@ def serve() -> Iterator[Callable[[Script], Server]]:
         server.handle_error = lambda *_: None  # type: ignore[method-assign]
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         started.append(server)
-        return Server(f"http://127.0.0.1:{server.server_port}", asked)
+        return ScriptedServer(f"http://127.0.0.1:{server.server_port}", asked)
 
     yield start
     for server in started:

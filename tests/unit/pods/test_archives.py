@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from c2d_box.pods.judge import archives, formats
-from c2d_box.pods.judge.outputs import Limits, examine
+from c2d_box.pods.judge.outputs import Limits, examine_folder
 
 LIMIT = 8 << 20
 ZEROS = bytes(1 << 20)
@@ -35,7 +35,7 @@ def small_sizes() -> Iterator[None]:
 
 
 def told(data: bytes, limit: int = LIMIT) -> str | None:
-    return archives.problem(io.BytesIO(data), len(data), limit)
+    return archives.archive_problem(io.BytesIO(data), len(data), limit)
 
 
 def zipped(members: dict[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> bytes:
@@ -152,7 +152,7 @@ def _seven_zip() -> bytes:
 
 def _lz4_with_length() -> bytes:
     descriptor = b"\x6c\x40" + struct.pack("<Q", 3)
-    checksum = formats._xxh32(descriptor) >> 8 & 0xFF
+    checksum = formats._xxh32_checksum(descriptor) >> 8 & 0xFF
     return b"\x04\x22\x4d\x18" + descriptor + bytes([checksum]) + TEXT
 
 
@@ -214,12 +214,12 @@ def test_the_judge_refuses_a_bomb_and_a_file_of_holes(tmp_path: Path) -> None:
     limits = Limits(files=10, bytes=LIMIT, log_bytes=1000)
     (tmp_path / "a.csv").write_bytes(TEXT)
     (tmp_path / "b.csv.gz").write_bytes(gzip.compress(TEXT))
-    assert [entry.path for entry in examine(tmp_path, limits).accepted] == ["a.csv", "b.csv.gz"]
+    assert [entry.path for entry in examine_folder(tmp_path, limits).accepted] == ["a.csv", "b.csv.gz"]
     (tmp_path / "bomb.gz").write_bytes(gzip_of_zeros(10 << 20))
     with (tmp_path / "holes").open("wb") as file:
         file.write(b"x")
         file.truncate(4 << 20)
-    verdict = examine(tmp_path, limits)
+    verdict = examine_folder(tmp_path, limits)
     assert verdict.accepted == []
     assert [(entry.path, entry.reason.split(":")[0]) for entry in verdict.refused] == [
         ("bomb.gz", "an archive that unpacks to more than 250 times its size"),
@@ -231,4 +231,4 @@ def test_a_few_holes_are_no_reason(tmp_path: Path) -> None:
     with (tmp_path / "x").open("wb") as file:
         file.write(bytes(range(256)) * (3 << 12))
         file.truncate(4 << 20)
-    assert examine(tmp_path, Limits(10, LIMIT, 1000)).refused == []
+    assert examine_folder(tmp_path, Limits(10, LIMIT, 1000)).refused == []

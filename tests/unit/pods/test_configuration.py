@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from c2d_box.pods.configuration import fetching
-from c2d_box.pods.configuration.__main__ import Journal, stage
+from c2d_box.pods.configuration.__main__ import StageJournal, stage_inputs
 from c2d_box.pods.configuration.layout import NotLaidOut, lay_out
 
 DID, ALGORITHM = "did:op:" + "a" * 64, "did:op:" + "b" * 64
@@ -56,8 +56,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 def staged(
     data: Path, url: str, job: dict[str, Any] = JOB, given: dict[str, Any] | None = None
 ) -> dict[str, Any]:
-    with contextlib.closing(Journal(data / "adminlogs" / "configure.log")) as journal:
-        return stage(job, given or grants(url), data, journal, time.monotonic() + 30)
+    with contextlib.closing(StageJournal(data / "adminlogs" / "configure.log")) as journal:
+        return stage_inputs(job, given or grants(url), data, journal, time.monotonic() + 30)
 
 
 def test_everything_is_where_algorithms_look_for_it(data: Path, serve: Any) -> None:
@@ -195,12 +195,12 @@ def test_whoever_says_503_at_the_deadline_is_given_up(tmp_path: Path, serve: Any
         return answer
 
     with pytest.raises(fetching.FetchFailed, match="503: not known now"):
-        fetching.fetch(serve(away).url, "t0", tmp_path / "0", time.monotonic() + 1, pause=0.2)
+        fetching.fetch_file(serve(away).url, "t0", tmp_path / "0", time.monotonic() + 1, pause=0.2)
 
 
 def test_a_provider_that_stays_away_is_given_up(tmp_path: Path) -> None:
     with pytest.raises(fetching.FetchFailed, match="could not be reached"):
-        fetching.fetch("http://127.0.0.1:9", "t", tmp_path / "0", time.monotonic() + 30)
+        fetching.fetch_file("http://127.0.0.1:9", "t", tmp_path / "0", time.monotonic() + 30)
 
 
 @pytest.mark.parametrize("did", ["did:op:../../x", "did:op:", "did:op:a/b", "..", ""])

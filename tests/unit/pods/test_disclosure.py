@@ -21,11 +21,18 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from c2d_box import limits as agreed
-from c2d_box.assets.disclosure import InvalidRules, Rules, as_section, parse, parse_sets, strictest
+from c2d_box.assets.disclosure import (
+    DisclosureRules,
+    InvalidRules,
+    as_section,
+    distinct_sets,
+    parse_set,
+    parse_sets,
+)
 from c2d_box.pods.judge import disclosure, pictures
 from c2d_box.pods.judge.__main__ import Places, judge
-from c2d_box.pods.judge.disclosure import refusals
-from c2d_box.pods.judge.jsonwalk import NotJson, walk
+from c2d_box.pods.judge.disclosure import disclosure_verdict
+from c2d_box.pods.judge.jsonwalk import NotJson, walk_json
 from c2d_box.pods.judge.outputs import Limits
 from c2d_box.pods.judge.tables import Unfit
 
@@ -285,7 +292,7 @@ def test_times_of_the_algorithms_choice_stay_in(tmp_path: Path) -> None:
 )
 def test_a_rule_that_cannot_be_understood_is_not_skipped(tmp_path: Path, rules: Any) -> None:
     with pytest.raises(InvalidRules):
-        parse(rules)
+        parse_set(rules)
     left, reasons, log = judged(tmp_path, rules, x_csv=b"a\n")
     assert left == [] and "cannot be understood" in reasons and SECRET not in log
 
@@ -293,7 +300,7 @@ def test_a_rule_that_cannot_be_understood_is_not_skipped(tmp_path: Path, rules: 
 numbers = st.none() | st.integers(1, 6)
 columns = st.none() | st.lists(st.sampled_from(["n", "count", "people"]), min_size=1, max_size=2)
 sets = st.builds(
-    Rules,
+    DisclosureRules,
     max_files=numbers,
     max_bytes=st.none() | st.integers(1, 60),
     max_rows=numbers,
@@ -316,7 +323,7 @@ tables = st.lists(
 @settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.too_slow])
 @given(rules=st.lists(sets, min_size=1, max_size=3), written=tables)
 def test_all_rules_at_once_allow_exactly_what_each_of_them_allows(
-    tmp_path_factory: pytest.TempPathFactory, rules: list[Rules], written: list[Any]
+    tmp_path_factory: pytest.TempPathFactory, rules: list[DisclosureRules], written: list[Any]
 ) -> None:
     folder = tmp_path_factory.mktemp("all")
     (folder / "outputs").mkdir()
@@ -325,9 +332,9 @@ def test_all_rules_at_once_allow_exactly_what_each_of_them_allows(
         text = ",".join(head) + "\n" + "".join(",".join([str(value)] * len(head)) + "\n" for value in values)
         (folder / "outputs" / name).write_text(text)
         lines.append({"path": f"outputs/{name}", "filename": name, "size": len(text)})
-    together = parse_sets(json.loads(json.dumps(as_section(strictest(rules)))))
-    refused = bool(refusals(together, lines, folder).refused)
-    assert refused == any(refusals([entry], lines, folder).refused for entry in rules)
+    together = parse_sets(json.loads(json.dumps(as_section(distinct_sets(rules)))))
+    refused = bool(disclosure_verdict(together, lines, folder).refused)
+    assert refused == any(disclosure_verdict([entry], lines, folder).refused for entry in rules)
 
 
 class Remembering:
@@ -338,19 +345,19 @@ class Remembering:
         self._open: list[Any] = []
         self._names: list[str] = []
 
-    def opened(self, kind: str) -> None:
+    def open_container(self, kind: str) -> None:
         made: Any = {} if kind == "{" else []
         self._put(made)
         self._open.append(made)
         self._names.append("")
 
-    def named(self, name: str) -> None:
+    def take_name(self, name: str) -> None:
         self._names[-1] = name
 
-    def value(self, found: Any) -> None:
+    def take_value(self, found: Any) -> None:
         self._put(found)
 
-    def closed(self) -> None:
+    def close_container(self) -> None:
         self._open.pop()
         self._names.pop()
 
@@ -384,7 +391,7 @@ def test_a_document_is_walked_as_the_standard_library_reads_it(
     document: Any, plain: bool, indent: int | None
 ) -> None:
     seen = Remembering()
-    walk(Slowly(json.dumps(document, ensure_ascii=plain, indent=indent).encode()), seen)
+    walk_json(Slowly(json.dumps(document, ensure_ascii=plain, indent=indent).encode()), seen)
     assert seen.root == document
 
 
@@ -398,7 +405,7 @@ def test_what_the_standard_library_refuses_the_walk_refuses(text: str) -> None:
         valid = False
     seen = Remembering()
     try:
-        walk(io.BytesIO(text.encode()), seen)
+        walk_json(io.BytesIO(text.encode()), seen)
     except NotJson:
         assert not valid or "NaN" in text
     else:
@@ -418,7 +425,7 @@ def test_whatever_the_bytes_are_there_is_a_verdict(kind: str, noise: bytes, draw
         if kind in checks:
             checks[kind](io.BytesIO(content))
         else:
-            disclosure._TABLES[kind](Rules(max_rows=5, min_cell=2), io.BytesIO(content))
+            disclosure._TABLES[kind](DisclosureRules(max_rows=5, min_cell=2), io.BytesIO(content))
     except Unfit:
         pass
 

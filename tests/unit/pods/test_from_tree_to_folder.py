@@ -19,7 +19,7 @@ from c2d_box import limits as agreed
 from c2d_box import timestamps
 from c2d_box.operator_engine.rules import stage_reports
 from c2d_box.workflow import evidence, listing, ocean_status, resource
-from tests.worlds.leaving import IPFS, KEY, NOW, Job, body, merged
+from tests.worlds.leaving import IPFS, KEY, NOW, ReportingJob, merge_patch, workflow_body
 
 letters = st.characters(categories=("L", "N", "Mn", "So"), exclude_characters="/\0")
 names = st.text(letters | st.sampled_from(" -_.()\u00a0"), min_size=1, max_size=80).filter(
@@ -32,7 +32,7 @@ trees = st.lists(st.lists(names, min_size=1, max_size=5), max_size=12)
 @given(trees, st.sampled_from([IPFS, "s3://results/" + "f" * 32]))
 def test_whatever_the_names_every_output_arrives(tree: list[list[str]], store: str) -> None:
     with tempfile.TemporaryDirectory() as place:
-        job, written = Job(Path(place)), 0
+        job, written = ReportingJob(Path(place)), 0
         for number, parts in enumerate(tree):
             path = job.places.data.joinpath("outputs", *parts)
             try:
@@ -42,18 +42,18 @@ def test_whatever_the_names_every_output_arrives(tree: list[list[str]], store: s
             except OSError:  # a folder of that name, or a name that this file system does not take
                 continue
             written += 1
-        sent = job.run(store)
+        sent = job.send_results(store)
         status = ocean_status.owner_status(job.workflow)
         if any("hidden" in line["reason"] or "long" in line["reason"] for line in _refused(job)):
             assert status["status"] == 77
             return
         assert status["status"] == 70, status["reason"]
-        fetched = job.fetched(sent, Path(place) / "consumer")
+        fetched = job.fetch_files(sent, Path(place) / "consumer")
         assert len(set(fetched)) == len(fetched) == written + 1
         assert agreed.stored_bytes(job.body) < agreed.ETCD_BYTES
 
 
-def _refused(job: Job) -> list[dict[str, Any]]:
+def _refused(job: ReportingJob) -> list[dict[str, Any]]:
     return list(job.body["status"].get("refused") or [])
 
 
@@ -67,14 +67,14 @@ WORST = {
 
 @pytest.mark.parametrize("kind", sorted(WORST))
 def test_two_thousand_outputs_with_long_names_are_one_small_object(tmp_path: Path, kind: str) -> None:
-    job = Job(tmp_path)
+    job = ReportingJob(tmp_path)
     folders = {Path(WORST[kind](n)).parent for n in range(2000)}
     room = agreed.OUTPUT_FILES - sum(len(folder.parts) for folder in folders)
     for n in range(room):
         path = job.places.data / "outputs" / WORST[kind](n)
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(str(n).encode())
-    sent = job.run("s3://results/" + "f" * 32)
+    sent = job.send_results("s3://results/" + "f" * 32)
     assert ocean_status.owner_status(job.workflow)["status"] == 70
     assert len(sent) == room + 1
     assert [result.filename for result in job.workflow.status.results or ()] == [e.filename for e in sent]
@@ -88,11 +88,11 @@ def test_names_that_cannot_be_packed_are_refused_with_their_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(agreed, "LISTING_PACKED_CHARACTERS", 40_000)
-    job, chance = Job(tmp_path), random.Random(7)
+    job, chance = ReportingJob(tmp_path), random.Random(7)
     for _ in range(200):
         name = "".join(chr(chance.randrange(0x4E00, 0x9FA5)) for _ in range(80))
         (job.places.data / "outputs" / name).touch()
-    job.run(IPFS)
+    job.send_results(IPFS)
     status = ocean_status.owner_status(job.workflow)
     assert status["status"] == 77
     assert "names of all outputs together are too long" in status["reason"]
@@ -100,10 +100,10 @@ def test_names_that_cannot_be_packed_are_refused_with_their_reason(
 
 @pytest.mark.parametrize("count", [100, 101, 2000])
 def test_refused_outputs_are_counted_and_the_first_are_named(tmp_path: Path, count: int) -> None:
-    job = Job(tmp_path)
+    job = ReportingJob(tmp_path)
     for n in range(count):
         (job.places.data / "outputs" / f"{n:04}{'я' * 100}").symlink_to("/etc/passwd")
-    job.run(IPFS)
+    job.send_results(IPFS)
     status = ocean_status.owner_status(job.workflow)
     assert status["status"] == 77
     assert status["reason"].startswith(f"{count} of the outputs refused, the first: outputs/0000")
@@ -115,13 +115,13 @@ def test_a_report_with_more_than_is_listed_is_cut_by_the_engine_too() -> None:
     """A pod of another version may report more."""
     refused = [{"path": "x" * 3000, "reason": "y" * 3000}] * 500
     report = stage_reports.JudgeReport.model_validate({"refused": refused, "refusedCount": 5000})
-    answer = stage_reports.take_judgement(resource.parse_workflow(body()), report, NOW)
+    answer = stage_reports.take_judgement(resource.parse_workflow(workflow_body()), report, NOW)
     assert (answer.status, answer.changes["refusedCount"]) == (200, 5000)
     assert agreed.stored_bytes(answer.changes) < agreed.RECORD_BYTES + 2000
 
 
 def test_ten_thousand_staged_inputs_are_a_short_list_a_count_and_a_digest() -> None:
-    made = body()
+    made = workflow_body()
     made["status"] = {"code": 20, "times": {}, "algorithm": {"uid": "u"}}
     files = [
         {
@@ -138,7 +138,7 @@ def test_ten_thousand_staged_inputs_are_a_short_list_a_count_and_a_digest() -> N
     answer = stage_reports.take_configuration(resource.parse_workflow(made), report, NOW)
     assert (answer.status, answer.changes["inputsCount"]) == (200, 10_001)
     assert agreed.stored_bytes(answer.changes["inputs"]) <= agreed.RECORD_BYTES + 10
-    made["status"] = merged(made["status"], answer.changes)
+    made["status"] = merge_patch(made["status"], answer.changes)
     staged = evidence.evidence_facts(
         evidence.evidence_record(resource.parse_workflow(made), [], {}, KEY), "staged"
     )
@@ -156,7 +156,7 @@ def test_what_etcd_stores_is_counted_as_kubernetes_writes_it() -> None:
 
 
 def test_transactions_of_an_asset_are_bounded_all_together() -> None:
-    made = body(asset={"transactions": {"create": "0x" + "0" * 100_000}})
+    made = workflow_body(asset={"transactions": {"create": "0x" + "0" * 100_000}})
     made["status"]["times"]["uploaded"] = timestamps.rfc3339_text(NOW)
     made["spec"]["stages"][0]["output"] = {"publish": {"name": "x"}}
     workflow = resource.parse_workflow(made)
@@ -185,5 +185,5 @@ def test_the_logs_time_is_an_end_only_where_the_gate_was_the_last_to_touch_it(
     status: dict[str, Any], told: bool
 ) -> None:
     report = stage_reports.JudgeReport.model_validate({"exited": NOW + 1})
-    answer = stage_reports.take_judgement(resource.parse_workflow(body(**status)), report, NOW + 5)
+    answer = stage_reports.take_judgement(resource.parse_workflow(workflow_body(**status)), report, NOW + 5)
     assert ("exited" in answer.changes["times"]) == told

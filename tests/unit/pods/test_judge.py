@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from c2d_box.pods.judge.__main__ import Places, judge
-from c2d_box.pods.judge.outputs import Limits, examine
+from c2d_box.pods.judge.outputs import Limits, examine_folder
 from c2d_box.pods.upload import sending
 from c2d_box.workflow.filenames import judge_name
 
@@ -155,8 +155,8 @@ def test_honest_names_are_normalised_and_leave(places: Places, written: str, lea
     manifest, report = judge(ALL, LIMITS, places)
     assert report["refused"] == []
     assert manifest["files"][0]["filename"] == leaves
-    (entry, _log) = sending.entries(manifest, places.data, places.verdict)
-    assert b"".join(sending.content(entry)) == b"1"
+    (entry, _log) = sending.manifest_entries(manifest, places.data, places.verdict)
+    assert b"".join(sending.entry_content(entry)) == b"1"
 
 
 def test_two_names_that_become_one_both_leave(places: Places) -> None:
@@ -164,14 +164,14 @@ def test_two_names_that_become_one_both_leave(places: Places) -> None:
         (places.data / "outputs" / name).parent.mkdir(exist_ok=True)
         (places.data / "outputs" / name).write_text(name)
     manifest, _ = judge(ALL, LIMITS, places)
-    left = sending.entries(manifest, places.data, places.verdict)[:-1]
+    left = sending.manifest_entries(manifest, places.data, places.verdict)[:-1]
     assert sorted(entry.filename for entry in left) == [
         "\u00e9-2.csv",
         "\u00e9.csv",
         "\u00f1/x",
         "\u00f1/x-2",
     ]
-    assert len({b"".join(sending.content(entry)) for entry in left}) == 4
+    assert len({b"".join(sending.entry_content(entry)) for entry in left}) == 4
 
 
 def test_exactly_as_many_outputs_as_may_leave_do(places: Places) -> None:
@@ -237,7 +237,7 @@ def test_a_file_that_grows_while_it_is_judged_is_refused(
         return count
 
     monkeypatch.setattr(os, "readv", growing)
-    verdict = examine(tmp_path, LIMITS)
+    verdict = examine_folder(tmp_path, LIMITS)
     assert verdict.accepted == []
     assert "changed" in verdict.refused[0].reason
 

@@ -21,9 +21,9 @@ from typing import Any
 import pytest
 
 from c2d_box import timestamps
-from c2d_box.pods.upload.sending import content
+from c2d_box.pods.upload.sending import entry_content
 from c2d_box.workflow import ocean_status
-from tests.worlds.leaving import IPFS, NOW, Job
+from tests.worlds.leaving import IPFS, NOW, ReportingJob
 
 SECRET = random.Random(4).randbytes(4096)
 BITS = "".join(f"{byte:08b}" for byte in SECRET)
@@ -60,7 +60,7 @@ class Seen:
 class Secretive:
     """The hostile algorithm's side: its folders, its end, and the rules that it knows of."""
 
-    job: Job
+    job: ReportingJob
     rules: Any
 
     @property
@@ -277,12 +277,12 @@ CHANNELS: list[tuple[str, str, Callable[[Secretive], Callable[[Seen], str]]]] = 
 def measured(channel: Callable[[Secretive], Callable[[Seen], str]], rules: Any) -> int:
     """Bits that the observer gets right, from the first on."""
     with tempfile.TemporaryDirectory() as folder:
-        job = Job(Path(folder))
+        job = ReportingJob(Path(folder))
         read = channel(Secretive(job, rules))
-        sent = job.run(IPFS, rules)
+        sent = job.send_results(IPFS, rules)
         status = ocean_status.owner_status(job.workflow)
         seen = Seen(
-            {entry.filename: b"".join(content(entry)) for entry in sent},
+            {entry.filename: b"".join(entry_content(entry)) for entry in sent},
             status,
             job.record,
             ocean_status.public_status(status),

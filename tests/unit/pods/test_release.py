@@ -65,13 +65,13 @@ def test_what_answered_is_written_down_and_must_be_silent_for_the_warden(
 ) -> None:
     assert configuration.main() == 0
     control, marker = Path(names.ALIVE_FILE), Path(names.STAGED_MARKER)
-    found = alive.read(control)
+    found = alive.read_alive(control)
     assert found is not None and found.addresses == (engine,)
     assert control.stat().st_mtime_ns <= marker.stat().st_mtime_ns, (
         "the warden reads it once the marker is there"
     )
     capsys.readouterr()
     dead, ahead = ("[fe80::1%nosuchlink]:80",), data / "ahead"
-    code = warden.watch(dead, 0.2, time.monotonic() + 5, marker, ahead, "this pod")
+    code = warden.prove_isolation(dead, 0.2, time.monotonic() + 5, marker, ahead, "this pod")
     assert code == warden.OPEN and not ahead.exists()
     assert json.loads(capsys.readouterr().out)["alive"] == [engine]

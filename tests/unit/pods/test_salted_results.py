@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 
 from c2d_box.assets import salted_blocks
 from c2d_box.pods.upload import dag
-from c2d_box.pods.upload.dag import CHUNK, Planter
-from tests.worlds.cars import Opened
+from c2d_box.pods.upload.dag import CHUNK, DagBuilder
+from tests.worlds.cars import CarReader
 
 SECRET = b"a stage's token"
 SMALL = b'{"accuracy": 0.93}'
 
 
-def planted(files: dict[str, bytes], secret: bytes = SECRET) -> tuple[dag.Tree, Opened]:
-    planter = Planter({path: _again(content) for path, content in files.items()}, secret)
-    tree = planter.planned()
-    opened = Opened(b"".join(planter.car(tree.root)))
+def planted(files: dict[str, bytes], secret: bytes = SECRET) -> tuple[dag.ResultTree, CarReader]:
+    planter = DagBuilder({path: _again(content) for path, content in files.items()}, secret)
+    tree = planter.plan_tree()
+    opened = CarReader(b"".join(planter.car_stream(tree.root)))
     assert opened.root == tree.root
     return tree, opened
 
@@ -35,7 +35,7 @@ def test_every_file_comes_back_as_it_was(files: dict[str, bytes]) -> None:
     files = {path: body for path, body in files.items() if not any(p.startswith(path + "/") for p in files)}
     tree, opened = planted(files | {"evidence.json": b"{}"})
     for path, content in files.items():
-        assert opened.content(path) == content == opened.file(tree.files[path])
+        assert opened.read_content(path) == content == opened.read_file(tree.files[path])
     opened.check_sizes()
 
 
@@ -45,7 +45,7 @@ def test_large_files_are_trees_of_small_blocks(monkeypatch: pytest.MonkeyPatch) 
     for size in (0, 1, 63, 64, 65, 64 * 4, 64 * 4 + 1, 64 * 17 + 5):
         content = bytes(index % 251 for index in range(size))
         _, opened = planted({"outputs/a": content})
-        assert opened.content("outputs/a") == content
+        assert opened.read_content("outputs/a") == content
         opened.check_sizes()
         assert max(map(len, opened.blocks.values())) < 600
 

@@ -15,54 +15,60 @@ from hypothesis import strategies as st
 from c2d_box.assets import ecies
 from c2d_box.client import unsealing
 from c2d_box.errors import Refused
-from c2d_box.pods.upload.__main__ import deliver
-from c2d_box.pods.upload.sealing import sealed, sealing
-from c2d_box.pods.upload.sending import Entry, SendInterrupted, Sent, content
+from c2d_box.pods.upload.__main__ import deliver_files
+from c2d_box.pods.upload.sealing import sealed_entry, sealing_sender
+from c2d_box.pods.upload.sending import SendInterrupted, SentFile, UploadEntry, entry_content
 
 KEY, OTHER = b"\x11" * 32, b"\x22" * 32
 PUBLIC = ecies.public_key_of(KEY)
 TOKEN = b"the stage's token"
 
 
-def entry(data: Path, text: bytes, path: str = "outputs/a/x.csv") -> Entry:
+def entry(data: Path, text: bytes, path: str = "outputs/a/x.csv") -> UploadEntry:
     place = data / path
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_bytes(text)
-    return Entry(place, path, path.partition("/")[2], "output", len(text), hashlib.sha256(text).hexdigest())
+    return UploadEntry(
+        place, path, path.partition("/")[2], "output", len(text), hashlib.sha256(text).hexdigest()
+    )
 
 
 @pytest.mark.parametrize("size", [0, 1, 100, 700_000])
 def test_what_leaves_is_what_ecies_makes_of_it(tmp_path: Path, size: int) -> None:
     text = b"a,b\n" * size
-    found = sealed(entry(tmp_path, text), PUBLIC, TOKEN)
-    sent = b"".join(content(found))
+    found = sealed_entry(entry(tmp_path, text), PUBLIC, TOKEN)
+    sent = b"".join(entry_content(found))
     assert (len(sent), hashlib.sha256(sent).hexdigest()) == (found.size, found.sha256)
     assert found.filename == "a/x.csv.ecies"
     assert ecies.decrypt(KEY, sent) == text
-    assert unsealing.opened(KEY, sent) == text
+    assert unsealing.decrypt_result(KEY, sent) == text
     assert oracle.decrypt(KEY, sent) == text
 
 
 def test_another_try_sends_the_same_bytes_and_another_file_does_not(tmp_path: Path) -> None:
     one = entry(tmp_path, b"yes")
-    assert sealed(one, PUBLIC, TOKEN).sha256 == sealed(one, PUBLIC, TOKEN).sha256
+    assert sealed_entry(one, PUBLIC, TOKEN).sha256 == sealed_entry(one, PUBLIC, TOKEN).sha256
     other = entry(tmp_path, b"yes", "outputs/y.csv")
-    found = [sealed(one, PUBLIC, TOKEN), sealed(other, PUBLIC, TOKEN), sealed(one, PUBLIC, b"another job's")]
+    found = [
+        sealed_entry(one, PUBLIC, TOKEN),
+        sealed_entry(other, PUBLIC, TOKEN),
+        sealed_entry(one, PUBLIC, b"another job's"),
+    ]
     assert len({file.sha256 for file in found}) == 3
-    heads = {b"".join(content(file))[:81] for file in found}
+    heads = {b"".join(entry_content(file))[:81] for file in found}
     assert len(heads) == 3
 
 
 def test_a_store_that_was_away_gets_them_too(tmp_path: Path) -> None:
     tries: list[list[bytes]] = []
 
-    def send(files: list[Entry]) -> list[Sent]:
-        tries.append([b"".join(content(file)) for file in files])
+    def send(files: list[UploadEntry]) -> list[SentFile]:
+        tries.append([b"".join(entry_content(file)) for file in files])
         if len(tries) == 1:
             raise SendInterrupted("away")
-        return [Sent(file, "ipfs://x") for file in files]
+        return [SentFile(file, "ipfs://x") for file in files]
 
-    report = deliver([entry(tmp_path, b"1")], sealing(send, PUBLIC, TOKEN), 5, lambda _: None)
+    report = deliver_files([entry(tmp_path, b"1")], sealing_sender(send, PUBLIC, TOKEN), 5, lambda _: None)
     assert tries[0] == tries[1]
     (result,) = report["results"]
     assert (result["encryption"], result["filename"], result["filesize"]) == ("ecies", "a/x.csv.ecies", 98)
@@ -71,20 +77,20 @@ def test_a_store_that_was_away_gets_them_too(tmp_path: Path) -> None:
 def test_what_was_not_judged_is_not_sealed(tmp_path: Path) -> None:
     file = entry(tmp_path, b"judged")
     file.place.write_bytes(b"others")
-    report = deliver([file], sealing(lambda _: [], PUBLIC, TOKEN), 5)
+    report = deliver_files([file], sealing_sender(lambda _: [], PUBLIC, TOKEN), 5)
     assert report == {"failed": "a/x.csv is not what was judged."}
 
 
 def test_nobody_else_opens_it(tmp_path: Path) -> None:
-    sent = b"".join(content(sealed(entry(tmp_path, b"mine"), PUBLIC, TOKEN)))
+    sent = b"".join(entry_content(sealed_entry(entry(tmp_path, b"mine"), PUBLIC, TOKEN)))
     with pytest.raises(Refused, match="not encrypted for this account"):
-        unsealing.opened(OTHER, sent)
+        unsealing.decrypt_result(OTHER, sent)
     target = tmp_path / "opened"
     (tmp_path / "file").write_bytes(sent)
     with pytest.raises(Refused, match="not encrypted for this account"):
-        unsealing.open_file(OTHER, tmp_path / "file", target)
+        unsealing.decrypt_file(OTHER, tmp_path / "file", target)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "outputs"]
-    assert unsealing.open_file(KEY, tmp_path / "file", target).read_bytes() == b"mine"
+    assert unsealing.decrypt_file(KEY, tmp_path / "file", target).read_bytes() == b"mine"
 
 
 @given(st.integers(0, 200), st.integers(1, 255))

@@ -16,20 +16,20 @@ from c2d_box.assets import salted_blocks
 from c2d_box.operator_engine.pod_api.presigned_uploads import PresignedUploads
 from c2d_box.operator_engine.rules.stage_reports import PodAnswer
 from c2d_box.pods.upload import ipfs, s3
-from c2d_box.pods.upload.__main__ import Send, deliver
-from c2d_box.pods.upload.sending import Entry, entries
+from c2d_box.pods.upload.__main__ import Send, deliver_files
+from c2d_box.pods.upload.sending import UploadEntry, manifest_entries
 from c2d_box.workflow.result_store import S3Store
 
 
-def entry(data: Path, path: str, content: bytes, kind: str = "output") -> Entry:
+def entry(data: Path, path: str, content: bytes, kind: str = "output") -> UploadEntry:
     place = data / path
     place.parent.mkdir(parents=True, exist_ok=True)
     place.write_bytes(content)
     name = path.partition("/")[2]
-    return Entry(place, path, name, kind, len(content), hashlib.sha256(content).hexdigest())
+    return UploadEntry(place, path, name, kind, len(content), hashlib.sha256(content).hexdigest())
 
 
-def files(data: Path) -> list[Entry]:
+def files(data: Path) -> list[UploadEntry]:
     return [
         entry(data, "outputs/a/z ü.csv", b"1" * 300_000),
         entry(data, "outputs/b.csv", b""),
@@ -41,13 +41,13 @@ SECRET = b"the stage's token"
 
 
 def to_ipfs(store: dict[str, Any]) -> Send:
-    return lambda listed: ipfs.send(listed, store, SECRET)
+    return lambda listed: ipfs.send_to_ipfs(listed, store, SECRET)
 
 
 def kubo(asked: Any) -> Any:
     """Pins the root that the stream names."""
     stream = asked.body.partition(b"\r\n\r\n")[2]
-    root = salted_blocks.text(stream[14:50])
+    root = salted_blocks.cid_text(stream[14:50])
     return _answer(200, json.dumps({"Root": {"Cid": {"/": root}, "PinErrorMsg": ""}}).encode())
 
 
@@ -57,7 +57,9 @@ def _answer(status: int, body: bytes = b"") -> Any:
 
 def test_all_files_go_to_ipfs_in_one_call(tmp_path: Path, serve: Any) -> None:
     server = serve(kubo)
-    report = deliver(files(tmp_path), to_ipfs({"kind": "ipfs", "api": server.url, "token": "secret"}), 5)
+    report = deliver_files(
+        files(tmp_path), to_ipfs({"kind": "ipfs", "api": server.url, "token": "secret"}), 5
+    )
     (asked,) = server.asked
     assert asked.path.startswith("/api/v0/dag/import?pin-roots=true")
     assert asked.headers["Authorization"] == "Bearer secret"
@@ -76,7 +78,7 @@ def test_all_files_go_to_ipfs_in_one_call(tmp_path: Path, serve: Any) -> None:
 def test_a_repeated_call_stores_the_same_blocks(tmp_path: Path, serve: Any) -> None:
     server = serve(kubo)
     store = {"kind": "ipfs", "api": server.url, "token": "t"}
-    first, again = (deliver(files(tmp_path), to_ipfs(store), 5) for _ in range(2))
+    first, again = (deliver_files(files(tmp_path), to_ipfs(store), 5) for _ in range(2))
     assert first == again
     assert _stream(server.asked[0]) == _stream(server.asked[1])
 
@@ -93,7 +95,7 @@ def test_what_was_not_pinned_is_not_stored(tmp_path: Path, serve: Any, answer: s
         return _answer(200, body.replace(b'Msg": ""', b'Msg": "no"') if answer == "PIN" else answer.encode())
 
     store = {"kind": "ipfs", "api": serve(unpinned).url, "token": "t"}
-    report = deliver(files(tmp_path), to_ipfs(store), 0.1, lambda _: None)
+    report = deliver_files(files(tmp_path), to_ipfs(store), 0.1, lambda _: None)
     assert "cannot be understood" in report["failed"]
 
 
@@ -107,19 +109,22 @@ def test_a_store_that_is_away_is_tried_again(tmp_path: Path, serve: Any) -> None
 
     pauses: list[float] = []
     store = {"kind": "ipfs", "api": serve(sick).url, "token": "t"}
-    report = deliver(files(tmp_path), to_ipfs(store), 60, pauses.append)
+    report = deliver_files(files(tmp_path), to_ipfs(store), 60, pauses.append)
     assert len(report["results"]) == 3
     assert pauses == [0.2, 0.4]
 
 
 def test_a_store_that_stays_away_is_given_up(tmp_path: Path) -> None:
     store = {"kind": "ipfs", "api": "http://127.0.0.1:9", "token": "t"}
-    assert "could not be reached" in deliver(files(tmp_path), to_ipfs(store), 0.1, lambda _: None)["failed"]
+    assert (
+        "could not be reached"
+        in deliver_files(files(tmp_path), to_ipfs(store), 0.1, lambda _: None)["failed"]
+    )
 
 
 def test_a_refusing_store_is_not_asked_twice(tmp_path: Path, serve: Any) -> None:
     server = serve(lambda _: _answer(403))
-    report = deliver(files(tmp_path), to_ipfs({"kind": "ipfs", "api": server.url, "token": "t"}), 60)
+    report = deliver_files(files(tmp_path), to_ipfs({"kind": "ipfs", "api": server.url, "token": "t"}), 60)
     assert report == {"failed": "IPFS answered 403."}
     assert len(server.asked) == 1
 
@@ -144,7 +149,9 @@ def test_what_is_not_as_it_was_judged_is_not_sent(tmp_path: Path, serve: Any, ch
 
             os.mkfifo(place)
     server = serve(kubo)
-    report = deliver(listed, to_ipfs({"kind": "ipfs", "api": server.url, "token": "t"}), 1, lambda _: None)
+    report = deliver_files(
+        listed, to_ipfs({"kind": "ipfs", "api": server.url, "token": "t"}), 1, lambda _: None
+    )
     assert "results" not in report
     assert "z ü.csv" in report["failed"]
 
@@ -157,7 +164,7 @@ def slots_for(store: dict[str, Any], asked: list[int]) -> s3.Ask:
     """The engine's own offer, without the engine."""
     place = S3Store(endpoint=store["endpoint"], bucket=store["bucket"], region=store["region"])
 
-    def ask(wanted: list[Entry]) -> dict[str, Mapping[str, str]]:
+    def ask(wanted: list[UploadEntry]) -> dict[str, Mapping[str, str]]:
         asked.append(len(wanted))
         wish = {"files": [{"path": entry.path, "sha256": entry.sha256} for entry in wanted]}
         found = PresignedUploads(place, KEYS).sign_uploads("job", wish)
@@ -170,7 +177,7 @@ def slots_for(store: dict[str, Any], asked: list[int]) -> s3.Ask:
 def test_objects_go_to_s3_below_the_jobs_prefix(tmp_path: Path, serve: Any) -> None:
     server = serve(lambda _: _answer(200))
     store = {"kind": "s3", "endpoint": server.url, "bucket": "results", "region": "r"}
-    report = deliver(files(tmp_path), s3.Sender(store, "job", slots_for(store, [])).send, 5)
+    report = deliver_files(files(tmp_path), s3.S3Sender(store, "job", slots_for(store, [])).send_files, 5)
     assert [asked.path for asked in server.asked] == [
         "/results/job/outputs/a/z%20%C3%BC.csv",
         "/results/job/outputs/b.csv",
@@ -186,8 +193,8 @@ def test_what_s3_has_already_is_not_sent_again(tmp_path: Path, serve: Any) -> No
     server = serve(lambda _: _answer(next(answers)))
     store = {"kind": "s3", "endpoint": server.url, "bucket": "results", "region": "r"}
     asked: list[int] = []
-    report = deliver(
-        files(tmp_path), s3.Sender(store, "job", slots_for(store, asked)).send, 60, lambda _: None
+    report = deliver_files(
+        files(tmp_path), s3.S3Sender(store, "job", slots_for(store, asked)).send_files, 60, lambda _: None
     )
     assert len(report["results"]) == 3
     assert [entry.path.rpartition("/")[2] for entry in server.asked].count("z%20%C3%BC.csv") == 1
@@ -208,9 +215,11 @@ def test_a_manifest_becomes_places(tmp_path: Path) -> None:
         "filename": "algorithm.log",
         "type": "algorithmLog",
     }
-    (found,) = entries({"files": [{**line, "size": 1, "sha256": "x"}]}, tmp_path / "d", tmp_path / "v")
+    (found,) = manifest_entries(
+        {"files": [{**line, "size": 1, "sha256": "x"}]}, tmp_path / "d", tmp_path / "v"
+    )
     assert found.place == tmp_path / "v" / "logs" / "logs" / "algorithm.log"
 
 
 def test_no_files_is_no_call(tmp_path: Path) -> None:
-    assert deliver([], to_ipfs({"kind": "ipfs", "api": "http://127.0.0.1:9"}), 1) == {"results": []}
+    assert deliver_files([], to_ipfs({"kind": "ipfs", "api": "http://127.0.0.1:9"}), 1) == {"results": []}

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from c2d_box.pods import alive
-from c2d_box.pods.alive import Alive
+from c2d_box.pods.alive import AliveAddresses
 from c2d_box.pods.warden import __main__ as warden
 from c2d_box.pods.warden import probes, restrictions
-from c2d_box.pods.warden.probes import Probe
+from c2d_box.pods.warden.probes import ProbeResult
 
 
 @pytest.fixture
@@ -30,19 +30,19 @@ def closed_port() -> str:
 
 
 def test_a_connection_is_open(listener: str) -> None:
-    assert probes.probe(listener, "tcp", 0.5) == Probe(listener, "tcp", False, "answered")
+    assert probes.probe_address(listener, "tcp", 0.5) == ProbeResult(listener, "tcp", False, "answered")
 
 
 def test_a_refusal_is_an_answer() -> None:
-    assert not probes.probe(closed_port(), "tcp", 0.5).closed
-    assert not probes.probe(closed_port(), "udp", 0.5).closed
+    assert not probes.probe_address(closed_port(), "tcp", 0.5).closed
+    assert not probes.probe_address(closed_port(), "udp", 0.5).closed
 
 
 def test_silence_and_no_route_are_closed() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
         silent.bind(("127.0.0.1", 0))
-        assert probes.probe(f"127.0.0.1:{silent.getsockname()[1]}", "udp", 0.1).closed
-    assert probes.probe("[fe80::1%nosuchlink]:80", "tcp", 0.1).closed
+        assert probes.probe_address(f"127.0.0.1:{silent.getsockname()[1]}", "udp", 0.1).closed
+    assert probes.probe_address("[fe80::1%nosuchlink]:80", "tcp", 0.1).closed
 
 
 def test_a_dns_server_that_answers_is_open() -> None:
@@ -56,7 +56,7 @@ def test_a_dns_server_that_answers_is_open() -> None:
 
         thread = threading.Thread(target=answer)
         thread.start()
-        assert not probes.probe(address, "udp", 1.0).closed
+        assert not probes.probe_address(address, "udp", 1.0).closed
         thread.join()
 
 
@@ -80,7 +80,7 @@ def test_the_gateway_and_the_link_are_tried(tmp_path: Path) -> None:
     assert not any("%lo" in target for target in found)
 
 
-CONTROL = Alive(0.0, ("10.0.0.9:8051",))
+CONTROL = AliveAddresses(0.0, ("10.0.0.9:8051",))
 
 
 def watch(
@@ -92,21 +92,21 @@ def watch(
     closed: bool,
     recorded: str = "this pod",
     required: bool = True,
-    control: Alive | None = CONTROL,
+    control: AliveAddresses | None = CONTROL,
     demanded: tuple[str, ...] = (),
 ) -> int:
     monkeypatch.setattr(probes, "targets", lambda _: [("10.0.0.1:1", "tcp")])
     monkeypatch.setattr(
-        probes, "run", lambda tries, _: [Probe(target, kind, closed, "x") for target, kind in tries]
+        probes, "run", lambda tries, _: [ProbeResult(target, kind, closed, "x") for target, kind in tries]
     )
     marker = tmp_path / "staged"
     if staged:
         marker.write_text(recorded + "\n")
     if control is not None:
-        alive.write(tmp_path / "alive.json", control)
+        alive.write_alive(tmp_path / "alive.json", control)
     deadline = time.monotonic() + 0.05
     ahead = tmp_path / "ahead"
-    return warden.watch(
+    return warden.prove_isolation(
         targets, 0.1, deadline, marker, ahead, "this pod", required=required, demanded=demanded
     )
 
@@ -170,7 +170,7 @@ def test_silence_proves_nothing_while_nothing_is_known_to_be_alive(
     assert code == warden.UNABLE and not (tmp_path / "ahead").exists()
     assert "silence proves nothing" in json.loads(capsys.readouterr().out)["verdict"]
     code = watch(
-        ("a:1",), tmp_path, staged=True, closed=True, monkeypatch=monkeypatch, control=Alive(1.0, ())
+        ("a:1",), tmp_path, staged=True, closed=True, monkeypatch=monkeypatch, control=AliveAddresses(1.0, ())
     )
     assert code == warden.UNABLE
 
@@ -179,11 +179,11 @@ def test_what_answers_configuration_and_the_warden_too_is_a_way_out(
     tmp_path: Path, listener: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The configured targets are silent, since they are dead: the engine moved. Real sockets throughout."""
-    alive.write(tmp_path / "alive.json", alive.dial([f"http://{listener}"], 1.0))
+    alive.write_alive(tmp_path / "alive.json", alive.dial_hosts([f"http://{listener}"], 1.0))
     (tmp_path / "staged").write_text("this pod\n")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as dead:
         dead.bind(("127.0.0.1", 0))
-        code = warden.watch(
+        code = warden.prove_isolation(
             ("[fe80::1%nosuchlink]:80",),
             0.2,
             time.monotonic() + 1,
@@ -209,11 +209,11 @@ def test_the_control_waits_for_an_engine_that_starts_again() -> None:
     thread = threading.Thread(target=late)
     thread.start()
     began = time.time()
-    found = alive.dial(["", f"http://127.0.0.1:{port}/x"], 5.0)
+    found = alive.dial_hosts(["", f"http://127.0.0.1:{port}/x"], 5.0)
     thread.join()
     assert found.addresses == (f"127.0.0.1:{port}",)
     assert found.at >= began + 0.25
-    assert alive.dial([f"http://{closed_port()}"], 0.1).addresses == ()
+    assert alive.dial_hosts([f"http://{closed_port()}"], 0.1).addresses == ()
 
 
 @pytest.mark.parametrize(
@@ -221,8 +221,8 @@ def test_the_control_waits_for_an_engine_that_starts_again() -> None:
 )
 def test_a_broken_control_is_none(tmp_path: Path, text: str) -> None:
     (tmp_path / "alive.json").write_text(text)
-    assert alive.read(tmp_path / "alive.json") is None
-    assert alive.read(tmp_path / "missing") is None
+    assert alive.read_alive(tmp_path / "alive.json") is None
+    assert alive.read_alive(tmp_path / "missing") is None
 
 
 RESTRICTED = {"capabilities": "0" * 16, "no_new_privileges": "1", "seccomp": "2", "user_namespace": "yes"}
@@ -238,11 +238,13 @@ RESTRICTED = {"capabilities": "0" * 16, "no_new_privileges": "1", "seccomp": "2"
     ],
 )
 def test_each_restriction_is_required_where_it_is_demanded(name: str, value: str) -> None:
-    assert restrictions.lacking(RESTRICTED, RESTRICTED) == []
-    assert restrictions.lacking({**RESTRICTED, name: value}, RESTRICTED) == [name]
-    assert restrictions.lacking({**RESTRICTED, name: value}, ()) == []
-    assert restrictions.lacking({}, [name]) == [name], "what the kernel did not say does not hold"
-    assert restrictions.lacking(RESTRICTED, ["unheard of"]) == ["unheard of"]
+    assert restrictions.missing_restrictions(RESTRICTED, RESTRICTED) == []
+    assert restrictions.missing_restrictions({**RESTRICTED, name: value}, RESTRICTED) == [name]
+    assert restrictions.missing_restrictions({**RESTRICTED, name: value}, ()) == []
+    assert restrictions.missing_restrictions({}, [name]) == [name], (
+        "what the kernel did not say does not hold"
+    )
+    assert restrictions.missing_restrictions(RESTRICTED, ["unheard of"]) == ["unheard of"]
 
 
 def test_a_pod_that_is_not_restricted_gets_no_go_ahead(
@@ -267,4 +269,4 @@ def test_an_echo_that_comes_back_is_open() -> None:
         socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP).close()
     except OSError:
         pytest.skip("this machine lets nobody send echo requests")
-    assert not probes.probe("127.0.0.1:0", "icmp", 1.0).closed
+    assert not probes.probe_address("127.0.0.1:0", "icmp", 1.0).closed

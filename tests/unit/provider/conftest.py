@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.worlds.local import World, world_in
+from tests.worlds.local import LocalStack, world_in
 
 
 @pytest.fixture(scope="session")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStack]:
     with world_in(tmp_path_factory.mktemp("provider-world")) as made:
         yield made

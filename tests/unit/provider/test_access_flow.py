@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from c2d_box.assets import signatures
-from tests.worlds.processes import memory
+from tests.worlds.processes import memory_mib
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def query(world: Any, asset: Any, order: str, buyer: int = 7, **changes: str) ->
         "nonce": nonce,
         **changes,
     }
-    return {**plain, "signature": signatures.sign(signer.key, plain["documentId"] + plain["nonce"])}
+    return {**plain, "signature": signatures.sign_text(signer.key, plain["documentId"] + plain["nonce"])}
 
 
 def test_a_download_is_named_and_used_once(world: Any, asset: Any, order: str) -> None:
@@ -104,7 +104,7 @@ def test_equal_downloads_at_once_succeed_once(world: Any, asset: Any, order: str
 def test_a_large_file_passes_with_bounded_memory(world: Any, asset: Any, order: str) -> None:
     """128 MiB through the Provider's process, whose peak may grow by a fraction of that."""
     provider = world.processes[1].pid
-    before = memory(provider, "VmHWM")
+    before = memory_mib(provider, "VmHWM")
     digest = hashlib.sha256()
     with world.stream(
         "GET", "/api/services/download", params=query(world, asset, order, fileIndex="2")
@@ -113,7 +113,7 @@ def test_a_large_file_passes_with_bounded_memory(world: Any, asset: Any, order: 
         for chunk in answer.iter_raw():
             digest.update(chunk)
     assert digest.hexdigest() == hashlib.sha256(b"x" * 134_217_728).hexdigest()
-    assert memory(provider, "VmHWM") - before < 48
+    assert memory_mib(provider, "VmHWM") - before < 48
 
 
 def test_looking_at_files(world: Any, asset: Any) -> None:
@@ -193,7 +193,7 @@ def test_metadata_is_decrypted_only_as_the_chain_says(world: Any, asset: Any) ->
         "nonce": "5",
     }
     text = f"{request['transactionId']}{signer.address}89965"
-    signed = {**request, "signature": signatures.sign(signer.key, text)}
+    signed = {**request, "signature": signatures.sign_text(signer.key, text)}
     answer = world.services("decrypt", "POST", json=signed)
     assert answer.status_code == 201 and answer.headers["content-type"] == "text/plain"
     assert answer.json()["id"] == asset.did
@@ -202,6 +202,6 @@ def test_metadata_is_decrypted_only_as_the_chain_says(world: Any, asset: Any) ->
     foreign = {**request, "dataNftAddress": world.chain.addresses.ocean, "nonce": now}
     text = f"{request['transactionId']}{signer.address}8996{foreign['nonce']}"
     answer = world.services(
-        "decrypt", "POST", json={**foreign, "signature": signatures.sign(signer.key, text)}
+        "decrypt", "POST", json={**foreign, "signature": signatures.sign_text(signer.key, text)}
     )
     assert answer.json() == {"error": "Asset not deployed by the data NFT factory."}

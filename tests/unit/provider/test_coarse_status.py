@@ -67,13 +67,13 @@ def test_a_stranger_gets_the_coarse_one_and_the_owner_all(world: Any) -> None:
         return str(answer.text)
 
     now = time.time()
-    good = statusproofs.proof(owner.key, owner.address, JOB, now)
+    good = statusproofs.status_proof(owner.key, owner.address, JOB, now)
     assert SECRET in asked(good) and SECRET in asked(good)  # reading uses no nonce up
     assert SECRET not in asked({})
     for bad in (
-        statusproofs.proof(stranger.key, owner.address, JOB, now),
-        statusproofs.proof(owner.key, owner.address, "0" * 32, now),
-        statusproofs.proof(owner.key, owner.address, JOB, now - 400),
+        statusproofs.status_proof(stranger.key, owner.address, JOB, now),
+        statusproofs.status_proof(owner.key, owner.address, "0" * 32, now),
+        statusproofs.status_proof(owner.key, owner.address, JOB, now - 400),
         {**good, "nonce": "x"},
         {**good, "signature": "0x12"},
     ):
@@ -90,7 +90,7 @@ def _token(world: Any, account: Any) -> dict[str, str]:
         "address": account.address,
         "expiration": str(int(time.time()) + 600),
         "nonce": nonce,
-        "signature": signatures.sign(account.key, account.address + nonce),
+        "signature": signatures.sign_text(account.key, account.address + nonce),
     }
 
 
@@ -99,7 +99,7 @@ def test_no_message_of_another_call_is_a_proof(subject: str, nonce: str) -> None
     """Theirs all begin with the caller's address."""
     key = b"\x07" * 32
     owner = signatures.address_of(key)
-    signature = signatures.sign(key, owner + subject + nonce)
+    signature = signatures.sign_text(key, owner + subject + nonce)
     assert not statusproofs.is_owner(owner, subject or None, nonce, signature, int(nonce or 0) / 1000)
 
 

@@ -42,7 +42,7 @@ def permit(world: Any, dataset: Any, algorithm: Any) -> None:
         {
             "did": algorithm.did,
             "filesChecksum": hashlib.sha256(world.files.content["algo.py"]).hexdigest(),
-            "containerSectionChecksum": checksums.container_section(
+            "containerSectionChecksum": checksums.container_checksum(
                 container["entrypoint"], container["checksum"]
             ),
         }
@@ -55,7 +55,7 @@ def start_body(world: Any, dataset: Any, algorithm: Any, orders: Any, buyer: int
     nonce = world.nonce(consumer)
     return {
         "consumerAddress": consumer.address,
-        "signature": signatures.sign(consumer.key, consumer.address + dataset.did + nonce),
+        "signature": signatures.sign_text(consumer.key, consumer.address + dataset.did + nonce),
         "nonce": nonce,
         "environment": ENV,
         "dataset": {"documentId": dataset.did, "serviceId": "0", "transferTxId": orders[0]},
@@ -103,7 +103,7 @@ def test_a_job_from_publishing_to_its_results(world: Any) -> None:
     status = world.services(f"compute?consumerAddress={consumer.address.lower()}&jobId={job['jobId']}")
     assert [entry["jobId"] for entry in status.json()] == [job["jobId"]]
     nonce = world.nonce(consumer)
-    signature = signatures.sign(consumer.key, f"{consumer.address}{job['jobId']}0{nonce}")
+    signature = signatures.sign_text(consumer.key, f"{consumer.address}{job['jobId']}0{nonce}")
     query = (
         f"consumerAddress={consumer.address}&jobId={job['jobId']}&index=0&nonce={nonce}&signature={signature}"
     )
@@ -147,7 +147,7 @@ def log_query(world: Any, job: str, buyer: int = 7, **more: str) -> dict[str, st
     nonce = world.nonce(consumer)
     text = f"{consumer.address}{job}{more.get('component', '')}{nonce}"
     query = {"consumerAddress": consumer.address, "jobId": job, "nonce": nonce, **more}
-    return {**query, "signature": signatures.sign(consumer.key, text)}
+    return {**query, "signature": signatures.sign_text(consumer.key, text)}
 
 
 def test_the_log_of_a_running_job_is_followed_until_it_ends(world: Any) -> None:
@@ -236,7 +236,7 @@ def test_start_refusals(world: Any, pair: Any, path: str, new: Any, error: Any) 
 def resigned(world: Any, request: Any, buyer: int = 7) -> Any:
     signer = world.account(buyer)
     text = signer.address + request["dataset"]["documentId"] + str(request["nonce"])
-    return {**request, "signature": signatures.sign(signer.key, text)}
+    return {**request, "signature": signatures.sign_text(signer.key, text)}
 
 
 def test_a_meta_beside_a_did_changes_nothing(world: Any, pair: Any) -> None:

@@ -10,25 +10,25 @@ import pytest
 from starlette.routing import Route
 
 from c2d_box.provider import fields
-from c2d_box.provider.app import application
+from c2d_box.provider.app import build_provider_app
 from c2d_box.provider.routing import Endpoint
 from c2d_box.provider.table import ENDPOINTS
-from tests.worlds.alone import Client, settings
+from tests.worlds.alone import ProviderClient, provider_settings
 
 
 @pytest.fixture
-def client(tmp_path: Path) -> Client:
-    return Client(application(settings(tmp_path)))
+def client(tmp_path: Path) -> ProviderClient:
+    return ProviderClient(build_provider_app(provider_settings(tmp_path)))
 
 
 @pytest.fixture
-def spec(client: Client) -> Any:
+def spec(client: ProviderClient) -> Any:
     answer = client("GET", "/spec")
     assert answer.headers["content-type"] == "application/json"
     return answer.json()
 
 
-def test_every_route_is_described_and_nothing_else(client: Client, spec: Any) -> None:
+def test_every_route_is_described_and_nothing_else(client: ProviderClient, spec: Any) -> None:
     described = {(method.upper(), path) for path, entry in spec["paths"].items() for method in entry}
     served = {
         (method, route.path)
@@ -53,7 +53,9 @@ def test_references_lead_somewhere(spec: Any) -> None:
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda entry: entry.identifier)
-def test_what_a_rule_requires_is_described_as_required(client: Client, spec: Any, endpoint: Endpoint) -> None:
+def test_what_a_rule_requires_is_described_as_required(
+    client: ProviderClient, spec: Any, endpoint: Endpoint
+) -> None:
     operation = spec["paths"][endpoint.path][endpoint.method.lower()]
     described = {entry["name"]: entry["required"] for entry in operation.get("parameters", [])}
     content = operation.get("requestBody", {}).get("content", {}).get("application/json", {})
@@ -73,7 +75,7 @@ def test_what_a_rule_requires_is_described_as_required(client: Client, spec: Any
             assert (rule.name in schema.get("required", [])) == required
 
 
-def test_the_page_shows_every_endpoint_and_loads_nothing(client: Client, spec: Any) -> None:
+def test_the_page_shows_every_endpoint_and_loads_nothing(client: ProviderClient, spec: Any) -> None:
     answer = client("GET", "/api/docs/")
     assert answer.headers["content-type"].startswith("text/html")
     assert "default-src 'none'" in answer.headers["content-security-policy"]

@@ -10,7 +10,7 @@ import pytest
 
 from c2d_box.assets import signatures
 from tests.unit.provider.test_compute_flow import permit, publish_pair
-from tests.worlds.local import spawned
+from tests.worlds.local import spawned_service
 
 ENV = "with-a-known-key"
 _KEY_INDEX, _BUYER_INDEX = 6, 7
@@ -63,7 +63,7 @@ def download(url: str, world: Any, signer: Any, did: str, tx: str) -> httpx.Resp
         "transferTxId": tx,
         "fileIndex": "0",
         "nonce": nonce,
-        "signature": signatures.sign(signer.key, did + nonce),
+        "signature": signatures.sign_text(signer.key, did + nonce),
     }
     return httpx.get(f"{url}/api/services/download", params=query, timeout=30, trust_env=False)
 
@@ -85,7 +85,7 @@ def test_an_environments_key_starts_no_job_on_anothers_orders(world: Any, enviro
     request = {
         "consumerAddress": environment.address,
         "nonce": nonce,
-        "signature": signatures.sign(environment.key, environment.address + dataset.did + nonce),
+        "signature": signatures.sign_text(environment.key, environment.address + dataset.did + nonce),
         "environment": ENV,
         "dataset": {"documentId": dataset.did, "serviceId": "0", "transferTxId": orders[0]},
         "algorithm": {"documentId": algorithm.did, "serviceId": "0", "transferTxId": orders[1]},
@@ -109,7 +109,7 @@ def test_the_originals_pods_are_served_where_a_setting_says_so(
         "compat": {"environmentDownloads": True},
         "database": str(world.folder / "original.sqlite"),
     }
-    with spawned(world, "provider", changes) as url:
+    with spawned_service(world, "provider", changes) as url:
         for which in (0, 1):
             answer = download(url, world, environment, job[which].did, job[2][which])
             assert answer.status_code == 200, answer.text

@@ -16,12 +16,12 @@ from c2d_box.provider.settings import FetchSection
 PATIENT = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
-def texts(rules: tuple[fields.Field, ...], data: dict[str, Any]) -> dict[str, Any]:
-    return fields.check(data, rules).errors
+def texts(rules: tuple[fields.RequestField, ...], data: dict[str, Any]) -> dict[str, Any]:
+    return fields.check_fields(data, rules).errors
 
 
 def test_a_start_of_nothing_reports_only_its_first_field() -> None:
-    checked = fields.check({}, fields.START)
+    checked = fields.check_fields({}, fields.START)
     assert checked.bailed
     assert checked.errors == {"dataset.documentId": ["The dataset.documentId field is required."]}
 
@@ -99,7 +99,7 @@ def test_errors_before_a_bail_are_reported_with_it() -> None:
         ),
     ],
 )
-def test_texts(rules: tuple[fields.Field, ...], data: dict[str, Any], field: str, text: str) -> None:
+def test_texts(rules: tuple[fields.RequestField, ...], data: dict[str, Any], field: str, text: str) -> None:
     assert texts(rules, data)[field] == [text]
 
 
@@ -134,8 +134,8 @@ ALL = (
         st.sampled_from(["nonce", "dataset", "algorithm", "compute", "fileIndex", "type", "did"]), JSON
     ),
 )
-def test_any_data_is_judged(rules: tuple[fields.Field, ...], data: dict[str, Any]) -> None:
-    fields.check(data, rules)
+def test_any_data_is_judged(rules: tuple[fields.RequestField, ...], data: dict[str, Any]) -> None:
+    fields.check_fields(data, rules)
 
 
 def test_each_type_behind_a_gateway_has_a_setting() -> None:

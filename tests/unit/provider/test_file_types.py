@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from c2d_box.assets import signatures
-from tests.worlds.local import World, spawned
+from tests.worlds.local import LocalStack, spawned_service
 from tests.worlds.outside import PROVIDER_KEY
 
 HIDDEN = "hidden-credential"
@@ -21,15 +21,15 @@ CID = "Qm" + "a" * 44
 
 
 @pytest.fixture(scope="module")
-def provider(world: World) -> Iterator[str]:
+def provider(world: LocalStack) -> Iterator[str]:
     """With gateways, which are the same source of files."""
     fetch = {"allow": [world.files.url], "ipfsGateway": world.files.url, "arweaveGateway": world.files.url}
     database = str(world.folder / "types.sqlite")
-    with spawned(world, "provider", {"fetch": fetch, "database": database}) as url:
+    with spawned_service(world, "provider", {"fetch": fetch, "database": database}) as url:
         yield url
 
 
-def files(world: World) -> list[dict[str, Any]]:
+def files(world: LocalStack) -> list[dict[str, Any]]:
     source = world.files.url
     named = source.replace("://", f"://user:{HIDDEN}@")
     return [
@@ -85,7 +85,7 @@ NAMES = [
 class Shop:
     """An ordered asset with a file of every type."""
 
-    def __init__(self, world: World, url: str) -> None:
+    def __init__(self, world: LocalStack, url: str) -> None:
         self.world, self.url = world, url
         world.files.content.update(dict.fromkeys(NAMES, CONTENT))
         self.asset = world.publish(files=files(world), service="access", price=0)
@@ -107,7 +107,7 @@ class Shop:
             "transferTxId": self.tx,
             "fileIndex": str(index),
             "nonce": nonce,
-            "signature": signatures.sign(signer.key, self.asset.did + nonce),
+            "signature": signatures.sign_text(signer.key, self.asset.did + nonce),
             **({"userdata": json.dumps(userdata)} if userdata else {}),
         }
         url = f"{self.url}/api/services/download"
@@ -118,7 +118,7 @@ class Shop:
 
 
 @pytest.fixture(scope="module")
-def shop(world: World, provider: str) -> Shop:
+def shop(world: LocalStack, provider: str) -> Shop:
     return Shop(world, provider)
 
 
@@ -176,7 +176,7 @@ def test_a_contract_is_called_with_the_users_arguments(shop: Shop) -> None:
     owner = shop.world.account(0).address
     answer = shop.download(6, {"account": owner})
     assert answer.status_code == 200 and answer.headers["content-type"] == "application/json"
-    assert answer.json() == shop.world.chain.balance(owner, shop.world.chain.addresses.ocean)
+    assert answer.json() == shop.world.chain.balance_of(owner, shop.world.chain.addresses.ocean)
 
 
 def test_redirects_are_followed_to_allowed_places_only(shop: Shop) -> None:
@@ -196,7 +196,7 @@ def test_a_source_that_fails_is_not_shown(shop: Shop, index: int) -> None:
     assert answer.json()["reasons"] == {"problem": reasons.get(index, "the source answered with status 404")}
 
 
-def test_nothing_secret_is_logged_or_visible_from_outside(shop: Shop, world: World) -> None:
+def test_nothing_secret_is_logged_or_visible_from_outside(shop: Shop, world: LocalStack) -> None:
     for index in range(len(files(world))):
         shop.download(index)
     logs = [path.read_text() for path in world.folder.glob("*.log")]

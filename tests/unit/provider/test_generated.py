@@ -27,13 +27,13 @@ from schemathesis.specs.openapi.checks import (
 
 from c2d_box.assets import signatures
 from c2d_box.assets.files import FILE_TYPES
-from c2d_box.provider.openapi.document import document
+from c2d_box.provider.openapi.document import describe_provider_api
 from c2d_box.provider.routes.discovery import VERSION
 from c2d_box.provider.table import ENDPOINTS
-from tests.conftest import sample
-from tests.worlds.local import World, spawned
+from tests.conftest import sample_cells
+from tests.worlds.local import LocalStack, spawned_service
 from tests.worlds.outside import StaticCache
-from tests.worlds.processes import resident
+from tests.worlds.processes import resident_mib
 
 CHECKS = [
     not_a_server_error,
@@ -42,7 +42,7 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-SPEC = document(ENDPOINTS, version=VERSION, chain_id=8996, url="http://127.0.0.1:8030")
+SPEC = describe_provider_api(ENDPOINTS, version=VERSION, chain_id=8996, url="http://127.0.0.1:8030")
 SCHEMA = schemathesis.openapi.from_dict(SPEC)
 GROWTH_MIB = 24
 Judge = Callable[[Any], None]
@@ -79,7 +79,7 @@ def many(request: pytest.FixtureRequest, seed: str) -> Many:
 
 
 def test_whatever_is_asked_is_answered_as_described(
-    world: World, session: Any, many: Many, request: pytest.FixtureRequest, seed: str
+    world: LocalStack, session: Any, many: Many, request: pytest.FixtureRequest, seed: str
 ) -> None:
     full = request.config.getoption("--full")
     cells = [
@@ -89,7 +89,7 @@ def test_whatever_is_asked_is_answered_as_described(
         if mode is GenerationMode.POSITIVE or endpoint.operation.rules or endpoint.operation.body
     ]
     sent = 0
-    for endpoint, mode in sample(cells, 8, seed, full):
+    for endpoint, mode in sample_cells(cells, 8, seed, full):
         operation = SCHEMA[endpoint.path][endpoint.method]
 
         @many(160, operation.as_strategy(generation_mode=mode))
@@ -105,7 +105,7 @@ def test_whatever_is_asked_is_answered_as_described(
     print(f"{sent} cases")
 
 
-def test_requests_leave_nothing_behind(world: World, request: pytest.FixtureRequest) -> None:
+def test_requests_leave_nothing_behind(world: LocalStack, request: pytest.FixtureRequest) -> None:
     """The first round fills what is bounded; what grows in the second is a leak."""
     rounds = 1500 if request.config.getoption("--full") else 100
     body = {"datasets": ["x" * 1000] * 100, "algorithm": {"meta": {"rawcode": "y" * 10_000}}}
@@ -121,7 +121,7 @@ def test_requests_leave_nothing_behind(world: World, request: pytest.FixtureRequ
                 client.post(
                     "/api/services/compute", json={**body, "nonce": number, "consumerAddress": address}
                 )
-        return resident(provider)
+        return resident_mib(provider)
 
     filled = ask(range(100))
     grown = ask(range(100, 100 + rounds)) - filled
@@ -144,7 +144,7 @@ JSON = st.recursive(
 )
 
 
-def test_no_signature_that_the_owner_did_not_make_is_taken(world: World, many: Many) -> None:
+def test_no_signature_that_the_owner_did_not_make_is_taken(world: LocalStack, many: Many) -> None:
     """Every field of a signed request replaced by something else, and signatures bent at any place."""
     signer = world.account(7)
     stranger = world.account(5)
@@ -170,7 +170,7 @@ def test_no_signature_that_the_owner_did_not_make_is_taken(world: World, many: M
             "nonce": "77",
             "expiration": 4_000_000_000,
         }
-        signature = signatures.sign(stranger.key, f"{signer.address}{plain['jobId']}77")
+        signature = signatures.sign_text(stranger.key, f"{signer.address}{plain['jobId']}77")
         bent = signature[: 2 + at] + digit + signature[3 + at :]
         asked = {**plain, "signature": bent, **changes}
         method = "PUT" if route == "compute" else "GET"
@@ -232,7 +232,7 @@ FILES = st.fixed_dictionaries(
 )
 
 
-def test_any_file_object_is_looked_at_or_refused(world: World, many: Many) -> None:
+def test_any_file_object_is_looked_at_or_refused(world: LocalStack, many: Many) -> None:
     @many(400, FILES)
     def judge(file: Any) -> None:
         answer = world.call(
@@ -253,15 +253,15 @@ def odd_cache() -> Iterator[StaticCache]:
 
 
 @pytest.fixture(scope="module")
-def beside(world: World, odd_cache: StaticCache) -> Iterator[str]:
+def beside(world: LocalStack, odd_cache: StaticCache) -> Iterator[str]:
     """A second Provider on the same chain, whose metadata cache says whatever a test wants."""
     changes = {"cacheUrl": odd_cache.url, "database": str(world.folder / "odd.sqlite")}
-    with spawned(world, "provider", changes) as url:
+    with spawned_service(world, "provider", changes) as url:
         yield url
 
 
 def test_any_published_document_is_served_or_refused(
-    world: World, odd_cache: StaticCache, beside: str, many: Many
+    world: LocalStack, odd_cache: StaticCache, beside: str, many: Many
 ) -> None:
     """A DDO is its publisher's text, and validation by a cache is no promise to the Provider."""
     asset = world.publish(price=0)
@@ -296,7 +296,7 @@ def test_any_published_document_is_served_or_refused(
                     "environment": "ocean-compute",
                     "consumerAddress": consumer.address,
                     "nonce": nonce,
-                    "signature": signatures.sign(consumer.key, f"{consumer.address}{asset.did}{nonce}"),
+                    "signature": signatures.sign_text(consumer.key, f"{consumer.address}{asset.did}{nonce}"),
                 },
             ),
         ]

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from c2d_box.assets.addresses import keccak256
-from c2d_box.provider.database import Database
-from c2d_box.provider.grants import Grant, Granted, Grants
-from c2d_box.provider.liveness import Liveness
-from c2d_box.provider.operator import Answer, OperatorUnavailable
+from c2d_box.provider.database import ProviderDatabase
+from c2d_box.provider.grants import GrantCipher, GrantedAlgorithm, InputGrant
+from c2d_box.provider.liveness import JobLiveness
+from c2d_box.provider.operator import OperatorAnswer, OperatorUnavailable
 from c2d_box.provider.secrets import TokenSecret
 from tests.unit.provider.test_compute_flow import (
     finish_all,
@@ -135,23 +135,23 @@ def test_a_consumer_who_was_denied_meanwhile_gets_nothing(world: Any, job: Any) 
 
 
 def test_an_order_that_the_chain_has_taken_back_ends_its_grants(world: Any, job: Any) -> None:
-    grants = Grants(TokenSecret(keccak256(b"a secret of the test, long enough")).derive("grants"))
-    good = grants.open(tokens(job[2])["file"])
-    assert grant(world, grants.seal(good)).status_code == 200
+    grants = GrantCipher(TokenSecret(keccak256(b"a secret of the test, long enough")).derive_key("grants"))
+    good = grants.open_grant(tokens(job[2])["file"])
+    assert grant(world, grants.seal_grant(good)).status_code == 200
     time.sleep(ASKED_ANEW_SECONDS)
-    gone = grant(world, grants.seal(replace(good, order="0x" + "1" * 64)))
+    gone = grant(world, grants.seal_grant(replace(good, order="0x" + "1" * 64)))
     assert gone.status_code == 403 and "order" in gone.json()["error"]
 
 
 def test_what_only_passes_is_judged_as_of_the_start(world: Any, job: Any) -> None:
     """A job that waited in the queue gets what was paid for, also after the fee's time."""
-    grants = Grants(TokenSecret(keccak256(b"a secret of the test, long enough")).derive("grants"))
-    good = grants.open(tokens(job[2])["file"])
+    grants = GrantCipher(TokenSecret(keccak256(b"a secret of the test, long enough")).derive_key("grants"))
+    good = grants.open_grant(tokens(job[2])["file"])
     assert good.issued and good.algorithm is not None and good.environment == "ocean-compute"
     late = replace(good, issued=good.issued + 10 * 3600)
     time.sleep(ASKED_ANEW_SECONDS)
-    assert grant(world, grants.seal(late)).status_code == 403
-    assert grant(world, grants.seal(good)).status_code == 200
+    assert grant(world, grants.seal_grant(late)).status_code == 403
+    assert grant(world, grants.seal_grant(good)).status_code == 200
 
 
 def test_grants_of_an_earlier_version_open() -> None:
@@ -162,31 +162,31 @@ def test_grants_of_an_earlier_version_open() -> None:
 
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-    made = Grant("file", "job", "did:op:x", int(time.time()) + 60, "0", 1, "0xtx", "0xme", "ab")
+    made = InputGrant("file", "job", "did:op:x", int(time.time()) + 60, "0", 1, "0xtx", "0xme", "ab")
     plain = {key: value for key, value in asdict(made).items() if value is not None}
     nonce = os.urandom(12)
     sealed = AESGCM(b"k" * 32).encrypt(nonce, json.dumps(plain).encode(), b"c2d-grant")
     old = urlsafe_b64encode(b"\x01" + nonce + sealed).rstrip(b"=").decode()
-    assert Grants(b"k" * 32).open(old) == made
+    assert GrantCipher(b"k" * 32).open_grant(old) == made
 
 
 def test_a_grant_with_its_algorithm_opens_to_what_was_sealed_and_stays_small() -> None:
-    granted = Granted("did:op:" + "ab" * 32, "0", "cd" * 64, "ef" * 32, readable=True, main=True)
-    made = Grant(
+    granted = GrantedAlgorithm("did:op:" + "ab" * 32, "0", "cd" * 64, "ef" * 32, readable=True, main=True)
+    made = InputGrant(
         "file", "a" * 32, "did:op:" + "12" * 32, 2**33, "0", order="0x" + "34" * 32, algorithm=granted
     )
-    token = Grants(b"k" * 32).seal(made)
-    assert Grants(b"k" * 32).open(token) == made and len(token) < 800
+    token = GrantCipher(b"k" * 32).seal_grant(made)
+    assert GrantCipher(b"k" * 32).open_grant(token) == made and len(token) < 800
 
 
 class Backend:
     """operator-service as Liveness sees it."""
 
     def __init__(self) -> None:
-        self.answer: Answer | None = Answer(200, [{"jobId": "j", "dateFinished": None}])
+        self.answer: OperatorAnswer | None = OperatorAnswer(200, [{"jobId": "j", "dateFinished": None}])
         self.asked = 0
 
-    async def status(self, owner: str, job: str | None, chain_id: int) -> Answer:
+    async def status(self, owner: str, job: str | None, chain_id: int) -> OperatorAnswer:
         self.asked += 1
         if self.answer is None:
             raise OperatorUnavailable
@@ -195,13 +195,17 @@ class Backend:
 
 async def test_one_question_is_good_for_two_seconds_and_no_longer() -> None:
     backend, now = Backend(), [100.0]
-    known = Liveness(backend, Database(":memory:"), 1, 60, lambda: now[0])  # type: ignore[arg-type]
+    known = JobLiveness(backend, ProviderDatabase(":memory:"), 1, 60, lambda: now[0])  # type: ignore[arg-type]
     assert [await known.is_alive("j", "o") for _ in range(9)] == [True] * 9 and backend.asked == 1
     backend.answer = None
     now[0] += 2.1
     with pytest.raises(OperatorUnavailable):
         await known.is_alive("j", "o")
-    for answer in (Answer(503, {"error": "x"}), Answer(400, []), Answer(200, {"error": "x"})):
+    for answer in (
+        OperatorAnswer(503, {"error": "x"}),
+        OperatorAnswer(400, []),
+        OperatorAnswer(200, {"error": "x"}),
+    ):
         backend.answer = answer
         with pytest.raises(OperatorUnavailable):
             await known.is_alive("j", "o")
@@ -209,26 +213,26 @@ async def test_one_question_is_good_for_two_seconds_and_no_longer() -> None:
 
 async def test_an_end_that_comes_while_the_question_is_under_way_counts() -> None:
     backend = Backend()
-    known = Liveness(backend, Database(":memory:"), 1, 60)  # type: ignore[arg-type]
+    known = JobLiveness(backend, ProviderDatabase(":memory:"), 1, 60)  # type: ignore[arg-type]
     asked = backend.status
 
-    async def slow(owner: str, job: str | None, chain_id: int) -> Answer:
-        known.end("j")
+    async def slow(owner: str, job: str | None, chain_id: int) -> OperatorAnswer:
+        known.record_end("j")
         return await asked(owner, job, chain_id)
 
     backend.status = slow  # type: ignore[method-assign]
     assert not await known.is_alive("j", "o")
-    known.write()
+    known.write_ends()
     assert known.has_ended("j")
 
 
 async def test_ended_jobs_are_remembered_as_long_as_grants_last() -> None:
-    database = Database(":memory:")
-    known = Liveness(Backend(), database, 1, 60)  # type: ignore[arg-type]
+    database = ProviderDatabase(":memory:")
+    known = JobLiveness(Backend(), database, 1, 60)  # type: ignore[arg-type]
     with database.transaction() as connection:
         rows = [("old", int(time.time()) - 61), ("new", int(time.time()) - 5)]
         connection.executemany("INSERT INTO ended_jobs VALUES (?, ?)", rows)
     for at in range(5_000):
-        known.end(f"job-{at}")
-    known.write()
+        known.record_end(f"job-{at}")
+    known.write_ends()
     assert known.has_ended("new") and known.has_ended("job-4999") and not known.has_ended("old")

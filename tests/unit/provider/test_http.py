@@ -12,9 +12,9 @@ import pytest
 from c2d_box.assets import ecies, signatures
 from c2d_box.errors import StateProblem
 from c2d_box.limits import JOB_DATASETS
-from c2d_box.provider.app import application
+from c2d_box.provider.app import build_provider_app
 from c2d_box.provider.errors import STRIPPED, without_urls
-from tests.worlds.alone import Client, settings
+from tests.worlds.alone import ProviderClient, provider_settings
 from tests.worlds.outside import PROVIDER_KEY
 
 USER_KEY = "0x8467415bb2ba7c91084d932276214b11a3dd9bdb2930fefa194b666dd8020b99"
@@ -23,13 +23,13 @@ BAD = "Invalid signature provided. Please check the nonce or documentId."
 
 
 @pytest.fixture
-def client(tmp_path: Path) -> Iterator[Client]:
-    app = application(settings(tmp_path))
-    yield Client(app)
+def client(tmp_path: Path) -> Iterator[ProviderClient]:
+    app = build_provider_app(provider_settings(tmp_path))
+    yield ProviderClient(app)
     app.state.services.database.close()
 
 
-def test_discovery_has_exactly_sixteen_endpoints(client: Client) -> None:
+def test_discovery_has_exactly_sixteen_endpoints(client: ProviderClient) -> None:
     body = client("GET", "/").json()
     assert len(body["serviceEndpoints"]) == 16
     assert body["serviceEndpoints"]["computeStop"] == ["PUT", "/api/services/compute"]
@@ -38,11 +38,11 @@ def test_discovery_has_exactly_sixteen_endpoints(client: Client) -> None:
     assert body["providerAddresses"] == {"8996": "0xe08A1dAe983BC701D05E492DB80e0144f8f4b909"}
 
 
-def test_the_root_answers_while_nothing_else_can(client: Client) -> None:
+def test_the_root_answers_while_nothing_else_can(client: ProviderClient) -> None:
     assert client("GET", "/").status_code == 200 and client("GET", "/healthz").status_code == 503
 
 
-def test_unknown_paths_and_methods_are_json(client: Client) -> None:
+def test_unknown_paths_and_methods_are_json(client: ProviderClient) -> None:
     answer = client("GET", "/nowhere")
     assert answer.status_code == 404 and set(answer.json()) == {"error", "context"}
     assert client("PATCH", "/api/services/compute").status_code == 405
@@ -51,15 +51,15 @@ def test_unknown_paths_and_methods_are_json(client: Client) -> None:
 @pytest.mark.parametrize(
     "path", ["nonce", "download", "decrypt", "compute", "computeResult", "computeEnvironments"]
 )
-def test_head_is_not_allowed(client: Client, path: str) -> None:
+def test_head_is_not_allowed(client: ProviderClient, path: str) -> None:
     assert client.services("HEAD", path).status_code == 405
 
 
-def test_duplicate_slashes_are_one(client: Client) -> None:
+def test_duplicate_slashes_are_one(client: ProviderClient) -> None:
     assert client("GET", f"http://provider//api//services/nonce?userAddress={USER}").json() == {"nonce": "1"}
 
 
-def test_every_answer_may_be_read_by_any_origin(client: Client) -> None:
+def test_every_answer_may_be_read_by_any_origin(client: ProviderClient) -> None:
     for answer in (client("GET", "/"), client("GET", "/nowhere"), client.services("GET", "nonce")):
         assert answer.headers["access-control-allow-origin"] == "*"
     asked = {"origin": "http://x", "access-control-request-headers": "AuthToken"}
@@ -68,7 +68,7 @@ def test_every_answer_may_be_read_by_any_origin(client: Client) -> None:
     assert preflight.headers["access-control-allow-headers"] == "AuthToken"
 
 
-def test_encryption_is_for_this_provider(client: Client) -> None:
+def test_encryption_is_for_this_provider(client: ProviderClient) -> None:
     headers = {"content-type": "application/octet-stream"}
     answer = client.services("POST", "encrypt?chainId=8996", content=b"hello", headers=headers)
     assert answer.status_code == 201 and answer.headers["content-type"] == "text/plain"
@@ -87,23 +87,23 @@ def test_encryption_is_for_this_provider(client: Client) -> None:
         ("?chainId=1", "application/octet-stream", "Failed to encrypt."),
     ],
 )
-def test_encryption_refusals(client: Client, query: str, kind: str, text: str) -> None:
+def test_encryption_refusals(client: ProviderClient, query: str, kind: str, text: str) -> None:
     answer = client.services("POST", f"encrypt{query}", content=b"x", headers={"content-type": kind})
     assert (answer.status_code, answer.json()) == (400, {"error": text})
 
 
-def test_a_body_too_large_is_refused(client: Client) -> None:
+def test_a_body_too_large_is_refused(client: ProviderClient) -> None:
     headers = {"content-type": "application/octet-stream"}
     answer = client.services("POST", "encrypt?chainId=8996", content=b"x" * (3 << 20), headers=headers)
     assert answer.status_code == 413
 
 
-def test_targets_and_headers_have_limits(client: Client) -> None:
+def test_targets_and_headers_have_limits(client: ProviderClient) -> None:
     assert client.services("GET", "nonce?userAddress=" + "x" * 40_000).status_code == 414
     assert client("GET", "/", headers={"x": "y" * 70_000}).status_code == 431
 
 
-def test_containers(client: Client) -> None:
+def test_containers(client: ProviderClient) -> None:
     good = {"entrypoint": "python $ALGO", "image": "i", "tag": "t", "checksum": "sha256:ab"}
     assert client.services("POST", "validateContainer", json=good).json() == good
     for change, code in (
@@ -114,7 +114,7 @@ def test_containers(client: Client) -> None:
         assert (answer.status_code, answer.json()) == (400, {"error": code})
 
 
-def test_nonce_needs_an_address(client: Client) -> None:
+def test_nonce_needs_an_address(client: ProviderClient) -> None:
     missing = client.services("GET", "nonce").json()
     assert missing == {
         "errors": {"userAddress": ["The userAddress field is required."]},
@@ -124,12 +124,12 @@ def test_nonce_needs_an_address(client: Client) -> None:
     assert client.services("GET", "nonce?userAddress=me").status_code == 400
 
 
-def token_query(client: Client, nonce: str, expires: int, **changes: str) -> dict[str, str]:
+def token_query(client: ProviderClient, nonce: str, expires: int, **changes: str) -> dict[str, str]:
     query = {"address": USER, "expiration": str(expires), "nonce": nonce}
-    return {**query, "signature": signatures.sign(USER_KEY, USER + nonce), **changes}
+    return {**query, "signature": signatures.sign_text(USER_KEY, USER + nonce), **changes}
 
 
-def test_tokens_are_made_used_and_deleted(client: Client) -> None:
+def test_tokens_are_made_used_and_deleted(client: ProviderClient) -> None:
     soon = int(time.time()) + 60
     token = client.services("GET", "createAuthToken", params=token_query(client, "2", soon)).json()["token"]
     replayed = client.services("GET", "createAuthToken", params=token_query(client, "2", soon))
@@ -147,11 +147,11 @@ def test_tokens_are_made_used_and_deleted(client: Client) -> None:
         "address": USER,
         "token": token,
         "nonce": "5",
-        "signature": signatures.sign(USER_KEY, USER + "5"),
+        "signature": signatures.sign_text(USER_KEY, USER + "5"),
     }
     deleted = client.services("DELETE", "deleteAuthToken", params=query)
     assert deleted.json() == {"success": "Token has been deactivated."}
-    again = {**query, "nonce": "6", "signature": signatures.sign(USER_KEY, USER + "6")}
+    again = {**query, "nonce": "6", "signature": signatures.sign_text(USER_KEY, USER + "6")}
     for _ in range(2):  # a refused request uses no nonce up
         answer = client.services("DELETE", "deleteAuthToken", json=again)
         assert answer.json() == {"error": "Token is deleted."}
@@ -159,7 +159,7 @@ def test_tokens_are_made_used_and_deleted(client: Client) -> None:
     assert refused.json()["errors"]["signature"] == ["Token is deleted."]
 
 
-def test_a_wrong_signature_is_one_text(client: Client) -> None:
+def test_a_wrong_signature_is_one_text(client: ProviderClient) -> None:
     stop = {"consumerAddress": USER, "jobId": "j", "documentId": "d", "nonce": "2", "signature": "0x00"}
     errors = client.services("PUT", "compute", json=stop).json()["errors"]
     assert errors == {
@@ -169,8 +169,8 @@ def test_a_wrong_signature_is_one_text(client: Client) -> None:
 
 
 @pytest.mark.parametrize("offset", [0, 27])
-def test_signatures_of_both_kinds_are_accepted(client: Client, offset: int) -> None:
-    raw = bytearray.fromhex(signatures.sign(USER_KEY, f"{USER}jd2")[2:])
+def test_signatures_of_both_kinds_are_accepted(client: ProviderClient, offset: int) -> None:
+    raw = bytearray.fromhex(signatures.sign_text(USER_KEY, f"{USER}jd2")[2:])
     raw[64] = raw[64] - 27 + offset
     stop = {
         "consumerAddress": USER,
@@ -182,36 +182,42 @@ def test_signatures_of_both_kinds_are_accepted(client: Client, offset: int) -> N
     assert client.services("PUT", "compute", params=stop).status_code == 503
 
 
-def test_the_stop_and_delete_of_published_clients_are_understood(client: Client, tmp_path: Path) -> None:
+def test_the_stop_and_delete_of_published_clients_are_understood(
+    client: ProviderClient, tmp_path: Path
+) -> None:
     stop = {"consumerAddress": USER, "jobId": "j", "agreementId": "ab", "nonce": "2"}
-    signed = {**stop, "signature": signatures.sign(USER_KEY, USER + "j")}
+    signed = {**stop, "signature": signatures.sign_text(USER_KEY, USER + "j")}
     assert client.services("PUT", "compute", json=signed).status_code == 503
     assert client.services("PUT", "compute", json=signed).status_code == 400  # its nonce is used
     delete = {"documentId": "d", "consumerAddress": USER, "jobId": "j"}
-    signed = {**delete, "signature": signatures.sign(USER_KEY, f"{USER}jd3")}
+    signed = {**delete, "signature": signatures.sign_text(USER_KEY, f"{USER}jd3")}
     assert client.services("DELETE", "compute", json=signed).status_code == 503
-    strict = application(settings(tmp_path, compat={"clientQuirks": False}))
-    answer = Client(strict).services("DELETE", "compute", json=signed)
+    strict = build_provider_app(provider_settings(tmp_path, compat={"clientQuirks": False}))
+    answer = ProviderClient(strict).services("DELETE", "compute", json=signed)
     assert answer.json()["errors"] == {"nonce": ["The nonce field is required."]}
     strict.state.services.database.close()
 
 
-def test_a_changed_spelling_of_the_address_replays_nothing(client: Client) -> None:
+def test_a_changed_spelling_of_the_address_replays_nothing(client: ProviderClient) -> None:
     query = token_query(client, "2", int(time.time()) + 60)
     assert client.services("GET", "createAuthToken", params=query).status_code == 200
-    other = {**query, "address": USER.lower(), "signature": signatures.sign(USER_KEY, USER.lower() + "2")}
+    other = {
+        **query,
+        "address": USER.lower(),
+        "signature": signatures.sign_text(USER_KEY, USER.lower() + "2"),
+    }
     assert client.services("GET", "createAuthToken", params=other).status_code == 400
 
 
 def test_computing_is_unknown_without_a_backend(tmp_path: Path) -> None:
-    app = application(settings(tmp_path, operatorServiceUrl=None))
+    app = build_provider_app(provider_settings(tmp_path, operatorServiceUrl=None))
     for method in ("GET", "POST", "PUT", "DELETE"):
-        assert Client(app).services(method, "compute").status_code == 404
-    assert Client(app).services("GET", "computeEnvironments").status_code == 404
+        assert ProviderClient(app).services(method, "compute").status_code == 404
+    assert ProviderClient(app).services("GET", "computeEnvironments").status_code == 404
     app.state.services.database.close()
 
 
-def test_a_silent_backend_is_said_so(client: Client) -> None:
+def test_a_silent_backend_is_said_so(client: ProviderClient) -> None:
     answer = client.services("GET", "computeEnvironments")
     assert answer.status_code == 503
     assert answer.json()["error"].startswith("Compute envs could not be retrieved for chainId 8996")
@@ -226,7 +232,7 @@ def test_a_silent_backend_is_said_so(client: Client) -> None:
 
 
 @pytest.mark.parametrize("value", ["Bearer x", "Basic x", ""])
-def test_no_grant_no_file(client: Client, value: str) -> None:
+def test_no_grant_no_file(client: ProviderClient, value: str) -> None:
     answer = client("GET", "/api/c2d/grant", headers={"authorization": value})
     assert answer.status_code == 401 and "error" in answer.json()
 
@@ -236,7 +242,7 @@ def test_urls_never_stand_in_an_error() -> None:
     assert without_urls(value) == {"error": f"it failed: {STRIPPED} end", "deep": [{"x": STRIPPED}], "n": 1}
 
 
-def test_an_unknown_file_object_is_refused_and_unreachable_ones_are_invalid(client: Client) -> None:
+def test_an_unknown_file_object_is_refused_and_unreachable_ones_are_invalid(client: ProviderClient) -> None:
     empty = client.services("POST", "fileinfo", json={}).json()
     assert empty["errors"]["type"] == ["The type field is required when did is not present."]
     local = {"type": "url", "url": "http://127.0.0.1:1/secret", "method": "GET", "checksum": True}
@@ -247,7 +253,7 @@ def test_an_unknown_file_object_is_refused_and_unreachable_ones_are_invalid(clie
     assert unsafe.json() == {"error": "Unsafe method delete."}
 
 
-def test_a_job_takes_only_so_many_datasets(client: Client) -> None:
+def test_a_job_takes_only_so_many_datasets(client: ProviderClient) -> None:
     """Refused before anything is looked up: environments and assets are away here."""
     item = {"documentId": "did:op:" + "0" * 64, "serviceId": "0"}
     request = {
@@ -269,21 +275,21 @@ def test_a_job_takes_only_so_many_datasets(client: Client) -> None:
         "algorithm": item,
     }
     text = USER + item["documentId"]
-    signed = {**start, "signature": signatures.sign(USER_KEY, text + "12")}
+    signed = {**start, "signature": signatures.sign_text(USER_KEY, text + "12")}
     answer = client.services("POST", "compute", json=signed)
     assert answer.json().get("error") == {"datasets": "too_many"}, answer.text
 
 
-def test_no_browser_guesses_what_an_answer_is(client: Client) -> None:
+def test_no_browser_guesses_what_an_answer_is(client: ProviderClient) -> None:
     for path in ("/", "/nowhere", "/api/docs/", "/api/services/nonce"):
         assert client("GET", path).headers["x-content-type-options"] == "nosniff"
 
 
 def test_keys_are_needed_and_named(tmp_path: Path) -> None:
-    made = settings(tmp_path)
+    made = provider_settings(tmp_path)
     with pytest.raises(StateProblem, match="C2D-SECRET-MISSING"):
-        application(made.model_copy(update={"secrets_dir": tmp_path / "no"}))
+        build_provider_app(made.model_copy(update={"secrets_dir": tmp_path / "no"}))
     (tmp_path / "provider-key").write_text("nonsense")
     with pytest.raises(StateProblem, match="C2D-PROVIDER-KEY") as problem:
-        application(made)
+        build_provider_app(made)
     assert "nonsense" not in str(problem.value)

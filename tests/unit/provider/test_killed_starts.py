@@ -17,9 +17,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.conftest import sample
+from tests.conftest import sample_cells
 from tests.unit.provider.test_compute_flow import finish_all, ordered, permit, publish_pair, start_body
-from tests.worlds.local import World, spawn
+from tests.worlds.local import LocalStack, spawn_service
 from tests.worlds.outside import free_port
 
 NEVER = 0
@@ -106,7 +106,7 @@ class Relays:
 class Mortal:
     """A Provider of its own in the world: it can be killed and started again, and keeps its database."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: LocalStack) -> None:
         self.relays = Relays()
         self._world = world
         plain = world.settings["provider"]
@@ -127,7 +127,7 @@ class Mortal:
         self.relays.arm(NEVER)
         if self.relays.victim is not None:
             self.relays.kill()
-        self.relays.victim = spawn(self._world, "provider", self._settings)
+        self.relays.victim = spawn_service(self._world, "provider", self._settings)
         self._world.processes.remove(self.relays.victim)
 
     def start(self, body: Any) -> httpx.Response | None:
@@ -143,14 +143,14 @@ class Mortal:
 
 
 @pytest.fixture(scope="module")
-def mortal(world: World) -> Iterator[Mortal]:
+def mortal(world: LocalStack) -> Iterator[Mortal]:
     made = Mortal(world)
     yield made
     made.close()
 
 
 @pytest.fixture(scope="module")
-def pair(world: World) -> Any:
+def pair(world: LocalStack) -> Any:
     dataset, algorithm = publish_pair(world)
     permit(world, dataset, algorithm)
     return dataset, algorithm, ordered(world, dataset, algorithm)
@@ -159,7 +159,7 @@ def pair(world: World) -> Any:
 class Signing:
     """What ``start_body`` needs of a world, with the nonces of the other Provider."""
 
-    def __init__(self, world: World, url: str) -> None:
+    def __init__(self, world: LocalStack, url: str) -> None:
         self._world, self._url, self.account = world, url, world.account
 
     def nonce(self, signer: Any) -> str:
@@ -169,7 +169,7 @@ class Signing:
 
 
 def test_killed_between_any_two_steps_it_makes_one_job_and_loses_no_order(
-    world: World, mortal: Mortal, pair: Any, seed: str, pytestconfig: pytest.Config
+    world: LocalStack, mortal: Mortal, pair: Any, seed: str, pytestconfig: pytest.Config
 ) -> None:
     signing = Signing(world, mortal.url)
     honest = start_body(signing, *pair)
@@ -180,7 +180,7 @@ def test_killed_between_any_two_steps_it_makes_one_job_and_loses_no_order(
     finish_all(world)
 
     points: list[tuple[int | str, bool]] = [(at, after) for at in range(1, steps) for after in (False, True)]
-    chosen = sample(points, 1, seed, bool(pytestconfig.getoption("--full")))
+    chosen = sample_cells(points, 1, seed, bool(pytestconfig.getoption("--full")))
     for at, after in [*chosen, (MAKES_THE_JOB, False), (MAKES_THE_JOB, True)]:
         mortal.boot()
         request, before = start_body(signing, *pair), len(world.operator.jobs)

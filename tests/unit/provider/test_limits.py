@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from c2d_box.chain.orders import OrderInvalid, OrderNotMined
 from c2d_box.provider import patience as patience_module
-from c2d_box.provider.app import application
-from c2d_box.provider.errors import Refusal
-from c2d_box.provider.followers import Followers
-from c2d_box.provider.grants import Grant
-from c2d_box.provider.patience import Patience
-from c2d_box.provider.visitors import Allowance, Visitors, visitor
-from tests.worlds.alone import Client, settings
+from c2d_box.provider.app import build_provider_app
+from c2d_box.provider.errors import ProviderRefusal
+from c2d_box.provider.followers import LogStreamLimiter
+from c2d_box.provider.grants import InputGrant
+from c2d_box.provider.patience import OrderWaitLimiter
+from c2d_box.provider.visitors import VisitorRateLimiter, VisitorResolver, visitor
+from tests.worlds.alone import ProviderClient, provider_settings
 
 
 class Time:
@@ -33,23 +33,27 @@ class Time:
 
 def test_an_allowance_is_used_up_and_comes_back() -> None:
     time = Time()
-    allowance = Allowance(per_minute=40, clock=time)
-    assert [allowance.take("a") for _ in range(10)] == [0.0] * 10
-    wait = allowance.take("a")
-    assert wait == pytest.approx(1.5) and allowance.exhausted("a")
-    assert allowance.take("b") == 0.0 and not allowance.exhausted("c")
+    allowance = VisitorRateLimiter(per_minute=40, clock=time)
+    assert [allowance.take_allowance("a") for _ in range(10)] == [0.0] * 10
+    wait = allowance.take_allowance("a")
+    assert wait == pytest.approx(1.5) and allowance.is_exhausted("a")
+    assert allowance.take_allowance("b") == 0.0 and not allowance.is_exhausted("c")
     time.now += wait
-    assert not allowance.exhausted("a") and allowance.take("a") == 0.0 and allowance.take("a") > 0
+    assert (
+        not allowance.is_exhausted("a")
+        and allowance.take_allowance("a") == 0.0
+        and allowance.take_allowance("a") > 0
+    )
 
 
 @given(st.lists(st.floats(0, 20), max_size=80), st.floats(1, 600))
 def test_nobody_gets_more_than_the_allowance(pauses: list[float], per_minute: float) -> None:
     time = Time()
-    allowance = Allowance(per_minute, clock=time)
+    allowance = VisitorRateLimiter(per_minute, clock=time)
     allowed = 0
     for pause in pauses:
         time.now += pause
-        allowed += allowance.take("a") == 0.0
+        allowed += allowance.take_allowance("a") == 0.0
     assert allowed <= max(1.0, per_minute / 4) + per_minute * sum(pauses) / 60 + 1
 
 
@@ -71,22 +75,24 @@ def scope(peer: str, forwarded: str = "") -> Any:
     ],
 )
 def test_a_visitor_is_an_address_that_it_cannot_choose(peer: str, forwarded: str, found: str) -> None:
-    assert Visitors(["10.0.0.0/8"]).of(scope(peer, forwarded)) == found
+    assert VisitorResolver(["10.0.0.0/8"]).resolve_visitor(scope(peer, forwarded)) == found
 
 
 @given(st.text(), st.text())
 def test_any_forwarding_is_read(peer: str, forwarded: str) -> None:
     headers = [(b"x-forwarded-for", forwarded.encode("utf-8", "ignore"))]
-    assert isinstance(Visitors(["0.0.0.0/0", "::/0"]).of({"client": (peer, 1), "headers": headers}), str)
+    assert isinstance(
+        VisitorResolver(["0.0.0.0/0", "::/0"]).resolve_visitor({"client": (peer, 1), "headers": headers}), str
+    )
 
 
 def test_requests_are_not_limited_unless_told(tmp_path: Path) -> None:
-    client = Client(application(settings(tmp_path)))
+    client = ProviderClient(build_provider_app(provider_settings(tmp_path)))
     assert {client("GET", "/").status_code for _ in range(50)} == {200}
 
 
 def test_too_many_requests_are_told_when_to_come_back(tmp_path: Path) -> None:
-    client = Client(application(settings(tmp_path, limits={"perMinute": 8})))
+    client = ProviderClient(build_provider_app(provider_settings(tmp_path, limits={"perMinute": 8})))
     answers = [client("GET", "/") for _ in range(4)]
     assert [answer.status_code for answer in answers] == [200, 200, 429, 429]
     refused = answers[-1]
@@ -97,9 +103,9 @@ def test_too_many_requests_are_told_when_to_come_back(tmp_path: Path) -> None:
 
 
 def test_what_services_ask_for_counts_only_where_it_is_refused(tmp_path: Path) -> None:
-    app = application(settings(tmp_path, limits={"perMinute": 16}))
-    client, grants = Client(app), app.state.services.grants
-    good = grants.seal(Grant("ddo", "job", "did:op:" + "0" * 64, int(time.time()) + 60))
+    app = build_provider_app(provider_settings(tmp_path, limits={"perMinute": 16}))
+    client, grants = ProviderClient(app), app.state.services.grants
+    good = grants.seal(InputGrant("ddo", "job", "did:op:" + "0" * 64, int(time.time()) + 60))
     bearer = {"authorization": f"Bearer {good}"}
     answers = [client("GET", "/api/c2d/grant", headers=bearer).status_code for _ in range(12)]
     assert set(answers) == {503}, "the cache is away, and no grant is one too many"
@@ -140,18 +146,18 @@ async def test_an_order_mined_a_moment_later_is_waited_for() -> None:
             raise OrderNotMined("not yet")
         return "order"
 
-    assert await Patience(1).until_mined(verified, pending, 5) == "order"
+    assert await OrderWaitLimiter(1).until_mined(verified, pending, 5) == "order"
 
 
 async def test_a_pending_order_is_waited_for_until_the_end() -> None:
     verified = never()
     with pytest.raises(OrderInvalid, match="not found"):
-        await Patience(1).until_mined(verified, pending, 0.2)
+        await OrderWaitLimiter(1).until_mined(verified, pending, 0.2)
     assert verified.asked > 4  # type: ignore[attr-defined]
 
 
 async def test_who_invents_orders_is_answered_at_once_from_then_on() -> None:
-    patience = Patience(4)
+    patience = OrderWaitLimiter(4)
     asked = []
     for _ in range(3):
         verified = never()
@@ -167,7 +173,7 @@ async def test_who_invents_orders_is_answered_at_once_from_then_on() -> None:
 
 
 async def test_only_so_many_wait_in_one_name() -> None:
-    patience = Patience(1000)
+    patience = OrderWaitLimiter(1000)
     each = [never() for _ in range(30)]
     waits = [patience.until_mined(verified, pending, 0.2) for verified in each]
     found = await asyncio.gather(*waits, return_exceptions=True)
@@ -176,13 +182,13 @@ async def test_only_so_many_wait_in_one_name() -> None:
 
 
 def test_only_so_many_logs_are_followed() -> None:
-    followers = Followers(in_all=3, each=2)
-    followers.enter("a")
-    followers.enter("a")
-    with pytest.raises(Refusal):
-        followers.enter("a")
-    followers.enter("b")
-    with pytest.raises(Refusal):
-        followers.enter("c")
-    followers.leave("a")
-    followers.enter("c")
+    followers = LogStreamLimiter(in_all=3, each=2)
+    followers.acquire_slot("a")
+    followers.acquire_slot("a")
+    with pytest.raises(ProviderRefusal):
+        followers.acquire_slot("a")
+    followers.acquire_slot("b")
+    with pytest.raises(ProviderRefusal):
+        followers.acquire_slot("c")
+    followers.release_slot("a")
+    followers.acquire_slot("c")

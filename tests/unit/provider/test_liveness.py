@@ -9,14 +9,14 @@ from pathlib import Path
 
 import httpx
 
-from c2d_box.provider.app import application
-from sandbox.testchain.local import running
-from tests.worlds.alone import Client, settings
+from c2d_box.provider.app import build_provider_app
+from sandbox.testchain.local import running_chain
+from tests.worlds.alone import ProviderClient, provider_settings
 from tests.worlds.outside import free_port
 
 
 def test_the_process_is_alive_while_nothing_else_is(tmp_path: Path) -> None:
-    client = Client(application(settings(tmp_path)))
+    client = ProviderClient(build_provider_app(provider_settings(tmp_path)))
     assert client("GET", "/livez").status_code == 200
     assert client("GET", "/readyz").status_code == 503
     away = client("GET", "/readyz?verbose").json()["away"]
@@ -27,9 +27,9 @@ def test_a_chain_that_goes_away_neither_ends_nor_hides_the_provider(tmp_path: Pa
     """A running Provider whose chain is killed: the probes of the chart go on passing, and it says what is
     away, so that nobody takes it for a fault of its own."""
     port = free_port()
-    with running() as chain:
+    with running_chain() as chain:
         section = {"id": 8996, "rpcUrl": chain.url, "addressFile": str(chain.address_file)}
-        made = settings(tmp_path, chain=section, listen={"host": "127.0.0.1", "port": port})
+        made = provider_settings(tmp_path, chain=section, listen={"host": "127.0.0.1", "port": port})
         (tmp_path / "config.json").write_text(made.model_dump_json(by_alias=True, exclude_none=True))
         command = [sys.executable, "-m", "c2d_box.provider", "--config", str(tmp_path / "config.json")]
         provider = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -13,28 +13,28 @@ import pytest
 
 from c2d_box.assets import lookups, signatures
 from c2d_box.provider.routes.fileinfo import UNSIGNED
-from tests.worlds.local import CONTAINER, World, rules, spawned
+from tests.worlds.local import CONTAINER, LocalStack, rules, spawned_service
 
 DATA = b"a,b\n1,2\n"
 
 
-def signed(world: World, request: dict[str, Any], account: int = 7) -> dict[str, Any]:
+def signed(world: LocalStack, request: dict[str, Any], account: int = 7) -> dict[str, Any]:
     signer = world.account(account)
     named = {**request, "consumerAddress": signer.address}
     nonce = world.nonce(signer)
     return {
         **named,
         "nonce": nonce,
-        "signature": signatures.sign(signer.key, lookups.signed_text(named) + nonce),
+        "signature": signatures.sign_text(signer.key, lookups.signed_text(named) + nonce),
     }
 
 
-def look(world: World, request: dict[str, Any], url: str = "") -> httpx.Response:
+def look(world: LocalStack, request: dict[str, Any], url: str = "") -> httpx.Response:
     address = f"{url or world.provider_url}/api/services/fileinfo"
     return httpx.post(address, json=request, timeout=30, trust_env=False)
 
 
-def relays(world: World) -> list[dict[str, Any]]:
+def relays(world: LocalStack) -> list[dict[str, Any]]:
     url = f"{world.files.url}/data.csv"
     return [
         {"type": "url", "url": f"{url}?amount=1", "method": "POST", "userdata": {"to": "me"}},
@@ -59,7 +59,7 @@ def relays(world: World) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("index", range(8))
-def test_a_stranger_cannot_send_requests_of_his_choosing(world: World, index: int) -> None:
+def test_a_stranger_cannot_send_requests_of_his_choosing(world: LocalStack, index: int) -> None:
     asked = len(world.files.requests)
     answer = look(world, relays(world)[index])
     assert (answer.status_code, answer.json()) == (400, {"error": UNSIGNED})
@@ -67,7 +67,7 @@ def test_a_stranger_cannot_send_requests_of_his_choosing(world: World, index: in
 
 
 @pytest.mark.parametrize("index", [0, 2, 5])
-def test_who_signs_may_look_at_his_own_source(world: World, index: int) -> None:
+def test_who_signs_may_look_at_his_own_source(world: LocalStack, index: int) -> None:
     world.files.content["data.csv"] = DATA
     request = signed(world, relays(world)[index])
     answer = look(world, request)
@@ -77,32 +77,32 @@ def test_who_signs_may_look_at_his_own_source(world: World, index: int) -> None:
 
 
 @pytest.mark.parametrize("change", [{"url": "http://x.example/"}, {"method": "GET"}, {"headers": {"A": "b"}}])
-def test_a_signature_is_for_one_source(world: World, change: dict[str, Any]) -> None:
+def test_a_signature_is_for_one_source(world: LocalStack, change: dict[str, Any]) -> None:
     request = signed(world, relays(world)[0])
     assert look(world, {**request, **change}).status_code == 400
 
 
-def test_a_plain_source_needs_no_signature(world: World) -> None:
+def test_a_plain_source_needs_no_signature(world: LocalStack) -> None:
     answer = look(
         world, {"type": "url", "url": f"{world.files.url}/data.csv", "method": "GET", "headers": {}}
     )
     assert answer.json()[0]["valid"] is True
 
 
-def test_the_original_behaviour_is_a_switch(world: World) -> None:
-    with spawned(world, "provider", {"compat": {"unsignedSources": True}}) as url:
+def test_the_original_behaviour_is_a_switch(world: LocalStack) -> None:
+    with spawned_service(world, "provider", {"compat": {"unsignedSources": True}}) as url:
         assert look(world, relays(world)[0], url).json()[0]["valid"] is True
         assert world.files.requests[-1][0] == "POST"
 
 
 @pytest.fixture(scope="module")
-def dataset(world: World) -> Any:
+def dataset(world: LocalStack) -> Any:
     world.files.content["patients-secret-token.csv"] = DATA
     files = [{"type": "url", "url": f"{world.files.url}/patients-secret-token.csv", "method": "GET"}]
     return world.publish(files=files, compute=rules(allowRawAlgorithm=True))
 
 
-def test_strangers_learn_neither_name_nor_hash_of_data_that_stays(world: World, dataset: Any) -> None:
+def test_strangers_learn_neither_name_nor_hash_of_data_that_stays(world: LocalStack, dataset: Any) -> None:
     query = {"did": dataset.did, "serviceId": "0", "checksum": True}
     foreign = {**query, "transferTxId": "0x" + "1" * 64}
     for request in (query, signed(world, query, 6), signed(world, foreign, 8)):
@@ -111,7 +111,7 @@ def test_strangers_learn_neither_name_nor_hash_of_data_that_stays(world: World, 
         assert "secret" not in json.dumps(seen)
 
 
-def test_the_publisher_and_who_ordered_it_see_the_hash(world: World, dataset: Any) -> None:
+def test_the_publisher_and_who_ordered_it_see_the_hash(world: LocalStack, dataset: Any) -> None:
     query = {"did": dataset.did, "serviceId": "0", "checksum": True}
     expected = hashlib.sha256(DATA).hexdigest()
     assert look(world, signed(world, query, 3)).json()[0]["checksum"] == expected
@@ -128,20 +128,20 @@ def test_the_publisher_and_who_ordered_it_see_the_hash(world: World, dataset: An
     assert answer.json()[0].get("checksum") == expected, answer.text
 
 
-def test_an_algorithm_keeps_its_hash_for_who_permits_it(world: World) -> None:
+def test_an_algorithm_keeps_its_hash_for_who_permits_it(world: LocalStack) -> None:
     files = [{"type": "url", "url": f"{world.files.url}/algo.py", "method": "GET"}]
     algorithm = world.publish("algorithm", files=files)
     (seen,) = look(world, {"did": algorithm.did, "serviceId": "0", "checksum": 1}).json()
     assert seen["checksum"] == hashlib.sha256(world.files.content["algo.py"]).hexdigest()
 
 
-def algorithm_at(world: World, name: str, content: bytes) -> Any:
+def algorithm_at(world: LocalStack, name: str, content: bytes) -> Any:
     world.files.content[name] = content
     files = [{"type": "url", "url": f"{world.files.url}/{name}", "method": "GET"}]
     return world.publish("algorithm", files=files, service="access")
 
 
-def quote_of(world: World, dataset: Any, algorithm: Any, **more: Any) -> dict[str, Any]:
+def quote_of(world: LocalStack, dataset: Any, algorithm: Any, **more: Any) -> dict[str, Any]:
     return {
         "datasets": [{"documentId": dataset.did, "serviceId": "0"}],
         "algorithm": {"documentId": algorithm.did, "serviceId": "0", **more},
@@ -150,11 +150,11 @@ def quote_of(world: World, dataset: Any, algorithm: Any, **more: Any) -> dict[st
     }
 
 
-def readings_of(world: World, name: str) -> int:
+def readings_of(world: LocalStack, name: str) -> int:
     return [asked[1] for asked in world.files.requests].count(name)
 
 
-def test_twenty_quotes_read_the_publishers_source_once(world: World) -> None:
+def test_twenty_quotes_read_the_publishers_source_once(world: LocalStack) -> None:
     trusting = world.publish(compute=rules(publisherTrustedAlgorithmPublishers=["*"]))
     algorithm = algorithm_at(world, "quoted.py", b"#" * (1 << 20))
     request = quote_of(world, trusting, algorithm)
@@ -169,7 +169,7 @@ def test_twenty_quotes_read_the_publishers_source_once(world: World) -> None:
     assert readings_of(world, "quoted.py") == 1, "a look at the same service shares it"
 
 
-def test_twenty_looks_at_an_algorithm_read_its_source_once(world: World) -> None:
+def test_twenty_looks_at_an_algorithm_read_its_source_once(world: LocalStack) -> None:
     algorithm = algorithm_at(world, "looked-at.py", b"#" * (1 << 20))
     request = {"did": algorithm.did, "serviceId": "0", "checksum": True}
     with ThreadPoolExecutor(10) as pool:
@@ -179,11 +179,11 @@ def test_twenty_looks_at_an_algorithm_read_its_source_once(world: World) -> None
     assert readings_of(world, "looked-at.py") == 1
 
 
-def test_an_address_that_varies_its_user_data_has_a_budget_of_bytes(world: World) -> None:
+def test_an_address_that_varies_its_user_data_has_a_budget_of_bytes(world: LocalStack) -> None:
     trusting = world.publish(compute=rules(publisherTrustedAlgorithmPublishers=["*"]))
     algorithm = algorithm_at(world, "varied.py", b"#" * 60_000)
     # 16 times the largest algorithm a minute, a quarter of that at once.
-    with spawned(
+    with spawned_service(
         world, "provider", {"fetch": {**world.settings["provider"]["fetch"], "maxAlgorithmLength": 65_536}}
     ) as url:
         answers = [
@@ -203,7 +203,7 @@ def test_an_address_that_varies_its_user_data_has_a_budget_of_bytes(world: World
     assert readings_of(world, "varied.py") <= 13
 
 
-def test_a_large_algorithm_is_hashed_and_one_too_large_is_called_so(world: World, dataset: Any) -> None:
+def test_a_large_algorithm_is_hashed_and_one_too_large_is_called_so(world: LocalStack, dataset: Any) -> None:
     trusting = world.publish(compute=rules(publisherTrustedAlgorithmPublishers=["*"]))
     answers = []
     for name in ("six.py", f"big-{33 << 20}"):
@@ -216,7 +216,7 @@ def test_a_large_algorithm_is_hashed_and_one_too_large_is_called_so(world: World
     assert answers[1].json()["error"] == {"algorithm": "file_too_large"}
 
 
-def test_names_in_another_script_reach_a_browser_and_the_sdk(world: World) -> None:
+def test_names_in_another_script_reach_a_browser_and_the_sdk(world: LocalStack) -> None:
     world.files.content["报告.csv"] = DATA
     url = f"{world.files.url}/%E6%8A%A5%E5%91%8A.csv"
     (seen,) = look(world, {"type": "url", "url": url, "method": "GET"}).json()

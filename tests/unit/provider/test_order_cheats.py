@@ -21,8 +21,8 @@ from c2d_box.chain.orders import ConsumeMarketFee
 from c2d_box.chain.publishing import set_state
 from c2d_box.chain.transactions import send
 from c2d_box.errors import Refused
-from tests.conftest import sample
-from tests.worlds.local import EVERY, Asset, World, rules
+from tests.conftest import sample_cells
+from tests.worlds.local import EVERY, LocalStack, StackAsset, rules
 from tests.worlds.outside import PROVIDER_KEY
 
 DOCS = Path(__file__).parents[3] / "docs" / "orders.md"
@@ -35,13 +35,13 @@ Fields = dict[str, Any]
 class Deal:
     """A dataset with two services that trusts every algorithm, an algorithm, and honest orders of both."""
 
-    world: World
-    dataset: Asset
-    algorithm: Asset
-    other: Asset
+    world: LocalStack
+    dataset: StackAsset
+    algorithm: StackAsset
+    other: StackAsset
     paid: dict[str, str] = field(default_factory=dict)
 
-    def fee(self, asset: Asset, **changes: Any) -> Fields:
+    def fee(self, asset: StackAsset, **changes: Any) -> Fields:
         """A quote as the Provider makes it; ``key`` signs another."""
         fields: Fields = {
             "datatoken": asset.datatoken,
@@ -53,16 +53,16 @@ class Deal:
         }
         return dict(orders.sign_fee(fields.pop("key", PROVIDER_KEY), **fields))
 
-    def order(self, asset: Asset, *, buyer: int = 7, service: int = 0, **fee: Any) -> str:
+    def order(self, asset: StackAsset, *, buyer: int = 7, service: int = 0, **fee: Any) -> str:
         """Bought and started by ``buyer`` for the environment."""
         signer = self.world.account(buyer)
         consumer = self.world.operator.environments[0]["consumerAddress"]
         quote = self.fee(asset, **fee)
         return orders.buy_and_start(self.world.chain, signer, asset.datatoken, consumer, service, quote)
 
-    def reuse(self, asset: Asset, tx: str, buyer: int = 7, **fee: Any) -> str:
+    def reuse(self, asset: StackAsset, tx: str, buyer: int = 7, **fee: Any) -> str:
         signer = self.world.account(buyer)
-        return orders.reuse(self.world.chain, signer, asset.datatoken, tx, self.fee(asset, **fee))
+        return orders.reuse_order(self.world.chain, signer, asset.datatoken, tx, self.fee(asset, **fee))
 
     def start(self, buyer: int = 7, **changes: Any) -> httpx.Response:
         """``compute`` with honest orders, but for what ``changes`` names."""
@@ -84,7 +84,7 @@ class Deal:
             },
         }
         text = signer.address + dataset.did + body["nonce"]
-        body["signature"] = signatures.sign(signer.key, text)
+        body["signature"] = signatures.sign_text(signer.key, text)
         return self.world.services("compute", "POST", json=body)
 
     def rpc(self, method: str, *params: Any) -> Any:
@@ -98,7 +98,7 @@ class Deal:
 
 
 @pytest.fixture(scope="module")
-def deal(world: World) -> Deal:
+def deal(world: LocalStack) -> Deal:
     everyone = rules(publisherTrustedAlgorithms=EVERY)
     dataset = world.publish(compute=everyone, price=0)
     first = dataset.document["services"][0]
@@ -166,8 +166,8 @@ def _cheat_4(deal: Deal) -> httpx.Response:
 def _cheat_5(deal: Deal) -> httpx.Response:
     """The fee names this asset, so its event comes from the wrong datatoken."""
     signer, quote = deal.world.account(7), deal.fee(deal.dataset)
-    orders.buy(deal.world.chain, signer, deal.other.datatoken)
-    tx = orders.start(deal.world.chain, signer, deal.other.datatoken, signer.address, 0, quote)
+    orders.buy_datatoken(deal.world.chain, signer, deal.other.datatoken)
+    tx = orders.start_order(deal.world.chain, signer, deal.other.datatoken, signer.address, 0, quote)
     return deal.start(tx=tx)
 
 
@@ -335,7 +335,7 @@ def _cheat_27(deal: Deal) -> httpx.Response:
     return deal.start(environment=PAID, tx=tx)
 
 
-def _brief(deal: Deal) -> Asset:
+def _brief(deal: Deal) -> StackAsset:
     """A dataset whose orders last one second."""
     asset = deal.world.publish(compute=rules(publisherTrustedAlgorithms=EVERY), price=0)
     asset.document["services"][0]["timeout"] = 1
@@ -347,7 +347,7 @@ def _brief(deal: Deal) -> Asset:
 def test_it_is_refused_and_no_job_is_made(
     deal: Deal, name: str, seed: str, pytestconfig: pytest.Config
 ) -> None:
-    if name not in sample(list(CHEATS), 9, seed, bool(pytestconfig.getoption("--full"))):
+    if name not in sample_cells(list(CHEATS), 9, seed, bool(pytestconfig.getoption("--full"))):
         pytest.skip("left out of this sample: --full runs it")
     how, (resource, code), reason = CHEATS[name]
     answer = how(deal)
@@ -423,7 +423,7 @@ def test_an_asset_that_is_not_active_is_neither_quoted_nor_used(
     deal: Deal, which: str, state: int, seed: str, pytestconfig: pytest.Config
 ) -> None:
     cells = [(name, number) for name in ("dataset", "algorithm") for number in STATES]
-    if (which, state) not in sample(cells, 3, seed, bool(pytestconfig.getoption("--full"))):
+    if (which, state) not in sample_cells(cells, 3, seed, bool(pytestconfig.getoption("--full"))):
         pytest.skip("left out of this sample: --full runs it")
     asset, publisher = getattr(deal, which), deal.world.account(3)
     set_state(deal.world.chain, publisher, asset.nft, state)
@@ -442,7 +442,7 @@ def test_an_asset_that_is_not_active_is_neither_quoted_nor_used(
     assert deal.start().status_code == 200
 
 
-def _settled(deal: Deal, asset: Asset, tx: str) -> None:
+def _settled(deal: Deal, asset: StackAsset, tx: str) -> None:
     deadline = time.monotonic() + 10
     while deal.world.record(asset.did).get("nft", {}).get("state") != 0:
         assert time.monotonic() < deadline
@@ -505,12 +505,12 @@ def test_a_paid_environment_is_paid_on_the_chain(deal: Deal, template: int) -> N
     fee, free = quote["datasets"][0]["providerFee"], quote["algorithm"]["providerFee"]
     ocean, provider = world.chain.addresses.ocean, signatures.address_of(PROVIDER_KEY)
     market = ConsumeMarketFee(from_key(b"\x44" * 32).address, ocean, 12345)
-    before = world.chain.balance(provider, ocean), world.chain.balance(market.address, ocean)
+    before = world.chain.balance_of(provider, ocean), world.chain.balance_of(market.address, ocean)
     place = world.operator.environments[1]["consumerAddress"]
     tx = orders.buy_and_start(world.chain, consumer, dataset.datatoken, place, 0, fee, market)
     got = (
-        world.chain.balance(provider, ocean) - before[0],
-        world.chain.balance(market.address, ocean) - before[1],
+        world.chain.balance_of(provider, ocean) - before[0],
+        world.chain.balance_of(market.address, ocean) - before[1],
     )
     assert got[0] == int(fee["providerFeeAmount"]) >= 9 * 10**18 and got[1] == 12345
     other = orders.buy_and_start(world.chain, consumer, deal.algorithm.datatoken, place, 0, free)

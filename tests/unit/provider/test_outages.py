@@ -16,12 +16,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from c2d_box.client.answers import refusal
-from c2d_box.provider.app import application
-from c2d_box.provider.grants import Grant
-from tests.worlds.alone import Client, settings
-from tests.worlds.local import CONTAINER, World, rules, spawned
-from tests.worlds.outside import Background
+from c2d_box.client.answers import response_error
+from c2d_box.provider.app import build_provider_app
+from c2d_box.provider.grants import InputGrant
+from tests.worlds.alone import ProviderClient, provider_settings
+from tests.worlds.local import CONTAINER, LocalStack, rules, spawned_service
+from tests.worlds.outside import BackgroundServer
 
 DID = "did:op:" + "0" * 64
 ME = "0x" + "11" * 20
@@ -32,7 +32,7 @@ BLAMES = ("Cannot resolve DID", "file_unavailable", "did_not_found", "no longer"
 def is_outage(answer: httpx.Response, service: str, code: str) -> None:
     assert answer.status_code == 503 and answer.json()["away"] == service, answer.text
     assert int(answer.headers["retry-after"]) > 0 and not any(text in answer.text for text in BLAMES)
-    told = refusal(answer, "Provider", "doing something")
+    told = response_error(answer, "Provider", "doing something")
     assert told.code == code and service in told.message and told.next_step.startswith("try again")
 
 
@@ -58,8 +58,8 @@ async def reached(app: Starlette) -> AsyncIterator[httpx.AsyncClient]:
 
 
 def test_the_cache_is_away(tmp_path: Path) -> None:
-    app = application(settings(tmp_path))
-    client, looking = Client(app), {"did": DID, "serviceId": "0"}
+    app = build_provider_app(provider_settings(tmp_path))
+    client, looking = ProviderClient(app), {"did": DID, "serviceId": "0"}
     is_outage(client.services("POST", "fileinfo", json=looking), "metadata cache", "C2D-CACHE-AWAY")
     asked = {"documentId": DID, "serviceId": "0", "consumerAddress": ME}
     is_outage(client.services("GET", "initialize", params=asked), "metadata cache", "C2D-CACHE-AWAY")
@@ -69,25 +69,25 @@ async def test_the_cache_is_away_when_a_grant_is_redeemed(tmp_path: Path) -> Non
     async def running(request: Request) -> Response:
         return JSONResponse([{"jobId": "job", "dateFinished": None}])
 
-    with Background(Starlette(routes=[Route("/api/v1/operator/compute", running)])) as backend:
-        app = application(settings(tmp_path, operatorServiceUrl=backend.url))
+    with BackgroundServer(Starlette(routes=[Route("/api/v1/operator/compute", running)])) as backend:
+        app = build_provider_app(provider_settings(tmp_path, operatorServiceUrl=backend.url))
         grants, over = app.state.services.grants, int(time.time()) + 60
         async with reached(app) as client:
             for what in ("file", "ddo"):
-                bearer = f"Bearer {grants.seal(Grant(what, 'job', DID, over))}"
+                bearer = f"Bearer {grants.seal(InputGrant(what, 'job', DID, over))}"
                 answer = await client.get("/api/c2d/grant", headers={"authorization": bearer})
                 is_outage(answer, "metadata cache", "C2D-CACHE-AWAY")
 
 
 def test_nobody_can_say_whether_the_job_of_a_grant_is_alive(tmp_path: Path) -> None:
-    app = application(settings(tmp_path))
-    sealed = app.state.services.grants.seal(Grant("file", "job", DID, int(time.time()) + 60))
-    answer = Client(app)("GET", "/api/c2d/grant", headers={"authorization": f"Bearer {sealed}"})
+    app = build_provider_app(provider_settings(tmp_path))
+    sealed = app.state.services.grants.seal(InputGrant("file", "job", DID, int(time.time()) + 60))
+    answer = ProviderClient(app)("GET", "/api/c2d/grant", headers={"authorization": f"Bearer {sealed}"})
     is_outage(answer, "compute service", "C2D-COMPUTE-AWAY")
 
 
 def test_the_compute_service_is_away(tmp_path: Path) -> None:
-    client = Client(application(settings(tmp_path)))
+    client = ProviderClient(build_provider_app(provider_settings(tmp_path)))
     for answer in (
         client.services("GET", "computeEnvironments"),
         client.services("POST", "initializeCompute", json=quote()),
@@ -100,8 +100,8 @@ async def test_postgresql_is_away(tmp_path: Path) -> None:
     async def refused(request: Request) -> Response:
         return JSONResponse({"error": "PostgreSQL is not available."}, 503)
 
-    with Background(Starlette(routes=[Route("/api/v1/operator/compute", refused)])) as backend:
-        app = application(settings(tmp_path, operatorServiceUrl=backend.url))
+    with BackgroundServer(Starlette(routes=[Route("/api/v1/operator/compute", refused)])) as backend:
+        app = build_provider_app(provider_settings(tmp_path, operatorServiceUrl=backend.url))
         async with reached(app) as client:
             answer = await client.get(f"/api/services/compute?consumerAddress={ME}")
         is_outage(answer, "PostgreSQL", "C2D-DATABASE-AWAY")
@@ -109,7 +109,7 @@ async def test_postgresql_is_away(tmp_path: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def published(world: World) -> dict[str, Any]:
+def published(world: LocalStack) -> dict[str, Any]:
     """A dataset and an algorithm, once at a source that answers and once in a store that is away."""
     away = [{"type": "url", "url": f"{AWAY}/file", "method": "GET"}]
     return {
@@ -121,10 +121,10 @@ def published(world: World) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def provider(world: World) -> Iterator[str]:
+def provider(world: LocalStack) -> Iterator[str]:
     """With a store of the operator's own that does not answer."""
     changes = {"fetch": {"allow": [world.files.url, AWAY]}, "database": str(world.folder / "away.sqlite")}
-    with spawned(world, "provider", changes) as url:
+    with spawned_service(world, "provider", changes) as url:
         yield url
 
 
@@ -145,20 +145,20 @@ def test_the_operators_store_is_away(provider: str, published: dict[str, Any]) -
 
 
 def test_a_strangers_source_that_is_away_is_his_and_the_reason_is_told(
-    world: World, published: dict[str, Any]
+    world: LocalStack, published: dict[str, Any]
 ) -> None:
     dataset = [{"documentId": published["dataset"].did, "serviceId": "0"}]
     algorithm = {"documentId": published["algorithm away"].did, "serviceId": "0"}
     answer = world.services("initializeCompute", "POST", json=quote(datasets=dataset, algorithm=algorithm))
     assert answer.status_code == 400 and answer.json()["error"] == {"algorithm": "file_unavailable"}
     assert answer.json()["reasons"] == {"problem": "the host is not a public address"}
-    told = refusal(answer, "Provider", "the compute job")
+    told = response_error(answer, "Provider", "the compute job")
     assert told.code == "C2D-FILE-UNAVAILABLE" and "not a public address" in told.message
 
 
-def test_the_chain_is_away(world: World, published: dict[str, Any]) -> None:
+def test_the_chain_is_away(world: LocalStack, published: dict[str, Any]) -> None:
     """Everything that asks the chain says so; what does not need it goes on."""
-    with spawned(world, "provider", {"database": str(world.folder / "chainless.sqlite")}) as url:
+    with spawned_service(world, "provider", {"database": str(world.folder / "chainless.sqlite")}) as url:
         assert ask(url, "nonce", params={"userAddress": ME}).status_code == 200
         world.chain_process.process.send_signal(19)  # SIGSTOP: it takes connections and says nothing
         try:
@@ -187,5 +187,5 @@ def _abi() -> dict[str, Any]:
 
 
 def test_a_container_is_still_judged_while_all_is_away(tmp_path: Path) -> None:
-    client = Client(application(settings(tmp_path)))
+    client = ProviderClient(build_provider_app(provider_settings(tmp_path)))
     assert client.services("POST", "validateContainer", json=CONTAINER).status_code == 200

@@ -10,21 +10,21 @@ from contextlib import closing
 import httpx
 import pytest
 
-from c2d_box.assets.endpoints import spellings
+from c2d_box.assets.endpoints import origin_spellings
 from c2d_box.chain.publishing import set_metadata
-from c2d_box.client.cache import Cache
+from c2d_box.client.cache import MetadataCache
 from c2d_box.client.connection import Connection
 from c2d_box.client.publisher import Publisher
 from c2d_box.errors import Refused
-from tests.worlds.local import World, spawned
+from tests.worlds.local import LocalStack, spawned_service
 from tests.worlds.outside import StaticCache
 
 
-def other_name(world: World) -> str:
+def other_name(world: LocalStack) -> str:
     return world.provider_url.replace("127.0.0.1", "localhost")
 
 
-def test_a_provider_the_cache_can_never_use_is_refused_before_the_nft_is_made(world: World) -> None:
+def test_a_provider_the_cache_can_never_use_is_refused_before_the_nft_is_made(world: LocalStack) -> None:
     place = (other_name(world), world.cache_url, world.chain_process.url, world.chain_process.address_file)
     before = world.chain.latest_block()
     with Connection(*place) as connection, pytest.raises(Refused) as refused:
@@ -36,23 +36,23 @@ def test_a_provider_the_cache_can_never_use_is_refused_before_the_nft_is_made(wo
 
 
 @pytest.mark.parametrize("url", ["http://10.0.0.1:8030", "http://provider", "ftp://x", "", "http://[::1"])
-def test_the_cache_says_whom_it_never_asks(world: World, url: str) -> None:
+def test_the_cache_says_whom_it_never_asks(world: LocalStack, url: str) -> None:
     answer = httpx.get(f"{world.cache_url}/api/c2d/decryptor", params={"url": url}, trust_env=False)
     assert answer.status_code == 200
     assert answer.json()["usable"] is False and answer.json()["reason"]
 
 
 def test_a_cache_that_knows_no_such_question_is_asked_nothing_more() -> None:
-    with StaticCache() as original, closing(Cache(original.url)) as cache:
+    with StaticCache() as original, closing(MetadataCache(original.url)) as cache:
         cache.demand_decryptor("http://localhost:8030")
 
 
-def test_each_name_of_the_machine_is_indexed(world: World) -> None:
-    names = dict.fromkeys(spellings(world.provider_url), world.provider_url)
+def test_each_name_of_the_machine_is_indexed(world: LocalStack) -> None:
+    names = dict.fromkeys(origin_spellings(world.provider_url), world.provider_url)
     changes = {"endpointAliases": names, "database": str(world.folder / "names.sqlite")}
     asset = world.publish(price=0)
     text = json.dumps(asset.document).encode()
-    with spawned(world, "metadata", changes) as url, closing(Cache(url)) as cache:
+    with spawned_service(world, "metadata", changes) as url, closing(MetadataCache(url)) as cache:
         cache.demand_decryptor(other_name(world))
         tx = set_metadata(
             world.chain,

@@ -13,10 +13,10 @@ import httpx
 import pytest
 
 from c2d_box.assets import results, salted_blocks, signatures
-from c2d_box.pods.upload.dag import Planter
-from tests.worlds.cars import Gateway, Opened
-from tests.worlds.local import Asset, World, spawned
-from tests.worlds.outside import Background
+from c2d_box.pods.upload.dag import DagBuilder
+from tests.worlds.cars import CarReader, IpfsGateway
+from tests.worlds.local import LocalStack, StackAsset, spawned_service
+from tests.worlds.outside import BackgroundServer
 
 SECRET, CONTENT, JOB = "shared with the engine", b'{"accuracy": 0.93}', "0" * 31 + "7"
 
@@ -25,8 +25,8 @@ SECRET, CONTENT, JOB = "shared with the engine", b'{"accuracy": 0.93}', "0" * 31
 class Node:
     """A node with one job's result, and a Provider that reads publishers' files from the same node."""
 
-    world: World
-    gateway: Gateway
+    world: LocalStack
+    gateway: IpfsGateway
     gateway_url: str
     url: str
     place: str
@@ -37,18 +37,18 @@ class Node:
         assert answer.status_code == 200, answer.text
         return dict(answer.json()[0])
 
-    def publish(self, kind: str = "dataset", **file: Any) -> Asset:
+    def publish(self, kind: str = "dataset", **file: Any) -> StackAsset:
         """An asset with that file; a result's proof is made for it as the engine does."""
         asset = self.world.publish(kind, service="access", price=0)
         if file["type"] == "result" and "proof" not in file:
             said = {"job": file["job"], "place": file["place"]}
-            file["proof"] = results.proof(SECRET, nft=asset.nft, datatoken=asset.datatoken, **said)
+            file["proof"] = results.result_proof(SECRET, nft=asset.nft, datatoken=asset.datatoken, **said)
         plain = {"datatokenAddress": asset.datatoken, "nftAddress": asset.nft, "files": [file]}
         asset.document["services"][0]["files"] = self.world.encrypt(json.dumps(plain).encode())
         self.world.update(asset)
         return asset
 
-    def download(self, asset: Asset) -> httpx.Response:
+    def download(self, asset: StackAsset) -> httpx.Response:
         signer = self.world.account(7)
         query = {"documentId": asset.did, "serviceId": "0", "consumerAddress": signer.address}
         fee = self.world.services("initialize", params=query).json()["providerFee"]
@@ -61,27 +61,27 @@ class Node:
             "transferTxId": tx,
             "fileIndex": "0",
             "nonce": nonce,
-            "signature": signatures.sign(signer.key, asset.did + nonce),
+            "signature": signatures.sign_text(signer.key, asset.did + nonce),
         }
         return httpx.get(f"{self.url}/api/services/download", params=query, trust_env=False, timeout=30)
 
 
 @pytest.fixture(scope="module")
-def node(world: World) -> Iterator[Node]:
-    gateway = Gateway()
-    planter = Planter({"outputs/metrics.json": partial(iter, [CONTENT])}, b"the stage's token")
-    tree = planter.planned()
-    gateway.blocks |= Opened(b"".join(planter.car(tree.root))).blocks
+def node(world: LocalStack) -> Iterator[Node]:
+    gateway = IpfsGateway()
+    planter = DagBuilder({"outputs/metrics.json": partial(iter, [CONTENT])}, b"the stage's token")
+    tree = planter.plan_tree()
+    gateway.blocks |= CarReader(b"".join(planter.car_stream(tree.root))).blocks
     (world.folder / "secrets" / "result-secret").write_text(SECRET + "\n")
-    with Background(gateway.app()) as served:
+    with BackgroundServer(gateway.gateway_app()) as served:
         changes = {
             "fetch": {"allow": [world.files.url, served.url], "ipfsGateway": served.url},
             "resultStore": {"kind": "ipfs", "api": "http://127.0.0.1:9", "gateway": served.url},
             "database": str(world.folder / "results.sqlite"),
         }
-        with spawned(world, "provider", changes) as url:
-            place = f"ipfs://{salted_blocks.text(tree.root)}/outputs/metrics.json"
-            yield Node(world, gateway, served.url, url, place, tree.cid("outputs/metrics.json"))
+        with spawned_service(world, "provider", changes) as url:
+            place = f"ipfs://{salted_blocks.cid_text(tree.root)}/outputs/metrics.json"
+            yield Node(world, gateway, served.url, url, place, tree.cid_of("outputs/metrics.json"))
 
 
 def test_the_holders_asset_is_downloaded(node: Node) -> None:
@@ -95,7 +95,7 @@ def test_the_holders_asset_is_downloaded(node: Node) -> None:
 def test_an_own_asset_with_anothers_result_is_refused(node: Node) -> None:
     mine = node.publish(type="result", job=JOB, place=node.place)
     plain = json.dumps(mine.document["services"][0]["files"])
-    stolen = results.proof(SECRET, nft=mine.nft, datatoken=mine.datatoken, job=JOB, place=node.place)
+    stolen = results.result_proof(SECRET, nft=mine.nft, datatoken=mine.datatoken, job=JOB, place=node.place)
     for file in (
         {"type": "ipfs", "hash": node.cid},
         {"type": "ipfs", "hash": node.place.removeprefix("ipfs://")},
@@ -113,7 +113,7 @@ def test_an_own_asset_with_anothers_result_is_refused(node: Node) -> None:
 
 def test_a_guess_is_confirmed_to_nobody(node: Node) -> None:
     """Neither of the content, whose name can be computed, nor of a name that was overheard."""
-    guess = Gateway().add(CONTENT)
+    guess = IpfsGateway().add_block(CONTENT)
     for name in (guess, node.cid, node.place.removeprefix("ipfs://")):
         for checksum in (False, True):
             found = node.fileinfo(type="ipfs", hash=name, checksum=checksum)
@@ -130,6 +130,6 @@ def test_a_plain_file_object_of_a_result_is_refused(node: Node) -> None:
 
 
 def test_publishers_content_of_the_same_node_is_read(node: Node) -> None:
-    cid = node.gateway.add(b"a,b\n1,2\n")
+    cid = node.gateway.add_block(b"a,b\n1,2\n")
     assert node.fileinfo(type="ipfs", hash=cid)["valid"]
     assert node.download(node.publish(type="ipfs", hash=cid)).content == b"a,b\n1,2\n"

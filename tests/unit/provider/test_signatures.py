@@ -17,13 +17,13 @@ from hypothesis import strategies as st
 
 from c2d_box.assets import signatures
 from c2d_box.provider import claims, fields, nonces
-from c2d_box.provider.app import application
-from c2d_box.provider.caller import Caller, Callers, Claim
-from c2d_box.provider.database import Database
-from c2d_box.provider.errors import ApiError, Invalid
-from c2d_box.provider.nonces import Freshness, Nonces
-from c2d_box.provider.tokens import EXPIRED, LONGEST_SECONDS, Tokens
-from tests.worlds.alone import Client, settings
+from c2d_box.provider.app import build_provider_app
+from c2d_box.provider.caller import CallerVerifier, SignedClaim, VerifiedCaller
+from c2d_box.provider.database import ProviderDatabase
+from c2d_box.provider.errors import ApiError, InvalidParameters
+from c2d_box.provider.nonces import NonceFreshness, NonceStore
+from c2d_box.provider.tokens import EXPIRED, LONGEST_SECONDS, AuthTokens
+from tests.worlds.alone import ProviderClient, provider_settings
 
 KEY = "0x8467415bb2ba7c91084d932276214b11a3dd9bdb2930fefa194b666dd8020b99"
 USER = signatures.address_of(KEY)
@@ -37,8 +37,8 @@ class Call:
     """One signed call: its rules, its claim, and the fields whose texts are joined before the nonce."""
 
     name: str
-    rules: tuple[fields.Field, ...]
-    claim: Callable[[dict[str, Any]], Claim]
+    rules: tuple[fields.RequestField, ...]
+    claim: Callable[[dict[str, Any]], SignedClaim]
     signed: tuple[str, ...]
     unsigned: tuple[tuple[str, Any], ...] = ()
 
@@ -58,29 +58,31 @@ CALLS = (
     Call(
         "download",
         fields.DOWNLOAD,
-        claims.download,
+        claims.download_claim,
         ("documentId",),
         (("serviceId", "0"), ("consumerAddress", USER), ("transferTxId", "0x1"), ("fileIndex", "0")),
     ),
-    Call("start", fields.START, claims.start, ("consumerAddress", "dataset.documentId"), _START),
-    Call("stop", fields.STOP, lambda data: claims.stop(data, quirks=True), ("consumerAddress", "jobId")),
+    Call("start", fields.START, claims.start_claim, ("consumerAddress", "dataset.documentId"), _START),
+    Call(
+        "stop", fields.STOP, lambda data: claims.stop_claim(data, quirks=True), ("consumerAddress", "jobId")
+    ),
     Call(
         "stop with DID",
         fields.STOP,
-        lambda data: claims.stop(data, quirks=True),
+        lambda data: claims.stop_claim(data, quirks=True),
         ("consumerAddress", "jobId", "documentId"),
     ),
-    Call("delete", fields.DELETE, claims.delete, ("consumerAddress", "jobId", "documentId")),
-    Call("delete without DID", fields.DELETE, claims.delete, ("consumerAddress", "jobId")),
-    Call("result", fields.RESULT, claims.result, ("consumerAddress", "jobId", "index")),
-    Call("logs", fields.LOGS, claims.logs, ("consumerAddress", "jobId", "component")),
-    Call("logs of the algorithm", fields.LOGS, claims.logs, ("consumerAddress", "jobId")),
-    Call("create token", fields.CREATE_TOKEN, claims.token, ("address",), _TOKEN),
-    Call("delete token", fields.DELETE_TOKEN, claims.token, ("address",), (("token", "x"),)),
+    Call("delete", fields.DELETE, claims.delete_claim, ("consumerAddress", "jobId", "documentId")),
+    Call("delete without DID", fields.DELETE, claims.delete_claim, ("consumerAddress", "jobId")),
+    Call("result", fields.RESULT, claims.result_claim, ("consumerAddress", "jobId", "index")),
+    Call("logs", fields.LOGS, claims.logs_claim, ("consumerAddress", "jobId", "component")),
+    Call("logs of the algorithm", fields.LOGS, claims.logs_claim, ("consumerAddress", "jobId")),
+    Call("create token", fields.CREATE_TOKEN, claims.token_claim, ("address",), _TOKEN),
+    Call("delete token", fields.DELETE_TOKEN, claims.token_claim, ("address",), (("token", "x"),)),
     Call(
         "decrypt",
         fields.DECRYPT,
-        lambda data: claims.decrypt(data, 8996),
+        lambda data: claims.decrypt_claim(data, 8996),
         ("dataNftAddress", "decrypterAddress", "chainId"),
         (("encryptedDocument", "0x"), ("flags", 0), ("documentHash", "0x")),
     ),
@@ -93,18 +95,18 @@ class Bench:
     """Callers, nonces and tokens of a Provider, on a database in memory."""
 
     def __init__(self) -> None:
-        self.database = Database(":memory:")
-        self.nonces = Nonces(self.database)
-        self.callers = Callers(self.nonces, Tokens(b"k" * 32, self.database))
+        self.database = ProviderDatabase(":memory:")
+        self.nonces = NonceStore(self.database)
+        self.callers = CallerVerifier(self.nonces, AuthTokens(b"k" * 32, self.database))
 
-    def verified(self, call: Call, request: dict[str, Any]) -> Caller | None:
+    def verified(self, call: Call, request: dict[str, Any]) -> VerifiedCaller | None:
         """None where the call is refused."""
         try:
-            return self.callers.verified(request, call.rules, call.claim(request))
+            return self.callers.verify_caller(request, call.rules, call.claim(request))
         except ApiError:
             return None
 
-    def taken(self, call: Call, request: dict[str, Any]) -> Caller | None:
+    def taken(self, call: Call, request: dict[str, Any]) -> VerifiedCaller | None:
         """The caller once its nonce is used."""
         if caller := self.verified(call, request):
             caller.use_nonce(self.nonces)
@@ -159,7 +161,7 @@ def test_no_message_of_one_call_is_one_of_another(made: Call, data: st.DataObjec
     parts = honest(made, data.draw)
     counter = data.draw(st.integers(2, 9_000))
     nonce = str(data.draw(st.sampled_from([counter, int(time.time()) + 1, int(time.time() * 1000) + 1])))
-    signature = signatures.sign(KEY, "".join(parts) + nonce)
+    signature = signatures.sign_text(KEY, "".join(parts) + nonce)
     assert bench.taken(made, made.request(parts, nonce, signature)), "its author is refused"
     for other in CALLS:
         for read, moved in readings(other, "".join(parts) + nonce):
@@ -183,7 +185,7 @@ def test_messages_that_were_never_used_differ_too_but_for_those_that_ocean_makes
         known |= {"jobId": JOB, "index": "12", "component": "algorithm", "chainId": "8996"}
         known |= {"dataNftAddress": "0x" + "12" * 20, "decrypterAddress": USER}
         text = "".join(known[name] for name in made.signed) + "35"
-        signature = signatures.sign(KEY, text)
+        signature = signatures.sign_text(KEY, text)
         for other in CALLS:
             for read, moved in readings(other, text):
                 taken = bench.verified(other, other.request(read, moved, signature))
@@ -198,7 +200,7 @@ def result_of(index: str, nonce: str, signed: str) -> dict[str, Any]:
         "jobId": JOB,
         "index": index,
         "nonce": nonce,
-        "signature": signatures.sign(KEY, f"{USER}{JOB}{signed}"),
+        "signature": signatures.sign_text(KEY, f"{USER}{JOB}{signed}"),
     }
 
 
@@ -206,24 +208,24 @@ def result_of(index: str, nonce: str, signed: str) -> dict[str, Any]:
 def test_a_used_result_signature_is_none_for_another_index_also_after_a_restart(
     tmp_path: Path, nonce: str
 ) -> None:
-    app = application(settings(tmp_path))
-    client = Client(app)
+    app = build_provider_app(provider_settings(tmp_path))
+    client = ProviderClient(app)
     first = result_of("12", nonce, "12" + nonce)
     assert client.services("GET", "computeResult", params=first).status_code == 503, "its nonce is used"
     moved = result_of("1", "2" + nonce, "12" + nonce)
     refused = client.services("GET", "computeResult", params=moved).json()
     assert refused["errors"] == {"signature": "Invalid signature: the signed message was used before."}
     app.state.services.database.close()
-    again = application(settings(tmp_path))
-    assert Client(again).services("GET", "computeResult", params=moved).json() == refused
+    again = build_provider_app(provider_settings(tmp_path))
+    assert ProviderClient(again).services("GET", "computeResult", params=moved).json() == refused
     again.state.services.database.close()
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE"])
 @pytest.mark.parametrize("used", [True, False])
 def test_a_result_signature_stops_and_deletes_nothing(tmp_path: Path, method: str, used: bool) -> None:
-    app = application(settings(tmp_path))
-    client = Client(app)
+    app = build_provider_app(provider_settings(tmp_path))
+    client = ProviderClient(app)
     if used:
         client.services("GET", "computeResult", params=result_of("1", "5", "15"))
     for extra in ({}, {"documentId": "1", "nonce": "5"}, {"documentId": ""}):
@@ -236,12 +238,12 @@ def test_a_result_signature_stops_and_deletes_nothing(tmp_path: Path, method: st
 def bare_stop(nonce: int | str, job: str = JOB) -> dict[str, Any]:
     """As ocean.js 3.3.3 and later send it: the nonce is not signed."""
     stop = {"consumerAddress": USER, "jobId": job, "agreementId": "ab", "nonce": str(nonce)}
-    return {**stop, "signature": signatures.sign(KEY, f"{USER}{job}")}
+    return {**stop, "signature": signatures.sign_text(KEY, f"{USER}{job}")}
 
 
 def test_a_captured_stop_does_not_move_the_nonce_out_of_reach(tmp_path: Path) -> None:
-    app = application(settings(tmp_path))
-    client = Client(app)
+    app = build_provider_app(provider_settings(tmp_path))
+    client = ProviderClient(app)
     for _ in range(5):
         for nonce in (LOCKED, int(time.time() * 1000)):
             assert client.services("PUT", "compute", json=bare_stop(nonce)).status_code == 503
@@ -254,10 +256,10 @@ def test_a_captured_stop_does_not_move_the_nonce_out_of_reach(tmp_path: Path) ->
 
 
 def test_a_tokens_bearer_does_not_move_the_nonce_out_of_reach(tmp_path: Path) -> None:
-    app = application(settings(tmp_path))
-    client = Client(app)
+    app = build_provider_app(provider_settings(tmp_path))
+    client = ProviderClient(app)
     asked = {"address": USER, "expiration": int(time.time()) + 60, "nonce": "2"}
-    query = {**asked, "signature": signatures.sign(KEY, USER + "2")}
+    query = {**asked, "signature": signatures.sign_text(KEY, USER + "2")}
     token = client.services("GET", "createAuthToken", params=query).json()["token"]
     for nonce in (LOCKED, LOCKED, 5_000_000):
         asked = {"consumerAddress": USER, "jobId": JOB, "documentId": DID, "nonce": str(nonce)}
@@ -280,23 +282,25 @@ class Clock:
 
 def test_clients_that_count_in_different_ways_share_an_account() -> None:
     clock = Clock()
-    known = Nonces(Database(":memory:"), clock=clock)
+    known = NonceStore(ProviderDatabase(":memory:"), clock=clock)
     clock.now += 5
     takes = [2, 3, 250, int(clock.now), int(clock.now) + 1, int(clock.now * 1e3), int(clock.now * 1e3) + 1]
     takes += [int(clock.now * 1e6), int(clock.now * 1e6) + 1, int(clock.now * 1e6) + 2]
-    assert {known.use(USER, Decimal(nonce)) for nonce in takes} == {Freshness.FRESH}
+    assert {known.take_nonce(USER, Decimal(nonce)) for nonce in takes} == {NonceFreshness.FRESH}
 
 
 @pytest.mark.parametrize("nonce", [10_002, 9_999_999, 40_000_000_000, 5 * 10**12, LOCKED])
 def test_a_nonce_is_the_next_of_a_counter_or_the_time(nonce: int) -> None:
-    known = Nonces(Database(":memory:"))
-    assert known.use(USER, Decimal(nonce)) is Freshness.FAR
-    assert known.stored(USER) == "1" and known.use(USER, Decimal(2)) is Freshness.FRESH
+    known = NonceStore(ProviderDatabase(":memory:"))
+    assert known.take_nonce(USER, Decimal(nonce)) is NonceFreshness.FAR
+    assert known.last_used(USER) == "1" and known.take_nonce(USER, Decimal(2)) is NonceFreshness.FRESH
 
 
 def test_the_limit_is_told(tmp_path: Path) -> None:
-    app = application(settings(tmp_path))
-    answer = Client(app).services("GET", "computeResult", params=result_of("0", "99999999", "099999999"))
+    app = build_provider_app(provider_settings(tmp_path))
+    answer = ProviderClient(app).services(
+        "GET", "computeResult", params=result_of("0", "99999999", "099999999")
+    )
     assert answer.json()["errors"] == {"nonce": ["The nonce must be at most 10001, or the time now (s, ms)."]}
     app.state.services.database.close()
 
@@ -304,31 +308,33 @@ def test_the_limit_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize("scale", ["client", "decrypter"])
 def test_a_locked_account_is_free_after_a_restart(tmp_path: Path, scale: nonces.Scale) -> None:
     locked = LOCKED if scale == "client" else 6 * 10**19
-    database = Database(tmp_path / "provider.sqlite")
+    database = ProviderDatabase(tmp_path / "provider.sqlite")
     with database.transaction() as connection:
         connection.execute("INSERT INTO nonces VALUES (?, ?, ?, '')", (scale, USER, str(locked)))
     clock = Clock()
-    known = Nonces(database, clock=clock)
+    known = NonceStore(database, clock=clock)
     clock.now += 1
-    assert known.use(USER, Decimal(locked), scale=scale) is Freshness.FAR, "the locking message again"
+    assert known.take_nonce(USER, Decimal(locked), scale=scale) is NonceFreshness.FAR, (
+        "the locking message again"
+    )
     unit = 1e3 if scale == "client" else 1e9
-    assert known.use(USER, Decimal(int(clock.now * unit)), scale=scale) is Freshness.FRESH
-    following = Decimal(known.stored(USER, scale)) + 1
-    assert known.use(USER, following, scale=scale) is Freshness.FRESH
+    assert known.take_nonce(USER, Decimal(int(clock.now * unit)), scale=scale) is NonceFreshness.FRESH
+    following = Decimal(known.last_used(USER, scale)) + 1
+    assert known.take_nonce(USER, following, scale=scale) is NonceFreshness.FRESH
     database.close()
 
 
 @pytest.mark.parametrize("counter", [True, False])
 def test_a_decrypters_chain_id_lends_no_digit_to_its_nonce(tmp_path: Path, counter: bool) -> None:
     """Else whoever sees one call of a metadata cache locks that cache out."""
-    app = application(settings(tmp_path))
-    client, nonce = Client(app), "5" if counter else str(time.time_ns())
+    app = build_provider_app(provider_settings(tmp_path))
+    client, nonce = ProviderClient(app), "5" if counter else str(time.time_ns())
     asked = {
         "decrypterAddress": USER,
         "dataNftAddress": "0x" + "12" * 20,
         "transactionId": "0x" + "34" * 32,
     }
-    signature = signatures.sign(KEY, f"{asked['transactionId']}{USER}8996{nonce}")
+    signature = signatures.sign_text(KEY, f"{asked['transactionId']}{USER}8996{nonce}")
     moved = {**asked, "chainId": "899", "nonce": "6" + nonce, "signature": signature}
     answer = client.services("POST", "decrypt", json=moved)
     assert answer.status_code == 400
@@ -341,25 +347,27 @@ def test_times_from_before_a_lost_database_are_stale() -> None:
     clock = Clock()
     before = int(clock.now * 1000)
     clock.now += 60
-    lost = Database(":memory:")
+    lost = ProviderDatabase(":memory:")
     lost.created = clock.now
-    known = Nonces(lost, clock=clock)
+    known = NonceStore(lost, clock=clock)
     for old in (before, before // 1000, before * 1000):
-        assert known.use(USER, Decimal(old)) is Freshness.FAR
+        assert known.take_nonce(USER, Decimal(old)) is NonceFreshness.FAR
     clock.now += 1
-    assert known.use(USER, Decimal(int(clock.now * 1000))) is Freshness.FRESH
+    assert known.take_nonce(USER, Decimal(int(clock.now * 1000))) is NonceFreshness.FRESH
 
 
 def test_counters_from_before_a_lost_database_are_stale_where_they_begin_at_its_time(tmp_path: Path) -> None:
     changed = {"signatures": {"firstNonce": "created"}}
-    app = application(settings(tmp_path, **changed))
+    app = build_provider_app(provider_settings(tmp_path, **changed))
     used = result_of("0", "7", "07")
-    stored = Client(app).services("GET", f"nonce?userAddress={USER}").json()["nonce"]
+    stored = ProviderClient(app).services("GET", f"nonce?userAddress={USER}").json()["nonce"]
     assert abs(int(stored) - time.time()) < 60
-    refused = Client(app).services("GET", "computeResult", params=used)
+    refused = ProviderClient(app).services("GET", "computeResult", params=used)
     assert "expected nonce" in refused.json()["errors"]["signature"]
     following = str(int(stored) + 1)
-    answer = Client(app).services("GET", "computeResult", params=result_of("0", following, "0" + following))
+    answer = ProviderClient(app).services(
+        "GET", "computeResult", params=result_of("0", following, "0" + following)
+    )
     assert answer.status_code == 503
     app.state.services.database.close()
 
@@ -368,33 +376,42 @@ def test_what_is_remembered_of_an_account_is_bounded(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(nonces, "USED_PER_ADDRESS", 20)
     bench = Bench()
     for nonce in range(2, 60):
-        stored = max(nonce, int(bench.nonces.stored(USER)) + 1)
+        stored = max(nonce, int(bench.nonces.last_used(USER)) + 1)
         asked = result_of("12", str(stored), f"12{stored}")
         assert bench.taken(CALLS[6], asked), nonce
-    row = bench.database.one("SELECT count(*) FROM used_messages")
+    row = bench.database.fetch_one("SELECT count(*) FROM used_messages")
     assert row is not None and int(str(row[0])) <= 20
     assert bench.taken(CALLS[6], result_of("1", "25", "125")) is None, "forgotten, and stale by its nonce"
 
 
 @pytest.mark.parametrize("nonce", ["07", "+7", "7e1", "7_0", " 7", "٧", "-0", "0x7"])
 def test_a_nonce_has_one_spelling(nonce: str) -> None:
-    with pytest.raises(Invalid) as refused:
-        Bench().callers.verified(result_of("0", nonce, "0" + nonce), fields.RESULT, claims.result({}))
+    with pytest.raises(InvalidParameters) as refused:
+        Bench().callers.verify_caller(
+            result_of("0", nonce, "0" + nonce), fields.RESULT, claims.result_claim({})
+        )
     assert refused.value.body["errors"] == {"nonce": ["The nonce must be a number."]}
 
 
 def test_no_token_is_for_ever() -> None:
-    tokens = Tokens(b"k" * 32, Database(":memory:"))
-    token = tokens.create(USER, 10**30)
-    assert token == tokens.create(USER, 10**31) and tokens.problem(token, USER) is None
-    tokens.delete(token)
-    longer = Tokens(b"k" * 32, Database(":memory:"), 100 * LONGEST_SECONDS)
-    shorter = Tokens(b"k" * 32, longer._database, LONGEST_SECONDS)
-    assert shorter.problem(longer.create(USER, 10**30), USER) == EXPIRED, "made before there was a limit"
+    tokens = AuthTokens(b"k" * 32, ProviderDatabase(":memory:"))
+    token = tokens.create_token(USER, 10**30)
+    assert token == tokens.create_token(USER, 10**31) and tokens.token_problem(token, USER) is None
+    tokens.delete_token(token)
+    longer = AuthTokens(b"k" * 32, ProviderDatabase(":memory:"), 100 * LONGEST_SECONDS)
+    shorter = AuthTokens(b"k" * 32, longer._database, LONGEST_SECONDS)
+    assert shorter.token_problem(longer.create_token(USER, 10**30), USER) == EXPIRED, (
+        "made before there was a limit"
+    )
 
 
 def test_tokens_end_with_the_list_of_deleted_ones(tmp_path: Path) -> None:
     soon = int(time.time()) + 600
-    token = Tokens(b"k" * 32, Database(tmp_path / "first.sqlite")).create(USER, soon)
-    assert Tokens(b"k" * 32, Database(tmp_path / "first.sqlite")).problem(token, USER) is None
-    assert Tokens(b"k" * 32, Database(tmp_path / "second.sqlite")).problem(token, USER) is not None
+    token = AuthTokens(b"k" * 32, ProviderDatabase(tmp_path / "first.sqlite")).create_token(USER, soon)
+    assert (
+        AuthTokens(b"k" * 32, ProviderDatabase(tmp_path / "first.sqlite")).token_problem(token, USER) is None
+    )
+    assert (
+        AuthTokens(b"k" * 32, ProviderDatabase(tmp_path / "second.sqlite")).token_problem(token, USER)
+        is not None
+    )

@@ -20,7 +20,7 @@ import pytest
 
 from c2d_box.chain.publishing import set_metadata
 from tests.unit.provider.test_compute_flow import body, ordered, permit, publish_pair, start_body
-from tests.worlds.local import Asset, World, spawn, spawned, world_in
+from tests.worlds.local import LocalStack, StackAsset, spawn_service, spawned_service, world_in
 from tests.worlds.outside import free_port
 
 BOUND = 2.0
@@ -79,14 +79,14 @@ class Tarpit:
 class Place:
     """A Provider with a metadata cache of its own, one dataset and one algorithm with orders, and a grant."""
 
-    world: World
+    world: LocalStack
     provider: str
     cache: str
     cache_process: int
     line: Line
     tarpit: Tarpit
-    dataset: Asset
-    algorithm: Asset
+    dataset: StackAsset
+    algorithm: StackAsset
     orders: list[str]
 
     def permit(self) -> None:
@@ -163,14 +163,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
             "decryptSeconds": 1.0,
             "readySeconds": 1.0,
         }
-        process = spawn(world, "metadata", settings)
+        process = spawn_service(world, "metadata", settings)
         cache = f"http://127.0.0.1:{settings['listen']['port']}"
         changes = {
             "cacheUrl": cache,
             "database": str(world.folder / "second-provider.sqlite"),
             "freshness": {"seconds": BOUND, "waitSeconds": 0.3},
         }
-        provider = stack.enter_context(spawned(world, "provider", changes))
+        provider = stack.enter_context(spawned_service(world, "provider", changes))
         dataset, algorithm = publish_pair(world)
         permit(world, dataset, algorithm)
         orders = ordered(world, dataset, algorithm)

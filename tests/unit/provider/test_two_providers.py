@@ -13,8 +13,8 @@ import pytest
 
 from c2d_box.assets import signatures
 from tests.unit.provider.test_compute_flow import start_body
-from tests.worlds.local import EVERY, Asset, World, rules, spawn
-from tests.worlds.outside import Background, FakeOperator
+from tests.worlds.local import EVERY, LocalStack, StackAsset, rules, spawn_service
+from tests.worlds.outside import BackgroundServer, FakeOperator
 
 KEY = "0x" + "5e" * 32
 TRUSTING = {"publisherTrustedAlgorithms": EVERY}
@@ -22,7 +22,7 @@ ELSEWHERE = "compute_services_not_in_same_provider"
 
 
 @pytest.fixture(scope="module")
-def second(world: World) -> Iterator[World]:
+def second(world: LocalStack) -> Iterator[LocalStack]:
     """The same world seen from the second Provider, with an operator-service of its own."""
     secrets = world.folder / "second-secrets"
     secrets.mkdir()
@@ -32,7 +32,7 @@ def second(world: World) -> Iterator[World]:
     operator.provider = signatures.address_of(KEY)
     operator.environments = world.operator.environments
     url = world.second_provider_url
-    with Background(operator.app()) as backend:
+    with BackgroundServer(operator.operator_app()) as backend:
         settings = {
             **world.settings["provider"],
             "listen": {"host": "127.0.0.1", "port": int(url.rpartition(":")[2])},
@@ -42,7 +42,7 @@ def second(world: World) -> Iterator[World]:
             "database": str(world.folder / "second.sqlite"),
             "secretsDir": str(secrets),
         }
-        process = spawn(world, "provider", settings)
+        process = spawn_service(world, "provider", settings)
         yield replace(world, provider_url=url, operator=operator, operator_url=backend.url)
         world.processes.remove(process)
         process.terminate()
@@ -50,22 +50,22 @@ def second(world: World) -> Iterator[World]:
 
 
 @pytest.fixture(scope="module")
-def dataset(world: World) -> Asset:
+def dataset(world: LocalStack) -> StackAsset:
     return world.publish(compute=rules(**TRUSTING), price=0)
 
 
-def algorithm(at: World, service: str) -> Asset:
+def algorithm(at: LocalStack, service: str) -> StackAsset:
     code = [{"type": "url", "url": f"{at.files.url}/algo.py"}]
     return at.publish("algorithm", code, service=service, price=0)
 
 
 @pytest.fixture(scope="module")
-def private(second: World) -> Asset:
+def private(second: LocalStack) -> StackAsset:
     """An algorithm with a compute service only, held by the second Provider."""
     return algorithm(second, "compute")
 
 
-def quote(at: World, dataset: Asset, program: Asset) -> Any:
+def quote(at: LocalStack, dataset: StackAsset, program: StackAsset) -> Any:
     body = {
         "datasets": [{"documentId": dataset.did, "serviceId": "0"}],
         "algorithm": {"documentId": program.did, "serviceId": "0"},
@@ -75,13 +75,13 @@ def quote(at: World, dataset: Asset, program: Asset) -> Any:
     return at.services("initializeCompute", "POST", json=body)
 
 
-def test_each_gives_its_own_address(world: World, second: World) -> None:
+def test_each_gives_its_own_address(world: LocalStack, second: LocalStack) -> None:
     addresses = {at.call("GET", "/").json()["providerAddresses"]["8996"] for at in (world, second)}
     assert addresses == {world.operator.provider, second.operator.provider} and len(addresses) == 2
 
 
 def test_a_private_algorithm_does_not_run_where_its_provider_is_not(
-    world: World, second: World, dataset: Asset, private: Asset
+    world: LocalStack, second: LocalStack, dataset: StackAsset, private: StackAsset
 ) -> None:
     answer = quote(world, dataset, private)
     assert (answer.status_code, answer.json()["error"]) == (400, {"algorithm": ELSEWHERE})
@@ -94,13 +94,13 @@ def test_a_private_algorithm_does_not_run_where_its_provider_is_not(
 
 
 def test_the_dataset_does_not_run_where_the_algorithms_provider_is_either(
-    second: World, dataset: Asset, private: Asset
+    second: LocalStack, dataset: StackAsset, private: StackAsset
 ) -> None:
     answer = quote(second, dataset, private)
     assert (answer.status_code, answer.json()["error"]) == (400, {"dataset.serviceId": ELSEWHERE})
 
 
-def test_it_runs_where_both_are(second: World, private: Asset) -> None:
+def test_it_runs_where_both_are(second: LocalStack, private: StackAsset) -> None:
     data = second.publish(compute=rules(**TRUSTING), price=0)
     quoted = quote(second, data, private)
     assert quoted.status_code == 200, quoted.text
@@ -115,7 +115,7 @@ def test_it_runs_where_both_are(second: World, private: Asset) -> None:
     assert second.operator.payloads[-1]["grants"]["algorithm"]["files"]
 
 
-def test_nobody_downloads_it(world: World, second: World, private: Asset) -> None:
+def test_nobody_downloads_it(world: LocalStack, second: LocalStack, private: StackAsset) -> None:
     """Neither through its own Provider nor through the other, ordered or not."""
     consumer = second.account(7)
     for at in (second, world):
@@ -123,7 +123,7 @@ def test_nobody_downloads_it(world: World, second: World, private: Asset) -> Non
         initialized = at.services("initialize", params=query)
         assert initialized.status_code == 400, initialized.text
         nonce = at.nonce(consumer)
-        signature = signatures.sign(consumer.key, private.did + nonce)
+        signature = signatures.sign_text(consumer.key, private.did + nonce)
         more = {"transferTxId": "0x" + "1" * 64, "fileIndex": "0", "nonce": nonce, "signature": signature}
         answer = at.services("download", params={**query, **more})
         assert answer.status_code == 400 and b"print" not in answer.content
@@ -131,13 +131,13 @@ def test_nobody_downloads_it(world: World, second: World, private: Asset) -> Non
 
 
 def test_a_public_algorithm_of_another_provider_cannot_be_checked_so_it_does_not_run(
-    world: World, second: World, dataset: Asset
+    world: LocalStack, second: LocalStack, dataset: StackAsset
 ) -> None:
     answer = quote(world, dataset, algorithm(second, "access"))
     assert (answer.status_code, answer.json()["error"]) == (400, {"algorithm": "file_unavailable"})
 
 
-def test_what_was_sealed_for_one_opens_with_no_other(world: World, second: World) -> None:
+def test_what_was_sealed_for_one_opens_with_no_other(world: LocalStack, second: LocalStack) -> None:
     sealed = second.encrypt(b"a publisher's secret")
     consumer = world.account(3)
     nonce = str(int(time.time() * 1e9))
@@ -149,7 +149,7 @@ def test_what_was_sealed_for_one_opens_with_no_other(world: World, second: World
         "flags": 2,
         "documentHash": "0x" + "0" * 64,
         "nonce": nonce,
-        "signature": signatures.sign(consumer.key, nonce),
+        "signature": signatures.sign_text(consumer.key, nonce),
     }
     answer = world.services("decrypt", "POST", json=body)
     assert answer.status_code >= 400 and b"secret" not in answer.content

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.unit.provider.test_compute_flow import start_body
-from tests.worlds.local import EVERY, Asset, World, rules, spawn
+from tests.worlds.local import EVERY, LocalStack, StackAsset, rules, spawn_service
 
 ENV = "ocean-compute"
 DESCRIBED = [
@@ -28,13 +28,13 @@ MISFIT = "The user data does not fit the consumer parameters: since is required.
 
 
 @pytest.fixture(scope="module")
-def program(world: World) -> Asset:
+def program(world: LocalStack) -> StackAsset:
     code = [{"type": "url", "url": f"{world.files.url}/algo.py"}]
     return world.publish("algorithm", code, service="access", price=0)
 
 
 @pytest.fixture
-def generous(world: World) -> Iterator[str]:
+def generous(world: LocalStack) -> Iterator[str]:
     """An environment whose operator grants network access."""
     name = "networked"
     granted = {**world.operator.environments[0], "id": name, "allowNetworkAccess": True}
@@ -44,7 +44,9 @@ def generous(world: World) -> Iterator[str]:
     world.operator.environments.remove(granted)
 
 
-def quoted(at: World, dataset: Asset, program: Asset, environment: str = ENV, **more: Any) -> Any:
+def quoted(
+    at: LocalStack, dataset: StackAsset, program: StackAsset, environment: str = ENV, **more: Any
+) -> Any:
     item = {"documentId": dataset.did, "serviceId": "0", **more.pop("item", {})}
     until = int(time.time()) + 600
     body = {
@@ -68,7 +70,7 @@ def open_to(**changes: Any) -> dict[str, Any]:
     ],
 )
 def test_network_needs_publisher_and_operator(
-    world: World, program: Asset, publisher: bool, why: str
+    world: LocalStack, program: StackAsset, publisher: bool, why: str
 ) -> None:
     dataset = world.publish(compute=open_to(allowNetworkAccess=publisher), price=0)
     answer = quoted(world, dataset, program, networkAccess=True)
@@ -77,13 +79,13 @@ def test_network_needs_publisher_and_operator(
     assert quoted(world, dataset, program).status_code == 200
 
 
-def test_network_is_asked_for_with_a_yes_and_nothing_else(world: World, program: Asset) -> None:
+def test_network_is_asked_for_with_a_yes_and_nothing_else(world: LocalStack, program: StackAsset) -> None:
     dataset = world.publish(compute=open_to(allowNetworkAccess=True), price=0)
     answer = quoted(world, dataset, program, networkAccess="yes")
     assert answer.json()["error"] == {"networkAccess": "invalid"}
 
 
-def test_with_three_yeses_the_backend_is_told(world: World, program: Asset, generous: str) -> None:
+def test_with_three_yeses_the_backend_is_told(world: LocalStack, program: StackAsset, generous: str) -> None:
     dataset = world.publish(compute=open_to(allowNetworkAccess=True), price=0)
     offer = quoted(world, dataset, program, generous, networkAccess=True).json()
     environment = world.operator.environments[0]["consumerAddress"]
@@ -100,7 +102,7 @@ def test_with_three_yeses_the_backend_is_told(world: World, program: Asset, gene
 
 
 @pytest.fixture(scope="module")
-def strict(world: World) -> Iterator[World]:
+def strict(world: LocalStack) -> Iterator[LocalStack]:
     """A second Provider of the same operator, which holds user data against its description."""
     url = world.second_provider_url
     settings = {
@@ -111,21 +113,21 @@ def strict(world: World) -> Iterator[World]:
         "database": str(world.folder / "strict.sqlite"),
         "userData": {"accept": "described"},
     }
-    process = spawn(world, "provider", settings)
+    process = spawn_service(world, "provider", settings)
     yield replace(world, provider_url=url)
     world.processes.remove(process)
     process.terminate()
     process.wait(20)
 
 
-def described(world: World, **options: Any) -> Asset:
+def described(world: LocalStack, **options: Any) -> StackAsset:
     asset = world.publish(price=0, **options)
     asset.document["services"][0]["consumerParameters"] = DESCRIBED
     world.update(asset)
     return asset
 
 
-def test_a_download_needs_what_the_publisher_describes(world: World, strict: World) -> None:
+def test_a_download_needs_what_the_publisher_describes(world: LocalStack, strict: LocalStack) -> None:
     asset = described(world, service="access")
     query = {"documentId": asset.did, "serviceId": "0", "consumerAddress": world.account(7).address}
     refused = strict.services("initialize", params=query)
@@ -134,7 +136,9 @@ def test_a_download_needs_what_the_publisher_describes(world: World, strict: Wor
     assert world.services("initialize", params=query).status_code == 200
 
 
-def test_a_job_needs_what_the_publisher_describes(world: World, strict: World, program: Asset) -> None:
+def test_a_job_needs_what_the_publisher_describes(
+    world: LocalStack, strict: LocalStack, program: StackAsset
+) -> None:
     dataset = described(world, compute=open_to())
     refused = quoted(strict, dataset, program)
     assert refused.json() == {"error": {"dataset.userdata": "invalid"}, "reasons": ["since is required"]}

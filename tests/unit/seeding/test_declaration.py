@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from c2d_box.errors import UsageError
-from sandbox.seeding import read
+from sandbox.seeding import read_declaration
 
 GOOD: dict[str, Any] = {
     "accounts": {"consumer": {"ocean": 500}},
@@ -43,19 +43,19 @@ def changed(name: str, **values: Any) -> dict[str, Any]:
 
 def test_yaml_and_json_say_the_same(folder: Path) -> None:
     (folder / "list.json").write_text(json.dumps(GOOD))
-    assert read(written(folder, GOOD)) == read(folder / "list.json")
+    assert read_declaration(written(folder, GOOD)) == read_declaration(folder / "list.json")
 
 
 def test_a_dataset_is_computed_on_and_an_algorithm_travels_unless_the_list_says_more(folder: Path) -> None:
-    declared = read(written(folder, changed("mean", services=["compute"])))
-    assert declared.assets["patients"].offered == ("compute",)
-    assert declared.assets["mean"].offered == ("compute",)
-    assert read(written(folder, GOOD)).assets["mean"].offered == ("access",)
+    declared = read_declaration(written(folder, changed("mean", services=["compute"])))
+    assert declared.assets["patients"].offered_services == ("compute",)
+    assert declared.assets["mean"].offered_services == ("compute",)
+    assert read_declaration(written(folder, GOOD)).assets["mean"].offered_services == ("access",)
 
 
 def test_files_lie_beside_the_list(folder: Path) -> None:
-    declared = read(written(folder, GOOD))
-    assert declared.source(declared.assets["patients"]) == str(folder / "patients.csv")
+    declared = read_declaration(written(folder, GOOD))
+    assert declared.content_source(declared.assets["patients"]) == str(folder / "patients.csv")
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_files_lie_beside_the_list(folder: Path) -> None:
 )
 def test_a_wrong_list_is_refused_by_its_place(folder: Path, document: object, place: str) -> None:
     with pytest.raises(UsageError, match="C2D-SEED") as caught:
-        read(written(folder, document))
+        read_declaration(written(folder, document))
     assert place in caught.value.message
 
 
@@ -89,7 +89,7 @@ def test_a_file_that_is_not_there_and_one_that_is_not_yaml_are_coded(folder: Pat
     (folder / "binary.yaml").write_bytes(b"\xff\xfe\x00")
     for name in ("nothing.yaml", "broken.yaml", "binary.yaml"):
         with pytest.raises(UsageError, match="C2D-SEED-UNREADABLE"):
-            read(folder / name)
+            read_declaration(folder / name)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
@@ -105,6 +105,6 @@ def test_a_file_that_is_not_there_and_one_that_is_not_yaml_are_coded(folder: Pat
 )
 def test_any_document_is_read_or_refused(folder: Path, document: object) -> None:
     try:
-        read(written(folder, document))
+        read_declaration(written(folder, document))
     except UsageError as refusal:
         assert refusal.code.startswith("C2D-SEED")

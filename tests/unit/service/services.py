@@ -13,26 +13,26 @@ from starlette.applications import Starlette
 
 from c2d_box.kubernetes.informer import Informer
 from c2d_box.kubernetes.memory import MemoryCluster
-from c2d_box.metadata.app import application as metadata_application
-from c2d_box.metadata.settings import Settings as MetadataSettings
+from c2d_box.metadata.app import build_cache_app as metadata_application
+from c2d_box.metadata.settings import MetadataSettings as MetadataSettings
 from c2d_box.operator_engine.pod_api.evidence_signer import EvidenceSigner
 from c2d_box.operator_engine.pod_api.routes import pod_application as engine_application
-from c2d_box.operator_service.app import Service
-from c2d_box.operator_service.app import application as operator_application
-from c2d_box.operator_service.callers import Callers
-from c2d_box.operator_service.jobs import Jobs
-from c2d_box.operator_service.results import Results
-from c2d_box.provider.app import application as provider_application
-from c2d_box.provider.settings import Settings as ProviderSettings
+from c2d_box.operator_service.app import OperatorService
+from c2d_box.operator_service.app import build_operator_app as operator_application
+from c2d_box.operator_service.callers import SignatureVerifier
+from c2d_box.operator_service.jobs import JobIndex
+from c2d_box.operator_service.results import StoredResults
+from c2d_box.provider.app import build_provider_app as provider_application
+from c2d_box.provider.settings import ProviderSettings as ProviderSettings
 from c2d_box.service.http_server import EmbeddedServer, server_config
-from c2d_box.volumes.serving import application as volumes_application
+from c2d_box.volumes.serving import provisioner_application as volumes_application
 from c2d_box.workflow.resource import WORKFLOWS
 from sandbox.testchain.node import open_node
-from sandbox.testchain.server import Server as ChainServer
-from sandbox.testchain.settings import Settings as ChainSettings
-from tests.unit.operator_engine.conftest import Stack
-from tests.unit.operator_engine.conftest import settings as engine_settings
-from tests.unit.operator_service.conftest import NoDatabase, Remembered
+from sandbox.testchain.server import NodeServer as ChainServer
+from sandbox.testchain.settings import ChainNodeSettings as ChainSettings
+from tests.unit.operator_engine.conftest import EngineStack
+from tests.unit.operator_engine.conftest import make_settings as engine_settings
+from tests.unit.operator_service.conftest import NoDatabase, RememberedNonces
 from tests.unit.operator_service.conftest import settings_for as operator_settings
 from tests.worlds.outside import PROVIDER_KEY
 
@@ -97,10 +97,12 @@ async def metadata(folder: Path) -> AsyncIterator[Starlette]:
 @asynccontextmanager
 async def operator_service(folder: Path) -> AsyncIterator[Starlette]:
     settings, cluster = operator_settings(folder), MemoryCluster()
-    database, results = NoDatabase(settings.postgres, settings.secrets_dir), Results(settings)
-    jobs = Jobs(Informer(cluster, WORKFLOWS), database)
+    database, results = NoDatabase(settings.postgres, settings.secrets_dir), StoredResults(settings)
+    jobs = JobIndex(Informer(cluster, WORKFLOWS), database)
     yield operator_application(
-        Service(settings, cluster, jobs, database, Callers(settings, Remembered()), results)
+        OperatorService(
+            settings, cluster, jobs, database, SignatureVerifier(settings, RememberedNonces()), results
+        )
     )
     await results.close()
 
@@ -109,7 +111,7 @@ async def operator_service(folder: Path) -> AsyncIterator[Starlette]:
 async def operator_engine(folder: Path) -> AsyncIterator[Starlette]:
     """Its one job is there, so that whoever has the job's token is heard."""
     (folder / "upload-token").write_text("kubo-token\n")
-    stack = Stack(engine_settings(), folder)
+    stack = EngineStack(engine_settings(), folder)
     await stack.start()
     await stack.submit(JOB)
     await stack.node.until(lambda: stack.controller.job_cache.workflow(JOB) is not None)
@@ -128,7 +130,7 @@ async def volumes(folder: Path) -> AsyncIterator[Starlette]:
 @asynccontextmanager
 async def chain(folder: Path) -> AsyncIterator[Starlette]:
     node = open_node(ChainSettings(data_dir=folder / "chain", deploy_contracts=False))
-    yield ChainServer(node).application()
+    yield ChainServer(node).build_app()
     node.store.close()
 
 

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from c2d_box.storage import AddressRules, Forbidden, Origin, Unreachable
+from c2d_box.storage import AddressRules, FetchForbidden, Origin, SourceUnreachable
 from c2d_box.storage.addresses import is_public
 
 PATIENT = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -90,13 +90,13 @@ def rules(answer: list[str], allow: tuple[str, ...] = ()) -> AddressRules:
 
 
 async def test_one_closed_address_among_open_ones_refuses_the_name() -> None:
-    with pytest.raises(Forbidden):
-        await rules(["8.8.8.8", "10.0.0.1"]).checked(Origin.of("http://mixed.example/"))
+    with pytest.raises(FetchForbidden):
+        await rules(["8.8.8.8", "10.0.0.1"]).checked_addresses(Origin.from_url("http://mixed.example/"))
 
 
 async def test_a_name_without_addresses_is_unreachable() -> None:
-    with pytest.raises(Unreachable):
-        await rules([]).checked(Origin.of("http://nowhere.example/"))
+    with pytest.raises(SourceUnreachable):
+        await rules([]).checked_addresses(Origin.from_url("http://nowhere.example/"))
 
 
 @pytest.mark.parametrize(
@@ -116,10 +116,10 @@ async def test_a_name_without_addresses_is_unreachable() -> None:
 async def test_an_exception_is_one_exact_origin(url: str, allowed: bool) -> None:
     checked = rules(["10.0.0.9"], ("http://s3.c2d.svc:9000",))
     if allowed:
-        assert await checked.checked(Origin.of(url)) == ["10.0.0.9"]
+        assert await checked.checked_addresses(Origin.from_url(url)) == ["10.0.0.9"]
     else:
-        with pytest.raises(Forbidden):
-            await checked.checked(Origin.of(url))
+        with pytest.raises(FetchForbidden):
+            await checked.checked_addresses(Origin.from_url(url))
 
 
 @pytest.mark.parametrize(
@@ -138,11 +138,11 @@ async def test_an_exception_is_one_exact_origin(url: str, allowed: bool) -> None
     ],
 )
 def test_what_is_no_fetchable_url(url: str) -> None:
-    with pytest.raises(Forbidden):
-        Origin.of(url)
+    with pytest.raises(FetchForbidden):
+        Origin.from_url(url)
 
 
 @pytest.mark.parametrize("host", ["0x7f.1", "2130706433", "0177.0.0.1", "127.1", "localhost", "0"])
 async def test_odd_spellings_of_loopback_are_seen_through(host: str) -> None:
-    with pytest.raises((Forbidden, Unreachable)):
-        await AddressRules().checked(Origin.of(f"http://{host}:8545/"))
+    with pytest.raises((FetchForbidden, SourceUnreachable)):
+        await AddressRules().checked_addresses(Origin.from_url(f"http://{host}:8545/"))

@@ -15,13 +15,13 @@ from c2d_box.assets.files import ArweaveFile, GraphqlFile, IpfsFile, S3File, Sma
 from c2d_box.storage import (
     AddressRules,
     Fetcher,
-    Forbidden,
-    Rejected,
+    FetchForbidden,
+    FetchTimeouts,
+    FileUnusable,
+    SourceRejected,
+    SourceUnreachable,
     Storage,
     StorageError,
-    Timeouts,
-    Unreachable,
-    Unusable,
 )
 from c2d_box.storage.fetcher import permitted_headers
 
@@ -79,7 +79,7 @@ async def server() -> AsyncIterator[Server]:
 
 
 def storage(*allow: str, **options: object) -> Storage:
-    timeouts = Timeouts(connect=1, head=0.5, idle=0.5)
+    timeouts = FetchTimeouts(connect=1, head=0.5, idle=0.5)
     fetcher = Fetcher(AddressRules(allow), timeouts=timeouts, **options)  # type: ignore[arg-type]
     return Storage(fetcher, dict.fromkeys(("ipfs", "arweave"), *allow[:1]))
 
@@ -112,7 +112,7 @@ async def test_redirects_are_followed_five_times(hops: int) -> None:
 async def test_the_sixth_redirect_is_one_too_many() -> None:
     async with server() as source:
         source.answer = lambda target: [moved("/again")]
-        with pytest.raises(Unreachable):
+        with pytest.raises(SourceUnreachable):
             await storage(source.origin).open(UrlFile(f"{source.origin}/0"))
         assert len(source.seen) == 6
 
@@ -124,7 +124,7 @@ async def test_the_sixth_redirect_is_one_too_many() -> None:
 async def test_every_hop_is_checked(to: str) -> None:
     async with server() as source:
         source.answer = lambda target: [moved(to)]
-        with pytest.raises(Forbidden) as refused:
+        with pytest.raises(FetchForbidden) as refused:
             await storage(source.origin).open(UrlFile(f"{source.origin}/0"))
         assert "127" not in refused.value.text and "://" not in refused.value.text
 
@@ -155,7 +155,7 @@ async def test_a_publishers_headers_stay_with_their_origin() -> None:
 
 @pytest.mark.parametrize("value", ["a\r\nX: y", "a\nb", "\x00"])
 def test_a_header_cannot_start_another(value: str) -> None:
-    with pytest.raises(Unusable):
+    with pytest.raises(FileUnusable):
         permitted_headers({"X-A": value})
 
 
@@ -169,7 +169,7 @@ async def test_a_body_that_ends_early_is_no_file() -> None:
     async with server() as source:
         source.answer = lambda target: [b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf"]
         opened = await storage(source.origin).open(UrlFile(f"{source.origin}/f"))
-        with pytest.raises(Unreachable):
+        with pytest.raises(SourceUnreachable):
             await content(opened)
 
 
@@ -186,7 +186,7 @@ async def test_bodies_by_chunks_and_by_end_of_connection() -> None:
 async def test_a_source_that_stalls_is_given_up(pieces: list[bytes | float]) -> None:
     async with server() as source:
         source.answer = lambda target: pieces
-        with pytest.raises(Unreachable):
+        with pytest.raises(SourceUnreachable):
             await content(await storage(source.origin).open(UrlFile(f"{source.origin}/f")))
 
 
@@ -194,7 +194,7 @@ async def test_a_source_that_stalls_is_given_up(pieces: list[bytes | float]) -> 
 async def test_what_does_not_speak_http(answer: bytes) -> None:
     async with server() as source:
         source.answer = lambda target: [answer]
-        with pytest.raises(Unreachable):
+        with pytest.raises(SourceUnreachable):
             await storage(source.origin).open(UrlFile(f"{source.origin}/f"))
 
 
@@ -202,7 +202,7 @@ async def test_a_header_flood_is_cut_off() -> None:
     async with server() as source:
         flood = b"HTTP/1.1 200 OK\r\n" + b"".join(b"X-%d: %s\r\n" % (at, b"y" * 500) for at in range(2000))
         source.answer = lambda target: [flood + b"\r\n"]
-        with pytest.raises(Unreachable):
+        with pytest.raises(SourceUnreachable):
             await storage(source.origin).open(UrlFile(f"{source.origin}/f"))
 
 
@@ -210,7 +210,7 @@ async def test_a_header_flood_is_cut_off() -> None:
 async def test_only_success_opens(status: str) -> None:
     async with server() as source:
         source.answer = lambda target: [ok(b"no", status=status)]
-        with pytest.raises(Rejected):
+        with pytest.raises(SourceRejected):
             await storage(source.origin).open(UrlFile(f"{source.origin}/f"))
 
 
@@ -267,11 +267,11 @@ async def test_gateways() -> None:
         ]
         for opened in (ipfs, bare, arweave):
             opened.close()
-        with pytest.raises(Unusable):
+        with pytest.raises(FileUnusable):
             await made.open(IpfsFile("../api/v0/shutdown"))
-        with pytest.raises(Unusable):
+        with pytest.raises(FileUnusable):
             await made.open(ArweaveFile(".."))
-        with pytest.raises(Unusable):
+        with pytest.raises(FileUnusable):
             await Storage(Fetcher(AddressRules())).open(IpfsFile("QmCid"))
 
 
@@ -318,7 +318,7 @@ async def test_s3_objects_are_asked_for_with_a_signature_and_no_redirect() -> No
         source.answer = lambda target: [moved("/elsewhere", 307)]
         aliases = {"http://127.0.0.1:9000": source.origin}
         file = S3File("http://127.0.0.1:9000", "us-east-1", "bucket", "a b/c.csv", "AKID", "SECRET")
-        with pytest.raises(Rejected):
+        with pytest.raises(SourceRejected):
             await storage(source.origin, aliases=aliases).open(file)
         line, headers, _ = source.seen[0]
         assert line == "GET /bucket/a%20b/c.csv HTTP/1.1"
@@ -339,7 +339,7 @@ async def test_contract_results_are_json() -> None:
     file = SmartContractFile("0x" + "11" * 20, 8996, abi)
     made = Storage(Fetcher(AddressRules()), contracts=reader)
     assert await content(await made.open(file, {"a": 7})) == b'[1,"0x01",[7]]'
-    with pytest.raises(Unusable, match="Missing parameters"):
+    with pytest.raises(FileUnusable, match="Missing parameters"):
         await made.open(file)
 
 

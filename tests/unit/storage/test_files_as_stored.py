@@ -18,11 +18,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from c2d_box.assets.files import S3File, UrlFile
-from c2d_box.storage import AddressRules, Fetcher, Forbidden, TooLarge, Unreachable, Unusable
+from c2d_box.storage import AddressRules, Fetcher, FetchForbidden, FileUnusable, SourceUnreachable, TooLarge
 from c2d_box.storage.addresses import Origin
-from c2d_box.storage.codings import FREE_BYTES, STEP, unpacked
+from c2d_box.storage.codings import FREE_BYTES, STEP, unpack_chunks
 from c2d_box.storage.http1 import HttpRequest
-from c2d_box.storage.sigv4 import Credentials, signed_headers
+from c2d_box.storage.sigv4 import S3Credentials, signed_headers
 from tests.unit.storage.test_fetching import content, ok, server, storage
 
 TABLE = b"a,b\n" + b"1,2\n" * 5000
@@ -85,7 +85,7 @@ async def chunks(data: bytes) -> object:
 async def test_a_bomb_is_given_up_in_bounded_steps() -> None:
     bomb, seen = gzip.compress(b"\0" * (256 << 20), 9), 0
     with pytest.raises(TooLarge):
-        async for piece in unpacked(chunks(bomb), "gzip"):  # type: ignore[arg-type]
+        async for piece in unpack_chunks(chunks(bomb), "gzip"):  # type: ignore[arg-type]
             assert len(piece) <= STEP
             seen += len(piece)
     assert seen <= FREE_BYTES + STEP
@@ -95,7 +95,7 @@ async def test_a_bomb_is_given_up_in_bounded_steps() -> None:
 async def test_a_damaged_answer_is_no_file(damaged: bytes) -> None:
     async with server() as source:
         source.answer = lambda target: [ok(damaged, "Content-Encoding: gzip")]
-        with pytest.raises(Unreachable):
+        with pytest.raises(SourceUnreachable):
             await content(await storage(source.origin).open(UrlFile(f"{source.origin}/f")))
 
 
@@ -103,7 +103,7 @@ async def test_a_damaged_answer_is_no_file(damaged: bytes) -> None:
 async def test_an_encoding_that_is_not_known_is_named(coding: str) -> None:
     async with server() as source:
         source.answer = lambda target: [ok(b"?", f"Content-Encoding: {coding}")]
-        with pytest.raises(Unusable, match="encoding"):
+        with pytest.raises(FileUnusable, match="encoding"):
             await storage(source.origin).open(UrlFile(f"{source.origin}/f"))
 
 
@@ -142,18 +142,18 @@ async def test_a_redirect_with_a_blank_is_followed() -> None:
     "url", ["http://a b.example/", "http://x.example/\n", "http://x.example/a\tb", "http:// /"]
 )
 def test_other_white_space_stays_refused(url: str) -> None:
-    with pytest.raises(Forbidden):
-        Origin.of(url)
+    with pytest.raises(FetchForbidden):
+        Origin.from_url(url)
 
 
 @pytest.mark.parametrize(
     "url", ["https://S3.Example.org:443/b/k", "https://s3.example.org/b/k", "https://s3.example.org.:443/b/k"]
 )
 def test_a_store_is_signed_for_the_host_that_is_asked(url: str) -> None:
-    now, key = datetime(2026, 1, 1, tzinfo=UTC), Credentials("a", "s", "r")
+    now, key = datetime(2026, 1, 1, tzinfo=UTC), S3Credentials("a", "s", "r")
     expected = signed_headers("GET", "https://s3.example.org/b/k", key, now)
     assert signed_headers("GET", url, key, now) == expected
-    assert Origin.of(url).netloc == "s3.example.org"
+    assert Origin.from_url(url).netloc == "s3.example.org"
 
 
 async def test_each_reason_of_an_unreadable_file_is_told() -> None:
@@ -204,5 +204,5 @@ async def test_what_is_wrong_with_tls_is_told(is_tls: bool, reason: str, tmp_pat
     async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context) as listening:
         origin = f"https://tls.example:{listening.sockets[0].getsockname()[1]}"
         fetcher = Fetcher(AddressRules([origin], resolver=resolver))
-        with pytest.raises(Unreachable, match=reason):
+        with pytest.raises(SourceUnreachable, match=reason):
             await fetcher.fetch(HttpRequest("GET", f"{origin}/"))

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from c2d_box.assets.files import UrlFile
-from c2d_box.storage import Probe, Storage, Unreachable
-from c2d_box.storage.readings import KEPT, SECONDS, Readings
+from c2d_box.storage import FileProbe, SourceUnreachable, Storage
+from c2d_box.storage.readings import KEPT, SECONDS, ProbeCache
 from tests.unit.storage.test_fetching import ok, server, storage
 
 
@@ -23,48 +23,48 @@ class Source:
         self.go.set()
         self._failures = dict(enumerate(failures, 1))
 
-    def read(self, **more: Any) -> Callable[[], Coroutine[Any, Any, Probe]]:
-        async def reading() -> Probe:
+    def read(self, **more: Any) -> Callable[[], Coroutine[Any, Any, FileProbe]]:
+        async def reading() -> FileProbe:
             self.count += 1
             number = self.count
             await self.go.wait()
             if problem := self._failures.get(number):
                 raise problem
-            return Probe(**{"valid": True, "sha256": str(number), **more})
+            return FileProbe(**{"valid": True, "sha256": str(number), **more})
 
         return reading
 
 
 async def test_a_reading_counts_for_some_seconds_except_for_who_wants_it_anew() -> None:
     now, source = 0.0, Source()
-    readings = Readings(clock=lambda: now)
-    assert (await readings.probe(b"k", source.read())).sha256 == "1"
+    readings = ProbeCache(clock=lambda: now)
+    assert (await readings.probe_once(b"k", source.read())).sha256 == "1"
     now = SECONDS - 1
-    assert (await readings.probe(b"k", source.read())).sha256 == "1"
-    assert (await readings.probe(b"k", source.read(), anew=True)).sha256 == "2"
-    assert (await readings.probe(b"k", source.read())).sha256 == "2", "the newer one replaces it"
+    assert (await readings.probe_once(b"k", source.read())).sha256 == "1"
+    assert (await readings.probe_once(b"k", source.read(), anew=True)).sha256 == "2"
+    assert (await readings.probe_once(b"k", source.read())).sha256 == "2", "the newer one replaces it"
     now += SECONDS
-    assert (await readings.probe(b"k", source.read())).sha256 == "3"
-    assert (await readings.probe(b"other", source.read())).sha256 == "4"
+    assert (await readings.probe_once(b"k", source.read())).sha256 == "3"
+    assert (await readings.probe_once(b"other", source.read())).sha256 == "4"
 
 
 async def test_an_older_reading_that_ends_late_replaces_no_newer_one() -> None:
-    readings, slow, quick = Readings(), Source(), Source()
+    readings, slow, quick = ProbeCache(), Source(), Source()
     slow.go.clear()
-    first = asyncio.create_task(readings.probe(b"k", slow.read(sha256="old")))
+    first = asyncio.create_task(readings.probe_once(b"k", slow.read(sha256="old")))
     await asyncio.sleep(0)
     await asyncio.sleep(0)
-    await readings.probe(b"k", quick.read(sha256="new"), anew=True)
+    await readings.probe_once(b"k", quick.read(sha256="new"), anew=True)
     slow.go.set()
     assert (await first).sha256 == "old"
-    assert (await readings.probe(b"k", quick.read())).sha256 == "new"
+    assert (await readings.probe_once(b"k", quick.read())).sha256 == "new"
 
 
 async def test_who_goes_away_takes_no_reading_from_the_others() -> None:
-    readings, source = Readings(), Source()
+    readings, source = ProbeCache(), Source()
     source.go.clear()
-    first = asyncio.create_task(readings.probe(b"k", source.read()))
-    others = [asyncio.create_task(readings.probe(b"k", source.read())) for _ in range(5)]
+    first = asyncio.create_task(readings.probe_once(b"k", source.read()))
+    others = [asyncio.create_task(readings.probe_once(b"k", source.read())) for _ in range(5)]
     await asyncio.sleep(0.01)
     first.cancel()
     source.go.set()
@@ -76,31 +76,33 @@ async def test_the_budget_of_one_ends_the_reading_of_no_other() -> None:
     class BudgetSpent(Exception):
         pass
 
-    readings, source = Readings(), Source((BudgetSpent(),))
+    readings, source = ProbeCache(), Source((BudgetSpent(),))
     source.go.clear()
-    askers = [asyncio.create_task(readings.probe(b"k", source.read())) for _ in range(4)]
+    askers = [asyncio.create_task(readings.probe_once(b"k", source.read())) for _ in range(4)]
     await asyncio.sleep(0.01)
     source.go.set()
     found = await asyncio.gather(*askers, return_exceptions=True)
     assert isinstance(found[0], BudgetSpent)
-    assert {probe.sha256 for probe in found[1:] if isinstance(probe, Probe)} == {"2"}
+    assert {probe.sha256 for probe in found[1:] if isinstance(probe, FileProbe)} == {"2"}
     assert source.count == 2
 
 
-@pytest.mark.parametrize("failures", [(Unreachable("x"),), ()])
+@pytest.mark.parametrize("failures", [(SourceUnreachable("x"),), ()])
 async def test_failures_are_told_to_all_who_wait_and_are_not_kept(failures: tuple[Exception, ...]) -> None:
-    readings, source = Readings(), Source(failures)
+    readings, source = ProbeCache(), Source(failures)
     wrong = source.read(valid=False)
-    found = await asyncio.gather(*(readings.probe(b"k", wrong) for _ in range(3)), return_exceptions=True)
+    found = await asyncio.gather(
+        *(readings.probe_once(b"k", wrong) for _ in range(3)), return_exceptions=True
+    )
     assert source.count == 1
-    assert all(isinstance(each, Unreachable) or not each.valid for each in found)  # type: ignore[union-attr]
-    assert (await readings.probe(b"k", source.read())).sha256 == "2"
+    assert all(isinstance(each, SourceUnreachable) or not each.valid for each in found)  # type: ignore[union-attr]
+    assert (await readings.probe_once(b"k", source.read())).sha256 == "2"
 
 
 async def test_what_is_kept_is_bounded() -> None:
-    readings, source = Readings(), Source()
+    readings, source = ProbeCache(), Source()
     for number in range(KEPT + 10):
-        await readings.probe(str(number).encode(), source.read())
+        await readings.probe_once(str(number).encode(), source.read())
     assert len(readings._known) == KEPT and not readings._running
 
 

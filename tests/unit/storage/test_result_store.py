@@ -14,20 +14,20 @@ from starlette.routing import Route
 
 from c2d_box.assets import results, salted_blocks
 from c2d_box.assets.files import FileObject, IpfsFile, ResultFile, UrlFile
-from c2d_box.pods.upload.dag import Planter
+from c2d_box.pods.upload.dag import DagBuilder
 from c2d_box.storage import (
     AddressRules,
     Fetcher,
-    Forbidden,
+    FetchForbidden,
     IpfsResults,
     ResultStore,
     S3Results,
     Storage,
     StorageError,
 )
-from c2d_box.storage.sigv4 import Credentials
-from tests.worlds.cars import Gateway, Opened
-from tests.worlds.outside import Background
+from c2d_box.storage.sigv4 import S3Credentials
+from tests.worlds.cars import CarReader, IpfsGateway
+from tests.worlds.outside import BackgroundServer
 
 SECRET, CONTENT = "the engine's and the Provider's", b'{"accuracy": 0.93}'
 NFT, DATATOKEN, JOB = "0x" + "Aa" * 20, "0x" + "b" * 40, "0" * 31 + "7"
@@ -35,20 +35,20 @@ NFT, DATATOKEN, JOB = "0x" + "Aa" * 20, "0x" + "b" * 40, "0" * 31 + "7"
 
 def sealed(place: str, job: str = JOB) -> ResultFile:
     said = {"nft": NFT.lower(), "datatoken": DATATOKEN, "job": job, "place": place}
-    return ResultFile(job, place, NFT, DATATOKEN, results.proof(SECRET, **said))
+    return ResultFile(job, place, NFT, DATATOKEN, results.result_proof(SECRET, **said))
 
 
 class Node:
     """A node with a job's results and a publisher's file, and the Provider's storage over it."""
 
-    def __init__(self, gateway: Gateway, url: str) -> None:
+    def __init__(self, gateway: IpfsGateway, url: str) -> None:
         self.gateway, self.url = gateway, url
         content = partial(iter, [CONTENT])
-        planter = Planter({"outputs/metrics.json": content, "evidence.json": content}, b"token")
-        self.tree = planter.planned()
-        gateway.blocks |= Opened(b"".join(planter.car(self.tree.root))).blocks
-        self.published = gateway.add(b"a publisher's own table")
-        self.place = f"ipfs://{salted_blocks.text(self.tree.root)}/outputs/metrics.json"
+        planter = DagBuilder({"outputs/metrics.json": content, "evidence.json": content}, b"token")
+        self.tree = planter.plan_tree()
+        gateway.blocks |= CarReader(b"".join(planter.car_stream(self.tree.root))).blocks
+        self.published = gateway.add_block(b"a publisher's own table")
+        self.place = f"ipfs://{salted_blocks.cid_text(self.tree.root)}/outputs/metrics.json"
         store = ResultStore(IpfsResults(url), SECRET, Fetcher(AddressRules([url])))
         self.storage = Storage(Fetcher(AddressRules()), {"ipfs": url}, results=store)
 
@@ -62,8 +62,8 @@ class Node:
 
 @pytest.fixture
 def node() -> Iterator[Node]:
-    gateway = Gateway()
-    with Background(gateway.app()) as served:
+    gateway = IpfsGateway()
+    with BackgroundServer(gateway.gateway_app()) as served:
         yield Node(gateway, served.url)
 
 
@@ -75,16 +75,16 @@ async def test_the_holders_asset_shows_its_result(node: Node) -> None:
 
 async def test_an_own_asset_with_anothers_result_is_refused(node: Node) -> None:
     """By the file's own name, by its place in the folder, by the folder, and as a path of something else."""
-    root = salted_blocks.text(node.tree.root)
+    root = salted_blocks.cid_text(node.tree.root)
     own = [
-        node.tree.cid("outputs/metrics.json"),
+        node.tree.cid_of("outputs/metrics.json"),
         node.place.removeprefix("ipfs://"),
         root,
         f"{root}/outputs",
         f"ipfs://{root}/evidence.json",
     ]
     for name in own:
-        with pytest.raises(Forbidden, match="results of jobs"):
+        with pytest.raises(FetchForbidden, match="results of jobs"):
             await node.read(IpfsFile(name))
         assert not (await node.storage.probe(IpfsFile(name))).valid
         assert not (await node.storage.probe(IpfsFile(name), checksum_limit=1000)).valid
@@ -92,9 +92,9 @@ async def test_an_own_asset_with_anothers_result_is_refused(node: Node) -> None:
 
 
 async def test_a_guess_of_a_result_confirms_nothing(node: Node) -> None:
-    elsewhere = Gateway()
+    elsewhere = IpfsGateway()
     for guess in (CONTENT, b'{"accuracy": 0.92}'):
-        assert not (await node.storage.probe(IpfsFile(elsewhere.add(guess)))).valid
+        assert not (await node.storage.probe(IpfsFile(elsewhere.add_block(guess)))).valid
 
 
 async def test_what_a_publisher_put_there_is_read_as_before(node: Node) -> None:
@@ -104,7 +104,7 @@ async def test_what_a_publisher_put_there_is_read_as_before(node: Node) -> None:
 async def test_no_url_leads_to_the_node(node: Node) -> None:
     """A raw algorithm's address is of this kind."""
     for path in (node.place.removeprefix("ipfs://"), node.published):
-        with pytest.raises(Forbidden):
+        with pytest.raises(FetchForbidden):
             await node.read(UrlFile(f"{node.url}/ipfs/{path}"))
 
 
@@ -112,7 +112,7 @@ async def test_no_url_leads_to_the_node(node: Node) -> None:
 async def test_a_proof_is_for_one_asset_and_one_place(node: Node, part: str) -> None:
     file = sealed(node.place)
     other = {"place": node.place.replace("metrics", "other"), "job": "1" * 32, "proof": "0" * 64}
-    with pytest.raises(Forbidden, match="may not show"):
+    with pytest.raises(FetchForbidden, match="may not show"):
         await node.read(replace(file, **{part: other.get(part, "0x" + "c" * 40)}))
     assert node.gateway.asked == []
 
@@ -121,7 +121,7 @@ async def test_without_a_secret_nothing_is_proven(node: Node) -> None:
     for secret in (None, ""):
         store = ResultStore(IpfsResults(node.url), secret, Fetcher(AddressRules([node.url])))
         storage = Storage(Fetcher(AddressRules()), {"ipfs": node.url}, results=store)
-        with pytest.raises(Forbidden):
+        with pytest.raises(FetchForbidden):
             await storage.open(sealed(node.place))
     with pytest.raises(StorageError):
         await Storage(Fetcher(AddressRules())).open(sealed(node.place))
@@ -134,8 +134,8 @@ async def test_of_s3_only_the_jobs_own_prefix_is_read() -> None:
         asked.append((request.url.path, request.headers.get("authorization", "")))
         return Response(CONTENT)
 
-    with Background(Starlette(routes=[Route("/{path:path}", serve)])) as served:
-        place = S3Results(served.url, "results", Credentials("READER", "secret", "us-east-1"))
+    with BackgroundServer(Starlette(routes=[Route("/{path:path}", serve)])) as served:
+        place = S3Results(served.url, "results", S3Credentials("READER", "secret", "us-east-1"))
         store = ResultStore(place, SECRET, Fetcher(AddressRules([served.url])))
         storage = Storage(Fetcher(AddressRules()), results=store)
         opened = await storage.open(sealed(f"s3://results/{JOB}/outputs/a%20b.json"))
@@ -153,6 +153,6 @@ async def test_of_s3_only_the_jobs_own_prefix_is_read() -> None:
             "s3://results/",
             f"ipfs://{JOB}/x",
         ):
-            with pytest.raises(Forbidden):
+            with pytest.raises(FetchForbidden):
                 await storage.open(sealed(wrong))
         assert len(asked) == 1

@@ -8,17 +8,17 @@ import httpx
 import pytest
 
 from c2d_box.storage.s3_client import S3Client, S3Endpoint, S3Unreachable
-from c2d_box.storage.sigv4 import Credentials
+from c2d_box.storage.sigv4 import S3Credentials
 from tests.contract.s3_suite import *  # noqa: F403 - the tests themselves
-from tests.worlds.outside import Background
+from tests.worlds.outside import BackgroundServer
 from tests.worlds.s3_store import S3Server
 
-ROOT = Credentials("ROOT", "the root's secret of this test", "us-east-1")
+ROOT = S3Credentials("ROOT", "the root's secret of this test", "us-east-1")
 
 
 @pytest.fixture
 def client() -> Iterator[S3Client]:
-    with Background(S3Server(ROOT).app()) as served:
+    with BackgroundServer(S3Server(ROOT).app()) as served:
         yield S3Client(S3Endpoint(served.url, ROOT))
 
 

@@ -14,10 +14,10 @@ from starlette.routing import Route
 
 from c2d_box.storage import AddressRules, Fetcher, Origin
 from c2d_box.storage.http1 import HttpRequest
-from c2d_box.storage.sigv4 import Credentials, object_path, signed_headers
-from tests.worlds.outside import Background
+from c2d_box.storage.sigv4 import S3Credentials, object_path, signed_headers
+from tests.worlds.outside import BackgroundServer
 
-KEY = Credentials("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "us-east-1")
+KEY = S3Credentials("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "us-east-1")
 NOW = datetime(2013, 5, 24, tzinfo=UTC)
 
 
@@ -39,7 +39,7 @@ def test_the_key_is_in_no_representation() -> None:
 
 
 def test_another_secret_signs_otherwise() -> None:
-    other = Credentials(KEY.access_key_id, "x", KEY.region)
+    other = S3Credentials(KEY.access_key_id, "x", KEY.region)
     url = "https://h/b/k"
     assert signed_headers("GET", url, KEY, NOW) != signed_headers("GET", url, other, NOW)
     assert hmac.new(b"k", b"m", hashlib.sha256).digest_size == 32
@@ -57,7 +57,7 @@ def test_another_secret_signs_otherwise() -> None:
 )
 def test_what_is_signed_is_the_host_header_that_is_sent(written: str, sent: str) -> None:
     """An endpoint with the scheme's own port, or in capitals, never authenticated."""
-    credentials = Credentials("key", "secret", "us-east-1")
+    credentials = S3Credentials("key", "secret", "us-east-1")
     now = datetime(2026, 1, 1, tzinfo=UTC)
     assert signed_headers("GET", written, credentials, now) == signed_headers("GET", sent, credentials, now)
 
@@ -70,10 +70,10 @@ async def test_the_fetcher_sends_the_host_that_was_signed() -> None:
         seen.append(request.headers["host"])
         return Response(b"x")
 
-    with Background(Starlette(routes=[Route("/{path:path}", serve)])) as served:
+    with BackgroundServer(Starlette(routes=[Route("/{path:path}", serve)])) as served:
         url = served.url.replace("http://127.0.0.1", "HTTP://LOCALHOST") + "/b/k"
-        credentials = Credentials("key", "secret", "us-east-1")
+        credentials = S3Credentials("key", "secret", "us-east-1")
         headers = dict(signed_headers("GET", url, credentials))
         fetcher = Fetcher(AddressRules([url]))
         (await fetcher.fetch(HttpRequest("GET", url, headers))).close()
-        assert Origin.of(url).netloc == seen[0] == f"localhost:{served.port}"
+        assert Origin.from_url(url).netloc == seen[0] == f"localhost:{served.port}"

@@ -16,10 +16,10 @@ from collections.abc import Iterator
 import pytest
 
 from c2d_box.assets.files import IpfsFile, UrlFile
-from c2d_box.storage import AddressRules, Fetcher, Storage, Timeouts, Unreachable
+from c2d_box.storage import AddressRules, Fetcher, FetchTimeouts, SourceUnreachable, Storage
 from c2d_box.storage.addresses import Origin, Resolver
-from c2d_box.storage.errors import Forbidden, OwnAway
-from c2d_box.storage.places import FetchPlaces
+from c2d_box.storage.errors import FetchForbidden, OwnAway
+from c2d_box.storage.places import FetchLimits
 from c2d_box.storage.resolving import SILENT, NameResolver, ResolverLimits
 from tests.unit.storage.test_fetching import content, ok, server
 
@@ -54,7 +54,7 @@ def lookup() -> Iterator[SilentLookup]:
 
 async def seconds(awaited: object) -> float:
     began = time.monotonic()
-    with pytest.raises(Unreachable):
+    with pytest.raises(SourceUnreachable):
         await awaited  # type: ignore[misc]
     return time.monotonic() - began
 
@@ -98,9 +98,9 @@ async def test_a_lookup_that_fails_says_why() -> None:
 
         return NameResolver(SHORT, lookup=lookup)
 
-    with pytest.raises(Unreachable, match="does not answer in time"):
+    with pytest.raises(SourceUnreachable, match="does not answer in time"):
         await failing(socket.gaierror(socket.EAI_AGAIN, "x"))("a.example", 80)
-    with pytest.raises(Unreachable, match="does not resolve"):
+    with pytest.raises(SourceUnreachable, match="does not resolve"):
         await failing(socket.gaierror(socket.EAI_NONAME, "x"))("a.example", 80)
 
 
@@ -108,8 +108,10 @@ async def test_a_lookup_that_fails_says_why() -> None:
     "host", ["postgres", "postgres.c2d.svc", "a.cluster.local", "LOCALHOST.", "x.internal", "metadata"]
 )
 async def test_names_of_the_inside_are_refused_without_a_look_up(host: str, lookup: SilentLookup) -> None:
-    with pytest.raises(Forbidden):
-        await AddressRules(resolver=_asynchronous(lookup)).checked(Origin.of(f"http://{host}/"))
+    with pytest.raises(FetchForbidden):
+        await AddressRules(resolver=_asynchronous(lookup)).checked_addresses(
+            Origin.from_url(f"http://{host}/")
+        )
     assert not lookup.asked
 
 
@@ -135,7 +137,7 @@ async def test_several_addresses_share_one_deadline() -> None:
 
         origin = f"http://many.example:{deaf.getsockname()[1]}"
         rules = AddressRules([origin], resolver=resolver)
-        made = Storage(Fetcher(rules, timeouts=Timeouts(connect=0.5)))
+        made = Storage(Fetcher(rules, timeouts=FetchTimeouts(connect=0.5)))
         assert await seconds(made.open(UrlFile(f"{origin}/f"))) < 1.5
         for each in full:
             each.close()
@@ -145,7 +147,7 @@ async def test_hops_share_one_deadline() -> None:
     """Each hop answers within its own time, all of them together do not."""
     async with server() as source:
         source.answer = lambda target: [0.3, ok(b"", f"Location: {target}x", status="302 Moved")]
-        timeouts = Timeouts(head=1, opening=0.7)
+        timeouts = FetchTimeouts(head=1, opening=0.7)
         made = Storage(Fetcher(AddressRules([source.origin]), timeouts=timeouts))
         assert await seconds(made.open(UrlFile(f"{source.origin}/a"))) < 1.2
 
@@ -153,11 +155,11 @@ async def test_hops_share_one_deadline() -> None:
 @pytest.mark.parametrize(
     ("timeouts", "text"),
     [
-        (Timeouts(idle=0.5, slow=0.3, least_rate=1000), "sends too slowly"),
-        (Timeouts(idle=0.5, whole=0.6), "did not deliver in time"),
+        (FetchTimeouts(idle=0.5, slow=0.3, least_rate=1000), "sends too slowly"),
+        (FetchTimeouts(idle=0.5, whole=0.6), "did not deliver in time"),
     ],
 )
-async def test_a_body_that_trickles_ends(timeouts: Timeouts, text: str) -> None:
+async def test_a_body_that_trickles_ends(timeouts: FetchTimeouts, text: str) -> None:
     async with server() as source:
         pieces: list[bytes | float] = [
             b"HTTP/1.1 200 OK\r\nContent-Length: 999\r\n\r\n",
@@ -167,7 +169,7 @@ async def test_a_body_that_trickles_ends(timeouts: Timeouts, text: str) -> None:
         made = Storage(Fetcher(AddressRules([source.origin]), timeouts=timeouts))
         opened = await made.open(UrlFile(f"{source.origin}/f"))
         began = time.monotonic()
-        with pytest.raises(Unreachable, match=text):
+        with pytest.raises(SourceUnreachable, match=text):
             await content(opened)
         opened.close()
         assert time.monotonic() - began < 3
@@ -177,7 +179,7 @@ async def test_a_reader_may_be_as_slow_as_it_likes() -> None:
     async with server() as source:
         block = b"x" * (4 << 20)
         source.answer = lambda target: [ok(block)]
-        timeouts = Timeouts(idle=0.5, slow=0.2, least_rate=1 << 30)
+        timeouts = FetchTimeouts(idle=0.5, slow=0.2, least_rate=1 << 30)
         opened = await Storage(Fetcher(AddressRules([source.origin]), timeouts=timeouts)).open(
             UrlFile(f"{source.origin}/f")
         )
@@ -199,25 +201,25 @@ async def test_a_checksum_has_a_deadline_of_its_own() -> None:
 
 
 async def test_a_host_that_says_nothing_holds_its_own_places_only() -> None:
-    places = FetchPlaces(in_all=8, each=2)
-    tarpit, other = Origin.of("http://tarpit.example/"), Origin.of("http://other.example/")
+    places = FetchLimits(in_all=8, each=2)
+    tarpit, other = Origin.from_url("http://tarpit.example/"), Origin.from_url("http://other.example/")
     entered = 0
 
     async def hold() -> None:
         nonlocal entered
-        async with places.of(tarpit):
+        async with places.slot_for(tarpit):
             entered += 1
             await asyncio.sleep(10)
 
     held = [asyncio.create_task(hold()) for _ in range(20)]
     await asyncio.sleep(0.01)
     assert entered == 2
-    async with asyncio.timeout(1), places.of(other):
+    async with asyncio.timeout(1), places.slot_for(other):
         pass
     for task in held:
         task.cancel()
     await asyncio.gather(*held, return_exceptions=True)
-    async with asyncio.timeout(1), places.of(tarpit):
+    async with asyncio.timeout(1), places.slot_for(tarpit):
         pass
 
 
@@ -233,7 +235,7 @@ async def test_the_operators_own_store_is_told_apart_from_a_strangers_source() -
 async def test_content_that_a_gateway_never_finds_is_no_outage() -> None:
     async with server() as gateway, server() as store:
         gateway.answer = store.answer = lambda target: [5.0]
-        timeouts = Timeouts(head=0.2, opening=0.4)
+        timeouts = FetchTimeouts(head=0.2, opening=0.4)
         fetcher = Fetcher(AddressRules([gateway.origin, store.origin]), timeouts=timeouts)
         made = Storage(fetcher, {"ipfs": gateway.origin})
         probe = await made.probe(IpfsFile("Qm" + "a" * 44))

@@ -14,7 +14,7 @@ from c2d_box import strict_json
 from c2d_box.errors import UsageError
 from c2d_box.strict_json import JsonRefused
 from c2d_box.strict_yaml import parse_yaml
-from sandbox.seeding.declaration import read
+from sandbox.seeding.declaration import read_declaration
 
 LAUGHS = "a0: &a0 [lol,lol]\n" + "".join(
     f"a{n}: &a{n} [{','.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12)
@@ -57,7 +57,7 @@ def test_a_hostile_list_of_assets_is_told_as_unreadable(tmp_path: Path, text: st
     path = tmp_path / "assets.yaml"
     path.write_text(text)
     with pytest.raises(UsageError, match="C2D-SEED-UNREADABLE") as caught:
-        read(path)
+        read_declaration(path)
     assert code in str(caught.value)
     assert "cannot be read" in str(caught.value)
 

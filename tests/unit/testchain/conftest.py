@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from sandbox.testchain.clock import Clock
+from sandbox.testchain.clock import ChainClock
 from sandbox.testchain.contracts import load_artifact
-from sandbox.testchain.deploy import deploy
-from sandbox.testchain.node import Node, open_node
+from sandbox.testchain.deploy import deploy_contracts
+from sandbox.testchain.node import ChainNode, open_node
 from sandbox.testchain.rpc import LocalRpc
-from sandbox.testchain.settings import BARGE_MNEMONIC, Settings
+from sandbox.testchain.settings import BARGE_MNEMONIC, ChainNodeSettings
 
 
 class WallTime:
@@ -26,10 +26,10 @@ class WallTime:
         return self.now
 
 
-class Chain:
+class NodeRig:
     """A node with short ways to do what tests do."""
 
-    def __init__(self, node: Node, wall: WallTime) -> None:
+    def __init__(self, node: ChainNode, wall: WallTime) -> None:
         self.node = node
         self.wall = wall
         self.rpc = LocalRpc(node)
@@ -67,20 +67,20 @@ def wall() -> WallTime:
 
 
 @pytest.fixture
-def chain(tmp_path: Path, wall: WallTime) -> Iterator[Chain]:
+def chain(tmp_path: Path, wall: WallTime) -> Iterator[NodeRig]:
     """A new chain without Ocean's contracts."""
-    node = open_node(Settings(data_dir=tmp_path / "chain"), Clock(wall))
-    yield Chain(node, wall)
+    node = open_node(ChainNodeSettings(data_dir=tmp_path / "chain"), ChainClock(wall))
+    yield NodeRig(node, wall)
     node.store.close()
 
 
 @pytest.fixture(scope="session")
-def ocean(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Chain, dict[str, Any]]]:
+def ocean(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[NodeRig, dict[str, Any]]]:
     """A chain with Ocean's contracts, shared: tests may send to it but must not rely on block numbers."""
     wall = WallTime()
-    node = open_node(Settings(data_dir=tmp_path_factory.mktemp("ocean") / "chain"), Clock(wall))
-    addresses = deploy(LocalRpc(node), BARGE_MNEMONIC)
-    yield Chain(node, wall), addresses["development"]
+    node = open_node(ChainNodeSettings(data_dir=tmp_path_factory.mktemp("ocean") / "chain"), ChainClock(wall))
+    addresses = deploy_contracts(LocalRpc(node), BARGE_MNEMONIC)
+    yield NodeRig(node, wall), addresses["development"]
     node.store.close()
 
 

@@ -8,8 +8,8 @@ import pytest
 from eth_account import Account
 from eth_account.messages import encode_defunct, encode_typed_data
 
-from sandbox.testchain.accounts import derive
-from sandbox.testchain.encoding import checksummed
+from sandbox.testchain.accounts import derive_accounts
+from sandbox.testchain.encoding import checksum_address
 from sandbox.testchain.faults import RpcFault
 from sandbox.testchain.settings import BARGE_MNEMONIC
 
@@ -33,18 +33,18 @@ TYPED = {
 
 @pytest.mark.parametrize("index", sorted(BARGE))
 def test_the_mnemonic_gives_barges_accounts(index: int) -> None:
-    assert checksummed(derive(BARGE_MNEMONIC, 20)[index].address) == BARGE[index]
+    assert checksum_address(derive_accounts(BARGE_MNEMONIC, 20)[index].address) == BARGE[index]
 
 
 def test_derivation_agrees_with_eth_account() -> None:
     Account.enable_unaudited_hdwallet_features()
     theirs = Account.from_mnemonic(BARGE_MNEMONIC, account_path="m/44'/60'/0'/0/19")
-    ours = derive(BARGE_MNEMONIC, 20)[19]
-    assert (ours.key, checksummed(ours.address)) == (bytes(theirs.key), theirs.address)
+    ours = derive_accounts(BARGE_MNEMONIC, 20)[19]
+    assert (ours.key, checksum_address(ours.address)) == (bytes(theirs.key), theirs.address)
 
 
 def test_keys_are_not_shown() -> None:
-    account = derive(BARGE_MNEMONIC, 1)[0]
+    account = derive_accounts(BARGE_MNEMONIC, 1)[0]
     assert account.key.hex() not in repr(account)
 
 

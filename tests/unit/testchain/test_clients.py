@@ -10,15 +10,15 @@ import pytest
 from web3 import Web3
 from web3.exceptions import ContractLogicError, TransactionNotFound
 
-from sandbox.testchain.accounts import derive
+from sandbox.testchain.accounts import derive_accounts
 from sandbox.testchain.contracts import load_artifact
-from sandbox.testchain.local import LocalChain, running
+from sandbox.testchain.local import LocalChain, running_chain
 from sandbox.testchain.settings import BARGE_MNEMONIC
 
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[LocalChain]:
-    with running() as chain:
+    with running_chain() as chain:
         yield chain
 
 
@@ -53,7 +53,7 @@ def _discard() -> Any:
 
 
 def test_signed_transactions_with_chosen_fees(web3: Any) -> None:
-    account = web3.eth.account.from_key(derive(BARGE_MNEMONIC, 5)[4].key)
+    account = web3.eth.account.from_key(derive_accounts(BARGE_MNEMONIC, 5)[4].key)
     tx = {"to": web3.eth.accounts[0], "value": 1, "from": account.address, "nonce": 0, "chainId": 8996}
     filled = {
         **tx,

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from c2d_box.errors import EnvironmentProblem, StateProblem
-from sandbox.testchain.accounts import derive
-from sandbox.testchain.contracts import Create, load_artifact, plan, same_code
-from sandbox.testchain.deploy import deploy
+from sandbox.testchain.accounts import derive_accounts
+from sandbox.testchain.contracts import Create, current_steps, is_same_code, load_artifact
+from sandbox.testchain.deploy import deploy_contracts
 from sandbox.testchain.settings import BARGE_MNEMONIC
 from tests.worlds.pools import pool_contracts
 
@@ -32,8 +32,8 @@ ARTIFACTS = {
 def test_deployed_code_is_the_packages(ocean: tuple[Any, dict[str, Any]], key: str) -> None:
     chain, addresses = ocean
     deployed = bytes.fromhex(chain.call("eth_getCode", addresses[key], "latest")[2:])
-    assert same_code(deployed, ARTIFACTS[key])
-    assert not same_code(deployed[:-1] + bytes([deployed[-1] ^ 1]), ARTIFACTS[key])
+    assert is_same_code(deployed, ARTIFACTS[key])
+    assert not is_same_code(deployed[:-1] + bytes([deployed[-1] ^ 1]), ARTIFACTS[key])
 
 
 def test_addresses_are_always_the_same(ocean: tuple[Any, dict[str, Any]]) -> None:
@@ -73,7 +73,7 @@ def test_the_router_knows_the_factory(
 def test_again_does_nothing(ocean: tuple[Any, dict[str, Any]]) -> None:
     chain, addresses = ocean
     before = chain.call("eth_blockNumber")
-    assert deploy(chain.rpc, BARGE_MNEMONIC)["development"] == addresses
+    assert deploy_contracts(chain.rpc, BARGE_MNEMONIC)["development"] == addresses
     assert chain.call("eth_blockNumber") == before
 
 
@@ -94,9 +94,9 @@ class DiesAfter:
 @pytest.mark.parametrize("transactions", [0, 1, 12, 20, 30])
 def test_an_interrupted_deployment_goes_on_where_it_was(chain: Any, transactions: int) -> None:
     with pytest.raises(KeyboardInterrupt):
-        deploy(DiesAfter(chain.rpc, transactions), BARGE_MNEMONIC)
-    addresses = deploy(chain.rpc, BARGE_MNEMONIC)
-    steps = plan(derive(BARGE_MNEMONIC, 10))
+        deploy_contracts(DiesAfter(chain.rpc, transactions), BARGE_MNEMONIC)
+    addresses = deploy_contracts(chain.rpc, BARGE_MNEMONIC)
+    steps = current_steps(derive_accounts(BARGE_MNEMONIC, 10))
     assert addresses["development"]["ERC721Factory"] == "0x336EFb3c9E56F713dFdA4CDB3Dd0882F3226b6eE"
     assert int(chain.call("eth_blockNumber"), 16) == len(steps)
 
@@ -108,43 +108,43 @@ POOLS_FACTORY = "0xc6eF91571a6d512985C885cb5EEB7aC8E6C47f4B"
 def test_interrupted_pools_go_on_where_they_were(chain: Any, transactions: int) -> None:
     contracts = pool_contracts()
     with pytest.raises(KeyboardInterrupt):
-        deploy(DiesAfter(chain.rpc, transactions), BARGE_MNEMONIC, pool_contracts=contracts)
-    addresses = deploy(chain.rpc, BARGE_MNEMONIC, pool_contracts=contracts)
+        deploy_contracts(DiesAfter(chain.rpc, transactions), BARGE_MNEMONIC, pool_contracts=contracts)
+    addresses = deploy_contracts(chain.rpc, BARGE_MNEMONIC, pool_contracts=contracts)
     assert addresses["development-pools"]["ERC721Factory"] == POOLS_FACTORY
     before = chain.call("eth_blockNumber")
-    assert deploy(chain.rpc, BARGE_MNEMONIC, pool_contracts=contracts) == addresses
+    assert deploy_contracts(chain.rpc, BARGE_MNEMONIC, pool_contracts=contracts) == addresses
     assert chain.call("eth_blockNumber") == before
 
 
 def test_a_chain_from_before_gets_its_pools_behind_its_history(chain: Any) -> None:
-    before = deploy(chain.rpc, BARGE_MNEMONIC)
+    before = deploy_contracts(chain.rpc, BARGE_MNEMONIC)
     chain.transfer()
-    after = deploy(chain.rpc, BARGE_MNEMONIC, 0, pool_contracts())
+    after = deploy_contracts(chain.rpc, BARGE_MNEMONIC, 0, pool_contracts())
     assert after["development"] == before["development"]
     assert after["development-pools"]["ERC721Factory"] not in (POOLS_FACTORY, None)
 
 
 def test_contracts_that_are_not_there_are_named(chain: Any, tmp_path: Path) -> None:
     with pytest.raises(EnvironmentProblem, match="C2D-CHAIN-ARTIFACTS"):
-        deploy(chain.rpc, BARGE_MNEMONIC, pool_contracts=tmp_path)
+        deploy_contracts(chain.rpc, BARGE_MNEMONIC, pool_contracts=tmp_path)
 
 
 def test_a_used_account_deploys_behind_its_history(chain: Any) -> None:
     chain.transfer()
-    addresses = deploy(chain.rpc, BARGE_MNEMONIC)["development"]
+    addresses = deploy_contracts(chain.rpc, BARGE_MNEMONIC)["development"]
     assert addresses["Ocean"] != "0x2473f4F7bf40ed9310838edFCA6262C17A59DF64"
-    assert deploy(chain.rpc, BARGE_MNEMONIC, first_nonce=1)["development"] == addresses
+    assert deploy_contracts(chain.rpc, BARGE_MNEMONIC, first_nonce=1)["development"] == addresses
 
 
 def test_a_foreign_history_is_not_taken_for_ours(chain: Any) -> None:
     for _ in range(40):
         chain.transfer()
     with pytest.raises(StateProblem, match="C2D-CHAIN-FOREIGN"):
-        deploy(chain.rpc, BARGE_MNEMONIC, first_nonce=0)
+        deploy_contracts(chain.rpc, BARGE_MNEMONIC, first_nonce=0)
 
 
 def test_no_contract_needs_linking() -> None:
-    for step in plan(derive(BARGE_MNEMONIC, 10)):
+    for step in current_steps(derive_accounts(BARGE_MNEMONIC, 10)):
         if isinstance(step, Create):
             artifact = load_artifact(step.artifact)
             assert not artifact["linkReferences"]

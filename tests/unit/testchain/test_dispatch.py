@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.testchain.dispatch import Dispatcher
+from sandbox.testchain.dispatch import RpcDispatcher
 
 Ask = Callable[[object], Awaitable[Any]]
 
@@ -17,11 +17,11 @@ Ask = Callable[[object], Awaitable[Any]]
 @pytest.fixture
 def ask(chain: Any) -> Iterator[Ask]:
     with ThreadPoolExecutor(2) as readers, ThreadPoolExecutor(1) as writer:
-        dispatcher = Dispatcher(chain.node, readers, writer)
+        dispatcher = RpcDispatcher(chain.node, readers, writer)
 
         async def ask(message: object) -> Any:
             body = message if isinstance(message, bytes) else json.dumps(message).encode()
-            answer = await dispatcher.answer(body)
+            answer = await dispatcher.answer_body(body)
             return json.loads(answer) if answer else None
 
         yield ask

@@ -19,7 +19,7 @@ import httpx
 import pytest
 
 from sandbox.testchain.deploy import main as deploy_main
-from sandbox.testchain.local import LocalChain, running
+from sandbox.testchain.local import LocalChain, running_chain
 from sandbox.testchain.rpc import HttpRpc
 
 ORIGIN = "http://127.0.0.1:8555"
@@ -28,7 +28,7 @@ BLOCK_NUMBER = {"jsonrpc": "2.0", "id": 1, "method": "eth_blockNumber", "params"
 
 @pytest.fixture(scope="module")
 def served() -> Iterator[LocalChain]:
-    with running(allowedOrigins=[ORIGIN], bodyLimit=200_000) as chain:
+    with running_chain(allowedOrigins=[ORIGIN], bodyLimit=200_000) as chain:
         yield chain
 
 
@@ -193,7 +193,7 @@ def _revert(snapshot: str) -> dict[str, object]:
 
 
 def test_sigterm_is_not_held_up_by_a_long_call(tmp_path: Path) -> None:
-    with running(tmp_path / "data", deployContracts=False) as chain:
+    with running_chain(tmp_path / "data", deployContracts=False) as chain:
         endless = {
             "jsonrpc": "2.0",
             "id": 1,
@@ -215,7 +215,7 @@ def test_sigterm_is_not_held_up_by_a_long_call(tmp_path: Path) -> None:
 
 def test_the_deployer_serves_any_node_and_recognises_its_work(tmp_path: Path) -> None:
     output = tmp_path / "address.json"
-    with running(tmp_path / "data", deployContracts=False) as chain, HttpRpc(chain.url) as rpc:
+    with running_chain(tmp_path / "data", deployContracts=False) as chain, HttpRpc(chain.url) as rpc:
         owner = rpc.call("eth_accounts")[0]
         rpc.call("eth_sendTransaction", {"from": owner, "to": owner})
         command = ["--rpc", chain.url, "--output", str(output)]
@@ -227,7 +227,7 @@ def test_the_deployer_serves_any_node_and_recognises_its_work(tmp_path: Path) ->
 
 
 def test_sigterm_ends_it_cleanly_even_with_a_poll_open(tmp_path: Path) -> None:
-    with running(tmp_path / "data") as chain:
+    with running_chain(tmp_path / "data") as chain:
         head = httpx.get(f"{chain.url}/c2d/head", trust_env=False).json()["number"]
         poll = threading.Thread(
             target=lambda: httpx.get(
@@ -276,7 +276,7 @@ def test_a_folder_in_use_is_a_coded_error(tmp_path: Path, served: LocalChain) ->
 
 def test_another_chain_in_the_folder_is_a_coded_error(tmp_path: Path) -> None:
     data = tmp_path / "data"
-    with running(data):
+    with running_chain(data):
         pass
     status, error = _failing_start(tmp_path, {"dataDir": str(data), "chainId": 1337})
     assert (status, error["code"]) == (4, "C2D-CHAIN-MISMATCH")

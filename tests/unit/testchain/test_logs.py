@@ -29,13 +29,13 @@ def emitting(
     """A chain of its own with emitters of 0..4 topics, and some blocks of their logs."""
     import random
 
-    from sandbox.testchain.clock import Clock
+    from sandbox.testchain.clock import ChainClock
     from sandbox.testchain.node import open_node
-    from sandbox.testchain.settings import Settings
+    from sandbox.testchain.settings import ChainNodeSettings
 
     shared = ocean[0]
     path: Path = tmp_path_factory.mktemp("logs") / "chain"
-    node = open_node(Settings(data_dir=path), Clock(shared.wall))
+    node = open_node(ChainNodeSettings(data_dir=path), ChainClock(shared.wall))
     chain = type(shared)(node, shared.wall)
     addresses = [chain.install(emitter(topics)) for topics in range(5)]
     random_ = random.Random(8996)
@@ -161,13 +161,13 @@ def test_removed_filters_are_gone(chain: Any) -> None:
 
 
 def test_idle_filters_are_dropped() -> None:
-    from sandbox.testchain.filters import IDLE_SECONDS, Filters
+    from sandbox.testchain.filters import IDLE_SECONDS, FilterRegistry
     from sandbox.testchain.index import LogFilter
 
     now = 0.0
-    filters = Filters(lambda: now)
-    name = filters.add("blocks", 0, LogFilter(), 1, None)
+    filters = FilterRegistry(lambda: now)
+    name = filters.add_filter("blocks", 0, LogFilter(), 1, None)
     now = IDLE_SECONDS - 1
-    assert filters.get(name) is not None
+    assert filters.get_filter(name) is not None
     now += IDLE_SECONDS + 1
-    assert filters.get(name) is None
+    assert filters.get_filter(name) is None

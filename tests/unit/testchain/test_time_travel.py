@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from sandbox.testchain.clock import Clock
+from sandbox.testchain.clock import ChainClock
 from sandbox.testchain.faults import RpcFault
 from sandbox.testchain.node import open_node
-from sandbox.testchain.settings import Settings
+from sandbox.testchain.settings import ChainNodeSettings
 
 LOGGER = "5f5fa000"
 
@@ -63,9 +63,9 @@ def test_snapshots_survive_a_restart(tmp_path: Path, chain: Any) -> None:
     snapshot = chain.call("evm_snapshot")
     chain.transfer()
     chain.node.store.close()
-    node = open_node(Settings(data_dir=tmp_path / "chain"), Clock(chain.wall))
+    node = open_node(ChainNodeSettings(data_dir=tmp_path / "chain"), ChainClock(chain.wall))
     assert node.ledger.head.number == 1
-    assert node.ledger.revert(int(snapshot, 16)) is True
+    assert node.ledger.revert_to(int(snapshot, 16)) is True
     assert node.ledger.head.number == 0
     node.store.close()
 
@@ -164,9 +164,9 @@ def test_mining_many_blocks_with_an_interval(chain: Any) -> None:
 
 def test_the_clock_survives_a_restart(tmp_path: Path, chain: Any) -> None:
     chain.call("evm_increaseTime", 1_000)
-    clock = Clock(chain.wall)
+    clock = ChainClock(chain.wall)
     saved = chain.node.ledger.meta("clock")
-    clock.restore(saved)
+    clock.restore_text(saved)
     assert clock.offset == 1_000
 
 

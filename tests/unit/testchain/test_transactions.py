@@ -11,12 +11,12 @@ from eth_hash.auto import keccak
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.testchain.accounts import derive
+from sandbox.testchain.accounts import derive_accounts
 from sandbox.testchain.faults import RpcFault
 from sandbox.testchain.rendering import created_address
 from sandbox.testchain.settings import BARGE_MNEMONIC
 
-KEYS = [account.key for account in derive(BARGE_MNEMONIC, 3)]
+KEYS = [account.key for account in derive_accounts(BARGE_MNEMONIC, 3)]
 LEGACY = {"gasPrice": 5}
 ACCESS_LIST = {
     "gasPrice": 5,

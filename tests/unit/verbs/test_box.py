@@ -9,13 +9,13 @@ import pytest
 
 from c2d_box.errors import StateProblem, UsageError
 from sandbox.box import Box, default_home, open_box
-from sandbox.home import Home
-from sandbox.settings import Ports, Settings
+from sandbox.home import BoxHome
+from sandbox.settings import BoxPorts, BoxSettings
 
 
 def test_choices_of_the_first_up_are_remembered(tmp_path: Path) -> None:
-    settings = Settings(name="second", ports=Ports().shifted(100), barge_keys=True)
-    Box(Home(tmp_path), Settings()).remember(settings)
+    settings = BoxSettings(name="second", ports=BoxPorts().with_offset(100), barge_keys=True)
+    Box(BoxHome(tmp_path), BoxSettings()).save_settings(settings)
     assert open_box(tmp_path).settings == settings
 
 
@@ -32,7 +32,7 @@ def test_another_name_is_another_home(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_home_of_another_name_is_refused(tmp_path: Path) -> None:
-    Box(Home(tmp_path), Settings()).remember(Settings(name="one"))
+    Box(BoxHome(tmp_path), BoxSettings()).save_settings(BoxSettings(name="one"))
     with pytest.raises(StateProblem, match="C2D-BOX-OTHER-NAME"):
         open_box(tmp_path, "two")
 
@@ -44,17 +44,20 @@ def test_a_broken_box_file_is_a_coded_error(tmp_path: Path) -> None:
 
 
 def test_ports_can_be_changed_by_the_name_users_see() -> None:
-    assert Ports().changed("operator-service", 32000).operator_service == 32000
+    assert BoxPorts().with_port("operator-service", 32000).operator_service == 32000
     with pytest.raises(UsageError, match="C2D-USAGE-PORT"):
-        Ports().changed("printer", 9100)
+        BoxPorts().with_port("printer", 9100)
 
 
 def test_a_foreign_chain_takes_no_port(tmp_path: Path) -> None:
     from sandbox.settings import ChainChoice
 
-    box = Box(Home(tmp_path), replace(Settings(), chain=ChainChoice("rpc", "http://10.0.0.1:8545")))
-    assert box.urls["chain"] == "http://10.0.0.1:8545"
+    box = Box(BoxHome(tmp_path), replace(BoxSettings(), chain=ChainChoice("rpc", "http://10.0.0.1:8545")))
+    assert box.service_urls["chain"] == "http://10.0.0.1:8545"
 
 
 def test_commands_for_another_box_name_it(tmp_path: Path) -> None:
-    assert Box(Home(tmp_path), Settings(name="x")).command("up") == f"c2d-box --name x --home {tmp_path} up"
+    assert (
+        Box(BoxHome(tmp_path), BoxSettings(name="x")).command_line("up")
+        == f"c2d-box --name x --home {tmp_path} up"
+    )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from c2d_box.assets.disclosure import parse
+from c2d_box.assets.disclosure import parse_set
 from c2d_box.errors import UsageError
 from sandbox.verbs.disclosure_rules import read_rules
 
@@ -19,7 +19,7 @@ def test_the_documents_example_is_understood(tmp_path: Path) -> None:
     file = tmp_path / "rules.yaml"
     file.write_text(text)
     rules = read_rules(str(file))
-    found = parse(rules)
+    found = parse_set(rules)
     assert found is not None
     assert found.allows_name("plots/age.png") and not found.allows_name("rows.csv")
     assert found.log_allowance[0] == 0

@@ -12,10 +12,10 @@ import pytest
 from c2d_box.errors import Refused
 from sandbox.box import Box
 from sandbox.bundle.oci import archive_inspection, image_archives, shell_probe
-from sandbox.home import Home
+from sandbox.home import BoxHome
 from sandbox.install import images
 from sandbox.install.images import ContainerImage
-from sandbox.settings import Settings
+from sandbox.settings import BoxSettings
 
 ENTRY = tuple[str, str | None]
 """A path in a layer, and where it links to."""
@@ -37,11 +37,11 @@ def layer(folder: Path, number: int, entries: list[ENTRY], packed: bool = False)
 def image(folder: Path, *layers: list[ENTRY], packed: bool = False) -> image_archives.ArchivedImage:
     target = folder / "image.tar"
     blobs = [layer(folder, number, entries, packed) for number, entries in enumerate(layers)]
-    settings = image_archives.Settings(user="1")
-    image_archives.write(
+    settings = image_archives.ImageSettings(user="1")
+    image_archives.write_image(
         target, name="x:1", architecture="amd64", layers=blobs, settings=settings, created="2026"
     )
-    return archive_inspection.inspect(target, "amd64")
+    return archive_inspection.inspect_archive(target, "amd64")
 
 
 @pytest.mark.parametrize(
@@ -71,11 +71,11 @@ def test_a_layer_that_cannot_be_read_leaves_it_open(tmp_path: Path) -> None:
     path = tmp_path / "odd.tar"
     path.write_bytes(b"\x28\xb5\x2f\xfd" + bytes(2000))
     blob = image_archives.Blob.of_file(image_archives.LAYER, path)
-    settings = image_archives.Settings(user="1")
-    image_archives.write(
+    settings = image_archives.ImageSettings(user="1")
+    image_archives.write_image(
         made.archive, name="x:1", architecture="amd64", layers=[blob], settings=settings, created="2026"
     )
-    assert shell_probe.has_shell(archive_inspection.inspect(made.archive, "amd64")) is None
+    assert shell_probe.has_shell(archive_inspection.inspect_archive(made.archive, "amd64")) is None
 
 
 @pytest.mark.parametrize(
@@ -100,10 +100,10 @@ def test_a_line_that_needs_a_shell_is_refused_before_payment(
 
 
 def test_what_was_seen_at_import_is_remembered(tmp_path: Path) -> None:
-    box = Box(Home(tmp_path), Settings())
+    box = Box(BoxHome(tmp_path), BoxSettings())
     images._note_shell(box, "sha256:a", False)
     images._note_shell(box, "sha256:b", True)
     images._note_shell(box, "sha256:c", None)
-    assert images._shells(box) == {"sha256:a": False, "sha256:b": True}
+    assert images._known_shells(box) == {"sha256:a": False, "sha256:b": True}
     (tmp_path / "shells.json").write_text("{")
-    assert images._shells(box) == {}
+    assert images._known_shells(box) == {}

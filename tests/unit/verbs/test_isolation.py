@@ -12,16 +12,16 @@ from pathlib import Path
 import pytest
 
 from c2d_box.pods.warden import restrictions
-from sandbox.install.canary import Dialled
-from sandbox.install.isolation import forget, judged, remember, remembered
+from sandbox.install.canary import DialReport
+from sandbox.install.isolation import forget_finding, judge_reports, load_finding, save_finding
 
 CANARY = {"tcp 10.0.0.9:7007", "udp 10.0.0.9:7007"}
 NONE: tuple[str, ...] = ()
 ALL = tuple(CANARY)
 
 
-def said(**reached: tuple[str, ...]) -> dict[str, Dialled]:
-    return {name: Dialled(found, 20, {"cgroup": "v1"}) for name, found in reached.items()}
+def said(**reached: tuple[str, ...]) -> dict[str, DialReport]:
+    return {name: DialReport(found, 20, {"cgroup": "v1"}) for name, found in reached.items()}
 
 
 @pytest.mark.parametrize(
@@ -39,24 +39,24 @@ def said(**reached: tuple[str, ...]) -> dict[str, Dialled]:
 def test_what_holds_follows_from_who_got_through(
     reached: dict[str, tuple[str, ...]], proven: bool, words: str
 ) -> None:
-    found = judged(said(**reached), CANARY)
-    assert found.proven is proven
-    assert words in found.text
+    found = judge_reports(said(**reached), CANARY)
+    assert found.is_proven is proven
+    assert words in found.summary_text
 
 
 def test_what_was_found_is_remembered_until_the_next_boot(tmp_path: Path) -> None:
-    assert remembered(tmp_path) is None
-    found = judged(said(routed=ALL, job=NONE, policy=ALL, construction=NONE), CANARY)
-    remember(tmp_path, found)
-    assert remembered(tmp_path) == found
-    forget(tmp_path)
-    forget(tmp_path)
-    assert remembered(tmp_path) is None
+    assert load_finding(tmp_path) is None
+    found = judge_reports(said(routed=ALL, job=NONE, policy=ALL, construction=NONE), CANARY)
+    save_finding(tmp_path, found)
+    assert load_finding(tmp_path) == found
+    forget_finding(tmp_path)
+    forget_finding(tmp_path)
+    assert load_finding(tmp_path) is None
 
 
 def test_a_broken_record_is_no_record(tmp_path: Path) -> None:
     (tmp_path / "isolation.json").write_text('{"job": true')
-    assert remembered(tmp_path) is None
+    assert load_finding(tmp_path) is None
 
 
 @pytest.fixture

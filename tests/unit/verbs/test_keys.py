@@ -25,7 +25,7 @@ def test_two_boxes_share_no_secret(tmp_path: Path) -> None:
 
 def test_barge_keys_replace_the_signing_keys_only(tmp_path: Path) -> None:
     keys = open_keys(tmp_path, barge=True)
-    assert keys.address("provider-key") == "0xe08A1dAe983BC701D05E492DB80e0144f8f4b909"
+    assert keys.key_address("provider-key") == "0xe08A1dAe983BC701D05E492DB80e0144f8f4b909"
     assert keys["token-secret"] not in BARGE_KEYS.values()
 
 

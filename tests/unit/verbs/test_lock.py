@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from c2d_box.errors import StateProblem
-from sandbox.box_lock import changing
-from sandbox.home import Home
+from sandbox.box_lock import hold_box_lock
+from sandbox.home import BoxHome
 
 HOLD = "import sys; from pathlib import Path\n"
 HOLD += "from sandbox.home import Home; from sandbox.box_lock import changing\n"
@@ -25,9 +25,9 @@ def test_a_second_change_is_told_who_holds_the_box(tmp_path: Path) -> None:
         assert holder.stdout and holder.stdout.readline() == "held\n"
         with (
             pytest.raises(StateProblem, match=f"C2D-BOX-BUSY.*pid {holder.pid}"),
-            changing(Home(tmp_path), "down"),
+            hold_box_lock(BoxHome(tmp_path), "down"),
         ):
             pass
         holder.kill()
-    with changing(Home(tmp_path), "down"):
+    with hold_box_lock(BoxHome(tmp_path), "down"):
         assert str(os.getpid()) in (tmp_path / "lock").read_text()

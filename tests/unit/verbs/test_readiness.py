@@ -11,7 +11,7 @@ from c2d_box.errors import Failed
 from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.install import readiness
 from sandbox.install.readiness import await_services
-from sandbox.progress import Event, run
+from sandbox.progress import ProgressEvent, run_verb
 
 READY = {
     "metadata": {"labels": {"kubernetes.io/service-name": "cache"}},
@@ -55,8 +55,8 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_service_is_ready_when_listed_and_answering() -> None:
     server, answers = Server(), iter([False, False, True])
     server.slices = [READY]
-    events: list[Event] = []
-    took = run(
+    events: list[ProgressEvent] = []
+    took = run_verb(
         await_services(server.kube(), "c2d", ["cache"], {"cache": lambda: next(answers)}), events.append
     )
     assert set(took) == {"cache"}
@@ -74,14 +74,14 @@ def test_a_service_that_never_comes_is_explained_with_events_and_log() -> None:
     ]
     server.log = "one\nlast words\n"
     with pytest.raises(Failed, match="C2D-SERVICE-NOT-READY") as caught:
-        run(await_services(server.kube(), "c2d", ["cache"], {}, deadline=0.01), lambda event: None)
+        run_verb(await_services(server.kube(), "c2d", ["cache"], {}, deadline=0.01), lambda event: None)
     assert caught.value.details["last_log_lines"] == ["one", "last words"]
     assert caught.value.details["events"] == ["Failed: no image"]
 
 
 def test_a_service_without_pods_is_explained_too() -> None:
     with pytest.raises(Failed) as caught:
-        run(await_services(Server().kube(), "c2d", ["cache"], {}, deadline=0.01), lambda event: None)
+        run_verb(await_services(Server().kube(), "c2d", ["cache"], {}, deadline=0.01), lambda event: None)
     assert caught.value.details["pods"] == "none was created"
 
 

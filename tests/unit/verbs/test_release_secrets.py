@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.install.chart_values import secrets
+from sandbox.install.chart_values import service_secrets
 from sandbox.keys import open_keys
 
 SERVICES = {"engine": "operator-engine", "service": "operator-service", "provider": "provider"}
@@ -23,13 +23,13 @@ SERVICES = {"engine": "operator-engine", "service": "operator-service", "provide
 )
 def test_a_root_key_stands_in_its_servers_secret_alone(tmp_path: Path, root: str, owner: str) -> None:
     keys = open_keys(tmp_path)
-    holders = {name for name, held in secrets(keys).items() if keys[root] in held.values()}
+    holders = {name for name, held in service_secrets(keys).items() if keys[root] in held.values()}
     assert holders == {owner}
 
 
 @pytest.mark.parametrize("part", ["access", "secret"])
 def test_each_services_store_key_is_its_own_and_known_to_the_store(tmp_path: Path, part: str) -> None:
-    made = secrets(open_keys(tmp_path))
+    made = service_secrets(open_keys(tmp_path))
     found = {user: made[f"{name}-secrets"][f"s3-{part}-key"] for user, name in SERVICES.items()}
     assert len(set(found.values())) == len(SERVICES)
     for user, key in found.items():
@@ -37,14 +37,14 @@ def test_each_services_store_key_is_its_own_and_known_to_the_store(tmp_path: Pat
 
 
 def test_the_databases_roles_have_the_services_passwords(tmp_path: Path) -> None:
-    made = secrets(open_keys(tmp_path))
+    made = service_secrets(open_keys(tmp_path))
     for role, name in (("c2d_engine", "operator-engine"), ("c2d_service", "operator-service")):
         assert made["postgres-secrets"][f"role-{role}"] == made[f"{name}-secrets"]["postgres-password"]
 
 
 def test_engine_and_provider_share_the_secret_of_result_assets_with_nobody(tmp_path: Path) -> None:
     keys = open_keys(tmp_path)
-    holders = {name for name, held in secrets(keys).items() if keys["result-secret"] in held.values()}
+    holders = {name for name, held in service_secrets(keys).items() if keys["result-secret"] in held.values()}
     assert holders == {"operator-engine-secrets", "provider-secrets"}
 
 

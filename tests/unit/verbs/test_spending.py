@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from c2d_box.chain.amounts import whole
-from c2d_box.client.spending import Spending
+from c2d_box.chain.amounts import whole_tokens
+from c2d_box.client.spending import SpendingLimits
 from c2d_box.errors import UsageError
 from sandbox.cli.app import invoke
 from sandbox.verbs import quotes
-from sandbox.verbs.quotes import Price, totals
+from sandbox.verbs.quotes import AssetPrice, price_totals
 
 OCEAN, USDC = "0x" + "ab" * 20, "0x" + "cd" * 20
 
@@ -25,7 +25,7 @@ def chain() -> Any:
 
 
 def limits(*said: str) -> dict[str, int] | None:
-    found = Spending(said).on(chain())
+    found = SpendingLimits(said).limits_for(chain())
     return None if found is None else {token.lower(): amount for token, amount in found.items()}
 
 
@@ -53,11 +53,11 @@ def test_a_quote_counts_every_fee(
 ) -> None:
     due = {"OCEAN": "3.001", "MockUSDC": "5"}
     prices = [
-        Price("did:op:a", "order", 1.001, "OCEAN", 2.0, "OCEAN", 0.001, 5.0, "MockUSDC", due),
-        Price("did:op:b", "order", 0.0, "OCEAN", 0.0, "OCEAN"),
-        Price("did:op:c", "none", 0.0, "OCEAN", 0.0, "OCEAN"),
+        AssetPrice("did:op:a", "order", 1.001, "OCEAN", 2.0, "OCEAN", 0.001, 5.0, "MockUSDC", due),
+        AssetPrice("did:op:b", "order", 0.0, "OCEAN", 0.0, "OCEAN"),
+        AssetPrice("did:op:c", "none", 0.0, "OCEAN", 0.0, "OCEAN"),
     ]
-    assert totals(prices) == {"OCEAN": 3.001, "MockUSDC": 5.0}
+    assert price_totals(prices) == {"OCEAN": 3.001, "MockUSDC": 5.0}
     monkeypatch.setattr(quotes, "quote", lambda *_arguments: prices)
     assert invoke(["--home", str(tmp_path), "quote", "did:op:a", "did:op:b"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
@@ -70,8 +70,8 @@ def test_the_sum_of_a_quote_is_a_limit_for_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str], units: int
 ) -> None:
     """What is printed, put after --max-price, is the very amount: not a digit is rounded away."""
-    halves = [{"OCEAN": whole(part, 18)} for part in (units // 2, units - units // 2)]
-    prices = [Price("did:op:a", "order", 0.1, "OCEAN", 0.0, "OCEAN", due=due) for due in halves]
+    halves = [{"OCEAN": whole_tokens(part, 18)} for part in (units // 2, units - units // 2)]
+    prices = [AssetPrice("did:op:a", "order", 0.1, "OCEAN", 0.0, "OCEAN", due=due) for due in halves]
     monkeypatch.setattr(quotes, "quote", lambda *_arguments: prices)
     assert invoke(["--home", str(tmp_path), "quote", "did:op:a", "did:op:b"]) == 0
     shown = capsys.readouterr().out.rsplit("in all: ", 1)[1].split()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from c2d_box.client import JobDetails
-from sandbox.verbs.job_timeline import overhead, stages
+from sandbox.verbs.job_timeline import job_overhead, seconds_by_stage
 
 JOB = JobDetails.parse(
     {
@@ -22,21 +22,21 @@ JOB = JobDetails.parse(
 
 
 def test_stages_come_in_their_order_and_add_up() -> None:
-    found = stages(JOB)
+    found = seconds_by_stage(JOB)
     assert next(iter(found)) == "making the job's volume"
     assert found["the algorithm itself"] == pytest.approx(4.0)
     assert sum(found.values()) == pytest.approx(6.0)
 
 
 def test_overhead_is_everything_but_the_algorithm() -> None:
-    assert overhead(JOB) == pytest.approx(2.0)
+    assert job_overhead(JOB) == pytest.approx(2.0)
 
 
 def test_a_job_that_never_ran_has_stages_but_no_overhead() -> None:
     job = JobDetails.parse({"dateCreated": "1.0", "times": {"admitted": "2.0", "finished": "3.0"}})
-    assert overhead(job) is None
-    assert sum(stages(job).values()) == pytest.approx(2.0)
+    assert job_overhead(job) is None
+    assert sum(seconds_by_stage(job).values()) == pytest.approx(2.0)
 
 
 def test_a_job_just_accepted_has_no_stages() -> None:
-    assert stages(JobDetails.parse({"dateCreated": "1.0", "times": {}})) == {}
+    assert seconds_by_stage(JobDetails.parse({"dateCreated": "1.0", "times": {}})) == {}

@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.verbs.status import _own_reason
-from tests.worlds.outside import Background
+from tests.worlds.outside import BackgroundServer
 
 REASON = "block 48 of 49 is read, 1 are missing; blocks cannot be processed (ValueError)"
 
@@ -32,7 +32,7 @@ async def readyz(request: Request) -> Response:
 def kube() -> Iterator[KubeApi]:
     path = "/api/v1/namespaces/c2d/pods/{pod}/proxy/readyz"
     app = Starlette(routes=[Route(path, readyz)])
-    with Background(app) as server, KubeApi(httpx.Client(base_url=server.url, trust_env=False)) as made:
+    with BackgroundServer(app) as server, KubeApi(httpx.Client(base_url=server.url, trust_env=False)) as made:
         yield made
 
 

@@ -16,11 +16,11 @@ from starlette.routing import Route
 
 from c2d_box.assets import salted_blocks
 from c2d_box.errors import Failed
-from c2d_box.pods.upload.dag import Planter
+from c2d_box.pods.upload.dag import DagBuilder
 from sandbox.keys import open_keys
-from sandbox.verbs.selftest import reader
-from tests.worlds.cars import Gateway, Opened
-from tests.worlds.outside import Background
+from sandbox.verbs.selftest import result_reader
+from tests.worlds.cars import CarReader, IpfsGateway
+from tests.worlds.outside import BackgroundServer
 
 CONTENT = b"BREACH: none\n"
 
@@ -32,31 +32,31 @@ def box(tmp_path: Path) -> Iterator[Any]:
         known = request.url.path == "/results/job/outputs/a b.json"
         return Response(CONTENT if signed and known else b"no", 200 if signed and known else 403)
 
-    gateway = Gateway()
-    planter = Planter({"outputs/a b.json": partial(iter, [CONTENT])}, b"token")
-    tree = planter.planned()
-    gateway.blocks |= Opened(b"".join(planter.car(tree.root))).blocks
+    gateway = IpfsGateway()
+    planter = DagBuilder({"outputs/a b.json": partial(iter, [CONTENT])}, b"token")
+    tree = planter.plan_tree()
+    gateway.blocks |= CarReader(b"".join(planter.car_stream(tree.root))).blocks
     s3 = Starlette(routes=[Route("/{path:path}", objects)])
-    with Background(gateway.app()) as ipfs, Background(s3) as store:
+    with BackgroundServer(gateway.gateway_app()) as ipfs, BackgroundServer(s3) as store:
         yield SimpleNamespace(
             urls={"ipfs-gateway": ipfs.url, "s3": store.url},
             home=SimpleNamespace(keys=tmp_path),
             command=lambda words: f"c2d-box {words}",
-            root=salted_blocks.text(tree.root),
+            root=salted_blocks.cid_text(tree.root),
         )
 
 
 def test_of_ipfs(box: Any) -> None:
-    assert reader(box)({"url": f"ipfs://{box.root}/outputs/a%20b.json"}) == CONTENT
+    assert result_reader(box)({"url": f"ipfs://{box.root}/outputs/a%20b.json"}) == CONTENT
 
 
 def test_of_s3(box: Any) -> None:
-    assert reader(box)({"url": "s3://results/job/outputs/a%20b.json"}) == CONTENT
+    assert result_reader(box)({"url": "s3://results/job/outputs/a%20b.json"}) == CONTENT
     with pytest.raises(Failed, match="C2D-S3-REFUSED"):
-        reader(box)({"url": "s3://results/job/outputs/other"})
+        result_reader(box)({"url": "s3://results/job/outputs/other"})
 
 
 @pytest.mark.parametrize("url", ["", "file:///etc/passwd", "http://x/y"])
 def test_of_nothing_else(box: Any, url: str) -> None:
     with pytest.raises(Failed, match="C2D-SELFTEST-STORE"):
-        reader(box)({"url": url})
+        result_reader(box)({"url": url})

@@ -11,15 +11,15 @@ import pytest
 
 from c2d_box.errors import Failed
 from sandbox.box import Box, open_box
-from sandbox.home import Home
-from sandbox.progress import run
-from sandbox.settings import Ports, Settings
+from sandbox.home import BoxHome
+from sandbox.progress import run_verb
+from sandbox.settings import BoxPorts, BoxSettings
 from sandbox.verbs import up
 
 
-def boot(home: Path, ports: Ports, monkeypatch: pytest.MonkeyPatch, *, fails: str = "") -> None:
+def boot(home: Path, ports: BoxPorts, monkeypatch: pytest.MonkeyPatch, *, fails: str = "") -> None:
     """``up`` with its steps left out but the one that publishes; ``fails`` before or in it."""
-    box = Box(Home(home), Settings(ports=ports))
+    box = Box(BoxHome(home), BoxSettings(ports=ports))
 
     def publish(_ports: dict[int, int]) -> None:
         if fails == "publish":
@@ -35,19 +35,19 @@ def boot(home: Path, ports: Ports, monkeypatch: pytest.MonkeyPatch, *, fails: st
 
     monkeypatch.setattr(up, "choose", lambda _box: SimpleNamespace(text="native", driver="native"))
     monkeypatch.setattr(up, "_raise", raised)
-    run(up.up(box), lambda _event: None)
+    run_verb(up.up(box), lambda _event: None)
 
 
 @pytest.mark.parametrize("fails", ["chart", "publish"])
 def test_ports_are_remembered_when_they_are_published(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str
 ) -> None:
-    boot(tmp_path, Ports(), monkeypatch)
-    assert open_box(tmp_path).ports == Ports()
-    other = Ports().shifted(100)
+    boot(tmp_path, BoxPorts(), monkeypatch)
+    assert open_box(tmp_path).ports == BoxPorts()
+    other = BoxPorts().with_offset(100)
     with pytest.raises(Failed):
         boot(tmp_path, other, monkeypatch, fails=fails)
-    assert open_box(tmp_path).ports == Ports(), "nothing listens on the others"
+    assert open_box(tmp_path).ports == BoxPorts(), "nothing listens on the others"
     boot(tmp_path, other, monkeypatch)
     assert open_box(tmp_path).ports == other
 
@@ -55,7 +55,7 @@ def test_ports_are_remembered_when_they_are_published(
 def test_a_first_boot_that_fails_remembers_what_was_chosen(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other = replace(Ports(), chain=18545)
+    other = replace(BoxPorts(), chain=18545)
     with pytest.raises(Failed):
         boot(tmp_path, other, monkeypatch, fails="chart")
     assert open_box(tmp_path).settings.cluster == "native"

@@ -39,28 +39,33 @@ def test_what_is_no_size_is_refused(quantity: str) -> None:
 
 
 def test_the_volume_refers_to_the_claim_by_uid_and_to_the_node() -> None:
-    made = claims.manifest(claims.claim(CLAIM), "/volumes/jobs/pvc-u1/mnt/volume", "node-1")
+    made = claims.volume_manifest(claims.parse_claim(CLAIM), "/volumes/jobs/pvc-u1/mnt/volume", "node-1")
     assert made["spec"]["claimRef"]["uid"] == "u1"
-    assert claims.volume(made, ["c2d-jobs"]) == claims.Volume("pvc-u1", "u1", "node-1", deleting=False)
-    elsewhere = claims.volume(made, ["c2d"])
+    assert claims.parse_volume(made, ["c2d-jobs"]) == claims.PersistentVolume(
+        "pvc-u1", "u1", "node-1", deleting=False
+    )
+    elsewhere = claims.parse_volume(made, ["c2d"])
     assert elsewhere and not elsewhere.followed
     assert made["spec"]["capacity"] == {"storage": str(256 << 20)}
 
 
 def test_volumes_and_classes_of_others_are_not_ours() -> None:
-    assert claims.volume({"metadata": {"name": "x"}, "spec": {}}, []) is None
-    assert claims.storage_class({"metadata": {"name": "x"}, "provisioner": "rancher.io/local-path"}) is None
+    assert claims.parse_volume({"metadata": {"name": "x"}, "spec": {}}, []) is None
+    assert (
+        claims.parse_storage_class({"metadata": {"name": "x"}, "provisioner": "rancher.io/local-path"})
+        is None
+    )
 
 
 def test_folders_come_from_the_class() -> None:
     parameters = {"kind": "disk", "folders": "inputs:10001:10000:0750,outputs:10003:10000:0700"}
-    found = claims.storage_class(
+    found = claims.parse_storage_class(
         {"metadata": {"name": "c2d-jobs"}, "provisioner": claims.PROVISIONER, "parameters": parameters}
     )
     assert found is not None
     assert found.folders == (
-        claims.Folder("inputs", 10001, 10000, 0o750),
-        claims.Folder("outputs", 10003, 10000, 0o700),
+        claims.VolumeFolder("inputs", 10001, 10000, 0o750),
+        claims.VolumeFolder("outputs", 10003, 10000, 0o700),
     )
 
 
@@ -69,7 +74,7 @@ def test_folders_come_from_the_class() -> None:
 )
 def test_a_folder_cannot_lead_out_of_the_volume(text: str) -> None:
     with pytest.raises(ValueError):
-        claims.folder(text)
+        claims.parse_folder(text)
 
 
 @pytest.mark.parametrize(
@@ -87,4 +92,4 @@ def test_a_claim_is_released_when_only_we_hold_it(
     item = {**CLAIM, "metadata": {**CLAIM["metadata"], "finalizers": list(finalizers)}}
     if deleting:
         item["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
-    assert claims.claim(item).released is released
+    assert claims.parse_claim(item).is_released is released

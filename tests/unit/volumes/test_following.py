@@ -10,7 +10,7 @@ import pytest
 
 from c2d_box.kubernetes.memory import MemoryCluster
 from c2d_box.kubernetes.port import CLAIMS, EVENTS, STORAGE_CLASSES, VOLUMES, Object
-from c2d_box.volumes.claims import FINALIZER, PROVISIONER, Claim, claim
+from c2d_box.volumes.claims import FINALIZER, PROVISIONER, VolumeClaim, parse_claim
 from c2d_box.volumes.cluster import WatchedCluster
 
 CLASS = {"metadata": {"name": "c2d-jobs"}, "provisioner": PROVISIONER}
@@ -44,9 +44,9 @@ async def cluster(api: MemoryCluster, told: list[str]) -> AsyncIterator[WatchedC
     await made.stop()
 
 
-async def found(api: MemoryCluster, cluster: WatchedCluster, body: Object) -> Claim:
+async def found(api: MemoryCluster, cluster: WatchedCluster, body: Object) -> VolumeClaim:
     """Create a claim, and return it once the provisioner sees it."""
-    made = claim(await api.create(CLAIMS, body))
+    made = parse_claim(await api.create(CLAIMS, body))
     await until(lambda: made.volume_name in cluster.claims)
     return made
 
@@ -61,10 +61,10 @@ async def test_claims_volumes_and_classes_are_followed(
     assert cluster.is_current and cluster.listed.is_set()
     assert cluster.classes.keys() == {"c2d-jobs"} and cluster.claims.keys() == {"pvc-before"}
     later = await found(api, cluster, request("later"))
-    await cluster.publish(later, "/path", "here")
+    await cluster.create_volume(later, "/path", "here")
     assert cluster.volumes["pvc-later"].node == "here"
-    await cluster.publish(later, "/path", "here")
-    await cluster.retire(cluster.volumes["pvc-later"])
+    await cluster.create_volume(later, "/path", "here")
+    await cluster.delete_volume(cluster.volumes["pvc-later"])
     await until(lambda: not cluster.volumes)
     await api.vanish(CLAIMS, "before")
     await until(lambda: cluster.claims.keys() == {"pvc-later"})
@@ -85,26 +85,26 @@ async def test_a_claim_is_held_and_let_go(api: MemoryCluster, cluster: WatchedCl
     await cluster.start()
     for finalizers in ([], ["kubernetes.io/pvc-protection"]):
         made = await found(api, cluster, request(f"job-{len(finalizers)}", finalizers=finalizers))
-        await cluster.protect(made)
+        await cluster.add_finalizer(made)
         held = cluster.claims[made.volume_name]
         assert held.finalizers == (*finalizers, FINALIZER)
-        await cluster.unprotect(made)  # of an older version
-        assert cluster.claims[made.volume_name].protected
+        await cluster.remove_finalizer(made)  # of an older version
+        assert cluster.claims[made.volume_name].is_protected
         await api.delete(CLAIMS, made.name)
         await api.patch(CLAIMS, made.name, {"metadata": {"finalizers": [FINALIZER]}})
-        await until(lambda name=made.volume_name: cluster.claims[name].released)  # type: ignore[misc]
+        await until(lambda name=made.volume_name: cluster.claims[name].is_released)  # type: ignore[misc]
         released = cluster.claims[made.volume_name]
-        await cluster.unprotect(released)
+        await cluster.remove_finalizer(released)
         assert made.volume_name not in cluster.claims and await api.get(CLAIMS, made.name) is None
-        await cluster.unprotect(released)  # which is gone
+        await cluster.remove_finalizer(released)  # which is gone
 
 
 async def test_one_event_says_why_however_often_it_is_said(
     api: MemoryCluster, cluster: WatchedCluster
 ) -> None:
-    made = claim(await api.create(CLAIMS, request("job")))
+    made = parse_claim(await api.create(CLAIMS, request("job")))
     for message in ("first", "second"):
-        await cluster.tell(made, "C2D-VOLUME-NO-ROOM", message)
+        await cluster.write_event(made, "C2D-VOLUME-NO-ROOM", message)
     (event,), _ = await api.list(EVENTS)
     assert (event["message"], event["involvedObject"]["uid"]) == ("second", "job")
     assert not (await api.list(VOLUMES))[0]

@@ -10,24 +10,32 @@ import pytest
 
 from c2d_box.kubernetes.memory import MemoryCluster
 from c2d_box.kubernetes.port import CLAIMS, NODES
-from c2d_box.volumes.claims import SELECTED_NODE, Claim, Folder, StorageClass, claim, manifest, volume
+from c2d_box.volumes.claims import (
+    SELECTED_NODE,
+    StorageClass,
+    VolumeClaim,
+    VolumeFolder,
+    parse_claim,
+    parse_volume,
+    volume_manifest,
+)
 from c2d_box.volumes.cluster import KEPT_SECONDS, WatchedCluster
-from c2d_box.volumes.controller import Controller
-from c2d_box.volumes.disks import Disks
+from c2d_box.volumes.controller import VolumeController
+from c2d_box.volumes.disks import NodeDisk
 
-ROOT = Folder("volume", 0, 0, 0o755)
+ROOT = VolumeFolder("volume", 0, 0, 0o755)
 AT_ONCE = StorageClass("c2d-jobs", "disk", ROOT, ())
 WAITING = StorageClass("c2d-waiting", "disk", ROOT, (), waits=True)
 
 
-def job(storage_class: str, node: str = "") -> Claim:
-    return Claim("c2d-jobs", "job", "u1", "1", storage_class, 1 << 28, "", False, False, (), node, ())
+def job(storage_class: str, node: str = "") -> VolumeClaim:
+    return VolumeClaim("c2d-jobs", "job", "u1", "1", storage_class, 1 << 28, "", False, False, (), node, ())
 
 
 class Several:
     """A cluster of several nodes, as the controller sees it."""
 
-    def __init__(self, found: Claim) -> None:
+    def __init__(self, found: VolumeClaim) -> None:
         self.claims = {found.volume_name: found}
         self.volumes: dict[str, Any] = {}
         self.classes = {entry.name: entry for entry in (AT_ONCE, WAITING)}
@@ -37,14 +45,14 @@ class Several:
         self.asked += 1
         return False
 
-    async def tell(self, claim: Claim, reason: str, message: str) -> None:
+    async def write_event(self, claim: VolumeClaim, reason: str, message: str) -> None:
         self.events.append((reason, message))
 
 
 async def settled(cluster: Any, root: Path) -> None:
-    controller = Controller(cluster, Disks(root), "here")
+    controller = VolumeController(cluster, NodeDisk(root), "here")
     (name,) = cluster.claims
-    await controller._settle(name)
+    await controller._reconcile_volume(name)
 
 
 async def test_a_claim_that_binds_at_once_is_told_why_it_waits(tmp_path: Path) -> None:
@@ -52,7 +60,7 @@ async def test_a_claim_that_binds_at_once_is_told_why_it_waits(tmp_path: Path) -
     await settled(cluster, tmp_path)
     ((reason, message),) = cluster.events
     assert reason == "C2D-VOLUME-UNPLACED" and "WaitForFirstConsumer" in message
-    assert Disks(tmp_path).names() == set(), "a disk was begun"
+    assert NodeDisk(tmp_path).volume_names() == set(), "a disk was begun"
 
 
 @pytest.mark.parametrize("node", ["", "elsewhere"])
@@ -66,14 +74,14 @@ async def test_a_node_without_room_gives_the_claim_back(tmp_path: Path) -> None:
     """The scheduler does not choose again by itself: the job would wait until its time is over."""
 
     class Elsewhere(Several):
-        async def give_back(self, claim: Claim) -> None:
+        async def give_back(self, claim: VolumeClaim) -> None:
             self.claims[claim.volume_name] = replace(claim, selected_node="")
 
     cluster = Elsewhere(replace(job("c2d-waiting", "here"), size=1 << 60))
     await settled(cluster, tmp_path)
     assert [reason for reason, _ in cluster.events] == ["C2D-VOLUME-NO-ROOM"]
     assert [found.selected_node for found in cluster.claims.values()] == [""]
-    assert Disks(tmp_path).names() == set(), "a disk was begun"
+    assert NodeDisk(tmp_path).volume_names() == set(), "a disk was begun"
 
 
 async def test_giving_back_takes_off_this_nodes_name_and_no_other() -> None:
@@ -86,7 +94,7 @@ async def test_giving_back_takes_off_this_nodes_name_and_no_other() -> None:
     }
     body = {"metadata": metadata, "spec": {"storageClassName": "c2d-waiting"}}
     cluster = WatchedCluster({"c2d-jobs": api}, lambda name: None)
-    given = claim(await api.create(CLAIMS, body))
+    given = parse_claim(await api.create(CLAIMS, body))
     await cluster.give_back(given)
     left = await api.get(CLAIMS, "job")
     assert left is not None and left["metadata"]["annotations"] == {"other": "stays"}
@@ -113,11 +121,11 @@ async def test_the_number_of_nodes_is_asked_once_a_minute(monkeypatch: pytest.Mo
 
 
 def test_the_volume_says_on_which_node_it_lies() -> None:
-    made = manifest(job("c2d-waiting", "second"), "/path", "second")
+    made = volume_manifest(job("c2d-waiting", "second"), "/path", "second")
     assert made["spec"]["nodeAffinity"]["required"]["nodeSelectorTerms"][0]["matchExpressions"] == [
         {"key": "kubernetes.io/hostname", "operator": "In", "values": ["second"]}
     ]
-    found = volume(made, ["c2d-jobs"])
+    found = parse_volume(made, ["c2d-jobs"])
     assert found is not None and found.node == "second"
 
 
@@ -132,4 +140,4 @@ def test_the_schedulers_choice_is_read_from_the_claim() -> None:
         },
         "spec": {"storageClassName": "c2d-jobs"},
     }
-    assert claim(body).selected_node == "second"
+    assert parse_claim(body).selected_node == "second"

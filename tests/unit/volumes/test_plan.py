@@ -8,16 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from c2d_box.volumes.claims import FINALIZER, Claim, Folder, StorageClass, Volume
-from c2d_box.volumes.plan import Action, Situation, Stored, plan
+from c2d_box.volumes.claims import FINALIZER, PersistentVolume, StorageClass, VolumeClaim, VolumeFolder
+from c2d_box.volumes.plan import StoredVolume, VolumeAction, VolumeSituation, plan_action
 
 IN_USE = "kubernetes.io/pvc-protection"
-DISK = StorageClass("c2d-jobs", "disk", Folder("volume", 0, 0, 0o755), ())
-CLAIM = Claim(
+DISK = StorageClass("c2d-jobs", "disk", VolumeFolder("volume", 0, 0, 0o755), ())
+CLAIM = VolumeClaim(
     "c2d-jobs", "job", "u1", "1", "c2d-jobs", 1 << 28, "", False, False, (IN_USE,), "", ("ReadWriteOnce",)
 )
-HERE, ELSEWHERE = Volume("pvc-u1", "u1", "here", False), Volume("pvc-u1", "u1", "elsewhere", False)
-READY, UNMOUNTED = Stored("disk", True), Stored("disk", False)
+HERE, ELSEWHERE = (
+    PersistentVolume("pvc-u1", "u1", "here", False),
+    PersistentVolume("pvc-u1", "u1", "elsewhere", False),
+)
+READY, UNMOUNTED = StoredVolume("disk", True), StoredVolume("disk", False)
 BOUND = replace(CLAIM, volume="pvc-u1", bound=True)
 GUARDED = replace(BOUND, finalizers=(IN_USE, FINALIZER))
 LEAVING = replace(GUARDED, deleting=True)
@@ -27,27 +30,35 @@ LEFT = replace(LEAVING, finalizers=(FINALIZER,))
 @pytest.mark.parametrize(
     ("claim", "volume", "stored", "expected"),
     [
-        pytest.param(CLAIM, None, None, Action.MAKE, id="a new claim's volume is made"),
-        pytest.param(CLAIM, None, UNMOUNTED, Action.MAKE, id="an attempt that was interrupted is made anew"),
-        pytest.param(CLAIM, None, READY, Action.PUBLISH, id="a whole volume is published"),
-        pytest.param(CLAIM, HERE, READY, None, id="a claim is not touched while it is being bound"),
-        pytest.param(BOUND, HERE, READY, Action.PROTECT, id="a bound claim is protected"),
-        pytest.param(GUARDED, HERE, READY, None, id="a served claim needs nothing"),
-        pytest.param(GUARDED, HERE, UNMOUNTED, Action.MOUNT, id="after a reboot it is mounted again"),
-        pytest.param(GUARDED, HERE, None, Action.REPORT_LOST, id="lost data is said, never made up"),
-        pytest.param(GUARDED, ELSEWHERE, None, None, id="another node's volume is left alone"),
-        pytest.param(GUARDED, ELSEWHERE, READY, Action.ERASE, id="who lost the race for a claim clears up"),
-        pytest.param(LEAVING, HERE, READY, None, id="nothing is erased while a pod uses the claim"),
-        pytest.param(LEFT, HERE, READY, Action.ERASE, id="a released claim's data is erased"),
-        pytest.param(LEFT, HERE, None, Action.UNPROTECT, id="then the claim may go"),
-        pytest.param(None, HERE, None, Action.RETIRE, id="and its volume object with it"),
-        pytest.param(None, HERE, READY, Action.ERASE, id="a volume without a claim is erased first"),
-        pytest.param(None, None, READY, Action.ERASE, id="a job's disk without a claim is erased"),
+        pytest.param(CLAIM, None, None, VolumeAction.MAKE, id="a new claim's volume is made"),
         pytest.param(
-            None, None, Stored("directory", True), None, id="an unknown directory of a service is kept"
+            CLAIM, None, UNMOUNTED, VolumeAction.MAKE, id="an attempt that was interrupted is made anew"
+        ),
+        pytest.param(CLAIM, None, READY, VolumeAction.PUBLISH, id="a whole volume is published"),
+        pytest.param(CLAIM, HERE, READY, None, id="a claim is not touched while it is being bound"),
+        pytest.param(BOUND, HERE, READY, VolumeAction.PROTECT, id="a bound claim is protected"),
+        pytest.param(GUARDED, HERE, READY, None, id="a served claim needs nothing"),
+        pytest.param(GUARDED, HERE, UNMOUNTED, VolumeAction.MOUNT, id="after a reboot it is mounted again"),
+        pytest.param(GUARDED, HERE, None, VolumeAction.REPORT_LOST, id="lost data is said, never made up"),
+        pytest.param(GUARDED, ELSEWHERE, None, None, id="another node's volume is left alone"),
+        pytest.param(
+            GUARDED, ELSEWHERE, READY, VolumeAction.ERASE, id="who lost the race for a claim clears up"
+        ),
+        pytest.param(LEAVING, HERE, READY, None, id="nothing is erased while a pod uses the claim"),
+        pytest.param(LEFT, HERE, READY, VolumeAction.ERASE, id="a released claim's data is erased"),
+        pytest.param(LEFT, HERE, None, VolumeAction.UNPROTECT, id="then the claim may go"),
+        pytest.param(None, HERE, None, VolumeAction.RETIRE, id="and its volume object with it"),
+        pytest.param(None, HERE, READY, VolumeAction.ERASE, id="a volume without a claim is erased first"),
+        pytest.param(None, None, READY, VolumeAction.ERASE, id="a job's disk without a claim is erased"),
+        pytest.param(
+            None, None, StoredVolume("directory", True), None, id="an unknown directory of a service is kept"
         ),
         pytest.param(
-            None, None, Stored("directory", True, empty=True), Action.ERASE, id="an unused directory goes"
+            None,
+            None,
+            StoredVolume("directory", True, empty=True),
+            VolumeAction.ERASE,
+            id="an unused directory goes",
         ),
         pytest.param(None, ELSEWHERE, None, None, id="another node retires its own"),
         pytest.param(
@@ -66,23 +77,28 @@ LEFT = replace(LEAVING, finalizers=(FINALIZER,))
     ],
 )
 def test_next_action(
-    claim: Claim | None, volume: Volume | None, stored: Stored | None, expected: Action
+    claim: VolumeClaim | None,
+    volume: PersistentVolume | None,
+    stored: StoredVolume | None,
+    expected: VolumeAction,
 ) -> None:
-    assert plan(Situation("here", claim, DISK, volume, stored)) is expected
+    assert plan_action(VolumeSituation("here", claim, DISK, volume, stored)) is expected
 
 
 def test_a_claim_that_waits_for_its_first_pod_is_served_on_the_pods_node() -> None:
     waiting = replace(DISK, waits=True)
-    assert plan(Situation("here", CLAIM, waiting, None, None)) is None
+    assert plan_action(VolumeSituation("here", CLAIM, waiting, None, None)) is None
     chosen = replace(CLAIM, selected_node="here")
-    assert plan(Situation("here", chosen, waiting, None, None)) is Action.MAKE
+    assert plan_action(VolumeSituation("here", chosen, waiting, None, None)) is VolumeAction.MAKE
 
 
-def makers(claim: Claim, storage_class: StorageClass, nodes: tuple[str, ...]) -> list[str]:
+def makers(claim: VolumeClaim, storage_class: StorageClass, nodes: tuple[str, ...]) -> list[str]:
     """The nodes of a cluster whose provisioner would make the claim's volume."""
     alone = len(nodes) == 1
-    asked = {node: plan(Situation(node, claim, storage_class, None, None, alone)) for node in nodes}
-    return [node for node, action in asked.items() if action is Action.MAKE]
+    asked = {
+        node: plan_action(VolumeSituation(node, claim, storage_class, None, None, alone)) for node in nodes
+    }
+    return [node for node, action in asked.items() if action is VolumeAction.MAKE]
 
 
 @pytest.mark.parametrize("waits", [False, True])
@@ -97,59 +113,62 @@ def test_a_claim_for_which_no_node_is_chosen_takes_no_disk_of_several_nodes() ->
     assert makers(CLAIM, DISK, ("first", "second")) == []
     assert makers(CLAIM, DISK, ("first",)) == ["first"]
     for stored in (None, UNMOUNTED, READY):
-        assert plan(Situation("here", CLAIM, DISK, None, stored, False)) is Action.REPORT_UNPLACED
-    assert plan(Situation("here", CLAIM, replace(DISK, waits=True), None, None, False)) is None
+        assert (
+            plan_action(VolumeSituation("here", CLAIM, DISK, None, stored, False))
+            is VolumeAction.REPORT_UNPLACED
+        )
+    assert plan_action(VolumeSituation("here", CLAIM, replace(DISK, waits=True), None, None, False)) is None
 
 
 def test_what_is_there_is_served_also_where_nodes_were_added_later() -> None:
     for claim, stored, expected in (
-        (BOUND, READY, Action.PROTECT),
-        (GUARDED, UNMOUNTED, Action.MOUNT),
-        (LEFT, READY, Action.ERASE),
+        (BOUND, READY, VolumeAction.PROTECT),
+        (GUARDED, UNMOUNTED, VolumeAction.MOUNT),
+        (LEFT, READY, VolumeAction.ERASE),
     ):
-        assert plan(Situation("here", claim, DISK, HERE, stored, False)) is expected
+        assert plan_action(VolumeSituation("here", claim, DISK, HERE, stored, False)) is expected
 
 
 def test_a_claim_of_a_class_that_is_gone_waits() -> None:
-    assert plan(Situation("here", CLAIM, None, None, None)) is None
+    assert plan_action(VolumeSituation("here", CLAIM, None, None, None)) is None
 
 
 @dataclass
 class World:
     """A cluster and a disk, reduced to what the plan sees. A killed action stops halfway."""
 
-    claim: Claim | None = CLAIM
-    volume: Volume | None = None
-    stored: Stored | None = None
-    done: list[Action] = field(default_factory=list)
+    claim: VolumeClaim | None = CLAIM
+    volume: PersistentVolume | None = None
+    stored: StoredVolume | None = None
+    done: list[VolumeAction] = field(default_factory=list)
 
-    def situation(self) -> Situation:
-        return Situation("here", self.claim, DISK, self.volume, self.stored)
+    def situation(self) -> VolumeSituation:
+        return VolumeSituation("here", self.claim, DISK, self.volume, self.stored)
 
-    def act(self, action: Action, *, halfway: bool) -> None:
+    def act(self, action: VolumeAction, *, halfway: bool) -> None:
         self.done.append(action)
         claim = self.claim
-        if action in (Action.MAKE, Action.ERASE) and halfway:
+        if action in (VolumeAction.MAKE, VolumeAction.ERASE) and halfway:
             self.stored = UNMOUNTED
         elif halfway:
             return
-        elif action in (Action.MAKE, Action.MOUNT):
+        elif action in (VolumeAction.MAKE, VolumeAction.MOUNT):
             self.stored = READY
-        elif action is Action.ERASE:
+        elif action is VolumeAction.ERASE:
             self.stored = None
-        elif action is Action.RETIRE:
+        elif action is VolumeAction.RETIRE:
             self.volume = None
-        elif action is Action.PUBLISH:
+        elif action is VolumeAction.PUBLISH:
             self.volume = HERE
-        elif claim and action is Action.PROTECT:
+        elif claim and action is VolumeAction.PROTECT:
             self.claim = replace(claim, finalizers=(*claim.finalizers, FINALIZER))
-        elif claim and action is Action.UNPROTECT:
+        elif claim and action is VolumeAction.UNPROTECT:
             assert self.stored is None, "the claim vanished before its data"
             self.claim = None
 
     def settle(self, kills: list[bool]) -> None:
         for _ in range(50):
-            action = plan(self.situation())
+            action = plan_action(self.situation())
             if action is None and self.claim and self.volume and not self.claim.bound:
                 self.claim = replace(self.claim, volume="pvc-u1", bound=True)  # the volume controller's part
                 continue
@@ -170,7 +189,7 @@ def test_killed_at_any_step_a_claim_is_served_and_then_leaves_nothing(
     world = World()
     world.settle(before)
     assert (world.volume, world.stored) == (HERE, READY)
-    assert world.claim and world.claim.protected
+    assert world.claim and world.claim.is_protected
     if reboot:
         world.stored = UNMOUNTED
     assert world.claim
@@ -186,7 +205,7 @@ def test_killed_at_any_step_a_claim_is_served_and_then_leaves_nothing(
 def test_a_claim_deleted_before_it_was_served_leaves_nothing(kills: list[bool], steps: int) -> None:
     world = World()
     for _ in range(steps):
-        if action := plan(world.situation()):
+        if action := plan_action(world.situation()):
             world.act(action, halfway=bool(kills) and kills.pop())
     assert world.claim
     finalizers = tuple(f for f in world.claim.finalizers if f != IN_USE)

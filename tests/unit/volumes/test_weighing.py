@@ -7,25 +7,25 @@ from typing import Any
 
 import pytest
 
-from c2d_box.volumes.claims import Claim
-from c2d_box.volumes.controller import Controller
-from c2d_box.volumes.disks import Disks
+from c2d_box.volumes.claims import VolumeClaim
+from c2d_box.volumes.controller import VolumeController
+from c2d_box.volumes.disks import NodeDisk
 
 MIB = 1 << 20
 
 
-def claim(name: str, size: int) -> Claim:
-    return Claim("c2d", name, f"u-{name}", "1", "c2d-service", size, "", True, False, (), "node", ())
+def claim(name: str, size: int) -> VolumeClaim:
+    return VolumeClaim("c2d", name, f"u-{name}", "1", "c2d-service", size, "", True, False, (), "node", ())
 
 
 class Told:
     """The cluster as the controller sees it; keeps the events."""
 
-    def __init__(self, **claims: Claim) -> None:
+    def __init__(self, **claims: VolumeClaim) -> None:
         self.claims = {f"pvc-u-{name}": found for name, found in claims.items()}
         self.events: list[tuple[str, str, str]] = []
 
-    async def tell(self, claim: Claim, reason: str, message: str) -> None:
+    async def write_event(self, claim: VolumeClaim, reason: str, message: str) -> None:
         self.events.append((claim.name, reason, message))
 
 
@@ -36,7 +36,7 @@ async def test_a_service_that_takes_more_than_planned_is_told_of(tmp_path: Path)
         (folder / "x").write_bytes(b"x" * size)
     (tmp_path / "jobs" / "pvc-u-job").mkdir(parents=True)
     cluster: Any = Told(s3=claim("s3", 2 * MIB), ipfs=claim("ipfs", MIB), job=claim("job", 1))
-    await Controller(cluster, Disks(tmp_path), "node").weigh()
+    await VolumeController(cluster, NodeDisk(tmp_path), "node").check_sizes()
     ((name, reason, message),) = cluster.events
     assert (name, reason) == ("s3", "C2D-VOLUME-OVER")
     assert "3 MiB" in message and "2 MiB are planned" in message
@@ -48,8 +48,8 @@ def test_holes_and_links_do_not_count(tmp_path: Path) -> None:
     with (folder / "sparse").open("wb") as file:
         file.truncate(1 << 30)
     (folder / "link").symlink_to("/usr")
-    assert (Disks(tmp_path).used("a") or 0) < MIB
-    assert Disks(tmp_path).used("missing") is None
+    assert (NodeDisk(tmp_path).used_bytes("a") or 0) < MIB
+    assert NodeDisk(tmp_path).used_bytes("missing") is None
 
 
 @pytest.mark.parametrize("name", ["gone"])
@@ -57,5 +57,5 @@ def test_a_directory_that_cannot_be_read_is_no_failure(tmp_path: Path, name: str
     folder = tmp_path / "services" / name / "volume"
     folder.mkdir(parents=True)
     (folder / "closed").mkdir(mode=0)
-    assert Disks(tmp_path).used(name) is not None
+    assert NodeDisk(tmp_path).used_bytes(name) is not None
     (folder / "closed").chmod(0o700)

@@ -19,7 +19,7 @@ def test_every_byte_is_overwritten_and_holes_stay_holes(tmp_path: Path) -> None:
         file.write(CANARY * 300_000)
         file.truncate(128 << 20)
     blocks = path.stat().st_blocks
-    written = wiping.overwrite(path)
+    written = wiping.overwrite_file(path)
     assert path.stat().st_size == 128 << 20
     assert path.stat().st_blocks <= blocks
     assert len(CANARY) * 301_000 <= written < 16 << 20
@@ -30,7 +30,7 @@ def test_a_file_without_data_is_nothing_to_do(tmp_path: Path) -> None:
     path = tmp_path / "empty"
     with path.open("wb") as file:
         file.truncate(1 << 30)
-    assert wiping.overwrite(path) == 0
+    assert wiping.overwrite_file(path) == 0
 
 
 def test_a_link_is_not_followed(tmp_path: Path) -> None:
@@ -38,5 +38,5 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     target.write_bytes(CANARY)
     link.symlink_to(target)
     with pytest.raises(OSError):
-        wiping.overwrite(link)
+        wiping.overwrite_file(link)
     assert target.read_bytes() == CANARY

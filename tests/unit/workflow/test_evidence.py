@@ -70,7 +70,7 @@ def test_a_record_altered_with_all_hashes_made_new_is_not_the_signers(kind: str)
     altered["head"] = previous
     assert evidence.evidence_problems(altered) == ["the signature is not the signer's"]
     text = f"c2d-evidence v1\n{altered['job']}\n{altered['head']}"
-    altered["signature"] = signatures.sign(OTHER, text)
+    altered["signature"] = signatures.sign_text(OTHER, text)
     altered["signer"] = signatures.address_of(OTHER)
     assert (
         evidence.evidence_problems(altered) == []

@@ -6,26 +6,29 @@ import shlex
 from typing import TYPE_CHECKING
 
 from c2d_box.errors import UsageError
-from tui.actions.action import Action
-from tui.dialogs.form import Field, FormDialog, Values
+from tui.actions.action import UserAction
+from tui.dialogs.form import FormDialog, FormField, Values
 
 if TYPE_CHECKING:
     from tui.backend.port import Ddo
     from tui.runtime.app_port import AppPort
 
 
-def find(app: AppPort, did: str) -> Ddo | None:
+def find_asset(app: AppPort, did: str) -> Ddo | None:
     """Return the asset's DDO from the last answer of the feed, or None."""
     return next((ddo for ddo in app.feeds.assets.reading.value or () if ddo["id"] == did), None)
 
 
-def edit(app: AppPort, did: str) -> None:
+def edit_asset(app: AppPort, did: str) -> None:
     """Open a form with the asset's current name and description."""
-    ddo = find(app, did)
+    ddo = find_asset(app, did)
     if ddo is None:
         return
     now = {key: str(ddo["metadata"].get(key) or "") for key in ("name", "description")}
-    fields = (Field("name", "Name", now["name"]), Field("description", "Description", now["description"]))
+    fields = (
+        FormField("name", "Name", now["name"]),
+        FormField("description", "Description", now["description"]),
+    )
 
     def changed(values: Values) -> dict[str, str]:
         return {key: values[key] for key in now if values[key] and values[key] != now[key]}
@@ -36,15 +39,15 @@ def edit(app: AppPort, did: str) -> None:
             lines += [f"- metadata.{key}: {now[key]}", f"+ metadata.{key}: {value}"]
         return "\n".join([*lines, "", "DID, price, orders and permissions stay."])
 
-    def action(values: Values) -> Action:
+    def action(values: Values) -> UserAction:
         new, who, source = changed(values), app.publisher, app.source
         if not new:
             raise UsageError("C2D-EDIT-NOTHING", "nothing is changed", "esc leaves it as it is")
         words = " ".join(f"--{key} {shlex.quote(value)}" for key, value in new.items())
-        return Action(
+        return UserAction(
             title=f"Change {now['name']}?",
             command=app.command(f"edit {did} {words}"),
-            verb=lambda _ask: source.edit(who, did, new.get("name"), new.get("description")),
+            verb=lambda _ask: source.edit_asset(who, did, new.get("name"), new.get("description")),
             effects=(f"account {who} signs a new version of the DDO, on the chain",),
             proceed="Sign and change",
             pokes=("assets", "permissions"),
@@ -53,14 +56,14 @@ def edit(app: AppPort, did: str) -> None:
     app.fill(FormDialog(f"Edit {now['name']}", fields, preview, action))
 
 
-def end(app: AppPort, did: str) -> None:
+def end_asset(app: AppPort, did: str) -> None:
     """Confirm, then end the asset's life on the chain."""
     who, source, name = app.publisher, app.source, app.names.get(did, did)
     app.perform(
-        Action(
+        UserAction(
             title=f"End {name}?",
             command=app.command(f"end {did}"),
-            verb=lambda _ask: source.end(who, did),
+            verb=lambda _ask: source.end_asset(who, did),
             effects=(f"account {who} signs the asset's end of life, on the chain",),
             losses=(
                 "nobody can order it any more, and no job can use it",

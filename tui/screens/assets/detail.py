@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 
-from tui.screens.assets.changing import edit, end
+from tui.screens.assets.changing import edit_asset, end_asset
 from tui.screens.assets.widgets import DdoPane
 from tui.widgets.base_screen import BoxScreen
 
@@ -30,10 +30,10 @@ class AssetScreen(BoxScreen):
         super().__init__()
         self.did = did
 
-    def body(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         yield DdoPane("Asset", self.box_app.feeds.assets, self.did)
 
-    def copied(self) -> str:
+    def copied_text(self) -> str:
         return self.did
 
     def action_scroll(self, lines: int) -> None:
@@ -43,7 +43,7 @@ class AssetScreen(BoxScreen):
         self.box_app.copy_command(f"assets --json | jq '.[] | select(.id == \"{self.did}\")'")
 
     def action_edit(self) -> None:
-        edit(self.box_app, self.did)
+        edit_asset(self.box_app, self.did)
 
     def action_end(self) -> None:
-        end(self.box_app, self.did)
+        end_asset(self.box_app, self.did)

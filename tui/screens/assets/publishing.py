@@ -10,36 +10,39 @@ from typing import TYPE_CHECKING
 
 from c2d_box.errors import UsageError
 from sandbox.defaults import ENTRYPOINT, IMAGE
-from tui.actions.action import Action
-from tui.dialogs.form import Field, FormDialog, Values
-from tui.widgets.text import size
+from tui.actions.action import UserAction
+from tui.dialogs.form import FormDialog, FormField, Values
+from tui.widgets.text import size_text
 
 if TYPE_CHECKING:
     from sandbox.install.images import ContainerImage
-    from sandbox.verbs.assets import Offer
+    from sandbox.verbs.assets import AssetOffer
     from tui.runtime.app_port import AppPort
 
-TITLE = Field("title", "Name", placeholder="the file's name")
-SOURCE = Field("source", "File (ctrl+o picks) or URL", file=True, placeholder="./data.csv or https://…")
+TITLE = FormField("title", "Name", placeholder="the file's name")
+SOURCE = FormField("source", "File (ctrl+o picks) or URL", file=True, placeholder="./data.csv or https://…")
 
 
-def _offer_fields(service: str) -> tuple[Field, ...]:
+def _offer_fields(service: str) -> tuple[FormField, ...]:
     return (
-        Field("description", "Description"),
-        Field("price", "Price in OCEAN", "0"),
-        Field("service", "May be bought as", service, ("compute", "access")),
+        FormField("description", "Description"),
+        FormField("price", "Price in OCEAN", "0"),
+        FormField("service", "May be bought as", service, ("compute", "access")),
     )
 
 
-def dataset_form(app: AppPort) -> FormDialog[Action]:
+def dataset_form(app: AppPort) -> FormDialog[UserAction]:
     """Return the form that publishes a dataset."""
     fields = (SOURCE, TITLE, *_offer_fields("compute"))
     return FormDialog(
-        "Publish a dataset", fields, lambda values: _preview(app, "dataset", values), _dataset(app)
+        "Publish a dataset",
+        fields,
+        lambda values: _preview_text(app, "dataset", values),
+        _dataset_action(app),
     )
 
 
-def algorithm_form(app: AppPort, images: Sequence[ContainerImage] | None) -> FormDialog[Action]:
+def algorithm_form(app: AppPort, images: Sequence[ContainerImage] | None) -> FormDialog[UserAction]:
     """Return the form that publishes an algorithm; ``images`` are those on the node, None while they are
     unknown.
     """
@@ -47,28 +50,36 @@ def algorithm_form(app: AppPort, images: Sequence[ContainerImage] | None) -> For
     fields = (
         SOURCE,
         TITLE,
-        Field("image", "Image", known[0], known),
-        Field("entrypoint", "Entrypoint", ENTRYPOINT),
+        FormField("image", "Image", known[0], known),
+        FormField("entrypoint", "Entrypoint", ENTRYPOINT),
         *_offer_fields("access"),
     )
     return FormDialog(
-        "Publish an algorithm", fields, lambda values: _preview(app, "algorithm", values), _algorithm(app)
+        "Publish an algorithm",
+        fields,
+        lambda values: _preview_text(app, "algorithm", values),
+        _algorithm_action(app),
     )
 
 
-def _preview(app: AppPort, kind: str, values: Values) -> str:
+def _preview_text(app: AppPort, kind: str, values: Values) -> str:
     """Return the DDO as it would be signed, and what is wrong with it."""
     try:
-        offer = _offer(values, check=False)
+        offer = _read_offer(values, check=False)
     except UsageError as problem:
         return f"✗ {problem.message}"
-    drawn = app.source.draft(
-        app.publisher, kind, _source(values), offer, values.get("image", ""), values.get("entrypoint", "")
+    drawn = app.source.draft_ddo(
+        app.publisher,
+        kind,
+        _source_path(values),
+        offer,
+        values.get("image", ""),
+        values.get("entrypoint", ""),
     )
     problems = drawn.problems if values["source"] else {}
     lines = [f"✗ {path}: {problem}" for path, problem in problems.items()]
     can_be = values["source"] and not problems
-    lines += ["✓ it can be published" if can_be else "", _files(values["source"])]
+    lines += ["✓ it can be published" if can_be else "", _files_text(values["source"])]
     lines.append(f"an order costs {offer.price:g} OCEAN" if offer.price else "orders are free")
     if kind == "dataset" and values["service"] == "compute":
         lines.append(f"nobody may compute on it until you permit an algorithm ({app.key_of('permissions')})")
@@ -77,11 +88,11 @@ def _preview(app: AppPort, kind: str, values: Values) -> str:
     return "\n".join([*lines, "", "the DDO that you sign:", json.dumps(drawn.document, indent=2)])
 
 
-def _title(values: Values) -> str:
+def _default_title(values: Values) -> str:
     return values["title"] or Path(values["source"]).name
 
 
-def _files(source: str) -> str:
+def _files_text(source: str) -> str:
     if source.startswith(("http://", "https://", "ipfs://")):
         return "1 remote file, its place encrypted to the Provider"
     path = Path(source).expanduser()
@@ -89,31 +100,33 @@ def _files(source: str) -> str:
         return "no file or URL yet"
     if not path.is_file():
         return "no such file yet"
-    return f"1 file, {size(path.stat().st_size)}, put into the box's private S3"
+    return f"1 file, {size_text(path.stat().st_size)}, put into the box's private S3"
 
 
-def _offer(values: Values, check: bool = True) -> Offer:
-    from sandbox.verbs.assets import Offer
+def _read_offer(values: Values, check: bool = True) -> AssetOffer:
+    from sandbox.verbs.assets import AssetOffer
 
     try:
         price = float(values["price"] or 0)
     except ValueError:
         problem = f"{values['price']} is not a price"
         raise UsageError("C2D-USAGE", problem, "write a number, 0 is free") from None
-    if check and _files(values["source"]).startswith("no "):
+    if check and _files_text(values["source"]).startswith("no "):
         raise UsageError(
             "C2D-PUBLISH-NO-FILE", f"there is no file {values['source'] or '…'}", "give a path or a URL"
         )
-    return Offer(_title(values), values["description"], price=price, services=(values["service"],))
+    return AssetOffer(
+        _default_title(values), values["description"], price=price, services=(values["service"],)
+    )
 
 
-def _source(values: Values) -> str:
+def _source_path(values: Values) -> str:
     source = values["source"]
     return source if "://" in source else str(Path(source).expanduser())
 
 
-def _words(kind: str, values: Values, offer: Offer) -> str:
-    words = ["publish", kind, shlex.quote(_source(values)), "--name", shlex.quote(offer.name)]
+def _command_words(kind: str, values: Values, offer: AssetOffer) -> str:
+    words = ["publish", kind, shlex.quote(_source_path(values)), "--name", shlex.quote(offer.name)]
     words += ["--price", f"{offer.price:g}", "--type", offer.services[0]]
     if offer.description:
         words += ["--description", shlex.quote(offer.description)]
@@ -122,7 +135,7 @@ def _words(kind: str, values: Values, offer: Offer) -> str:
     return " ".join(words)
 
 
-def _effects(app: AppPort, kind: str, offer: Offer) -> tuple[str, ...]:
+def _publish_effects(app: AppPort, kind: str, offer: AssetOffer) -> tuple[str, ...]:
     return (
         f"account {app.publisher} signs: an NFT and a datatoken for this {kind} on the chain",
         "the file's place is encrypted to the Provider",
@@ -130,14 +143,14 @@ def _effects(app: AppPort, kind: str, offer: Offer) -> tuple[str, ...]:
     )
 
 
-def _dataset(app: AppPort) -> Callable[[Values], Action]:
-    def action(values: Values) -> Action:
-        offer, who = _offer(values), app.publisher
-        return Action(
+def _dataset_action(app: AppPort) -> Callable[[Values], UserAction]:
+    def action(values: Values) -> UserAction:
+        offer, who = _read_offer(values), app.publisher
+        return UserAction(
             title=f"Publish the dataset {offer.name}?",
-            command=app.command(_words("dataset", values, offer)),
-            verb=lambda _ask: app.source.publish_dataset(who, _source(values), offer),
-            effects=_effects(app, "dataset", offer),
+            command=app.command(_command_words("dataset", values, offer)),
+            verb=lambda _ask: app.source.publish_dataset(who, _source_path(values), offer),
+            effects=_publish_effects(app, "dataset", offer),
             proceed="Sign and publish",
             pokes=("assets", "permissions"),
         )
@@ -145,15 +158,17 @@ def _dataset(app: AppPort) -> Callable[[Values], Action]:
     return action
 
 
-def _algorithm(app: AppPort) -> Callable[[Values], Action]:
-    def action(values: Values) -> Action:
-        offer, who = _offer(values), app.publisher
+def _algorithm_action(app: AppPort) -> Callable[[Values], UserAction]:
+    def action(values: Values) -> UserAction:
+        offer, who = _read_offer(values), app.publisher
         image, entrypoint = values["image"], values["entrypoint"]
-        return Action(
+        return UserAction(
             title=f"Publish the algorithm {offer.name}?",
-            command=app.command(_words("algorithm", values, offer)),
-            verb=lambda _ask: app.source.publish_algorithm(who, _source(values), image, entrypoint, offer),
-            effects=_effects(app, "algorithm", offer),
+            command=app.command(_command_words("algorithm", values, offer)),
+            verb=lambda _ask: app.source.publish_algorithm(
+                who, _source_path(values), image, entrypoint, offer
+            ),
+            effects=_publish_effects(app, "algorithm", offer),
             proceed="Sign and publish",
             pokes=("assets", "permissions"),
         )

@@ -8,7 +8,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import DataTable
 
-from tui.screens.assets.changing import edit, end
+from tui.screens.assets.changing import edit_asset, end_asset
 from tui.screens.assets.detail import AssetScreen
 from tui.screens.assets.publishing import algorithm_form, dataset_form
 from tui.screens.assets.widgets import AssetsPane
@@ -28,31 +28,31 @@ class AssetsScreen(BoxScreen):
         Binding("c", "as_command", "As command", id="assets.command"),
     ]
 
-    def body(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         yield AssetsPane("Assets", self.box_app.feeds.assets, id="assets")
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
         self.app.push_screen(AssetScreen(str(event.row_key.value)))
 
     def action_read(self) -> None:
-        if self.table is not None and self.table.selected is not None:
-            self.app.push_screen(AssetScreen(self.table.selected.key))
+        if self.active_table is not None and self.active_table.selected_row is not None:
+            self.app.push_screen(AssetScreen(self.active_table.selected_row.key))
 
     def action_publish_dataset(self) -> None:
         self.box_app.fill(dataset_form(self.box_app))
 
     def action_publish_algorithm(self) -> None:
         images = self.box_app.feeds.images
-        images.join(self)
+        images.add_listener(self)
         self.box_app.fill(algorithm_form(self.box_app, images.reading.value))
 
     def action_as_command(self) -> None:
         self.box_app.copy_command("assets")
 
     def action_edit(self) -> None:
-        if self.table is not None and self.table.selected is not None:
-            edit(self.box_app, self.table.selected.key)
+        if self.active_table is not None and self.active_table.selected_row is not None:
+            edit_asset(self.box_app, self.active_table.selected_row.key)
 
     def action_end(self) -> None:
-        if self.table is not None and self.table.selected is not None:
-            end(self.box_app, self.table.selected.key)
+        if self.active_table is not None and self.active_table.selected_row is not None:
+            end_asset(self.box_app, self.active_table.selected_row.key)

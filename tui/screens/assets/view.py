@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from tui.backend.port import Ddo
-from tui.widgets.live_table import Row
-from tui.widgets.text import one_line, short
+from tui.widgets.live_table import TableRow
+from tui.widgets.text import one_line, short_id
 
 STATES = {0: "active", 1: "ended", 2: "deprecated", 3: "revoked", 4: "no orders", 5: "unlisted"}
 
@@ -28,14 +28,14 @@ class AssetView:
     orders: str
 
     @classmethod
-    def of(cls, ddo: Ddo) -> AssetView:
+    def from_ddo(cls, ddo: Ddo) -> AssetView:
         metadata, stats, nft = ddo["metadata"], ddo.get("stats") or {}, ddo.get("nft") or {}
         return cls(
             did=str(ddo["id"]),
             kind=str(metadata.get("type")),
             name=one_line(metadata.get("name") or ""),
             author=one_line(metadata.get("author") or ""),
-            price=_price(stats.get("price") or {}),
+            price=_price_text(stats.get("price") or {}),
             services=tuple(str(service.get("type")) for service in ddo.get("services") or ()),
             owner=str(nft.get("owner") or ""),
             state=STATES.get(int(nft.get("state") or 0), "?"),
@@ -43,14 +43,14 @@ class AssetView:
         )
 
 
-def _price(price: Mapping[str, Any]) -> str:
+def _price_text(price: Mapping[str, Any]) -> str:
     value = price.get("value")
     if value in (None, 0, "0"):
         return "free"
     return one_line(f"{float(str(value)):g} {price.get('tokenSymbol') or ''}").strip()
 
 
-def row(view: AssetView) -> Row:
+def asset_row(view: AssetView) -> TableRow:
     """Return the asset's row of the assets table."""
     mark = "▤" if view.kind == "dataset" else "ƒ"
     cells = (
@@ -60,11 +60,11 @@ def row(view: AssetView) -> Row:
         ", ".join(view.services),
         view.orders,
         view.state,
-        short(view.did, 12),
+        short_id(view.did, 12),
     )
-    return Row(view.did, cells, "" if view.state == "active" else "quiet", f"{view.author} {view.owner}")
+    return TableRow(view.did, cells, "" if view.state == "active" else "quiet", f"{view.author} {view.owner}")
 
 
-def names(ddos: list[Ddo] | None) -> dict[str, str]:
+def asset_names(ddos: list[Ddo] | None) -> dict[str, str]:
     """Return the names of assets by DID."""
-    return {view.did: view.name for view in map(AssetView.of, ddos or [])}
+    return {view.did: view.name for view in map(AssetView.from_ddo, ddos or [])}

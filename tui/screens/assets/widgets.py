@@ -12,25 +12,25 @@ from textual.widgets import Static
 
 from tui.backend.port import Ddo
 from tui.live.feed import Feed
-from tui.screens.assets.view import AssetView, row
+from tui.screens.assets.view import AssetView, asset_row
 from tui.widgets.live_table import LiveTable
 from tui.widgets.pane import Pane
-from tui.widgets.text import safe
+from tui.widgets.text import safe_text
 
 
 class AssetsPane(Pane):
     """The table of datasets and algorithms, newest first as the cache lists them."""
 
-    def body(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         yield LiveTable("name", "type", "price", "services", "orders", "state", "did", id="assets-table")
         yield Static("", id="empty", markup=False)
 
     def on_mount(self) -> None:
-        self.begin(self.query_one(LiveTable))
+        self.focus_first(self.query_one(LiveTable))
 
-    def show(self, value: list[Ddo]) -> None:
-        views = [AssetView.of(ddo) for ddo in value]
-        self.query_one(LiveTable).show(map(row, views))
+    def show_value(self, value: list[Ddo]) -> None:
+        views = [AssetView.from_ddo(ddo) for ddo in value]
+        self.query_one(LiveTable).show_rows(map(asset_row, views))
         datasets = sum(view.kind == "dataset" for view in views)
         self.border_title = f"Assets: {datasets} datasets, {len(views) - datasets} algorithms"
         empty = "" if views else "Nothing published yet. n publishes a dataset, a an algorithm."
@@ -44,7 +44,7 @@ class DdoPane(Pane):
         super().__init__(title, feed, id="ddo")
         self._did = did
 
-    def body(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         with VerticalScroll(can_focus=True):
             yield Static(id="words", markup=False)
             yield Static(id="document", markup=False)
@@ -52,21 +52,21 @@ class DdoPane(Pane):
     def on_mount(self) -> None:
         self.query_one(VerticalScroll).focus()
 
-    def show(self, value: list[Ddo]) -> None:
+    def show_value(self, value: list[Ddo]) -> None:
         found = next((ddo for ddo in value if ddo["id"] == self._did), None)
         if found is None:
             self.query_one("#words", Static).update("This asset is no longer in the cache.")
             return
-        self.query_one("#words", Static).update(_words(found))
-        text = safe(json.dumps(found, indent=2, ensure_ascii=False))
+        self.query_one("#words", Static).update(_ddo_text(found))
+        text = safe_text(json.dumps(found, indent=2, ensure_ascii=False))
         theme = "ansi_dark" if self.app.current_theme.dark else "ansi_light"
         self.query_one("#document", Static).update(
             Syntax(text, "json", theme=theme, background_color="default", word_wrap=True)
         )
 
 
-def _words(ddo: Ddo) -> Text:
-    view = AssetView.of(ddo)
+def _ddo_text(ddo: Ddo) -> Text:
+    view = AssetView.from_ddo(ddo)
     lines = {
         "did": view.did,
         "name": view.name,
@@ -75,7 +75,7 @@ def _words(ddo: Ddo) -> Text:
         "services": ", ".join(view.services),
         "owner": view.owner,
         "state": view.state,
-        "about": safe(ddo["metadata"].get("description") or ""),
+        "about": safe_text(ddo["metadata"].get("description") or ""),
     }
     drawn = Text()
     for name, value in lines.items():

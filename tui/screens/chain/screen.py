@@ -28,7 +28,7 @@ class ChainScreen(BoxScreen):
         Binding("c", "as_command", "As command", id="chain.command"),
     ]
 
-    def body(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         feeds = self.box_app.feeds
         yield TransactionsPane("Transactions", feeds.transactions, id="transactions")
         yield BlocksPane("Blocks", feeds.blocks, id="blocks")
@@ -40,55 +40,57 @@ class ChainScreen(BoxScreen):
 
     def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
         if event.data_table.display:
-            self._point()
+            self._show_pointed()
 
     def on_transactions_pane_came(self) -> None:
-        self._point()
+        self._show_pointed()
 
     def on_data_table_row_selected(self, _event: DataTable.RowSelected) -> None:
         self.action_read()
 
     @property
-    def of_blocks(self) -> bool:
+    def has_blocks(self) -> bool:
         return bool(self.query_one("#blocks").display)
 
     @property
-    def table(self) -> LiveTable | None:
-        return self.query_one("#blocks" if self.of_blocks else "#transactions").query_one(LiveTable)
+    def active_table(self) -> LiveTable | None:
+        return self.query_one("#blocks" if self.has_blocks else "#transactions").query_one(LiveTable)
 
-    def _point(self) -> None:
-        table = self.table
-        row = table.selected if table is not None else None
+    def _show_pointed(self) -> None:
+        table = self.active_table
+        row = table.selected_row if table is not None else None
         if row is None:
             return
         pane = self.query_one(DecodedPane)
         known = self.query_one(TransactionsPane).known
-        if self.of_blocks:
+        if self.has_blocks:
             block = self.query_one(BlocksPane).known.get(row.key)
-            pane.tell([known[tx] for tx in block.transactions if tx in known] if block else [], block)
+            pane.show_transactions(
+                [known[tx] for tx in block.transactions if tx in known] if block else [], block
+            )
         elif row.key in known:
-            pane.tell([known[row.key]])
+            pane.show_transactions([known[row.key]])
 
-    def find(self, words: str) -> None:
-        super().find(words)
-        self.query_one("#blocks").query_one(LiveTable).filter(words)
+    def find_words(self, words: str) -> None:
+        super().find_words(words)
+        self.query_one("#blocks").query_one(LiveTable).filter_rows(words)
 
     def action_blocks(self) -> None:
         blocks, transactions = self.query_one("#blocks"), self.query_one("#transactions")
         blocks.display, transactions.display = transactions.display, blocks.display
-        (blocks if self.of_blocks else transactions).query_one(LiveTable).focus()
-        self._point()
+        (blocks if self.has_blocks else transactions).query_one(LiveTable).focus()
+        self._show_pointed()
 
     def action_read(self) -> None:
         self.query_one(DecodedPane).query_one(VerticalScroll).focus()
 
     def leave_filter(self) -> None:
-        if self.table is not None:
-            self.table.focus()
+        if self.active_table is not None:
+            self.active_table.focus()
 
     def action_as_command(self) -> None:
-        row = self.table.selected if self.table is not None else None
-        if self.of_blocks:
+        row = self.active_table.selected_row if self.active_table is not None else None
+        if self.has_blocks:
             self.box_app.copy_command("chain --blocks")
         else:
             self.box_app.copy_command(f"chain {row.key}" if row else "chain")

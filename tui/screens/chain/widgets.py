@@ -12,12 +12,12 @@ from textual.message import Message
 from textual.widgets import Static
 
 from tui.live.feed import Feed
-from tui.widgets.live_table import LiveTable, Row
+from tui.widgets.live_table import LiveTable, TableRow
 from tui.widgets.pane import Pane
-from tui.widgets.text import moment, plain, safe, short
+from tui.widgets.text import plain_text, safe_text, short_id, utc_text
 
 if TYPE_CHECKING:
-    from sandbox.verbs.chain import Block, Transaction
+    from sandbox.verbs.chain import ChainBlock, DecodedTransaction
 
 LONGEST = 100
 
@@ -28,58 +28,58 @@ class TransactionsPane(Pane):
     class Came(Message):
         """The list of transactions was updated."""
 
-    def __init__(self, title: str, feed: Feed[list[Transaction]], id: str) -> None:
+    def __init__(self, title: str, feed: Feed[list[DecodedTransaction]], id: str) -> None:
         super().__init__(title, feed, id=id)
-        self.known: dict[str, Transaction] = {}
+        self.known: dict[str, DecodedTransaction] = {}
 
-    def body(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         yield LiveTable("function", "from", "to", "events", "block", "time", id="transactions-table")
         yield Static("", classes="empty", markup=False)
 
-    def show(self, value: list[Transaction]) -> None:
+    def show_value(self, value: list[DecodedTransaction]) -> None:
         self.known = {tx.hash: tx for tx in value}
-        self.query_one(LiveTable).show(map(_transaction, value))
+        self.query_one(LiveTable).show_rows(map(_transaction_row, value))
         self.border_title = f"Transactions: the newest {len(value)}" if value else "Transactions"
         self.query_one(".empty", Static).update("" if value else "Nothing was signed yet.")
         self.post_message(self.Came())
 
 
-def _transaction(tx: Transaction) -> Row:
+def _transaction_row(tx: DecodedTransaction) -> TableRow:
     events = ", ".join(dict.fromkeys(event.name for event in tx.events))
     mark = "✓" if tx.succeeded else "✗"
     cells = (
         f"{mark} {tx.function}",
-        _who(tx.sender),
-        _who(tx.to),
+        _party_name(tx.sender),
+        _party_name(tx.to),
         events,
         str(tx.block),
-        moment(tx.at)[6:],
+        utc_text(tx.at)[6:],
     )
     said = " ".join(f"{event.name} {' '.join(event.arguments.values())}" for event in tx.events)
-    return Row(tx.hash, cells, "" if tx.succeeded else "bad", f"{tx.sender} {tx.to} {said}")
+    return TableRow(tx.hash, cells, "" if tx.succeeded else "bad", f"{tx.sender} {tx.to} {said}")
 
 
 class BlocksPane(Pane):
     """The newest blocks; ``known`` maps hash to block."""
 
-    def __init__(self, title: str, feed: Feed[list[Block]], id: str) -> None:
+    def __init__(self, title: str, feed: Feed[list[ChainBlock]], id: str) -> None:
         super().__init__(title, feed, id=id)
-        self.known: dict[str, Block] = {}
+        self.known: dict[str, ChainBlock] = {}
 
-    def body(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         yield LiveTable("block", "time", "transactions", "gas", "hash", id="blocks-table")
 
-    def show(self, value: list[Block]) -> None:
+    def show_value(self, value: list[ChainBlock]) -> None:
         self.known = {block.hash: block for block in value}
-        self.query_one(LiveTable).show(
-            Row(
+        self.query_one(LiveTable).show_rows(
+            TableRow(
                 block.hash,
                 (
                     str(block.number),
-                    moment(block.at),
+                    utc_text(block.at),
                     str(len(block.transactions)),
                     f"{block.gas:,}",
-                    short(block.hash, 18),
+                    short_id(block.hash, 18),
                 ),
                 search=" ".join(block.transactions),
             )
@@ -91,40 +91,42 @@ class BlocksPane(Pane):
 class DecodedPane(Pane):
     """Decoded transactions: functions with their arguments, and the events that the contracts emitted."""
 
-    def body(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         with VerticalScroll(can_focus=True):
             yield Static(id="said", markup=False)
 
-    def tell(self, transactions: list[Transaction], block: Block | None = None) -> None:
+    def show_transactions(
+        self, transactions: list[DecodedTransaction], block: ChainBlock | None = None
+    ) -> None:
         """Show these transactions; ``block`` is the block that contains them, if blocks are listed."""
         drawn = Text()
         if block is not None:
             drawn.append(f"block {block.number}  {block.hash}\n", "bold")
-            drawn.append(f"{moment(block.at)}  {block.gas:,} gas\n\n")
+            drawn.append(f"{utc_text(block.at)}  {block.gas:,} gas\n\n")
             if len(transactions) < len(block.transactions):
                 drawn.append("older transactions: b shows the newest; c is the command for one\n")
         for tx in transactions:
-            _tell(drawn, tx)
+            _draw_transaction(drawn, tx)
         self.query_one("#said", Static).update(drawn)
 
 
-def _tell(drawn: Text, tx: Transaction) -> None:
+def _draw_transaction(drawn: Text, tx: DecodedTransaction) -> None:
     result = "" if tx.succeeded else "  ✗ reverted"
-    drawn.append(f"{safe(tx.function)}{result}\n", "bold")
-    drawn.append(f"{safe(tx.sender)} → {safe(tx.to)}   {tx.gas:,} gas   {tx.hash}\n", "dim")
-    _arguments(drawn, tx.arguments)
+    drawn.append(f"{safe_text(tx.function)}{result}\n", "bold")
+    drawn.append(f"{safe_text(tx.sender)} → {safe_text(tx.to)}   {tx.gas:,} gas   {tx.hash}\n", "dim")
+    _draw_arguments(drawn, tx.arguments)
     for event in tx.events:
-        drawn.append(f"⚡ {safe(event.name)}", "bold").append(f"  {safe(event.contract)}\n", "dim")
-        _arguments(drawn, event.arguments)
+        drawn.append(f"⚡ {safe_text(event.name)}", "bold").append(f"  {safe_text(event.contract)}\n", "dim")
+        _draw_arguments(drawn, event.arguments)
     drawn.append("\n")
 
 
-def _arguments(drawn: Text, arguments: Mapping[str, str]) -> None:
+def _draw_arguments(drawn: Text, arguments: Mapping[str, str]) -> None:
     width = max((len(name) for name in arguments), default=0)
     for name, value in arguments.items():
         text = value if len(value) <= LONGEST else f"{value[:LONGEST]}… ({len(value)} characters)"
-        drawn.append_text(plain(f"    {name:<{width}}  ", "dim")).append(f"{safe(text)}\n")
+        drawn.append_text(plain_text(f"    {name:<{width}}  ", "dim")).append(f"{safe_text(text)}\n")
 
 
-def _who(name: str) -> str:
-    return short(name, 8) if name.startswith("0x") else name
+def _party_name(name: str) -> str:
+    return short_id(name, 8) if name.startswith("0x") else name

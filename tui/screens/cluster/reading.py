@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
-from tui.live.log_stream import LineStream, Said
+from tui.live.log_stream import LinesReceived, LineStream
 from tui.widgets.base_screen import BoxScreen
 from tui.widgets.log_view import LogView
 from tui.widgets.pane import Pane
 
 if TYPE_CHECKING:
-    from sandbox.verbs.pods import Pod
+    from sandbox.verbs.pods import PodSummary
 
 
 class TextPane(Pane):
     """A text that can be searched and scrolled; the scroll position stays while the text changes."""
 
-    def body(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         yield LogView(id="text")
 
     def on_mount(self) -> None:
@@ -27,12 +27,12 @@ class TextPane(Pane):
         view.following = False
         view.focus()
 
-    def show(self, value: str) -> None:
+    def show_value(self, value: str) -> None:
         view = self.query_one(LogView)
         place, found = view.scroll_offset.y, view.found
-        view.clear()
+        view.clear_lines()
         view.found = found
-        view.extend(value.splitlines())
+        view.extend_lines(value.splitlines())
         view.following = False
         view.scroll_to(y=place, animate=False)
 
@@ -47,19 +47,19 @@ class YamlScreen(BoxScreen):
         super().__init__()
         self.kind, self.namespace, self.object = kind, namespace, name
 
-    def body(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         source, what = self.box_app.source, (self.kind, self.namespace, self.object)
-        feed = self.box_app.feeds.one("yaml", lambda: source.described(*what), 3.0)
+        feed = self.box_app.feeds.make_feed("yaml", lambda: source.describe_object(*what), 3.0)
         yield TextPane(f"{self.kind} {self.object}", feed, id="yaml")
 
-    def find(self, words: str) -> None:
-        self.query_one(LogView).filter(words)
+    def find_words(self, words: str) -> None:
+        self.query_one(LogView).filter_lines(words)
 
     def leave_filter(self) -> None:
         self.query_one(LogView).focus()
 
-    def copied(self) -> str:
-        return "\n".join(self.query_one(LogView).shown)
+    def copied_text(self) -> str:
+        return "\n".join(self.query_one(LogView).shown_lines)
 
     def action_as_command(self) -> None:
         self.box_app.copy_command(f"kubectl get {self.kind} {self.object} -n {self.namespace} -o yaml")
@@ -74,10 +74,10 @@ class ContainerLogs(Pane):
         self._ended: set[str] = set()
         self._failed: set[str] = set()
 
-    def body(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         yield LogView(id="container-log")
 
-    def follow(self, pod: Pod) -> None:
+    def follow_pod(self, pod: PodSummary) -> None:
         """Stream the containers of ``pod``; a container that is being streamed, or was, is not
         started again.
         """
@@ -85,20 +85,20 @@ class ContainerLogs(Pane):
             key = (pod.namespace, pod.name, container)
             if key not in self._streams:
                 self._ended.discard("/".join(key))
-                self._streams[key] = self._stream(key).start()
+                self._streams[key] = self._open_stream(key).start_reading()
 
-    def _stream(self, key: tuple[str, str, str]) -> LineStream:
+    def _open_stream(self, key: tuple[str, str, str]) -> LineStream:
         source = self.box_app.source
         return LineStream(
             "/".join(key), lambda: source.follow_container(*key), self, prefix=f"{key[2]:<14.14} "
         )
 
     @property
-    def streaming(self) -> bool:
+    def is_streaming(self) -> bool:
         """True once a container has a stream, running or ended."""
         return bool(self._streams)
 
-    def retry(self) -> None:
+    def retry_streams(self) -> None:
         """Forget streams that failed, so that ``follow`` starts them again: their containers may have started
         meanwhile. Streams that were read to their end are kept, so they are not read twice.
         """
@@ -108,24 +108,24 @@ class ContainerLogs(Pane):
             del self._streams[key]
 
     @property
-    def reading(self) -> bool:
+    def is_reading(self) -> bool:
         """True while a stream may still deliver lines."""
         return any("/".join(key) not in self._ended for key in self._streams)
 
-    def on_said(self, event: Said) -> None:
+    def on_lines_received(self, event: LinesReceived) -> None:
         if event.over:
             self._ended.add(event.name)
         if event.problem:
             self._failed.add(event.name)
-        self.query_one(LogView).extend(event.lines)
+        self.query_one(LogView).extend_lines(event.lines)
 
     def on_log_view_moved(self) -> None:
         view = self.query_one(LogView)
-        self.remark(f"{len(view.shown)} lines · {view.how}")
+        self.set_remark(f"{len(view.shown_lines)} lines · {view.frame_text}")
 
     def on_unmount(self) -> None:
         for stream in self._streams.values():
-            stream.leave()
+            stream.stop_reading()
 
 
 class PodLogScreen(BoxScreen):
@@ -134,24 +134,24 @@ class PodLogScreen(BoxScreen):
     NAME = "cluster"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("c", "as_command", "As command", id="podlog.command")]
 
-    def __init__(self, pod: Pod) -> None:
+    def __init__(self, pod: PodSummary) -> None:
         super().__init__()
         self.pod = pod
 
-    def body(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         yield ContainerLogs(f"Logs of {self.pod.name}", id="pod-logs")
 
     def on_mount(self) -> None:
-        self.query_one(ContainerLogs).follow(self.pod)
+        self.query_one(ContainerLogs).follow_pod(self.pod)
         self.query_one(LogView).focus()
 
-    def find(self, words: str) -> None:
-        self.query_one(LogView).filter(words)
+    def find_words(self, words: str) -> None:
+        self.query_one(LogView).filter_lines(words)
 
     def leave_filter(self) -> None:
         self.query_one(LogView).focus()
 
-    def copied(self) -> str:
+    def copied_text(self) -> str:
         return self.query_one(LogView).visible_text()
 
     def action_as_command(self) -> None:

@@ -11,7 +11,7 @@ from textual.widgets import DataTable
 
 from c2d_box.workflow.names import JOBS_NAMESPACE
 from tui.screens.cluster.reading import PodLogScreen, YamlScreen
-from tui.screens.cluster.widgets import FlowsPane, HappeningsPane, PodsPane
+from tui.screens.cluster.widgets import EventsPane, PodsPane, WorkflowsPane
 from tui.widgets.base_screen import BoxScreen
 from tui.widgets.live_table import LiveTable
 
@@ -32,12 +32,12 @@ class ClusterScreen(BoxScreen):
         Binding("c", "as_command", "As command", id="cluster.command"),
     ]
 
-    def body(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         feeds = self.box_app.feeds
         with Vertical():
             yield PodsPane("Pods", feeds.pods, id="pods")
-            yield FlowsPane("WorkFlows", feeds.workflows, id="flows")
-            yield HappeningsPane("Events", feeds.happenings, id="happenings")
+            yield WorkflowsPane("WorkFlows", feeds.workflows, id="flows")
+            yield EventsPane("Events", feeds.happenings, id="happenings")
 
     def on_mount(self) -> None:
         self.query_one("#happenings").display = False
@@ -46,16 +46,16 @@ class ClusterScreen(BoxScreen):
     def on_data_table_row_selected(self, _event: DataTable.RowSelected) -> None:
         self.action_yaml()
 
-    def find(self, words: str) -> None:
-        super().find(words)
+    def find_words(self, words: str) -> None:
+        super().find_words(words)
         for table in self.query(LiveTable):
-            table.filter(words)
+            table.filter_rows(words)
 
     @property
-    def pointed(self) -> tuple[str, str, str] | None:
+    def pointed_object(self) -> tuple[str, str, str] | None:
         """Kind, namespace and name of the object under the cursor."""
-        table = self.table
-        row = table.selected if table is not None else None
+        table = self.active_table
+        row = table.selected_row if table is not None else None
         if row is None or table is None or table.id == "happenings-table":
             return None
         if table.id == "flows-table":
@@ -64,11 +64,15 @@ class ClusterScreen(BoxScreen):
         return "pod", namespace, name
 
     def action_yaml(self) -> None:
-        if self.pointed is not None:
-            self.app.push_screen(YamlScreen(*self.pointed))
+        if self.pointed_object is not None:
+            self.app.push_screen(YamlScreen(*self.pointed_object))
 
     def action_logs(self) -> None:
-        pod = None if self.pointed is None else self.query_one(PodsPane).known.get("/".join(self.pointed[1:]))
+        pod = (
+            None
+            if self.pointed_object is None
+            else self.query_one(PodsPane).known.get("/".join(self.pointed_object[1:]))
+        )
         if pod is not None:
             self.app.push_screen(PodLogScreen(pod))
 
@@ -78,8 +82,8 @@ class ClusterScreen(BoxScreen):
         (pane if pane.display else self.query_one("#pods")).query_one(LiveTable).focus()
 
     def action_as_command(self) -> None:
-        if self.pointed is None:
+        if self.pointed_object is None:
             self.box_app.copy_command("pods")
             return
-        kind, namespace, name = self.pointed
+        kind, namespace, name = self.pointed_object
         self.box_app.copy_command(f"kubectl get {kind} {name} -n {namespace} -o yaml")

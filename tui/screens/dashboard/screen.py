@@ -8,12 +8,12 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 
-from tui.live.feed import Fresh
+from tui.live.feed import FeedAnswered
 from tui.screens.dashboard.widgets import HealthPane, LastJobsPane, MemoryPane, NextPane
 from tui.widgets.base_screen import BoxScreen
 
 if TYPE_CHECKING:
-    from tui.actions.run import Run
+    from tui.actions.run import ActionRun
 
 
 class DashboardScreen(BoxScreen):
@@ -37,7 +37,7 @@ class DashboardScreen(BoxScreen):
         super().__init__()
         self._offered = False
 
-    def body(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         feeds = self.box_app.feeds
         with Horizontal():
             yield HealthPane("Health", feeds.status, id="health")
@@ -47,26 +47,26 @@ class DashboardScreen(BoxScreen):
                 yield MemoryPane("Memory", feeds.resources, id="memory")
 
     def on_mount(self) -> None:
-        self.box_app.feeds.status.join(self)
+        self.box_app.feeds.status.add_listener(self)
 
     def on_unmount(self) -> None:
-        self.box_app.feeds.status.leave(self)
+        self.box_app.feeds.status.remove_listener(self)
 
-    def on_fresh(self, event: Fresh) -> None:
+    def on_feed_answered(self, event: FeedAnswered) -> None:
         status = event.feed.reading.value
         if self._offered or status is None or event.feed is not self.box_app.feeds.status:
             return
         self._offered = True
         if status.state in ("absent", "stopped") and self.app.screen is self:
-            self._boot()
+            self._show_boot()
 
     def action_up(self) -> None:
         from tui.actions import box_lifecycle
 
-        action = box_lifecycle.up(self.box_app.source)
-        self.box_app.perform(action, then=self._boot)
+        action = box_lifecycle.boot_action(self.box_app.source)
+        self.box_app.perform(action, then=self._show_boot)
 
-    def _boot(self, run: Run | None = None) -> None:
+    def _show_boot(self, run: ActionRun | None = None) -> None:
         from tui.screens.boot import BootScreen
 
         self.app.push_screen(BootScreen(run))
@@ -74,7 +74,7 @@ class DashboardScreen(BoxScreen):
     def action_down(self) -> None:
         from tui.actions import box_lifecycle
 
-        self.box_app.perform(box_lifecycle.down(self.box_app.source))
+        self.box_app.perform(box_lifecycle.stop_action(self.box_app.source))
 
     def action_as_command(self) -> None:
         self.box_app.copy_command("status")

@@ -9,13 +9,13 @@ from textual.widgets import Sparkline, Static
 
 from c2d_box.client import JobDetails
 from tui.live.feed import Feed
-from tui.screens.jobs.view import JobView, row
-from tui.widgets.live_table import LiveTable, Row
+from tui.screens.jobs.view import JobView, job_row
+from tui.widgets.live_table import LiveTable, TableRow
 from tui.widgets.pane import Pane
-from tui.widgets.text import plain, size
+from tui.widgets.text import plain_text, size_text
 
 if TYPE_CHECKING:
-    from sandbox.verbs.status import BoxStatus, Part, ResourceReport
+    from sandbox.verbs.status import BoxPart, BoxStatus, ResourceReport
     from tui.runtime.app_port import AppPort
 
 MARKS = {"ready": "✓", "failed": "✗", "backing-off": "✗", "stopped": "○", "absent": "○", "unknown": "?"}
@@ -25,31 +25,31 @@ TONES = {"ready": "good", "failed": "bad", "backing-off": "bad", "stopped": "qui
 class HealthPane(Pane):
     """Every component and service with its state."""
 
-    def body(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         yield LiveTable("part", "state", "restarts", "where", id="parts")
 
-    def show(self, status: BoxStatus) -> None:
-        self.query_one(LiveTable).show(_part(part) for part in status.parts)
+    def show_value(self, status: BoxStatus) -> None:
+        self.query_one(LiveTable).show_rows(_part_row(part) for part in status.parts)
         ready = sum(part.state == "ready" for part in status.parts)
         self.border_title = f"Health {ready}/{len(status.parts)} ready" if status.parts else "Health"
 
 
-def _part(part: Part) -> Row:
+def _part_row(part: BoxPart) -> TableRow:
     mark = MARKS.get(part.state, "◐")
     where = part.detail or part.url.removeprefix("http://")
     cells = (f"{mark} {part.name}", part.state, str(part.restarts or ""), where)
-    return Row(part.name, cells, TONES.get(part.state, "warn"), part.kind)
+    return TableRow(part.name, cells, TONES.get(part.state, "warn"), part.kind)
 
 
 class NextPane(Pane):
     """The next steps for a newcomer."""
 
-    def show(self, status: BoxStatus) -> None:
+    def show_value(self, status: BoxStatus) -> None:
         body = self.query_one(".body", Static)
-        body.update(plain("\n".join(_next(status, self.box_app))))
+        body.update(plain_text("\n".join(_next_steps(status, self.box_app))))
 
 
-def _next(status: BoxStatus, app: AppPort) -> list[str]:
+def _next_steps(status: BoxStatus, app: AppPort) -> list[str]:
     key = app.key_of
     if status.state in ("absent", "stopped"):
         down = "The box is down." if status.state == "stopped" else "There is no box here yet."
@@ -73,14 +73,14 @@ def _next(status: BoxStatus, app: AppPort) -> list[str]:
 class LastJobsPane(Pane):
     """The newest jobs of the acting account."""
 
-    def body(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         yield LiveTable("job", "state", "took", id="recent")
 
-    def show(self, value: list[JobDetails]) -> None:
-        views = sorted(map(JobView.of, value), key=lambda view: -view.created)
-        rows = [row(view, self.box_app.clock()) for view in views[:20]]
-        self.query_one(LiveTable).show(
-            Row(each.key, (each.cells[0], each.cells[1], each.cells[3]), each.tone) for each in rows
+    def show_value(self, value: list[JobDetails]) -> None:
+        views = sorted(map(JobView.from_job, value), key=lambda view: -view.created)
+        rows = [job_row(view, self.box_app.clock()) for view in views[:20]]
+        self.query_one(LiveTable).show_rows(
+            TableRow(each.key, (each.cells[0], each.cells[1], each.cells[3]), each.tone) for each in rows
         )
 
 
@@ -91,13 +91,15 @@ class MemoryPane(Pane):
         super().__init__(title, feed, id=id)
         self._history: list[float] = []
 
-    def body(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         yield Sparkline([], id="spark")
         yield Static(id="largest", markup=False)
 
-    def show(self, report: ResourceReport) -> None:
+    def show_value(self, report: ResourceReport) -> None:
         self._history = [*self._history[-59:], report.total_bytes / 2**20]
         self.query_one(Sparkline).data = self._history
-        largest = "  ".join(f"{name} {size(count)}" for name, count in list(report.by_process.items())[:4])
-        self.border_title = f"Memory {size(report.total_bytes)}"
-        self.query_one("#largest", Static).update(plain(largest))
+        largest = "  ".join(
+            f"{name} {size_text(count)}" for name, count in list(report.by_process.items())[:4]
+        )
+        self.border_title = f"Memory {size_text(report.total_bytes)}"
+        self.query_one("#largest", Static).update(plain_text(largest))

@@ -13,15 +13,15 @@ from textual.widgets import DataTable, TabbedContent, TabPane
 
 from c2d_box.workflow.names import JOBS_NAMESPACE
 from tui.screens.cluster.reading import YamlScreen
-from tui.screens.cluster.widgets import HappeningsPane, PodsPane
-from tui.screens.jobs.actions import again, saving, stopping
+from tui.screens.cluster.widgets import EventsPane, PodsPane
+from tui.screens.jobs.actions import repeat_job, save_action, stop_job
 from tui.screens.jobs.view import JobView
 from tui.screens.jobs.widgets import (
-    AskedPane,
     EvidencePane,
     ExplainPane,
     FactsPane,
     JobLogPane,
+    OnDemandPane,
     ResultsPane,
 )
 from tui.screens.outputs.preview import PreviewScreen
@@ -69,15 +69,15 @@ class JobScreen(BoxScreen):
         super().__init__()
         self.job_id, self._first = job_id, tab
 
-    def body(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         app, job_id = self.box_app, self.job_id
         source, feeds = app.source, app.feeds
-        detail = feeds.one("job", lambda: source.job(app.consumer, job_id), 1.0)
-        logs = feeds.one("job logs", lambda: source.job_logs(app.consumer, job_id), 3.0)
-        pods = feeds.one("job pods", lambda: source.pods(job_id), 1.0)
-        events = feeds.one("job events", lambda: source.happenings(job_id), 2.0)
-        explained = feeds.one("explain", lambda: source.explain(app.consumer, job_id), 5.0)
-        verified = feeds.one("verify", lambda: source.verify(app.consumer, job_id), 60.0)
+        detail = feeds.make_feed("job", lambda: source.read_job(app.consumer, job_id), 1.0)
+        logs = feeds.make_feed("job logs", lambda: source.job_logs(app.consumer, job_id), 3.0)
+        pods = feeds.make_feed("job pods", lambda: source.pods(job_id), 1.0)
+        events = feeds.make_feed("job events", lambda: source.list_events(job_id), 2.0)
+        explained = feeds.make_feed("explain", lambda: source.explain_job(app.consumer, job_id), 5.0)
+        verified = feeds.make_feed("verify", lambda: source.verify_job(app.consumer, job_id), 60.0)
         yield FactsPane(f"Job {job_id}", detail, id="facts-pane")
         with TabbedContent(initial=self._first, id="job-tabs"):
             with TabPane(TABS["outputs"], id="outputs"):
@@ -87,7 +87,7 @@ class JobScreen(BoxScreen):
             with TabPane(TABS["pods"], id="pods"):
                 yield PodsPane("Pods", pods, id="pods-pane")
             with TabPane(TABS["events"], id="events"):
-                yield HappeningsPane("Events", events, id="events-pane")
+                yield EventsPane("Events", events, id="events-pane")
             with TabPane(TABS["explain"], id="explain"):
                 yield ExplainPane("Explain", explained, id="explain-pane")
             with TabPane(TABS["verify"], id="verify"):
@@ -98,20 +98,20 @@ class JobScreen(BoxScreen):
         self.call_after_refresh(self.action_look, self._first)
 
     @property
-    def shown(self) -> Widget:
+    def shown_pane(self) -> Widget:
         """The pane of the active tab."""
         tabs = self.query_one(TabbedContent)
         return tabs.get_pane(tabs.active)
 
     @property
-    def table(self) -> LiveTable | None:
-        return next(iter(self.shown.query(LiveTable)), None)
+    def active_table(self) -> LiveTable | None:
+        return next(iter(self.shown_pane.query(LiveTable)), None)
 
     def action_look(self, tab: str) -> None:
         self.query_one(TabbedContent).active = tab
-        for pane in self.shown.query(AskedPane):
-            pane.ask()
-        target: Widget | None = next(iter(self.shown.query(LogView)), None) or self.table
+        for pane in self.shown_pane.query(OnDemandPane):
+            pane.ask_once()
+        target: Widget | None = next(iter(self.shown_pane.query(LogView)), None) or self.active_table
         if target is not None:
             target.focus()
 
@@ -124,16 +124,16 @@ class JobScreen(BoxScreen):
             namespace, _, name = str(event.row_key.value).partition("/")
             self.app.push_screen(YamlScreen("pod", namespace, name))
 
-    def find(self, words: str) -> None:
-        for view in self.shown.query(LogView):
-            view.filter(words)
-        if self.table is not None:
-            self.table.filter(words)
+    def find_words(self, words: str) -> None:
+        for view in self.shown_pane.query(LogView):
+            view.filter_lines(words)
+        if self.active_table is not None:
+            self.active_table.filter_rows(words)
 
     def leave_filter(self) -> None:
         self.action_look(self.query_one(TabbedContent).active)
 
-    def copied(self) -> str:
+    def copied_text(self) -> str:
         if isinstance(self.focused, LogView):
             return self.focused.visible_text()
         if self.query_one(TabbedContent).active == "explain":
@@ -141,21 +141,21 @@ class JobScreen(BoxScreen):
         return self.job_id
 
     def action_stop(self) -> None:
-        if self.view is not None:
-            stopping(self.box_app, self.view)
+        if self.job_view is not None:
+            stop_job(self.box_app, self.job_view)
 
     def action_again(self) -> None:
-        if self.view is not None:
-            again(self.box_app, self.view)
+        if self.job_view is not None:
+            repeat_job(self.box_app, self.job_view)
 
     @property
-    def view(self) -> JobView | None:
+    def job_view(self) -> JobView | None:
         """The job of the feed's last answer."""
         value = self.query_one(FactsPane).feeds[0].reading.value
-        return None if value is None else JobView.of(value)
+        return None if value is None else JobView.from_job(value)
 
     def action_save(self) -> None:
-        self.box_app.perform(saving(self.box_app, self.job_id))
+        self.box_app.perform(save_action(self.box_app, self.job_id))
 
     def action_yaml(self) -> None:
         self.app.push_screen(YamlScreen("workflow", JOBS_NAMESPACE, self.job_id))

@@ -10,7 +10,7 @@ from textual.widgets import DataTable
 
 from c2d_box.workflow.names import JOBS_NAMESPACE
 from tui.screens.cluster.reading import YamlScreen
-from tui.screens.jobs.actions import again, stopping
+from tui.screens.jobs.actions import repeat_job, stop_job
 from tui.screens.jobs.detail import JobScreen
 from tui.screens.jobs.view import JobView
 from tui.screens.jobs.widgets import JobsPane
@@ -30,7 +30,7 @@ class JobsScreen(BoxScreen):
         Binding("c", "as_command", "As command", id="jobs.command"),
     ]
 
-    def body(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         feeds = self.box_app.feeds
         yield JobsPane("Jobs", feeds.jobs, feeds.assets, id="jobs")
 
@@ -38,32 +38,32 @@ class JobsScreen(BoxScreen):
         self.app.push_screen(JobScreen(str(event.row_key.value)))
 
     def action_open(self) -> None:
-        if self.table is not None and self.table.selected is not None:
-            self.app.push_screen(JobScreen(self.table.selected.key))
+        if self.active_table is not None and self.active_table.selected_row is not None:
+            self.app.push_screen(JobScreen(self.active_table.selected_row.key))
 
     def action_yaml(self) -> None:
-        if self.table is not None and self.table.selected is not None:
-            self.app.push_screen(YamlScreen("workflow", JOBS_NAMESPACE, self.table.selected.key))
+        if self.active_table is not None and self.active_table.selected_row is not None:
+            self.app.push_screen(YamlScreen("workflow", JOBS_NAMESPACE, self.active_table.selected_row.key))
 
     def action_logs(self) -> None:
-        if self.table is not None and self.table.selected is not None:
-            self.app.push_screen(JobScreen(self.table.selected.key, "logs"))
+        if self.active_table is not None and self.active_table.selected_row is not None:
+            self.app.push_screen(JobScreen(self.active_table.selected_row.key, "logs"))
 
     @property
-    def pointed(self) -> JobView | None:
+    def pointed_job(self) -> JobView | None:
         """The job under the cursor."""
-        row = self.table.selected if self.table is not None else None
+        row = self.active_table.selected_row if self.active_table is not None else None
         known = self.box_app.feeds.jobs.reading.value or ()
         found = next((job for job in known if row and job.id == row.key), None)
-        return None if found is None else JobView.of(found)
+        return None if found is None else JobView.from_job(found)
 
     def action_stop(self) -> None:
-        if self.pointed is not None:
-            stopping(self.box_app, self.pointed)
+        if self.pointed_job is not None:
+            stop_job(self.box_app, self.pointed_job)
 
     def action_again(self) -> None:
-        if self.pointed is not None:
-            again(self.box_app, self.pointed)
+        if self.pointed_job is not None:
+            repeat_job(self.box_app, self.pointed_job)
 
     def action_as_command(self) -> None:
         self.box_app.copy_command("jobs")

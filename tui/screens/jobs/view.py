@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from c2d_box.workflow.states import State
-from tui.widgets.live_table import Row
-from tui.widgets.text import lasting, moment, one_line, short
+from tui.widgets.live_table import TableRow
+from tui.widgets.text import duration_text, one_line, short_id, utc_text
 
 if TYPE_CHECKING:
     from c2d_box.client import JobDetails
@@ -29,7 +29,7 @@ class JobView:
     stopping: bool
 
     @classmethod
-    def of(cls, job: JobDetails) -> JobView:
+    def from_job(cls, job: JobDetails) -> JobView:
         return cls(
             id=job.id,
             status=job.status,
@@ -43,41 +43,41 @@ class JobView:
         )
 
     @property
-    def running(self) -> bool:
+    def is_running(self) -> bool:
         return not self.ended
 
     @property
-    def tone(self) -> str:
-        if self.running:
+    def state_tone(self) -> str:
+        if self.is_running:
             return "warn"
         return "good" if self.status == State.FINISHED else "bad"
 
     @property
-    def mark(self) -> str:
-        if self.running:
+    def state_mark(self) -> str:
+        if self.is_running:
             return "▶"
         return "✓" if self.status == State.FINISHED else "✗"
 
     @property
-    def state(self) -> str:
-        return f"{self.text} (stopping)" if self.stopping and self.running else self.text
+    def state_text(self) -> str:
+        return f"{self.text} (stopping)" if self.stopping and self.is_running else self.text
 
-    def took(self, now: float) -> float:
+    def run_seconds(self, now: float) -> float:
         return max((self.ended or now) - self.created, 0.0)
 
 
-def row(view: JobView, now: float, names: Mapping[str, str] | None = None) -> Row:
+def job_row(view: JobView, now: float, names: Mapping[str, str] | None = None) -> TableRow:
     """Return the job's row of the jobs table; ``names`` are names of assets by DID, as far as
     they are known.
     """
     known = names or {}
     inputs = " ".join(f"{did} {known.get(did, '')}" for did in view.inputs)
     cells = (
-        f"{view.mark} {short(view.id)}",
-        view.state,
-        one_line(known.get(view.algorithm) or short(view.algorithm)),
-        lasting(view.took(now)),
+        f"{view.state_mark} {short_id(view.id)}",
+        view.state_text,
+        one_line(known.get(view.algorithm) or short_id(view.algorithm)),
+        duration_text(view.run_seconds(now)),
         view.reason,
-        moment(view.created),
+        utc_text(view.created),
     )
-    return Row(view.id, cells, view.tone, f"{view.algorithm} {inputs}")
+    return TableRow(view.id, cells, view.state_tone, f"{view.algorithm} {inputs}")

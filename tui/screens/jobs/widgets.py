@@ -12,20 +12,20 @@ from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from sandbox.verbs.job_timeline import overhead, stages
+from sandbox.verbs.job_timeline import job_overhead, seconds_by_stage
 from tui.backend.port import Ddo
 from tui.live.feed import Feed
 from tui.screens.cluster.reading import ContainerLogs
-from tui.screens.jobs.view import JobView, row
-from tui.widgets.live_table import LiveTable, Row
+from tui.screens.jobs.view import JobView, job_row
+from tui.widgets.live_table import LiveTable, TableRow
 from tui.widgets.log_view import LogView
 from tui.widgets.pane import Pane
-from tui.widgets.text import lasting, moment, plain, safe, short, size
+from tui.widgets.text import duration_text, plain_text, safe_text, short_id, size_text, utc_text
 
 if TYPE_CHECKING:
     from c2d_box.client import JobDetails
-    from c2d_box.client.verification import Check, Verification
-    from sandbox.verbs.pods import Pod
+    from c2d_box.client.verification import EvidenceCheck, JobVerification
+    from sandbox.verbs.pods import PodSummary
 
 BAR = 24
 AGREES = {True: ("✓", "yes", "good"), False: ("✗", "NO", "bad"), None: ("○", "not asked", "quiet")}
@@ -37,114 +37,114 @@ class JobsPane(Pane):
     def __init__(self, title: str, feed: Feed[list[JobDetails]], assets: Feed[list[Ddo]], id: str) -> None:
         super().__init__(title, feed, id=id)
         self._assets = assets
-        self._known: dict[str, tuple[JobDetails, JobView, Row]] = {}
+        self._known: dict[str, tuple[JobDetails, JobView, TableRow]] = {}
 
-    def body(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         yield LiveTable("job", "state", "algorithm", "took", "reason", "created", id="jobs-table")
         yield Static("", id="empty", markup=False)
 
     def on_mount(self) -> None:
-        self.begin(self.query_one(LiveTable))
+        self.focus_first(self.query_one(LiveTable))
 
-    def resume(self) -> None:
-        super().resume()
-        self._assets.join(self)
+    def resume_feeds(self) -> None:
+        super().resume_feeds()
+        self._assets.add_listener(self)
 
-    def pause(self) -> None:
-        super().pause()
-        self._assets.leave(self)
+    def pause_feeds(self) -> None:
+        super().pause_feeds()
+        self._assets.remove_listener(self)
 
-    async def take(self, feed: Feed[Any]) -> None:
+    async def take_feed(self, feed: Feed[Any]) -> None:
         if feed is self._assets:
             self._known.clear()
-            self.again()
+            self.show_again()
         else:
-            await super().take(feed)
+            await super().take_feed(feed)
 
-    def show(self, value: list[JobDetails]) -> None:
+    def show_value(self, value: list[JobDetails]) -> None:
         """Rebuild only rows whose job has changed or still runs: there may be thousands."""
         app, before = self.box_app, self._known
         now, names = app.clock(), app.names
-        self._known = {job.id: _worded(job, before.get(job.id), now, names) for job in value}
+        self._known = {job.id: _worded_job(job, before.get(job.id), now, names) for job in value}
         newest = sorted(self._known.values(), key=lambda known: -known[1].created)
         table = self.query_one(LiveTable)
-        table.show(row for _, _, row in newest)
+        table.show_rows(row for _, _, row in newest)
         if app.started in self._known:
-            table.point(app.started)
+            table.point_at(app.started)
             app.started = ""
-        running = sum(view.running for _, view, _ in newest)
+        running = sum(view.is_running for _, view, _ in newest)
         self.border_title = f"Jobs of {app.consumer}: {len(newest)}, {running} running"
         launching = f"{app.key_of('launch')} launches one: a dataset, an algorithm, an environment."
         self.query_one("#empty", Static).update("" if newest else f"No jobs yet. {launching}")
 
-    def tick(self) -> None:
+    def tick_second(self) -> None:
         """Update the run time of running jobs although no answer came; only of rows in view."""
-        super().tick()
+        super().tick_second()
         table, now, names = self.query_one(LiveTable), self.box_app.clock(), self.box_app.names
         for key in table.in_view:
             known = self._known.get(key)
-            if known is not None and known[1].running:
-                table.renew(row(known[1], now, names))
+            if known is not None and known[1].is_running:
+                table.renew_row(job_row(known[1], now, names))
 
 
-def _worded(
+def _worded_job(
     job: JobDetails,
-    before: tuple[JobDetails, JobView, Row] | None,
+    before: tuple[JobDetails, JobView, TableRow] | None,
     now: float,
     names: dict[str, str],
-) -> tuple[JobDetails, JobView, Row]:
-    if before is not None and before[0] == job and not before[1].running:
+) -> tuple[JobDetails, JobView, TableRow]:
+    if before is not None and before[0] == job and not before[1].is_running:
         return before
-    view = JobView.of(job)
-    return job, view, row(view, now, names)
+    view = JobView.from_job(job)
+    return job, view, job_row(view, now, names)
 
 
 class FactsPane(Pane):
     """The job's facts, and how long each stage took."""
 
-    def body(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         with VerticalScroll(can_focus=True):
             yield Static(id="facts", markup=False)
 
-    def show(self, value: JobDetails) -> None:
-        self.query_one("#facts", Static).update(facts(value, self.box_app.clock(), self.box_app.names))
+    def show_value(self, value: JobDetails) -> None:
+        self.query_one("#facts", Static).update(job_facts(value, self.box_app.clock(), self.box_app.names))
 
 
-def facts(job: JobDetails, now: float, names: dict[str, str]) -> Text:
+def job_facts(job: JobDetails, now: float, names: dict[str, str]) -> Text:
     """Return the job's facts in words, then a bar per stage."""
-    view = JobView.of(job)
+    view = JobView.from_job(job)
     lines = [
-        ("state", f"{view.mark} {view.status} {view.state}"),
+        ("state", f"{view.state_mark} {view.status} {view.state_text}"),
         ("reason", view.reason),
-        ("algorithm", _named(view.algorithm, names)),
-        *[("input", _named(did, names)) for did in view.inputs],
+        ("algorithm", _asset_name(view.algorithm, names)),
+        *[("input", _asset_name(did, names)) for did in view.inputs],
         ("environment", job.environment),
         ("owner", job.owner),
-        ("created", moment(view.created)),
-        ("took", lasting(view.took(now))),
+        ("created", utc_text(view.created)),
+        ("took", duration_text(view.run_seconds(now))),
         ("exit code", job.exit_code),
     ]
     drawn = Text()
     for name, value in lines:
         if value not in (None, ""):
-            drawn.append(f"{name:<12}", "dim").append(f"{safe(value)}\n")
-    return drawn.append_text(_timeline(job))
+            drawn.append(f"{name:<12}", "dim").append(f"{safe_text(value)}\n")
+    return drawn.append_text(_timeline_text(job))
 
 
-def _named(did: str, names: dict[str, str]) -> str:
-    return f"{names[did]}  {short(did, 12)}" if did in names else did
+def _asset_name(did: str, names: dict[str, str]) -> str:
+    return f"{names[did]}  {short_id(did, 12)}" if did in names else did
 
 
-def _timeline(job: JobDetails) -> Text:
-    spent = stages(job)
+def _timeline_text(job: JobDetails) -> Text:
+    spent = seconds_by_stage(job)
     drawn = Text()
     longest = max(spent.values(), default=0.0) or 1.0
     for name, seconds in spent.items():
         length = round(BAR * seconds / longest)
-        drawn.append(f"\n{name:<43} {lasting(seconds):>8} ").append("━" * length, "bold")
-    cost = overhead(job)
+        drawn.append(f"\n{name:<43} {duration_text(seconds):>8} ").append("━" * length, "bold")
+    cost = job_overhead(job)
     if cost is not None:
-        drawn.append(f"\n{'overhead (all but the algorithm)':<43} {lasting(cost):>8}", "dim")
+        drawn.append(f"\n{'overhead (all but the algorithm)':<43} {duration_text(cost):>8}", "dim")
     return drawn
 
 
@@ -155,13 +155,15 @@ class ResultsPane(Pane):
         super().__init__(title, feed, id=id)
         self.listed: Sequence[Mapping[str, Any]] = ()
 
-    def body(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         yield LiveTable("#", "file", "type", "size", id="results-table")
 
-    def show(self, value: JobDetails) -> None:
+    def show_value(self, value: JobDetails) -> None:
         self.listed = listed = value.results
-        self.query_one(LiveTable).show(
-            Row(str(index), (str(index), entry["filename"], entry["type"], size(entry.get("filesize"))))
+        self.query_one(LiveTable).show_rows(
+            TableRow(
+                str(index), (str(index), entry["filename"], entry["type"], size_text(entry.get("filesize")))
+            )
             for index, entry in enumerate(listed)
         )
         self.border_title = f"Results: {len(listed)}" if listed else "Results: none yet"
@@ -172,25 +174,27 @@ class JobLogPane(ContainerLogs):
     results.
     """
 
-    def __init__(self, title: str, logs: Feed[Mapping[str, str]], pods: Feed[list[Pod]], id: str) -> None:
+    def __init__(
+        self, title: str, logs: Feed[Mapping[str, str]], pods: Feed[list[PodSummary]], id: str
+    ) -> None:
         super().__init__(title, id=id)
         self._logs, self._pods = logs, pods
         self.feeds = (pods, logs)
 
-    async def take(self, feed: Feed[Any]) -> None:
+    async def take_feed(self, feed: Feed[Any]) -> None:
         """Stream every pod that appears; if no pod was ever streamed, show the stored logs."""
         if feed is self._pods:
-            self.retry()
+            self.retry_streams()
             for pod in feed.reading.value or ():
-                self.follow(pod)
-        elif feed.reading.value and not self.streaming:
+                self.follow_pod(pod)
+        elif feed.reading.value and not self.is_streaming:
             view = self.query_one(LogView)
-            view.clear()
+            view.clear_lines()
             for name, text in feed.reading.value.items():
-                view.extend([f"── {name}", *text.rstrip("\n").splitlines()])
+                view.extend_lines([f"── {name}", *text.rstrip("\n").splitlines()])
 
 
-class AskedPane(Pane):
+class OnDemandPane(Pane):
     """A pane that joins its feed only once its tab has been opened, so that its question is not
     asked before.
     """
@@ -199,22 +203,22 @@ class AskedPane(Pane):
         super().__init__(title, id=id)
         self._wanted = feed
 
-    def ask(self) -> None:
+    def ask_once(self) -> None:
         """Join the feed, at the first call only."""
         if not self.feeds:
             self.feeds = (self._wanted,)
-            self.resume()
+            self.resume_feeds()
 
 
-class ExplainPane(AskedPane):
+class ExplainPane(OnDemandPane):
     """The explanation of how the job ended and what to do about it."""
 
-    def body(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         with VerticalScroll(can_focus=True):
             yield Static("asking …", id="explained", markup=False)
 
-    def show(self, value: str) -> None:
-        self.query_one("#explained", Static).update(plain(value))
+    def show_value(self, value: str) -> None:
+        self.query_one("#explained", Static).update(plain_text(value))
 
 
 VERDICTS = {
@@ -224,17 +228,17 @@ VERDICTS = {
 }
 
 
-class EvidencePane(AskedPane):
+class EvidencePane(OnDemandPane):
     """The job's evidence, each entry compared with the source it came from."""
 
-    def body(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         yield LiveTable("check", "agrees", "source", id="evidence-table")
 
-    def show(self, value: Verification) -> None:
-        self.query_one(LiveTable).show(map(_check, value.checks))
+    def show_value(self, value: JobVerification) -> None:
+        self.query_one(LiveTable).show_rows(map(_check_row, value.checks))
         self.border_title = f"Evidence: {VERDICTS[value.verdict]}"
 
 
-def _check(check: Check) -> Row:
+def _check_row(check: EvidenceCheck) -> TableRow:
     mark, word, tone = AGREES[check.ok]
-    return Row(check.name, (f"{mark} {check.name}", word, check.text), tone)
+    return TableRow(check.name, (f"{mark} {check.name}", word, check.text), tone)

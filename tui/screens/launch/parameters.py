@@ -13,8 +13,8 @@ from textual.widgets import Static, TextArea
 
 from c2d_box.client.job_request import parameter_line
 from c2d_box.errors import UsageError
-from sandbox.verbs.parameters import parameters
-from tui.widgets.text import plain
+from sandbox.verbs.parameters import parse_parameters
+from tui.widgets.text import plain_text
 
 
 class ParametersDialog(ModalScreen[Mapping[str, Any] | None]):
@@ -50,6 +50,6 @@ class ParametersDialog(ModalScreen[Mapping[str, Any] | None]):
 
     def action_take(self) -> None:
         try:
-            self.dismiss(parameters(self.query_one(TextArea).text.splitlines()))
+            self.dismiss(parse_parameters(self.query_one(TextArea).text.splitlines()))
         except UsageError as problem:
-            self.query_one("#parameters-problem", Static).update(plain(problem.message))
+            self.query_one("#parameters-problem", Static).update(plain_text(problem.message))

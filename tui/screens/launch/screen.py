@@ -13,12 +13,12 @@ from textual.timer import Timer
 from textual.widgets import DataTable
 
 from c2d_box.client import JobRequest
-from sandbox.verbs.output import Output
-from tui.actions.action import Action
+from sandbox.verbs.output import JobOutput
+from tui.actions.action import UserAction
 from tui.screens.launch import results
 from tui.screens.launch.parameters import ParametersDialog
 from tui.screens.launch.scripts import script_form
-from tui.screens.launch.widgets import Check, CheckPane, ChoicePane, EnvironmentPane
+from tui.screens.launch.widgets import CheckPane, ChoicePane, EnvironmentPane, JobCheck
 from tui.widgets.base_screen import BoxScreen
 from tui.widgets.live_table import LiveTable
 
@@ -48,7 +48,7 @@ class LaunchScreen(BoxScreen):
         self._soon: Timer | None = None
         self._checked: tuple[JobRequest, str] | None = None
 
-    def body(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         feeds = self.box_app.feeds
         with Horizontal():
             with Vertical():
@@ -61,27 +61,29 @@ class LaunchScreen(BoxScreen):
         self.query_one("#datasets", ChoicePane).query_one(LiveTable).focus()
 
     @property
-    def chosen(self) -> JobRequest | None:
+    def chosen_job(self) -> JobRequest | None:
         """The chosen assets and environment; None while dataset or algorithm is missing."""
         datasets = self.query_one("#datasets", ChoicePane)
-        dataset, algorithm = datasets.chosen, self.query_one("#algorithms", ChoicePane).chosen
+        dataset, algorithm = datasets.chosen_asset, self.query_one("#algorithms", ChoicePane).chosen_asset
         if not dataset or not algorithm:
             return None
         more = tuple(did for did in datasets.added if did != dataset)
-        return JobRequest(dataset, algorithm, more, self.query_one(EnvironmentPane).chosen or None)
+        return JobRequest(
+            dataset, algorithm, more, self.query_one(EnvironmentPane).chosen_environment or None
+        )
 
     @property
     def wanted(self) -> JobRequest | None:
         """The chosen job with its parameters and what becomes of its results."""
-        chosen, pane = self.chosen, self.query_one(CheckPane)
+        chosen, pane = self.chosen_job, self.query_one(CheckPane)
         if chosen is None:
             return None
-        return replace(chosen, parameters=pane.parameters or None, output=pane.output.asked())
+        return replace(chosen, parameters=pane.parameters or None, output=pane.output.sdk_output())
 
     def on_data_table_row_highlighted(self, _event: DataTable.RowHighlighted) -> None:
         self._check_soon()
 
-    def on_listed(self) -> None:
+    def on_list_changed(self) -> None:
         """Check when a list arrives: its first row is chosen without a key press."""
         self._check_soon()
 
@@ -89,92 +91,92 @@ class LaunchScreen(BoxScreen):
         self.app.action_focus_next()
 
     @property
-    def waiting(self) -> bool:
+    def is_waiting(self) -> bool:
         """True while a check is scheduled for when the cursor rests."""
         return self._soon is not None
 
     def _check_soon(self) -> None:
         if self._soon is not None:
             self._soon.stop()
-        self._soon = self.set_timer(0.2, self._check)
+        self._soon = self.set_timer(0.2, self._check_job)
 
-    def _check(self) -> None:
+    def _check_job(self) -> None:
         self._soon = None
-        chosen = self.chosen
+        chosen = self.chosen_job
         if chosen is not None and (key := (chosen, self.box_app.consumer)) != self._checked:
             self._checked = key
-            self.query_one(CheckPane).check(chosen)
+            self.query_one(CheckPane).check_job(chosen)
 
     def on_screen_resume(self) -> None:
         self._check_soon()
 
     def action_add(self) -> None:
-        self.query_one("#datasets", ChoicePane).toggle()
+        self.query_one("#datasets", ChoicePane).toggle_asset()
         self._check_soon()
 
-    def copied(self) -> str:
-        return self.box_app.command(self._words())
+    def copied_text(self) -> str:
+        return self.box_app.command(self._command_words())
 
-    def _words(self) -> str:
+    def _command_words(self) -> str:
         wanted = self.wanted
         return "start --help" if wanted is None else wanted.command_line()
 
     @property
-    def parameters(self) -> Mapping[str, Any]:
+    def job_parameters(self) -> Mapping[str, Any]:
         return self.query_one(CheckPane).parameters
 
     def action_parameters(self) -> None:
-        self.app.push_screen(ParametersDialog(self.parameters), self._take)
+        self.app.push_screen(ParametersDialog(self.job_parameters), self._set_parameters)
 
     def action_encrypt(self) -> None:
-        self._become(Output(encrypt=not self.query_one(CheckPane).output.encrypt))
+        self._set_output(JobOutput(encrypt=not self.query_one(CheckPane).output.encrypt))
 
     def action_asset(self) -> None:
-        self.app.push_screen(results.asset_form(self.query_one(CheckPane).output), self._become)
+        self.app.push_screen(results.asset_form(self.query_one(CheckPane).output), self._set_output)
 
-    def _become(self, output: Output | None) -> None:
+    def _set_output(self, output: JobOutput | None) -> None:
         if output is not None:
             pane = self.query_one(CheckPane)
             pane.output = output
-            pane.again()
+            pane.show_again()
 
     def action_script(self) -> None:
-        dids = self.query_one("#datasets", ChoicePane).chosen
+        dids = self.query_one("#datasets", ChoicePane).chosen_asset
         self.box_app.fill(script_form(self.box_app, dids))
 
-    def _take(self, parameters: Mapping[str, Any] | None) -> None:
+    def _set_parameters(self, parameters: Mapping[str, Any] | None) -> None:
         if parameters is not None:
             pane = self.query_one(CheckPane)
             pane.parameters = parameters
-            pane.again()
+            pane.show_again()
 
     def action_as_command(self) -> None:
-        self.box_app.copy_command(self._words())
+        self.box_app.copy_command(self._command_words())
 
     def action_start(self) -> None:
-        wanted, check = self.wanted, self.query_one(CheckPane).result
+        wanted, check = self.wanted, self.query_one(CheckPane).last_check
         if wanted is None or check is None:
             self.notify("choose a dataset and an algorithm; wait for the check", timeout=3)
             return
-        problems = check.problems(self.box_app.key_of("accounts"))
+        problems = check.start_problems(self.box_app.key_of("accounts"))
         if problems:
             self.notify(f"nothing was paid: {problems[0]}", severity="error", markup=False)
             return
-        self.box_app.perform(self._starting(wanted, check))
+        self.box_app.perform(self._start_action(wanted, check))
 
-    def _starting(self, wanted: JobRequest, check: Check) -> Action:
+    def _start_action(self, wanted: JobRequest, check: JobCheck) -> UserAction:
         app, who, output = self.box_app, self.box_app.consumer, self.query_one(CheckPane).output
-        limited = replace(wanted, spending=check.spending)
-        return Action(
+        limited = replace(wanted, spending=check.spending_limit)
+        return UserAction(
             title="Order and start this job?",
             command=app.command(wanted.command_line()),
-            verb=lambda _ask: app.source.start(who, limited),
+            verb=lambda _ask: app.source.start_job(who, limited),
             effects=(
                 f"account {who} signs the orders on the chain",
-                *check.lines(app.names),
-                *((results.worded(output),) if output != Output() else ()),
+                *check.price_lines(app.names),
+                *((results.output_text(output),) if output != JobOutput() else ()),
             ),
-            losses=check.losses,
+            losses=check.payment_lines,
             proceed="Order and start",
             pokes=("jobs", "accounts"),
             done=app.note_started,

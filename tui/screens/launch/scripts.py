@@ -8,31 +8,31 @@ from typing import TYPE_CHECKING
 
 from c2d_box.errors import UsageError
 from sandbox.defaults import ENTRYPOINT, IMAGE
-from sandbox.loop.running import Loop, Ran
-from tui.actions.action import Action
-from tui.dialogs.form import Field, FormDialog, Values
+from sandbox.loop.running import RunReport, ScriptRun
+from tui.actions.action import UserAction
+from tui.dialogs.form import FormDialog, FormField, Values
 
 if TYPE_CHECKING:
     from tui.runtime.app_port import AppPort
 
 
-def script_form(app: AppPort, data: str) -> FormDialog[Action]:
+def script_form(app: AppPort, data: str) -> FormDialog[UserAction]:
     """Return the form of the loop; ``data`` is the DID chosen now, or empty."""
     fields = (
-        Field("script", "Script (ctrl+o picks)", file=True, placeholder="./count.py"),
-        Field("data", "Data: DIDs or files", data, placeholder="did:op:… or ./data.csv"),
-        Field("image", "Image", IMAGE),
-        Field("entrypoint", "Entrypoint", ENTRYPOINT),
+        FormField("script", "Script (ctrl+o picks)", file=True, placeholder="./count.py"),
+        FormField("data", "Data: DIDs or files", data, placeholder="did:op:… or ./data.csv"),
+        FormField("image", "Image", IMAGE),
+        FormField("entrypoint", "Entrypoint", ENTRYPOINT),
     )
 
-    def noted(ran: Ran) -> None:
+    def noted(ran: RunReport) -> None:
         app.note_started(ran.job)
 
-    def action(values: Values) -> Action:
-        loop, source = _loop(app, values), app.source
-        return Action(
+    def action(values: Values) -> UserAction:
+        loop, source = _script_loop(app, values), app.source
+        return UserAction(
             title=f"Run {loop.script.name}?",
-            command=app.command(_words(loop)),
+            command=app.command(_command_words(loop)),
             verb=lambda ask: source.run_script(loop, ask),
             effects=(
                 "publishes what is new, publishes again what changed",
@@ -44,19 +44,19 @@ def script_form(app: AppPort, data: str) -> FormDialog[Action]:
             done=noted,
         )
 
-    return FormDialog("Run a script", fields, _preview, action)
+    return FormDialog("Run a script", fields, _preview_text, action)
 
 
-def _loop(app: AppPort, values: Values) -> Loop:
+def _script_loop(app: AppPort, values: Values) -> ScriptRun:
     script, data = Path(values["script"]).expanduser(), shlex.split(values["data"])
     if not script.is_file():
         raise UsageError("C2D-RUN-NO-FILE", f"{script} is not a file", "give the path of a script")
     if not data:
         raise UsageError("C2D-RUN-NO-DATA", "there is nothing to run on", "give a DID or a file")
-    return Loop(script, tuple(data), values["image"], values["entrypoint"], who=app.consumer)
+    return ScriptRun(script, tuple(data), values["image"], values["entrypoint"], who=app.consumer)
 
 
-def _preview(values: Values) -> str:
+def _preview_text(values: Values) -> str:
     script = Path(values["script"]).expanduser()
     if not script.is_file():
         return "no such script yet\n\nc2d-box new algorithm NAME makes one from a template"
@@ -64,7 +64,7 @@ def _preview(values: Values) -> str:
     return "\n".join([f"{script.name}, {len(lines)} lines:", "", *lines[:60]])
 
 
-def _words(loop: Loop) -> str:
+def _command_words(loop: ScriptRun) -> str:
     words = ["run", shlex.quote(str(loop.script)), *(f"--data {shlex.quote(each)}" for each in loop.data)]
     words += [f"--image {shlex.quote(loop.image)}"] if loop.image != IMAGE else []
     words += [f"--entrypoint {shlex.quote(loop.entrypoint)}"] if loop.entrypoint != ENTRYPOINT else []

@@ -12,53 +12,53 @@ from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from c2d_box.client import JobRequest, Spending
+from c2d_box.client import JobRequest, SpendingLimits
 from c2d_box.errors import C2DError, Refused
-from sandbox.verbs.output import Output
+from sandbox.verbs.output import JobOutput
 from tui.backend.port import Ddo
 from tui.live.feed import Feed
 from tui.screens.assets.view import AssetView
-from tui.screens.launch.results import worded
-from tui.widgets.live_table import LiveTable, Row
-from tui.widgets.pane import Listed, Pane
+from tui.screens.launch.results import output_text
+from tui.widgets.live_table import LiveTable, TableRow
+from tui.widgets.pane import ListChanged, Pane
 from tui.widgets.reason_tree import reason_tree
-from tui.widgets.text import safe, short
+from tui.widgets.text import safe_text, short_id
 
 if TYPE_CHECKING:
-    from sandbox.verbs.accounts import Account
-    from sandbox.verbs.quotes import Price
+    from sandbox.verbs.accounts import BoxAccount
+    from sandbox.verbs.quotes import AssetPrice
 
 
 @dataclass(frozen=True)
-class Check:
+class JobCheck:
     """The Provider's answer about a job: its prices, or the refusal that a start would meet."""
 
-    prices: Sequence[Price] = ()
+    prices: Sequence[AssetPrice] = ()
     refusal: C2DError | None = None
     balance: float | None = None
     """OCEAN that the consumer has; None where it is not known."""
 
     @property
-    def totals(self) -> dict[str, float]:
-        from sandbox.verbs.quotes import totals
+    def token_totals(self) -> dict[str, float]:
+        from sandbox.verbs.quotes import price_totals
 
-        return totals(self.prices)
+        return price_totals(self.prices)
 
     @property
-    def spending(self) -> Spending:
+    def spending_limit(self) -> SpendingLimits:
         """The spending limit that a confirmation of these prices sets: the prices and one per cent more, as
         fees for time differ from one second to the next; and nothing of any other token.
         """
-        most = tuple(f"{amount * 1.01:.18f}:{token}" for token, amount in self.totals.items())
-        return Spending(most or ("0",))
+        most = tuple(f"{amount * 1.01:.18f}:{token}" for token, amount in self.token_totals.items())
+        return SpendingLimits(most or ("0",))
 
-    def problems(self, accounts_key: str) -> tuple[str, ...]:
+    def start_problems(self, accounts_key: str) -> tuple[str, ...]:
         """Return the reasons why the job would not start, known before anything is paid. ``accounts_key``
         opens the screen where there is test money.
         """
         if self.refusal is not None:
             return (f"{self.refusal.code}: {self.refusal.message}",)
-        due = self.totals.get("OCEAN", 0.0)
+        due = self.token_totals.get("OCEAN", 0.0)
         if self.balance is not None and due > self.balance:
             return (
                 f"{due:g} OCEAN are due and {self.balance:g} are there: {accounts_key}, f gives test money",
@@ -66,26 +66,26 @@ class Check:
         return ()
 
     @property
-    def losses(self) -> tuple[str, ...]:
+    def payment_lines(self) -> tuple[str, ...]:
         """The amounts that are paid, one line per token."""
         return tuple(
-            f"{amount:g} {token} are paid and do not come back" for token, amount in self.totals.items()
+            f"{amount:g} {token} are paid and do not come back" for token, amount in self.token_totals.items()
         )
 
-    def lines(self, names: Mapping[str, str]) -> tuple[str, ...]:
+    def price_lines(self, names: Mapping[str, str]) -> tuple[str, ...]:
         """Return one line per asset with its price."""
-        return tuple(_price(price, names) for price in self.prices)
+        return tuple(_price_line(price, names) for price in self.prices)
 
 
-def _balance(accounts: Sequence[Account], who: str) -> float | None:
+def _account_balance(accounts: Sequence[BoxAccount], who: str) -> float | None:
     for account in accounts:
         if who in (account.role, account.address, str(account.index)):
             return account.ocean
     return None
 
 
-def _price(price: Price, names: Mapping[str, str]) -> str:
-    name = names.get(price.did, short(price.did))
+def _price_line(price: AssetPrice, names: Mapping[str, str]) -> str:
+    name = names.get(price.did, short_id(price.did))
     if price.action == "none":
         return f"{name}: an earlier order still covers it"
     fee = f" + {price.fee:g} {price.fee_token} fee" if price.fee else ""
@@ -103,47 +103,47 @@ class ChoicePane(Pane):
         self._kind = kind
         self.added: list[str] = []
 
-    def body(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         yield LiveTable("name", "price", "did")
 
     @property
-    def chosen(self) -> str:
-        row = self.query_one(LiveTable).selected
+    def chosen_asset(self) -> str:
+        row = self.query_one(LiveTable).selected_row
         return row.key if row else ""
 
-    def toggle(self) -> None:
+    def toggle_asset(self) -> None:
         """Add the asset under the cursor to the job, or remove it again."""
-        did = self.chosen
+        did = self.chosen_asset
         if did in self.added:
             self.added.remove(did)
         elif did:
             self.added.append(did)
-        self.again()
+        self.show_again()
 
-    def show(self, value: list[Ddo]) -> None:
-        views = [view for view in map(AssetView.of, value) if view.kind == self._kind]
+    def show_value(self, value: list[Ddo]) -> None:
+        views = [view for view in map(AssetView.from_ddo, value) if view.kind == self._kind]
         rows = []
         for view in views:
             mark = "+ " if view.did in self.added else ""
-            rows.append(Row(view.did, (f"{mark}{view.name}", view.price, short(view.did))))
-        self.query_one(LiveTable).show(rows)
-        self.post_message(Listed())
+            rows.append(TableRow(view.did, (f"{mark}{view.name}", view.price, short_id(view.did))))
+        self.query_one(LiveTable).show_rows(rows)
+        self.post_message(ListChanged())
 
 
 class EnvironmentPane(Pane):
     """The environments that the job may run in."""
 
-    def body(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         yield LiveTable("environment", "cpu", "ram", "price", "longest")
 
     @property
-    def chosen(self) -> str:
-        row = self.query_one(LiveTable).selected
+    def chosen_environment(self) -> str:
+        row = self.query_one(LiveTable).selected_row
         return row.key if row else ""
 
-    def show(self, value: list[Mapping[str, Any]]) -> None:
-        self.query_one(LiveTable).show(
-            Row(
+    def show_value(self, value: list[Mapping[str, Any]]) -> None:
+        self.query_one(LiveTable).show_rows(
+            TableRow(
                 str(env["id"]),
                 (
                     str(env["id"]),
@@ -155,7 +155,7 @@ class EnvironmentPane(Pane):
             )
             for env in value
         )
-        self.post_message(Listed())
+        self.post_message(ListChanged())
 
 
 class CheckPane(Pane):
@@ -163,55 +163,57 @@ class CheckPane(Pane):
 
     parameters: Mapping[str, Any] = {}
     """Parameters of the algorithm, besides its inputs."""
-    output = Output()
+    output = JobOutput()
 
-    def body(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         with VerticalScroll():
             yield Static("Choose a dataset and an algorithm.", id="verdict", markup=False)
 
     @property
-    def result(self) -> Check | None:
+    def last_check(self) -> JobCheck | None:
         """The last answer about the current choice; None while there is none."""
         return self.feeds[0].reading.value if self.feeds else None
 
-    def check(self, wanted: JobRequest) -> None:
+    def check_job(self, wanted: JobRequest) -> None:
         """Switch to this job: ask about it now and again while the pane is shown."""
-        self.pause()
+        self.pause_feeds()
         app = self.box_app
 
-        def ask() -> Check:
+        def ask() -> JobCheck:
             try:
-                prices = app.source.quote(app.consumer, wanted)
+                prices = app.source.quote_job(app.consumer, wanted)
             except Refused as refusal:
-                return Check(refusal=refusal)
-            return Check(prices, balance=_balance(app.source.accounts(), app.consumer))
+                return JobCheck(refusal=refusal)
+            return JobCheck(prices, balance=_account_balance(app.source.list_accounts(), app.consumer))
 
         self.query_one("#verdict", Static).update("asking the Provider …")
-        self.feeds = (app.feeds.one("check", ask, 10.0),)
-        self.resume()
+        self.feeds = (app.feeds.make_feed("check", ask, 10.0),)
+        self.resume_feeds()
 
-    def show(self, check: Check) -> None:
+    def show_value(self, check: JobCheck) -> None:
         drawn = Text()
         if check.refusal is not None:
             drawn.append("✗ this would be refused\n\n", "bold")
-            drawn.append(f"{safe(check.refusal.code)}\n{safe(check.refusal.message)}\n")
+            drawn.append(f"{safe_text(check.refusal.code)}\n{safe_text(check.refusal.message)}\n")
             if check.refusal.next_step:
-                drawn.append(f"\nnext: {safe(check.refusal.next_step)}\n")
+                drawn.append(f"\nnext: {safe_text(check.refusal.next_step)}\n")
             drawn.append_text(reason_tree(check.refusal.details.get("reasons")))
         else:
             drawn.append("✓ the Provider would start it\n\n", "bold")
-            for line in check.lines(self.box_app.names):
-                drawn.append(f"{safe(line)}\n")
-            total = ", ".join(f"{amount:g} {token}" for token, amount in check.totals.items()) or "nothing"
+            for line in check.price_lines(self.box_app.names):
+                drawn.append(f"{safe_text(line)}\n")
+            total = (
+                ", ".join(f"{amount:g} {token}" for token, amount in check.token_totals.items()) or "nothing"
+            )
             drawn.append(f"\nto pay:  {total}\n", "bold")
             if check.balance is not None:
                 drawn.append(f"you have {check.balance:g} OCEAN ({self.box_app.consumer})\n")
-            problems = check.problems(self.box_app.key_of("accounts"))
+            problems = check.start_problems(self.box_app.key_of("accounts"))
             for problem in problems:
-                drawn.append(f"✗ {safe(problem)}\n", "bold")
+                drawn.append(f"✗ {safe_text(problem)}\n", "bold")
             if self.parameters:
-                drawn.append(f"\nparameters: {safe(json.dumps(dict(self.parameters)))}\n")
-            drawn.append(f"\n{worded(self.output)}\n")
+                drawn.append(f"\nparameters: {safe_text(json.dumps(dict(self.parameters)))}\n")
+            drawn.append(f"\n{output_text(self.output)}\n")
             drawn.append("e encrypts them, a makes an asset\n", "dim")
             if not problems:
                 drawn.append("\ns orders and starts, after asking")

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from c2d_box.errors import C2DError
 from c2d_box.strict_json import JsonRefused, parse_json
-from tui.backend.port import Source
+from tui.backend.port import BackendPort
 
 _RFC3339 = re.compile(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d:\d\d(?:[.,]\d+)?)")
 _UNIX = re.compile(r'"(?:time|ts|at)": ?(\d{10}(?:\.\d+)?)')
@@ -21,7 +21,7 @@ that found it.
 _KLOG = re.compile(r"^[IWEF](\d\d)(\d\d) (\d\d:\d\d:\d\d\.\d+)")
 
 
-def gathered(source: Source, lines: int = 200) -> dict[str, list[str]]:
+def gather_logs(source: BackendPort, lines: int = 200) -> dict[str, list[str]]:
     """Return the last lines of every source. A source that cannot be read now is left out; if none can be,
     raise.
     """
@@ -29,7 +29,7 @@ def gathered(source: Source, lines: int = 200) -> dict[str, list[str]]:
     problem: C2DError | None = None
     for name in source.log_sources():
         try:
-            found[name] = source.logs(name, lines)
+            found[name] = source.read_logs(name, lines)
         except C2DError as missing:
             problem = missing
     if problem is not None and not found:
@@ -37,7 +37,7 @@ def gathered(source: Source, lines: int = 200) -> dict[str, list[str]]:
     return found
 
 
-def stamp(line: str) -> str:
+def line_stamp(line: str) -> str:
     """Return a line's time as text that sorts within a year; empty if it has none."""
     if found := _RFC3339.search(line[:200]):
         return f"{found[1][5:]} {found[2].replace(',', '.')}"
@@ -51,22 +51,22 @@ def stamp(line: str) -> str:
     return ""
 
 
-def worded(line: str) -> str:
+def worded_line(line: str) -> str:
     """Return a structured line (JSON or logfmt) as its time, level, message and the rest, so that it fits on
     a screen; other lines as they are. Our services write ``message``, etcd and containerd ``msg``.
     """
-    entry = _entry(line)
+    entry = _parse_entry(line)
     message = entry.get("message", entry.get("msg"))
     if message is None:
         return line
     rest = (f"{name}={value}" for name, value in entry.items() if name not in _SAID)
-    words = (stamp(line), str(entry.get("level", "")).upper(), str(message), *rest)
+    words = (line_stamp(line), str(entry.get("level", "")).upper(), str(message), *rest)
     return " ".join(word for word in words if word).replace("\n", " ")
 
 
-def _entry(line: str) -> dict[str, object]:
+def _parse_entry(line: str) -> dict[str, object]:
     if line.startswith("time="):
-        return {name: _unquoted(value) for name, value in _LOGFMT.findall(line)}
+        return {name: _unquote_value(value) for name, value in _LOGFMT.findall(line)}
     try:
         entry = parse_json(line) if line.startswith("{") else None
     except JsonRefused:
@@ -74,11 +74,11 @@ def _entry(line: str) -> dict[str, object]:
     return entry if isinstance(entry, dict) else {}
 
 
-def _unquoted(value: str) -> str:
+def _unquote_value(value: str) -> str:
     return value[1:-1].replace('\\"', '"') if value.startswith('"') else value
 
 
-def fresh(before: list[str], now: list[str]) -> list[str]:
+def fresh_lines(before: list[str], now: list[str]) -> list[str]:
     """Return the lines of ``now`` that follow the end of ``before``: both are tails of one log."""
     if not before:
         return now
@@ -92,14 +92,14 @@ def fresh(before: list[str], now: list[str]) -> list[str]:
     return now
 
 
-def merged(news: Mapping[str, list[str]]) -> list[str]:
+def merge_lines(news: Mapping[str, list[str]]) -> list[str]:
     """Return the new lines of all sources, each with its source's name, by time. A line without a time keeps
     the time of the line before it, or of the source's first line that has one.
     """
     timed = []
     for source, lines in news.items():
-        last = next((when for line in lines if (when := stamp(line))), _UNDATED)
+        last = next((when for line in lines if (when := line_stamp(line))), _UNDATED)
         for line in lines:
-            last = stamp(line) or last
-            timed.append((last, f"{source:<18.18} {worded(line)}"))
+            last = line_stamp(line) or last
+            timed.append((last, f"{source:<18.18} {worded_line(line)}"))
     return [line for _, line in sorted(timed, key=lambda pair: pair[0])]

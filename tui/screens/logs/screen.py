@@ -7,7 +7,7 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
-from tui.screens.logs.merging import gathered
+from tui.screens.logs.merging import gather_logs
 from tui.screens.logs.widgets import LogsPane
 from tui.widgets.base_screen import BoxScreen
 from tui.widgets.log_view import LogView
@@ -22,20 +22,20 @@ class LogsScreen(BoxScreen):
         Binding("c", "as_command", "As command", id="logs.command"),
     ]
 
-    def body(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         app = self.box_app
         source = app.source
-        feed = app.feeds.one("logs", lambda: gathered(source), 2.0)
+        feed = app.feeds.make_feed("logs", lambda: gather_logs(source), 2.0)
         yield LogsPane("Logs", feed, id="logs")
 
-    def find(self, words: str) -> None:
+    def find_words(self, words: str) -> None:
         self.box_app.memory.filters[self.NAME] = words
-        self.query_one(LogView).filter(words)
+        self.query_one(LogView).filter_lines(words)
 
     def leave_filter(self) -> None:
         self.query_one(LogView).focus()
 
-    def copied(self) -> str:
+    def copied_text(self) -> str:
         return self.query_one(LogView).visible_text()
 
     def action_as_command(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from textual.app import ComposeResult
 
 from tui.live.feed import Feed
-from tui.screens.logs.merging import fresh, merged
+from tui.screens.logs.merging import fresh_lines, merge_lines
 from tui.widgets.log_view import LogView
 from tui.widgets.pane import Pane
 
@@ -17,17 +17,17 @@ class LogsPane(Pane):
         super().__init__(title, feed, id=id)
         self._seen: dict[str, list[str]] = {}
 
-    def body(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         yield LogView(id="stream")
 
     def on_mount(self) -> None:
-        self.begin(self.query_one(LogView))
+        self.focus_first(self.query_one(LogView))
 
-    def show(self, value: dict[str, list[str]]) -> None:
-        news = {source: fresh(self._seen.get(source, []), lines) for source, lines in value.items()}
+    def show_value(self, value: dict[str, list[str]]) -> None:
+        news = {source: fresh_lines(self._seen.get(source, []), lines) for source, lines in value.items()}
         self._seen = dict(value)
-        self.query_one(LogView).extend(merged(news))
+        self.query_one(LogView).extend_lines(merge_lines(news))
 
     def on_log_view_moved(self) -> None:
         view = self.query_one(LogView)
-        self.border_title = f"Logs: {len(view.shown)} of {len(view.lines)} lines · {view.how}"
+        self.border_title = f"Logs: {len(view.shown_lines)} of {len(view.lines)} lines · {view.frame_text}"

@@ -12,7 +12,7 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.segment import Segment
 from rich.style import Style
 
-from tui.widgets.text import plain
+from tui.widgets.text import plain_text
 
 PICTURES = (".png", ".jpg", ".jpeg", ".gif")
 FORMATS = ("PNG", "JPEG", "GIF")
@@ -28,17 +28,17 @@ HALF = "▀"
 _SCAN = b"\xff\xda"
 
 
-def picture(content: bytes) -> RenderableType:
+def draw_picture(content: bytes) -> RenderableType:
     """Return the image as cells, or a sentence if it cannot be decoded."""
     from PIL import Image, UnidentifiedImageError
 
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             if image.width * image.height > MOST_PIXELS or max(image.size) > MOST_SIDE:
-                return plain(f"a picture of {image.width} × {image.height}: s saves it")
+                return plain_text(f"a picture of {image.width} × {image.height}: s saves it")
             if image.format == "JPEG" and content.count(_SCAN) > MOST_SCANS:
-                return plain("a picture of very many scans: s saves it")
-            return _Cells(_drawable(image))
+                return plain_text("a picture of very many scans: s saves it")
+            return _PictureCells(_drawable_image(image))
     except (
         UnidentifiedImageError,
         OSError,
@@ -48,10 +48,10 @@ def picture(content: bytes) -> RenderableType:
         Image.DecompressionBombError,
         Image.DecompressionBombWarning,
     ):
-        return plain("no picture this terminal could show: s saves it")
+        return plain_text("no picture this terminal could show: s saves it")
 
 
-def fitted(width: int, height: int, columns: int) -> tuple[int, int]:
+def fitted_size(width: int, height: int, columns: int) -> tuple[int, int]:
     """Return columns and lines of cells for a picture of this size; both are bounded, its shape is kept as
     far as the bounds allow.
     """
@@ -62,12 +62,12 @@ def fitted(width: int, height: int, columns: int) -> tuple[int, int]:
     return max(1, round(MOST_LINES * 2 * width / height)), MOST_LINES
 
 
-def _drawable(image: object) -> object:
+def _drawable_image(image: object) -> object:
     """Scale the image down to what can be drawn, on white: charts are drawn for paper."""
     from PIL import Image
 
     assert isinstance(image, Image.Image)
-    columns, lines = fitted(image.width, image.height, MOST_COLUMNS)
+    columns, lines = fitted_size(image.width, image.height, MOST_COLUMNS)
     size = (columns, min(lines * 2, image.height))
     scalable = image if image.mode in ("L", "LA", "RGB", "RGBA") else image.convert("RGBA")
     small = scalable.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0).convert("RGBA")
@@ -76,7 +76,7 @@ def _drawable(image: object) -> object:
     return paper.convert("RGB")
 
 
-class _Cells:
+class _PictureCells:
     """Renders an image as half-block cells, fitted to the console's width at drawing time."""
 
     def __init__(self, image: object) -> None:
@@ -86,7 +86,7 @@ class _Cells:
         from PIL import Image
 
         assert isinstance(self._image, Image.Image)
-        width, lines = fitted(self._image.width, self._image.height, options.max_width)
+        width, lines = fitted_size(self._image.width, self._image.height, options.max_width)
         small = self._image.resize((width, lines * 2), Image.Resampling.LANCZOS)
         for line in range(lines):
             for column in range(width):

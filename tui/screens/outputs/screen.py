@@ -14,14 +14,14 @@ from textual.widgets import DataTable
 from tui.backend.port import Ddo
 from tui.dialogs.line import AskLine
 from tui.live.feed import Feed
-from tui.screens.jobs.actions import saving
+from tui.screens.jobs.actions import save_action
 from tui.screens.jobs.view import JobView
 from tui.screens.outputs.preview import CidScreen, PreviewPane, PreviewScreen
-from tui.screens.outputs.summary import left
+from tui.screens.outputs.summary import outputs_summary
 from tui.widgets.base_screen import BoxScreen
-from tui.widgets.live_table import LiveTable, Row
-from tui.widgets.pane import Listed, Pane
-from tui.widgets.text import short, size
+from tui.widgets.live_table import LiveTable, TableRow
+from tui.widgets.pane import ListChanged, Pane
+from tui.widgets.text import short_id, size_text
 
 if TYPE_CHECKING:
     from c2d_box.client import JobDetails
@@ -37,38 +37,45 @@ class OutputsPane(Pane):
         self.entries: dict[str, Entry] = {}
         self.jobs: dict[str, JobDetails] = {}
 
-    def body(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         yield LiveTable("result", "size", "type", id="outputs-table")
 
     def on_mount(self) -> None:
-        self.begin(self.query_one(LiveTable))
+        self.focus_first(self.query_one(LiveTable))
 
-    async def take(self, feed: Feed[Any]) -> None:
+    async def take_feed(self, feed: Feed[Any]) -> None:
         if feed is self.feeds[0]:
-            await super().take(feed)
+            await super().take_feed(feed)
         else:  # names of assets, for the job under the cursor
-            self.post_message(Listed())
+            self.post_message(ListChanged())
 
-    def show(self, value: Any) -> None:
+    def show_value(self, value: Any) -> None:
         jobs = sorted(value, key=lambda job: -job.created)
         self.entries, self.jobs, rows = {}, {job.id: job for job in jobs}, []
         for job in jobs:
             if job.results:
-                rows += self._of(JobView.of(job), job.results)
-        self.query_one(LiveTable).show(rows)
+                rows += self._job_rows(JobView.from_job(job), job.results)
+        self.query_one(LiveTable).show_rows(rows)
         files = sum(index is not None for _, index, _ in self.entries.values())
         self.border_title = f"Outputs: {files} files" if files else "Outputs: none yet"
-        self.post_message(Listed())
+        self.post_message(ListChanged())
 
-    def _of(self, view: JobView, listed: Sequence[Mapping[str, Any]]) -> list[Row]:
+    def _job_rows(self, view: JobView, listed: Sequence[Mapping[str, Any]]) -> list[TableRow]:
         self.entries[view.id] = (view.id, None, {})
-        rows = [Row(view.id, (f"{view.mark} {short(view.id)}", "", view.state), view.tone)]
+        rows = [
+            TableRow(
+                view.id, (f"{view.state_mark} {short_id(view.id)}", "", view.state_text), view.state_tone
+            )
+        ]
         for index, entry in enumerate(listed):
             branch = "└" if index == len(listed) - 1 else "├"
             key = f"{view.id} {index}"
             self.entries[key] = (view.id, index, entry)
             rows.append(
-                Row(key, (f"  {branch} {entry['filename']}", size(entry.get("filesize")), str(entry["type"])))
+                TableRow(
+                    key,
+                    (f"  {branch} {entry['filename']}", size_text(entry.get("filesize")), str(entry["type"])),
+                )
             )
         return rows
 
@@ -93,45 +100,45 @@ class OutputsScreen(BoxScreen):
         self._soon: Timer | None = None
         self._looked_at = ""
 
-    def body(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         feeds = self.box_app.feeds
         with Horizontal():
             yield OutputsPane("Outputs", feeds.jobs, feeds.assets, id="outputs")
             yield PreviewPane("Preview", id="preview-pane")
 
     @property
-    def entry(self) -> Entry | None:
-        row = self.query_one(LiveTable).selected
+    def pointed_entry(self) -> Entry | None:
+        row = self.query_one(LiveTable).selected_row
         return self.query_one(OutputsPane).entries.get(row.key) if row else None
 
     def on_data_table_row_highlighted(self, _event: DataTable.RowHighlighted) -> None:
         """Fetch a preview only after the cursor has rested on the row for 0.15 s."""
         self._look_soon()
 
-    def on_listed(self) -> None:
+    def on_list_changed(self) -> None:
         """Fetch when the list arrives: its first row is under the cursor without a key press."""
         self._look_soon()
 
     def _look_soon(self) -> None:
         if self._soon is not None:
             self._soon.stop()
-        self._soon = self.set_timer(0.15, self._look)
+        self._soon = self.set_timer(0.15, self._show_pointed)
 
     @property
-    def waiting(self) -> bool:
+    def is_waiting(self) -> bool:
         """True while a preview is scheduled for when the cursor rests."""
         return self._soon is not None
 
-    def _look(self) -> None:
+    def _show_pointed(self) -> None:
         self._soon = None
-        entry, pane, app = self.entry, self.query_one(PreviewPane), self.box_app
+        entry, pane, app = self.pointed_entry, self.query_one(PreviewPane), self.box_app
         before, self._looked_at = self._looked_at, "" if entry is None else f"{entry[0]} {entry[1]}"
         if entry is None:
             return
         job_id, position, listed = entry
         if position is None:
             job = self.query_one(OutputsPane).jobs[job_id]
-            pane.tell(f"Job {short(job_id)}", left(job, app.names))
+            pane.show_text(f"Job {short_id(job_id)}", outputs_summary(job, app.names))
             return
         if before == self._looked_at:
             return
@@ -143,24 +150,24 @@ class OutputsScreen(BoxScreen):
         )
 
     def on_data_table_row_selected(self, _event: DataTable.RowSelected) -> None:
-        entry = self.entry
+        entry = self.pointed_entry
         if entry is not None and entry[1] is not None:
             self.app.push_screen(PreviewScreen(entry[0], entry[1], entry[2]))
 
     def action_save(self) -> None:
-        if self.entry is not None:
-            self.box_app.perform(saving(self.box_app, self.entry[0], self.entry[1]))
+        if self.pointed_entry is not None:
+            self.box_app.perform(save_action(self.box_app, self.pointed_entry[0], self.pointed_entry[1]))
 
     def action_as_command(self) -> None:
-        if self.entry is not None:
-            self.box_app.copy_command(f"results {self.entry[0]}")
+        if self.pointed_entry is not None:
+            self.box_app.copy_command(f"results {self.pointed_entry[0]}")
 
     def action_read(self) -> None:
-        self.query_one(PreviewPane).reader.focus()
+        self.query_one(PreviewPane).scroll_widget.focus()
 
     def action_open_cid(self) -> None:
-        self.app.push_screen(AskLine("CID", "Qm… or bafy…, with a path or not"), self._open)
+        self.app.push_screen(AskLine("CID", "Qm… or bafy…, with a path or not"), self._open_cid)
 
-    def _open(self, cid: str | None) -> None:
+    def _open_cid(self, cid: str | None) -> None:
         if cid:
             self.app.push_screen(CidScreen(cid))

@@ -9,7 +9,7 @@ from textual.widgets import Tree
 from textual.widgets.tree import TreeNode
 
 from c2d_box.strict_json import JsonLimits, JsonRefused, parse_json
-from tui.widgets.text import one_line, plain
+from tui.widgets.text import one_line, plain_text
 
 MOST, OPEN, AT_FIRST = 500, 2, 1_000
 """Children of one node that are shown; levels that are open at first; nodes of all of these together."""
@@ -26,7 +26,7 @@ class JsonTree(Tree[Any]):
     def __init__(self, id: str) -> None:
         super().__init__("", id=id)
 
-    def grow(self, name: str, content: bytes) -> bool:
+    def show_document(self, name: str, content: bytes) -> bool:
         """Show this document; return False if it is no JSON object or list."""
         try:
             value = parse_json(content, PREVIEWED)
@@ -35,17 +35,17 @@ class JsonTree(Tree[Any]):
         if not isinstance(value, dict | list):
             return False
         self.clear()
-        self.root.set_label(plain(f"{one_line(name)} {_extent(value)}"))
+        self.root.set_label(plain_text(f"{one_line(name)} {_extent_text(value)}"))
         self.root.data = value
-        _fill(self.root, OPEN)
+        _add_children(self.root, OPEN)
         self.root.expand()
         return True
 
     def on_tree_node_expanded(self, event: Tree.NodeExpanded[Any]) -> None:
         if not event.node.children:
-            _fill(event.node, 1)
+            _add_children(event.node, 1)
 
-    def move(self, lines: int) -> None:
+    def step_cursor(self, lines: int) -> None:
         """Move the cursor one line down or up (keys j and k)."""
         if lines > 0:
             self.action_cursor_down()
@@ -53,7 +53,7 @@ class JsonTree(Tree[Any]):
             self.action_cursor_up()
 
 
-def _fill(node: TreeNode[Any], depth: int, room: int = AT_FIRST) -> int:
+def _add_children(node: TreeNode[Any], depth: int, room: int = AT_FIRST) -> int:
     """Add the children of ``node``, and their children while the number of nodes stays below ``room``; return
     the room that is left.
     """
@@ -64,20 +64,20 @@ def _fill(node: TreeNode[Any], depth: int, room: int = AT_FIRST) -> int:
         label = one_line(str(key)[:LABEL])
         if isinstance(child, dict | list) and child:
             opens = depth > 1 and room >= min(len(child), MOST)
-            branch = node.add(plain(f"{label} {_extent(child)}"), data=child, expand=opens)
+            branch = node.add(plain_text(f"{label} {_extent_text(child)}"), data=child, expand=opens)
             if opens:
-                room = _fill(branch, depth - 1, room)
+                room = _add_children(branch, depth - 1, room)
         else:
-            node.add_leaf(plain(f"{label}: {_shown(child)}"))
+            node.add_leaf(plain_text(f"{label}: {_value_text(child)}"))
     if len(pairs) > MOST:
-        node.add_leaf(plain(f"… and {len(pairs) - MOST} more"))
+        node.add_leaf(plain_text(f"… and {len(pairs) - MOST} more"))
     return room
 
 
-def _shown(value: Any) -> str:
+def _value_text(value: Any) -> str:
     text = json.dumps(value[:LABEL] if isinstance(value, str) else value, ensure_ascii=False)
     return one_line(text) + ("…" if isinstance(value, str) and len(value) > LABEL else "")
 
 
-def _extent(value: Any) -> str:
+def _extent_text(value: Any) -> str:
     return f"{{{len(value)}}}" if isinstance(value, dict) else f"[{len(value)}]"

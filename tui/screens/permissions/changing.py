@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from c2d_box.errors import UsageError
-from sandbox.verbs.trust import WARNINGS, Rules, Trust, rules_of
-from tui.actions.action import Action
-from tui.dialogs.form import Field, FormDialog, Values
+from sandbox.verbs.trust import WARNINGS, TrustChange, TrustRules, rules_of
+from tui.actions.action import UserAction
+from tui.dialogs.form import FormDialog, FormField, Values
 
 if TYPE_CHECKING:
-    from sandbox.verbs.permissions import Cell
+    from sandbox.verbs.permissions import PermissionCell
     from tui.runtime.app_port import AppPort
 
 ANSWERS = ("no", "yes")
@@ -23,15 +23,15 @@ FLAGS = {
 LISTS = {"publishers": "Publishers (accounts)", "markets": "Marketplaces (addresses)"}
 
 
-def permitting(app: AppPort, cell: Cell, names: dict[str, str]) -> Action:
+def permit_action(app: AppPort, cell: PermissionCell, names: dict[str, str]) -> UserAction:
     """Return the action that permits a denied pair or revokes an allowed one."""
     who, source = app.publisher, app.source
     dataset = names.get(cell.dataset, cell.dataset)
     algorithm = names.get(cell.algorithm, cell.algorithm)
     verb = "revoke" if cell.allowed else "permit"
     sign = "-" if cell.allowed else "+"
-    change = source.revoke if cell.allowed else source.permit
-    return Action(
+    change = source.revoke_algorithm if cell.allowed else source.permit_algorithm
+    return UserAction(
         title=f"{verb.capitalize()} {algorithm} on {dataset}?",
         command=app.command(f"{verb} {cell.dataset} {cell.algorithm}"),
         verb=lambda _ask: change(who, cell.dataset, cell.algorithm),
@@ -47,28 +47,28 @@ def permitting(app: AppPort, cell: Cell, names: dict[str, str]) -> Action:
     )
 
 
-def trust_form(app: AppPort, dataset: str, name: str) -> FormDialog[Action] | None:
+def trust_form(app: AppPort, dataset: str, name: str) -> FormDialog[UserAction] | None:
     """Return the form with the trust switches of one dataset; None while its DDO is not known."""
     ddo = next((ddo for ddo in app.feeds.assets.reading.value or () if ddo["id"] == dataset), None)
     if ddo is None:
         return None
     rules = rules_of(ddo)
     fields = [
-        *(Field(key, label, ANSWERS[getattr(rules, key)], ANSWERS) for key, label in FLAGS.items()),
+        *(FormField(key, label, ANSWERS[getattr(rules, key)], ANSWERS) for key, label in FLAGS.items()),
         *(
-            Field(key, label, " ".join(getattr(rules, key)), placeholder="0x… 0x…, empty for none")
+            FormField(key, label, " ".join(getattr(rules, key)), placeholder="0x… 0x…, empty for none")
             for key, label in LISTS.items()
         ),
     ]
     return FormDialog(
         f"Whom does {name} trust?",
         tuple(fields),
-        lambda values: _meaning(rules, values),
-        _action(app, dataset, name, rules),
+        lambda values: _trust_meaning(rules, values),
+        _trust_action(app, dataset, name, rules),
     )
 
 
-def _wanted(rules: Rules, values: Values) -> Trust:
+def _wanted_trust(rules: TrustRules, values: Values) -> TrustChange:
     """Return only the rules that differ from the current ones."""
     flags = {key: values[key] == "yes" for key in FLAGS}
     lists = {key: tuple(values[key].replace(",", " ").split()) for key in LISTS}
@@ -77,50 +77,50 @@ def _wanted(rules: Rules, values: Values) -> Trust:
             if not (address.startswith("0x") and len(address) == 42):
                 raise UsageError("C2D-USAGE", f"{address} is no address ({LISTS[key]})", "0x and 40 digits")
     changed = {key: value for key, value in {**flags, **lists}.items() if value != getattr(rules, key)}
-    return Trust(**changed)  # type: ignore[arg-type]
+    return TrustChange(**changed)  # type: ignore[arg-type]
 
 
-def _meaning(rules: Rules, values: Values) -> str:
+def _trust_meaning(rules: TrustRules, values: Values) -> str:
     """Return the diff of the DDO and, in plain words, what it allows."""
     try:
-        wanted = _wanted(rules, values)
+        wanted = _wanted_trust(rules, values)
     except UsageError as problem:
         return f"✗ {problem.message}"
     lines = ["what changes in the DDO:", ""]
     for key in (*FLAGS, *LISTS):
         new = getattr(wanted, key)
         if new is not None:
-            lines += [f"- {key}: {_text(getattr(rules, key))}", f"+ {key}: {_text(new)}"]
-    if wanted.empty:
+            lines += [f"- {key}: {_value_text(getattr(rules, key))}", f"+ {key}: {_value_text(new)}"]
+    if wanted.is_empty:
         lines.append("nothing")
-    warnings = [text for key, text in WARNINGS.items() if _open(rules, wanted, key)]
+    warnings = [text for key, text in WARNINGS.items() if _is_open(rules, wanted, key)]
     lines += ["", "what this dataset then allows:", ""]
     lines += [f"! {text}" for text in warnings] or ["only the algorithms that were permitted one by one"]
-    if rules.algorithms and _open(rules, wanted, "all_published"):
+    if rules.algorithms and _is_open(rules, wanted, "all_published"):
         lines += ["", "lists that are not empty restrict: as long as one is, this switch has no effect"]
     return "\n".join(lines)
 
 
-def _open(rules: Rules, wanted: Trust, key: str) -> bool:
+def _is_open(rules: TrustRules, wanted: TrustChange, key: str) -> bool:
     new = getattr(wanted, key)
     return bool(getattr(rules, key) if new is None else new)
 
 
-def _text(value: object) -> str:
+def _value_text(value: object) -> str:
     if isinstance(value, tuple):
         return ", ".join(value) or "[]"
     return str(value).lower()
 
 
-def _action(app: AppPort, dataset: str, name: str, rules: Rules) -> Callable[[Values], Action]:
-    def action(values: Values) -> Action:
-        wanted, who = _wanted(rules, values), app.publisher
-        if wanted.empty:
+def _trust_action(app: AppPort, dataset: str, name: str, rules: TrustRules) -> Callable[[Values], UserAction]:
+    def action(values: Values) -> UserAction:
+        wanted, who = _wanted_trust(rules, values), app.publisher
+        if wanted.is_empty:
             raise UsageError("C2D-TRUST-NOTHING", "nothing is changed", "esc leaves it as it is")
-        return Action(
+        return UserAction(
             title=f"Change whom {name} trusts?",
-            command=app.command(f"trust {dataset} {_words(wanted)}"),
-            verb=lambda _ask: app.source.trust(who, dataset, wanted),
+            command=app.command(f"trust {dataset} {_command_words(wanted)}"),
+            verb=lambda _ask: app.source.change_trust(who, dataset, wanted),
             effects=(f"account {who} signs a new version of the dataset's DDO, on the chain",),
             losses=tuple(text for key, text in WARNINGS.items() if getattr(wanted, key)),
             proceed="Sign and change",
@@ -130,7 +130,7 @@ def _action(app: AppPort, dataset: str, name: str, rules: Rules) -> Callable[[Va
     return action
 
 
-def _words(wanted: Trust) -> str:
+def _command_words(wanted: TrustChange) -> str:
     words = []
     for key, option in (("publishers", "--publisher"), ("markets", "--market")):
         addresses = getattr(wanted, key)

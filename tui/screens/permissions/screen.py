@@ -9,8 +9,8 @@ from typing import ClassVar
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 
-from tui.actions.action import Action
-from tui.screens.permissions.changing import permitting, trust_form
+from tui.actions.action import UserAction
+from tui.screens.permissions.changing import permit_action, trust_form
 from tui.screens.permissions.simulating import SimulationScreen
 from tui.screens.permissions.widgets import MatrixPane, ReasonPane
 from tui.widgets.base_screen import BoxScreen
@@ -31,48 +31,52 @@ class PermissionsScreen(BoxScreen):
         Binding("c", "as_command", "As command", id="permissions.command"),
     ]
 
-    def body(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         feeds = self.box_app.feeds
         yield MatrixPane("Permissions", feeds.permissions, feeds.assets, id="matrix")
         yield ReasonPane("Why", id="why")
 
     def on_matrix_pane_pointed(self, event: MatrixPane.Pointed) -> None:
-        self.query_one(ReasonPane).explain(event.cell, event.names)
+        self.query_one(ReasonPane).explain_cell(event.cell, event.names)
 
     def on_matrix_pane_chosen(self, _event: MatrixPane.Chosen) -> None:
         self.action_change()
 
-    def copied(self) -> str:
-        cell = self.query_one(MatrixPane).pointed
+    def copied_text(self) -> str:
+        cell = self.query_one(MatrixPane).pointed_cell
         return f"{cell.dataset} {cell.algorithm}" if cell else ""
 
     def action_change(self) -> None:
-        action = self._change()
+        action = self._cell_action()
         if action is not None:
             self.box_app.perform(action)
 
     def action_as_command(self) -> None:
-        action = self._change()
+        action = self._cell_action()
         if action is not None:
             self.box_app.copy_text(action.command)
 
-    def _change(self) -> Action | None:
+    def _cell_action(self) -> UserAction | None:
         matrix = self.query_one(MatrixPane)
-        return None if matrix.pointed is None else permitting(self.box_app, matrix.pointed, matrix.names)
+        return (
+            None
+            if matrix.pointed_cell is None
+            else permit_action(self.box_app, matrix.pointed_cell, matrix.names)
+        )
 
     def action_trust(self) -> None:
         matrix = self.query_one(MatrixPane)
-        if matrix.pointed is None:
+        if matrix.pointed_cell is None:
             return
-        dataset = matrix.pointed.dataset
+        dataset = matrix.pointed_cell.dataset
         form = trust_form(self.box_app, dataset, matrix.names.get(dataset, dataset))
         if form is not None:
             self.box_app.fill(form)
 
     def action_simulate(self) -> None:
         matrix = self.query_one(MatrixPane)
-        if matrix.pointed is not None:
-            cell, names = matrix.pointed, matrix.names
+        if matrix.pointed_cell is not None:
+            cell, names = matrix.pointed_cell, matrix.names
             dataset, algorithm = names.get(cell.dataset, "?"), names.get(cell.algorithm, "?")
             title = f"{algorithm} on {dataset}: who would be let in?"
             self.app.push_screen(SimulationScreen(cell.dataset, cell.algorithm, title))

@@ -13,19 +13,19 @@ from textual.widgets import DataTable, Static
 
 from sandbox.verbs.accounts import ROLES
 from tui.widgets.base_screen import BoxScreen
-from tui.widgets.live_table import LiveTable, Row
+from tui.widgets.live_table import LiveTable, TableRow
 from tui.widgets.pane import Pane
 from tui.widgets.reason_tree import reason_tree
-from tui.widgets.text import plain
+from tui.widgets.text import plain_text
 
 if TYPE_CHECKING:
-    from sandbox.verbs.trust import Simulation
+    from sandbox.verbs.trust import JobSimulation
 
 
 class SimulationsPane(Pane):
     """A row per account; below, the whole answer to the account under the cursor."""
 
-    def body(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         yield LiveTable("consumer", "verdict", "to pay", id="simulations-table")
         with VerticalScroll(id="answer-scroll"):
             yield Static(id="answer", markup=False)
@@ -33,32 +33,32 @@ class SimulationsPane(Pane):
     def on_mount(self) -> None:
         self.query_one(LiveTable).focus()
 
-    def show(self, value: list[Simulation]) -> None:
-        self.query_one(LiveTable).show(map(_row, value))
-        self.tell()
+    def show_value(self, value: list[JobSimulation]) -> None:
+        self.query_one(LiveTable).show_rows(map(_simulation_row, value))
+        self.show_pointed()
 
     def on_data_table_row_highlighted(self, _event: DataTable.RowHighlighted) -> None:
-        self.tell()
+        self.show_pointed()
 
-    def tell(self) -> None:
+    def show_pointed(self) -> None:
         """Show the answer to the account under the cursor."""
-        row = self.query_one(LiveTable).selected
-        known: list[Simulation] = self.feeds[0].reading.value or []
+        row = self.query_one(LiveTable).selected_row
+        known: list[JobSimulation] = self.feeds[0].reading.value or []
         seen = next((each for each in known if row and each.consumer == row.key), None)
         if seen is None:
             return
         text = "✓ the Provider would start it" if seen.allowed else f"✗ {seen.code}\n{seen.text}"
-        drawn = plain(f"{text}\n" + (f"next: {seen.next_step}\n" if seen.next_step else ""))
+        drawn = plain_text(f"{text}\n" + (f"next: {seen.next_step}\n" if seen.next_step else ""))
         self.query_one("#answer", Static).update(drawn.append_text(reason_tree(seen.reasons)))
 
 
-def _row(seen: Simulation) -> Row:
-    from sandbox.verbs.quotes import totals
+def _simulation_row(seen: JobSimulation) -> TableRow:
+    from sandbox.verbs.quotes import price_totals
 
-    due = totals(seen.prices)
+    due = price_totals(seen.prices)
     cost = ", ".join(f"{amount:g} {token}" for token, amount in due.items()) or "nothing"
     verdict = "✓ would start" if seen.allowed else f"✗ {seen.code}"
-    return Row(
+    return TableRow(
         seen.consumer,
         (seen.consumer, verdict, cost if seen.allowed else "-"),
         "good" if seen.allowed else "bad",
@@ -81,18 +81,18 @@ class SimulationScreen(BoxScreen):
         super().__init__()
         self.dataset, self.algorithm, self.heading = dataset, algorithm, title
 
-    def body(self) -> ComposeResult:
+    def compose_body(self) -> ComposeResult:
         source, pair = self.box_app.source, (self.dataset, self.algorithm)
         who = list(dict.fromkeys([self.box_app.consumer, *ROLES]))
 
-        def ask() -> list[Simulation]:
-            return [source.simulate(role, *pair) for role in who]
+        def ask() -> list[JobSimulation]:
+            return [source.simulate_job(role, *pair) for role in who]
 
         yield SimulationsPane(
-            self.heading, self.box_app.feeds.one("simulations", ask, 30.0), id="simulations"
+            self.heading, self.box_app.feeds.make_feed("simulations", ask, 30.0), id="simulations"
         )
 
     def action_as_command(self) -> None:
-        row = self.table.selected if self.table is not None else None
+        row = self.active_table.selected_row if self.active_table is not None else None
         words = f"simulate {self.dataset} {self.algorithm}"
-        self.box_app.copy_text(self.box_app.source.command(words, row.key if row else ""))
+        self.box_app.copy_text(self.box_app.source.command_line(words, row.key if row else ""))
