@@ -167,7 +167,7 @@ def _populate(lab: Laboratory) -> None:
         lab.neighbours[role] = name
     for name in ("listener", *lab.neighbours.values()):
         box.wait_log(name, "serving")
-    box.cluster.allow(
+    box.cluster.allow_endpoints(
         JobIsolation.from_lists(
             staging=[(ground.service(ALLOWED), 8030)], publishing=[(ground.service(RESULTS), 9000)]
         )

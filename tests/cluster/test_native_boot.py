@@ -136,8 +136,8 @@ def test_services_reach_two_endpoints_by_name_and_from_the_machine(box: TestBox)
     )
     for name in ("one", "two"):
         box.wait_log(name, "serving")
-    box.cluster.publish({TEXT_PORT: 30333})
-    eventually(lambda: _answers(TEXT_PORT), 10, lambda: box.cluster.logs("forwarder"))
+    box.cluster.publish_ports({TEXT_PORT: 30333})
+    eventually(lambda: _answers(TEXT_PORT), 10, lambda: box.cluster.read_logs("forwarder"))
     assert {ask(TEXT_PORT) for _ in range(30)} == {"one", "two"}
     address = box.get("service", "text", "-n", NAMESPACE)["spec"]["clusterIP"]
     other = box.pod("two")["status"]["podIP"]
@@ -167,7 +167,7 @@ def test_image_is_found_by_tag_and_digest(box: TestBox, scratch: Path) -> None:
     by_digest["spec"]["containers"][0]["image"] = f"{PROBE.partition(':')[0]}@{digest}"
     box.apply(by_digest)
     box.wait_running("by-digest")
-    assert digest in {image.digest for image in box.cluster.images() if image.reference == PROBE}
+    assert digest in {image.digest for image in box.cluster.list_images() if image.reference == PROBE}
 
 
 def test_restricted_pod_has_a_user_namespace_and_a_pid_limit(box: TestBox) -> None:
@@ -231,7 +231,7 @@ def test_state_survives_stop_and_create(box: TestBox) -> None:
             "data": {"a": "b"},
         }
     )
-    box.cluster.allow(JobIsolation.from_lists(staging=[("10.1.2.3", 8030)]))
+    box.cluster.allow_endpoints(JobIsolation.from_lists(staging=[("10.1.2.3", 8030)]))
     box.stop()
     assert box.cluster.status().state == "stopped"
     began = time.monotonic()
@@ -256,12 +256,12 @@ def test_taken_port_names_who_has_it(box: TestBox) -> None:
         squatter.listen()
         port = squatter.getsockname()[1]
         with pytest.raises(C2DError) as problem:
-            box.cluster.publish({port: 30333})
+            box.cluster.publish_ports({port: 30333})
     assert problem.value.code == "C2D-PORT-TAKEN"
     assert f"process {os.getpid()}" in problem.value.message
 
 
 def test_idle_box_fits_its_memory(box: TestBox) -> None:
-    resources = box.cluster.resources()
+    resources = box.cluster.resource_usage()
     assert 100 << 20 < resources.pss_bytes < 1536 << 20
     assert "kube-apiserver" in resources.by_process

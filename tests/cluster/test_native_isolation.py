@@ -134,7 +134,7 @@ def test_the_node_answers_for_pods_at_once(lab: Laboratory) -> None:
 
 
 def test_an_allowance_taken_back_is_closed(lab: Laboratory) -> None:
-    lab.box.cluster.allow(JobIsolation())
+    lab.box.cluster.allow_endpoints(JobIsolation())
     target = f"allowed {lab.targets['allowed']}".split()
     lab.box.apply(pod("late", ["dial", *target], lab.box.cluster.runtime_classes["configuration"]))
     assert "allowed open" not in lab.box.wait_log("late", "done")

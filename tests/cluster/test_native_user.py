@@ -25,15 +25,15 @@ import json, sys
 from pathlib import Path
 from c2d_box.errors import C2DError
 from sandbox.clusters.native.driver import NativeCluster
-from sandbox.home import Home
-from sandbox.progress import run
+from sandbox.home import BoxHome
+from sandbox.progress import run_verb
 
 class Programs:
     kubernetes_version = "{version}"
     def binary(self, name): return Path("/nowhere") / name
     def image(self, name): raise AssertionError
 
-cluster = NativeCluster(Home(Path("{home}")), Programs())
+cluster = NativeCluster(BoxHome(Path("{home}")), Programs())
 try:
     {action}
 except C2DError as problem:
@@ -81,19 +81,19 @@ def test_the_users_box_is_the_users(box: TestBox, tmp_path: Path) -> None:
     for path in (home.path, home.kubeconfig, home.cluster, home.cluster / "supervisor.sock"):
         assert path.stat().st_uid == USER, path
     assert "running" in as_user(box, "print(cluster.status().state)")
-    assert "kube-apiserver" in as_user(box, "print(cluster.resources().by_process)")
-    assert "c2d.test/probe" in as_user(box, "print(cluster.images())")
-    assert as_user(box, "cluster.publish({18031: 30031})") == ""
+    assert "kube-apiserver" in as_user(box, "print(cluster.resource_usage().by_process)")
+    assert "c2d.test/probe" in as_user(box, "print(cluster.list_images())")
+    assert as_user(box, "cluster.publish_ports({18031: 30031})") == ""
     pids = as_user(box, "print([part.pid for part in cluster.status().components])")
     assert "None" not in pids
-    assert "C2D-NOT-YOURS" in as_user(box, "cluster.images()", user=USER + 1)
-    assert as_user(box, "run(cluster.stop(), lambda event: None)") == ""
+    assert "C2D-NOT-YOURS" in as_user(box, "cluster.list_images()", user=USER + 1)
+    assert as_user(box, "run_verb(cluster.stop(), lambda event: None)") == ""
     assert box.cluster.status().state == "stopped"
 
 
 def test_without_sudo_a_user_is_told_why_root_is_needed(box: TestBox) -> None:
     box.create()
     box.stop()
-    said = as_user(box, "run(cluster.create(), lambda event: None)")
+    said = as_user(box, "run_verb(cluster.create(), lambda event: None)")
     assert "C2D-NOT-ROOT" in said
     assert "Run the command as root" in said

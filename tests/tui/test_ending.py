@@ -32,12 +32,12 @@ def _child(pid: int) -> int:
 
 STUCK = """
 import signal, time
-from tui.runtime.terminal_guard import guarded
+from tui.runtime.terminal_guard import run_guarded
 def show():
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     print("stuck", flush=True)
     time.sleep(3600)
-guarded(show)
+run_guarded(show)
 """
 
 

@@ -123,12 +123,12 @@ sys.path[:0] = [sys.argv[1], sys.argv[2]]
 import resource
 from rich.console import Console
 from test_hostile_previews import HOSTILE
-from tui.screens.outputs.preview import preview
+from tui.screens.outputs.preview import draw_preview
 import PIL.Image
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 for name, make in HOSTILE.items():
     if name != "scans.jpg":  # its making takes memory of its own
-        Console(file=io.StringIO(), width=100).print(preview(name, make()))
+        Console(file=io.StringIO(), width=100).print(draw_preview(name, make()))
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) >> 10)
 """
     command = [sys.executable, "-W", "ignore", "-c", program, str(ROOT), str(Path(__file__).parent)]

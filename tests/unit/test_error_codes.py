@@ -36,7 +36,7 @@ STATUSES = {
     for name, kind in vars(errors).items()
     if isinstance(kind, type) and issubclass(kind, C2DError)
 }
-REFUSERS = ("refuse", "_no")
+REFUSERS = ("compute_refusal", "_no")
 """Functions of Provider and permissions whose second argument is a refusal's name on the wire."""
 
 

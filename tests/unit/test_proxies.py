@@ -107,9 +107,9 @@ CLIENTS = {
     "chain": "from c2d_box.chain import client; print(client.connected(URL, 5, {}).eth.chain_id)",
     "address file": "from c2d_box.chain import addresses; print(addresses._read(URL))",
     "sdk": "from c2d_box.client.answers import client_for; print(client_for(URL, 5).get('/').status_code)",
-    "bundle": "from sandbox.bundle.transfer import load; print(load._Remote(URL)._size)",
-    "registry and its token": "from sandbox.clusters.existing.registry import Registry\n"
-    "Registry(URL).require()",
+    "bundle": "from sandbox.bundle.transfer import load; print(load._RemoteFile(URL)._size)",
+    "registry and its token": "from sandbox.clusters.existing.registry import ImageRegistry\n"
+    "ImageRegistry(URL).require_access()",
     "object store": "from sandbox.objectstore import ObjectStore\n"
     "print(ObjectStore(URL, 'a', 'b').client.send('GET').status_code)",
 }

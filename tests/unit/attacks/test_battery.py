@@ -239,21 +239,21 @@ class Recorded:
         self.rules: list[Any] = []
         self.made: list[str] = []
 
-    def start(self, script: str, custom: Any, maxtime: Any = None, rules: Any = None) -> str:
+    def start_job(self, script: str, custom: Any, maxtime: Any = None, rules: Any = None) -> str:
         self.rules.append(rules)
         self.made.append(f"job{len(self.made)}")
         return self.made[-1]
 
-    def statuses(self) -> dict[str, Any]:
+    def job_statuses(self) -> dict[str, Any]:
         times = dict.fromkeys(("staged", "finished", "cleaned"), "2030-01-01T00:00:10.000000Z")
         return {job: {"code": 70, "text": states.state_text(70), "times": times} for job in self.made}
 
-    def live(self, job: str) -> str:
+    def live_log(self, job: str) -> str:
         return "a line that was shown"
 
-    def stop(self, job: str) -> None: ...
+    def stop_job(self, job: str) -> None: ...
 
-    def left(self, job: str) -> list[str]:
+    def leftover_objects(self, job: str) -> list[str]:
         return []
 
 

@@ -162,9 +162,9 @@ def test_a_killed_build_is_resumed_by_the_next(box: Box, tmp_path: Path) -> None
     box.add("base")
     box.make()
     program = (
-        "import sys, os, signal; from pathlib import Path; from sandbox.bundle.cache import Cache\n"
-        "cache = Cache(Path(sys.argv[1]))\n"
-        "with cache.lock('base', lambda: None), cache.workspace('base', 'k') as workspace:\n"
+        "import sys, os, signal; from pathlib import Path; from sandbox.bundle.cache import BundleCache\n"
+        "cache = BundleCache(Path(sys.argv[1]))\n"
+        "with cache.lock_part('base', lambda: None), cache.open_workspace('base', 'k') as workspace:\n"
         "    (workspace / 'half').write_text('x'); os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     subprocess.run([sys.executable, "-c", program, str(box.cache.root)], check=False)

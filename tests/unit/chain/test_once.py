@@ -55,7 +55,7 @@ def test_dying_between_record_and_sending_sends_it_later_and_once(chain: Any, re
     again = send_idempotent(chain, register, call, journal.known, journal.record)
     assert first["transactionHash"] == again["transactionHash"]
     assert count(chain, register) == before + 1
-    assert chain.balance(register.address, call.address) == ETHER
+    assert chain.balance_of(register.address, call.address) == ETHER
 
 
 def test_one_whose_number_was_taken_is_signed_anew(chain: Any, register: Any) -> None:
@@ -68,7 +68,7 @@ def test_one_whose_number_was_taken_is_signed_anew(chain: Any, register: Any) ->
     lost = journal.known
     send_idempotent(chain, register, call, journal.known, journal.record)
     assert journal.known != lost
-    assert chain.balance(register.address, call.address) == ETHER
+    assert chain.balance_of(register.address, call.address) == ETHER
 
 
 def test_handing_the_nft_over_takes_every_role_away(chain: Any, register: Any, consumer: Any) -> None:

@@ -48,7 +48,7 @@ def marketed(world: Any, price: float = 0, token: str | None = None, amount: int
 
 
 def held(world: Any, *tokens: str) -> dict[str, int]:
-    return {token: world.chain.balance(world.consumer.signer.address, token) for token in tokens}
+    return {token: world.chain.balance_of(world.consumer.signer.address, token) for token in tokens}
 
 
 def refused(world: Any, code: str, *arguments: Any, **options: Any) -> C2DError:

@@ -57,7 +57,7 @@ def test_the_ddo_on_the_chain_is_encrypted_and_proven(world: Any) -> None:
 
 def test_an_algorithm_carries_its_container(world: Any) -> None:
     asset = world.publisher.publish_algorithm("Trainer", [FILE], container=CONTAINER, language="python")
-    ddo = world.connection.cache.ddo(asset.did)
+    ddo = world.connection.cache.read_ddo(asset.did)
     assert ddo.is_algorithm and ddo.container is not None
     assert ddo.container.checksum == CONTAINER["checksum"]
     assert [s.type for s in ddo.services] == ["access"]
@@ -96,7 +96,7 @@ def test_an_explanation_follows_every_change_of_trust(world: Any, assets: Any) -
     assert explain_permission(connection, dataset, algorithm).code == "not_trusted_algo"
     publisher.trust(dataset, markets=[])
     assert explain_permission(connection, dataset, algorithm).allowed
-    service = connection.cache.ddo(dataset).first("compute")
+    service = connection.cache.read_ddo(dataset).first("compute")
     assert (service.compute.allow_raw_algorithm, service.compute.allow_network_access) == (True, True)
     assert service.trust == {"trustAllPublished": True, "trustedMarkets": []}
 

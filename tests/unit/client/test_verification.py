@@ -23,7 +23,7 @@ def metadata_tx(world: Any, did: str) -> str:
 
 def accepted(world: Any, seconds_after_head: float) -> dict[str, str]:
     """Times of a job that was accepted so long after the chain's newest block."""
-    moment = float(world.chain.block("latest")["timestamp"]) + seconds_after_head
+    moment = float(world.chain.block_header("latest")["timestamp"]) + seconds_after_head
     return {"accepted": timestamps.rfc3339_text(moment)}
 
 

@@ -100,7 +100,7 @@ def test_loading_an_image_pins_whatever_a_kind_node_has(
     brought = ArchiveName("c2d.local/a:1", "sha256:1" if there else "sha256:9")
     loaded: list[Path] = []
     monkeypatch.setattr(driver, "read_archive", lambda archive: brought)
-    monkeypatch.setattr("sandbox.docker_engine.connect", lambda: None)
+    monkeypatch.setattr("sandbox.docker_engine.connect_engine", lambda: None)
     cluster = driver.KindCluster(BoxHome(tmp_path), BundleParts(), "lab", {}, ClusterOptions())
     monkeypatch.setattr(cluster, "_record", lambda: None)
     monkeypatch.setattr(cluster, "_running", lambda client, record: container)

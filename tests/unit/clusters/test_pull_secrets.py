@@ -186,7 +186,7 @@ def test_each_namespace_with_pods_of_the_box_has_the_secret(
 ) -> None:
     lab, box, keys = Lab(**{THEIRS: theirs()}), box_of(tmp_path, BY_NAME), open_keys(tmp_path / "keys")
     before: list[set[str]] = []
-    monkeypatch.setattr(up, "install", lambda *_: before.append(set(lab.secrets())))
+    monkeypatch.setattr(up, "install_chart", lambda *_: before.append(set(lab.secrets())))
     bundle: Any = Shelved()
     run_verb(up._install_chart(box, lab.kube, bundle, keys), lambda event: None)
     assert before == [{"c2d"}]

@@ -143,7 +143,7 @@ def test_validate_refusals(client: Client) -> None:
 
 def test_chains(client: Client) -> None:
     assert client.get("/api/aquarius/chains/list").json() == {"8996": True}
-    store(client).checkpoint(7, "0xaa")
+    store(client).add_checkpoint(7, "0xaa")
     assert client.get("/api/aquarius/chains/status/8996").json()["last_block"] == 7
     assert client.get("/api/aquarius/chains/status/1").status_code == 404
 

@@ -125,7 +125,7 @@ async def test_how_the_algorithm_ended_is_the_jobs_end(
     stack: Any, code: int, reason: str, expected: int
 ) -> None:
     await staged(stack)
-    await stack.node._status(
+    await stack.node._write_status(
         names.pod_name(JOB, "algorithm"),
         "Failed",
         {
@@ -153,7 +153,7 @@ async def test_what_a_limit_ended_is_no_result(stack: Any, code: int, reason: st
         "warden": {"terminated": {"exitCode": 0, "reason": "Completed"}},
         "algorithm": {"terminated": {"exitCode": code, "reason": reason}},
     }
-    await stack.node._status(names.pod_name(JOB, "algorithm"), "Failed", states)
+    await stack.node._write_status(names.pod_name(JOB, "algorithm"), "Failed", states)
     assert await stack.pod_reports.await_go_ahead(JOB, 2.0) == expected
 
 
@@ -166,7 +166,7 @@ async def test_a_container_that_the_node_cannot_start_is_no_fault_of_the_algorit
     ended: dict[str, Any] = {"terminated": {"exitCode": 0, "reason": "Completed"}}
     states = {"warden": ended, "algorithm": ended}
     states[unstarted] = {"terminated": {"exitCode": 128, "reason": "StartError", "message": "no such file"}}
-    await stack.node._status(names.pod_name(JOB, "algorithm"), "Failed", states)
+    await stack.node._write_status(names.pod_name(JOB, "algorithm"), "Failed", states)
     await published(stack)
     status = stack.node.workflow(JOB).status
     assert status.code == 81
@@ -180,7 +180,7 @@ async def test_an_open_network_ends_the_job_before_the_algorithm(stack: Any) -> 
     await stack.node.until(lambda: stack.node.workflow(JOB).status.algorithm.uid is not None)
     running: dict[str, Any] = {"running": {}}
     ended = {"terminated": {"exitCode": 10, "reason": "Error"}}
-    await stack.node._status(
+    await stack.node._write_status(
         names.pod_name(JOB, "algorithm"), "Running", {"warden": ended, "algorithm": running}
     )
     await stack.node.until(lambda: stack.node.workflow(JOB).status.outcome is not None)

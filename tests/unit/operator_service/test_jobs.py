@@ -201,7 +201,7 @@ async def test_a_listener_does_not_remember_jobs_that_are_gone(
         await front.cluster.patch(WORKFLOWS, job, {"metadata": {"finalizers": None}})
 
         async def gone(job: str = job) -> bool:
-            return front.jobs.get(job) is None
+            return front.jobs.get_job(job) is None
 
         await eventually(gone)
     assert len(stream.ag_frame.f_locals["told"]) <= 5

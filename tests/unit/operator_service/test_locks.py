@@ -100,7 +100,7 @@ async def test_of_two_hundred_starts_at_once_one_runs(front: Any) -> None:
         assert len(front.cluster.names(LEASES)) == 2
         await front.finish(started[0])
         for _ in range(400):  # the watch needs its moment
-            if not front.jobs.unfinished():
+            if not front.jobs.unfinished_jobs():
                 break
             await asyncio.sleep(0.005)
 

@@ -52,7 +52,7 @@ def test_references_lead_somewhere(spec: Any) -> None:
     assert found and found <= set(schemas)
 
 
-@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda entry: entry.identifier)
+@pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda entry: entry.operation_id)
 def test_what_a_rule_requires_is_described_as_required(
     client: ProviderClient, spec: Any, endpoint: Endpoint
 ) -> None:

@@ -186,7 +186,7 @@ class Backend:
         self.answer: OperatorAnswer | None = OperatorAnswer(200, [{"jobId": "j", "dateFinished": None}])
         self.asked = 0
 
-    async def status(self, owner: str, job: str | None, chain_id: int) -> OperatorAnswer:
+    async def job_status(self, owner: str, job: str | None, chain_id: int) -> OperatorAnswer:
         self.asked += 1
         if self.answer is None:
             raise OperatorUnavailable
@@ -214,13 +214,13 @@ async def test_one_question_is_good_for_two_seconds_and_no_longer() -> None:
 async def test_an_end_that_comes_while_the_question_is_under_way_counts() -> None:
     backend = Backend()
     known = JobLiveness(backend, ProviderDatabase(":memory:"), 1, 60)  # type: ignore[arg-type]
-    asked = backend.status
+    asked = backend.job_status
 
     async def slow(owner: str, job: str | None, chain_id: int) -> OperatorAnswer:
         known.record_end("j")
         return await asked(owner, job, chain_id)
 
-    backend.status = slow  # type: ignore[method-assign]
+    backend.job_status = slow  # type: ignore[method-assign]
     assert not await known.is_alive("j", "o")
     known.write_ends()
     assert known.has_ended("j")

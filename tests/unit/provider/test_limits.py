@@ -105,7 +105,7 @@ def test_too_many_requests_are_told_when_to_come_back(tmp_path: Path) -> None:
 def test_what_services_ask_for_counts_only_where_it_is_refused(tmp_path: Path) -> None:
     app = build_provider_app(provider_settings(tmp_path, limits={"perMinute": 16}))
     client, grants = ProviderClient(app), app.state.services.grants
-    good = grants.seal(InputGrant("ddo", "job", "did:op:" + "0" * 64, int(time.time()) + 60))
+    good = grants.seal_grant(InputGrant("ddo", "job", "did:op:" + "0" * 64, int(time.time()) + 60))
     bearer = {"authorization": f"Bearer {good}"}
     answers = [client("GET", "/api/c2d/grant", headers=bearer).status_code for _ in range(12)]
     assert set(answers) == {503}, "the cache is away, and no grant is one too many"

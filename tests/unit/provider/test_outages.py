@@ -74,14 +74,14 @@ async def test_the_cache_is_away_when_a_grant_is_redeemed(tmp_path: Path) -> Non
         grants, over = app.state.services.grants, int(time.time()) + 60
         async with reached(app) as client:
             for what in ("file", "ddo"):
-                bearer = f"Bearer {grants.seal(InputGrant(what, 'job', DID, over))}"
+                bearer = f"Bearer {grants.seal_grant(InputGrant(what, 'job', DID, over))}"
                 answer = await client.get("/api/c2d/grant", headers={"authorization": bearer})
                 is_outage(answer, "metadata cache", "C2D-CACHE-AWAY")
 
 
 def test_nobody_can_say_whether_the_job_of_a_grant_is_alive(tmp_path: Path) -> None:
     app = build_provider_app(provider_settings(tmp_path))
-    sealed = app.state.services.grants.seal(InputGrant("file", "job", DID, int(time.time()) + 60))
+    sealed = app.state.services.grants.seal_grant(InputGrant("file", "job", DID, int(time.time()) + 60))
     answer = ProviderClient(app)("GET", "/api/c2d/grant", headers={"authorization": f"Bearer {sealed}"})
     is_outage(answer, "compute service", "C2D-COMPUTE-AWAY")
 

@@ -339,7 +339,7 @@ def test_a_decrypters_chain_id_lends_no_digit_to_its_nonce(tmp_path: Path, count
     answer = client.services("POST", "decrypt", json=moved)
     assert answer.status_code == 400
     assert counter is (answer.json() == {"error": "Unsupported chain ID 899"}), answer.text
-    assert app.state.services.nonces.stored(USER, "decrypter") == "1"
+    assert app.state.services.nonces.last_used(USER, "decrypter") == "1"
     app.state.services.database.close()
 
 

@@ -91,7 +91,7 @@ def _takes_text(node: ast.AST, name: str) -> bool:
         return node.id == name
     if isinstance(node, ast.Attribute) and node.attr in PLAIN_ATTRIBUTES:
         return False
-    if isinstance(node, ast.Call) and ast.unparse(node.func) in ("type", "loggable"):
+    if isinstance(node, ast.Call) and ast.unparse(node.func) in ("type", "loggable_text"):
         return False
     return any(_takes_text(child, name) for child in ast.iter_child_nodes(node))
 

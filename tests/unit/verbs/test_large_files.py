@@ -19,8 +19,8 @@ HEAD = """
 import re, resource, sys
 from pathlib import Path
 from sandbox.box import Box
-from sandbox.settings import Ports, Settings
-from sandbox.home import Home
+from sandbox.settings import BoxPorts, BoxSettings
+from sandbox.home import BoxHome
 from sandbox.run_memory import Known, digest, loop_memory
 from sandbox.seeding import sowing
 from sandbox.seeding.declaration import Declaration
@@ -31,7 +31,7 @@ from c2d_box.chain import accounts
 from types import SimpleNamespace
 
 file, port = Path(sys.argv[1]), int(sys.argv[2])
-box = Box(Home(file.parent / "home"), Settings(ports=Ports(s3=port)))
+box = Box(BoxHome(file.parent / "home"), BoxSettings(ports=BoxPorts(s3=port)))
 signer = accounts.from_mnemonic(assets.signer.__globals__["MNEMONIC"], 3)
 used = int(re.search(r"VmSize:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]) * 1024
 resource.setrlimit(resource.RLIMIT_AS, (used + int(sys.argv[3]), used + int(sys.argv[3])))

@@ -14,8 +14,8 @@ from sandbox.box_lock import hold_box_lock
 from sandbox.home import BoxHome
 
 HOLD = "import sys; from pathlib import Path\n"
-HOLD += "from sandbox.home import Home; from sandbox.box_lock import changing\n"
-HOLD += "with changing(Home(Path(sys.argv[1])), 'up'): print('held', flush=True); sys.stdin.read()"
+HOLD += "from sandbox.home import BoxHome; from sandbox.box_lock import hold_box_lock\n"
+HOLD += "with hold_box_lock(BoxHome(Path(sys.argv[1])), 'up'): print('held', flush=True); sys.stdin.read()"
 
 
 def test_a_second_change_is_told_who_holds_the_box(tmp_path: Path) -> None:

@@ -39,9 +39,9 @@ def box(tmp_path: Path) -> Iterator[Any]:
     s3 = Starlette(routes=[Route("/{path:path}", objects)])
     with BackgroundServer(gateway.gateway_app()) as ipfs, BackgroundServer(s3) as store:
         yield SimpleNamespace(
-            urls={"ipfs-gateway": ipfs.url, "s3": store.url},
-            home=SimpleNamespace(keys=tmp_path),
-            command=lambda words: f"c2d-box {words}",
+            service_urls={"ipfs-gateway": ipfs.url, "s3": store.url},
+            home=SimpleNamespace(keys_folder=tmp_path),
+            command_line=lambda words: f"c2d-box {words}",
             root=salted_blocks.cid_text(tree.root),
         )
 

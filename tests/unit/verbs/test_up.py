@@ -29,11 +29,11 @@ def boot(home: Path, ports: BoxPorts, monkeypatch: pytest.MonkeyPatch, *, fails:
         yield from ()
         if fails == "chart":
             raise Failed("C2D-CHART", "the chart failed", "look")
-        box.__dict__["cluster"] = SimpleNamespace(publish=publish)
+        box.__dict__["cluster"] = SimpleNamespace(publish_ports=publish)
         up.publish_ports(box)
         return {}
 
-    monkeypatch.setattr(up, "choose", lambda _box: SimpleNamespace(text="native", driver="native"))
+    monkeypatch.setattr(up, "choose_cluster", lambda _box: SimpleNamespace(text="native", driver="native"))
     monkeypatch.setattr(up, "_raise", raised)
     run_verb(up.up(box), lambda _event: None)
 
