@@ -1,6 +1,7 @@
 """Defines the one event stream that every long verb yields and that CLI, ``--json`` and TUI render.
 
-A verb is a generator: it yields :class:`Event` and *returns* its result. :func:`run` drives one with a sink.
+A verb is a generator: it yields :class:`ProgressEvent` and *returns* its result.
+:func:`run_verb` drives one with a sink.
 """
 
 from __future__ import annotations

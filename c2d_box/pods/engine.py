@@ -31,7 +31,10 @@ class GivenUp(Exception):
 
 @dataclass(frozen=True, slots=True)
 class EngineClient:
-    """The engine as one stage of one job calls it. ``deadline`` is on the clock of :func:`time.monotonic`."""
+    """The engine as one stage of one job calls it.
+
+    ``deadline`` is on the clock of :func:`time.monotonic`.
+    """
 
     url: str
     job: str

@@ -46,7 +46,10 @@ class EnvironmentCache:
         return next((entry for entry in await self.list_environments() if entry["id"] == name), None)
 
     async def consumer_addresses(self) -> set[str]:
-        """Return the addresses in whose name environments order. Raise what :meth:`all` raises."""
+        """Return the addresses in whose name environments order.
+
+        Raise what :meth:`list_environments` raises.
+        """
         return await self._all_addresses() - {""}
 
     async def has_consumer(self, address: str) -> bool:

@@ -15,8 +15,9 @@ class LogStreamLimiter:
         self._now: Counter[str] = Counter()
 
     def acquire_slot(self, owner: str) -> None:
-        """Count one more. Raise Refusal (429) when there are too many; else :meth:`leave` must be called when
-        the answer ends, or the log stays counted for ever."""
+        """Count one more. Raise ProviderRefusal (429) when there are too many; else
+        :meth:`release_slot` must be called when the answer ends, or the log stays counted for ever.
+        """
         if self._now[owner] >= self._each or self._now.total() >= self._in_all:
             raise ProviderRefusal("Too many logs are being followed, close one first.", status=429)
         self._now[owner] += 1

@@ -7,8 +7,8 @@ root:
     logs/<part>.log           what the compilers of the last build said
 
 The key is a hash over everything the part is made from, so a changed recipe never finds an old part. Inode
-times are recorded to tell cheaply whether a file was touched since; :meth:`Entry.damage` with ``thorough``
-hashes every byte.
+times are recorded to tell cheaply whether a file was touched since; :meth:`CachedPart.find_damage` with
+``thorough`` hashes every byte.
 """
 
 from __future__ import annotations

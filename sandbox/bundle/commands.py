@@ -87,7 +87,8 @@ class CommandRunner:
         env: Mapping[str, str] | None = None,
         terminal: bool = False,
     ) -> None:
-        """Run a command to its end; raise a coded error when it fails, :class:`Cancelled` when told to stop.
+        """Run a command to its end; raise a coded error when it fails, :class:`BuildCancelled` when told
+        to stop.
 
         The command is tried again where the network failed it, since one lost connection in minutes of
         downloads is normal. With ``terminal`` the command stays in the user's session, so that it may ask for

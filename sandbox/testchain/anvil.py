@@ -1,7 +1,7 @@
 """anvil instead of our own node: the same accounts, chain id and contracts behind the same port.
 
-Its binary travels in the npm package ``@foundry-rs/anvil``. Where npm is there, :func:`install` fetches it
-into a cache folder; otherwise a binary on PATH is used. Unlike ours, anvil writes its state only now and
+Its binary travels in the npm package ``@foundry-rs/anvil``. Where npm is there, :func:`install_anvil` fetches
+it into a cache folder; otherwise a binary on PATH is used. Unlike ours, anvil writes its state only now and
 then and looks at neither Host nor content type: it is a second opinion and a faster engine, not the
 default.
 

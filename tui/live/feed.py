@@ -1,8 +1,8 @@
 """Feeds: each polls the source for one question, in a thread, while it has listeners.
 
-Listeners get a :class:`Fresh` message after every answer, and the last answer at once when they join, so that
-a screen paints before its source is asked again. A feed that fails keeps its last value: the listener shows
-it, its age, and what is wrong. Values that change are asked for often; where nothing changes, a costly
+Listeners get a :class:`FeedAnswered` message after every answer, and the last answer at once when they join,
+so that a screen paints before its source is asked again. A feed that fails keeps its last value: the listener
+shows it, its age, and what is wrong. Values that change are asked for often; where nothing changes, a costly
 question takes about one percent of a core at most. Nothing is asked before the first paint, so that imports
 do not delay it.
 """

@@ -1,6 +1,7 @@
 """A pane: a titled part of a screen that says how old its data is, and when its source is unreachable.
 
-Subclasses compose their widgets and implement :meth:`Pane.show`, which is only called when something changed.
+Subclasses compose their widgets and implement :meth:`Pane.show_value`, which is only called when something
+changed.
 """
 
 from __future__ import annotations

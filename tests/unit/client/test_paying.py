@@ -227,7 +227,7 @@ def test_a_start_that_breaks_off_says_what_was_paid_and_goes_on(world: Any, asse
     assert [(entry["did"], entry["what"]) for entry in paid] == [
         (did, what) for did in assets for what in ("datatoken", "order")
     ]
-    assert all(world.chain.receipt(entry["tx"]) for entry in paid)
+    assert all(world.chain.find_receipt(entry["tx"]) for entry in paid)
     assert "goes on" not in error.value.message and "not lost" in error.value.next_step
     world.provider.refuse.clear()
     spent = before[ocean] - held(world, ocean)[ocean]

@@ -96,9 +96,9 @@ def test_an_explanation_follows_every_change_of_trust(world: Any, assets: Any) -
     assert explain_permission(connection, dataset, algorithm).code == "not_trusted_algo"
     publisher.trust(dataset, markets=[])
     assert explain_permission(connection, dataset, algorithm).allowed
-    service = connection.cache.read_ddo(dataset).first("compute")
+    service = connection.cache.read_ddo(dataset).first_service("compute")
     assert (service.compute.allow_raw_algorithm, service.compute.allow_network_access) == (True, True)
-    assert service.trust == {"trustAllPublished": True, "trustedMarkets": []}
+    assert service.trust_settings == {"trustAllPublished": True, "trustedMarkets": []}
 
 
 def test_an_access_only_dataset_can_be_permitted_too(world: Any) -> None:
