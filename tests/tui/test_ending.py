@@ -86,3 +86,28 @@ def test_a_killed_tui_gives_the_terminal_back(tmp_path: Path, way: signal.Signal
     finally:
         os.close(file)
         os.close(keeper)
+
+
+HURRIED = """
+import os, signal, time
+from tui.runtime import terminal_guard
+fork = os.fork
+def fork_and_be_asked():
+    child = fork()
+    if child:  # the signal that comes in this very moment
+        os.kill(os.getpid(), signal.SIGHUP)
+    return child
+os.fork = fork_and_be_asked
+print("ended with", terminal_guard.run_guarded(lambda: time.sleep(3600)), flush=True)
+"""
+
+
+def test_a_signal_right_after_the_fork_does_not_end_the_guard() -> None:
+    pid, keeper = pty.fork()
+    if pid == 0:
+        os.execv(sys.executable, [sys.executable, "-c", HURRIED])
+    try:
+        assert b"ended with 129" in _until(keeper, b"ended with 129")
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    finally:
+        os.close(keeper)

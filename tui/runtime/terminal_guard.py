@@ -44,8 +44,11 @@ def leave_when_asked(app: App[None]) -> None:
 def run_guarded(show: Callable[[], int]) -> int:
     """Run ``show`` in a child process, restore the terminal if it was killed, and return its exit status."""
     before = termios.tcgetattr(sys.stdin)
+    # A signal that comes before its handler is set would end the guard and leave the terminal as it is.
+    signal.pthread_sigmask(signal.SIG_BLOCK, ASKED)
     child = os.fork()
     if child == 0:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ASKED)
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
         os._exit(_child_status(show))
 
@@ -57,6 +60,7 @@ def run_guarded(show: Callable[[], int]) -> int:
         signal.signal(number, ask)
     signal.signal(signal.SIGALRM, lambda _alarm, _frame: os.kill(child, signal.SIGKILL))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ASKED)
     _pid, ended = os.waitpid(child, 0)
     status = os.waitstatus_to_exitcode(ended)
     if status < 0:
