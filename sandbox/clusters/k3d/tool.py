@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 from c2d_box.errors import C2DError, EnvironmentProblem, Failed
-from sandbox.clusters.kind.tool import command_output, narrate_command, port_taken
+from sandbox.clusters.kind.tool import command_output, find_program, narrate_command, port_taken
 
 PROGRAM = "k3d"
 OLDEST = (5, 8)
@@ -27,14 +25,7 @@ _ERROR = re.compile(r"^(ERRO|FATA)\[\d+\] ")
 
 def installed() -> Path | None:
     """Return a k3d on the user's PATH that is new enough."""
-    found = shutil.which(PROGRAM)
-    if found is None:
-        return None
-    answer = subprocess.run([found, "version"], capture_output=True, text=True, check=False)
-    match = re.search(r"k3d version v(\d+)\.(\d+)", answer.stdout)
-    if match is None or (int(match[1]), int(match[2])) < OLDEST:
-        return None
-    return Path(found)
+    return find_program(PROGRAM, r"k3d version v(\d+)\.(\d+)", OLDEST)
 
 
 class K3dTool:

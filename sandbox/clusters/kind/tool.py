@@ -24,12 +24,19 @@ _STEP = re.compile(r"^\s*[•✓✗]\s+(?P<text>[^\U00010000-\U0010ffff\u2600-\u
 
 def installed_kind() -> Path | None:
     """Return a kind on the user's PATH that is new enough."""
-    found = shutil.which(PROGRAM)
+    return find_program(PROGRAM, r"v(\d+)\.(\d+)", OLDEST)
+
+
+def find_program(name: str, version: str, oldest: tuple[int, int]) -> Path | None:
+    """Return a program on the user's PATH whose answer to ``version`` matches the pattern and is not older
+    than ``oldest``.
+    """
+    found = shutil.which(name)
     if found is None:
         return None
     answer = subprocess.run([found, "version"], capture_output=True, text=True, check=False)
-    match = re.search(r"v(\d+)\.(\d+)", answer.stdout)
-    if match is None or (int(match[1]), int(match[2])) < OLDEST:
+    match = re.search(version, answer.stdout)
+    if match is None or (int(match[1]), int(match[2])) < oldest:
         return None
     return Path(found)
 
