@@ -48,7 +48,7 @@ def test_it_is_named_and_listed_and_a_failure_stays_a_failure(
 def test_no_release_is_made_while_a_test_is_listed(tmp_path: Path, line: str, status: int) -> None:
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests" / "flaky.txt").write_text(f"# a remark\n\n{line}")
-    make = ["make", "-f", str(REPOSITORY / "Makefile")]
+    make = ["make", "--no-print-directory", "-f", str(REPOSITORY / "Makefile")]
     done = subprocess.run([*make, "flaky"], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == status and (FLAKY in done.stdout) == bool(status)
     plan = subprocess.run([*make, "-n", "release"], cwd=REPOSITORY, capture_output=True, text=True)
