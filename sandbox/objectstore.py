@@ -45,7 +45,7 @@ class ObjectStore:
 
     def ensure_bucket(self, bucket: str) -> None:
         """Create ``bucket`` unless it is there already."""
-        with _coded(f"create bucket {bucket}"):
+        with _coded_error(f"create bucket {bucket}"):
             self.client.create_bucket(bucket)
 
     def reader_of(self, bucket: str) -> ReadingKey:
@@ -57,45 +57,45 @@ class ObjectStore:
         """
         seed = hmac.new(self.secret_key.encode(), f"reader of {bucket}".encode(), hashlib.sha512).hexdigest()
         key = ReadingKey(f"READ{seed[:20].upper()}", seed[20:84])
-        with _coded(f"make the reading key of {bucket}"):
+        with _coded_error(f"make the reading key of {bucket}"):
             self.client.create_account(S3Credentials(key.access_key, key.secret_key, self.region))
-        with _coded(f"let the reading key read {bucket}"):
+        with _coded_error(f"let the reading key read {bucket}"):
             self.client.put_policy(bucket, {key.access_key: ["s3:GetObject"]})
         return key
 
     def put_file(self, bucket: str, key: str, path: Path) -> None:
         """Stream the file at ``path`` to ``bucket/key``; the store checks the SHA-256 on arrival."""
-        with _coded(f"store {path.name} as {bucket}/{key}"):
+        with _coded_error(f"store {path.name} as {bucket}/{key}"):
             self.client.put_file(bucket, key, path)
 
     def read_object(self, bucket: str, key: str) -> bytes:
         """Return the bytes of ``bucket/key``."""
-        with _coded(f"give {bucket}/{key}"):
-            return self.client.read(bucket, key)
+        with _coded_error(f"give {bucket}/{key}"):
+            return self.client.read_object(bucket, key)
 
     def has_object(self, bucket: str, key: str) -> bool:
         """Return whether ``bucket/key`` is there."""
-        with _coded(f"show {bucket}/{key}"):
-            return self.client.exists(bucket, key)
+        with _coded_error(f"show {bucket}/{key}"):
+            return self.client.has_object(bucket, key)
 
     def list_buckets(self) -> list[str]:
         """Return the buckets this key may see."""
-        with _coded("answer GET /"):
-            return self.client.buckets()
+        with _coded_error("answer GET /"):
+            return self.client.list_buckets()
 
     def list_keys(self, bucket: str) -> list[str]:
         """Return every key of ``bucket``, however many pages that takes."""
-        with _coded(f"answer GET /{bucket}"):
-            return self.client.keys(bucket)
+        with _coded_error(f"answer GET /{bucket}"):
+            return self.client.list_keys(bucket)
 
     def delete_object(self, bucket: str, key: str) -> None:
         """Delete ``bucket/key``; succeed also where it was not there."""
-        with _coded(f"answer DELETE /{bucket}/{key}"):
-            self.client.delete(bucket, key)
+        with _coded_error(f"answer DELETE /{bucket}/{key}"):
+            self.client.delete_object(bucket, key)
 
 
 @contextmanager
-def _coded(what: str) -> Iterator[None]:
+def _coded_error(what: str) -> Iterator[None]:
     """Give the store's errors a code and a next step; ``what`` was to be done."""
     try:
         yield

@@ -29,7 +29,7 @@ class ActionRunner:
         self.runs: list[ActionRun] = []
         self._app, self._port = app, port_of(app)
 
-    def perform(self, action: UserAction, then: Then | None) -> None:
+    def perform_action(self, action: UserAction, then: Then | None) -> None:
         """Ask for confirmation, then run. ``then`` is called with the started run, instead of opening the
         usual dialog.
         """
@@ -37,7 +37,7 @@ class ActionRunner:
         def decided(go_on: bool | None) -> None:
             if not go_on:
                 return
-            run = self.begin(action)
+            run = self.begin_action(action)
             if then is not None:
                 then(run)
             else:
@@ -45,25 +45,27 @@ class ActionRunner:
 
         self._app.push_screen(ActionDialog(action, read_only=self._port.read_only), decided)
 
-    def fill(self, form: Screen[UserAction | None], then: Then | None) -> None:
+    def fill_form(self, form: Screen[UserAction | None], then: Then | None) -> None:
         """Show a form, then confirm and run the action that its values make."""
-        self._app.push_screen(form, lambda action: self.perform(action, then) if action is not None else None)
+        self._app.push_screen(
+            form, lambda action: self.perform_action(action, then) if action is not None else None
+        )
 
-    def begin(self, action: UserAction) -> ActionRun:
+    def begin_action(self, action: UserAction) -> ActionRun:
         """Run an action that the user has confirmed."""
         run = ActionRun(action, self._app)
         self.runs.append(run)
         run.start_thread()
         return run
 
-    def forward(self, run: ActionRun) -> None:
+    def forward_run(self, run: ActionRun) -> None:
         """Forward a run's progress to the screens that show it; at its end, refresh feeds and notify the
         user.
         """
         followers = [
             screen
             for screen in self._app.screen_stack
-            if isinstance(screen, RunFollower) and screen.follows(run)
+            if isinstance(screen, RunFollower) and screen.follows_run(run)
         ]
         for screen in followers:
             screen.post_message(RunAdvanced(run))
@@ -87,7 +89,7 @@ class ActionRunner:
         said = asked.run.board.notes[-60:]
         self._app.push_screen(Question(asked.question, said), lambda yes: asked.answer.set_result(bool(yes)))
 
-    def leave(self) -> None:
+    def leave_app(self) -> None:
         """Leave the TUI; the box goes on. Confirm first while a verb is running: leaving would end
         it half-way.
         """

@@ -45,7 +45,7 @@ class BoxApp(App[None]):
 
     TITLE = "c2d-box"
     CSS_PATH = "app.tcss"
-    MODES = {entry.name: entry.open for entry in SCREENS.values()}  # noqa: RUF012
+    MODES = {entry.name: entry.open_screen for entry in SCREENS.values()}  # noqa: RUF012
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_load_commands}
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
@@ -196,16 +196,16 @@ class BoxApp(App[None]):
 
     def perform_action(self, action: UserAction, *, then: Callable[[ActionRun], None] | None = None) -> None:
         """Confirm, run and show an action."""
-        self.runner.perform(action, then)
+        self.runner.perform_action(action, then)
 
     def fill_form(
         self, form: Screen[UserAction | None], *, then: Callable[[ActionRun], None] | None = None
     ) -> None:
         """Show a form, then confirm and run the action that its values make."""
-        self.runner.fill(form, then)
+        self.runner.fill_form(form, then)
 
     def on_run_advanced(self, event: RunAdvanced) -> None:
-        self.runner.forward(event.run)
+        self.runner.forward_run(event.run)
 
     def on_question_asked(self, event: QuestionAsked) -> None:
         self.runner.put_question(event)
@@ -215,7 +215,7 @@ class BoxApp(App[None]):
 
     def leave_app(self) -> None:
         """Leave the TUI; the box goes on. Confirms first while a verb is running."""
-        self.runner.leave()
+        self.runner.leave_app()
 
     def action_command_line(self) -> None:
         from tui.command_palette import CommandLine

@@ -32,20 +32,24 @@ class PaletteCommand:
 def palette_commands(app: AppPort) -> Iterator[PaletteCommand]:
     """Yield every command that is available now."""
     for name in SCREENS:
-        yield PaletteCommand(name, f"go to {name}", lambda name=name: app.go(name))  # type: ignore[misc]
+        yield PaletteCommand(name, f"go to {name}", lambda name=name: app.open_screen(name))  # type: ignore[misc]
     yield PaletteCommand(
-        "up", "boot or resume the box", lambda: app.perform(box_lifecycle.boot_action(app.source))
+        "up", "boot or resume the box", lambda: app.perform_action(box_lifecycle.boot_action(app.source))
     )
     yield PaletteCommand(
-        "down", "stop the box, keep its state", lambda: app.perform(box_lifecycle.stop_action(app.source))
+        "down",
+        "stop the box, keep its state",
+        lambda: app.perform_action(box_lifecycle.stop_action(app.source)),
     )
     for role in ROLES:
         yield PaletteCommand(f"as {role}", f"act as {role}", lambda role=role: app.act_as(role))  # type: ignore[misc]
     for name in THEMES:
         word = name.removeprefix("c2d-")
-        yield PaletteCommand(f"theme {word}", f"use the {word} theme", lambda name=name: app.choose(name))  # type: ignore[misc]
+        yield PaletteCommand(
+            f"theme {word}", f"use the {word} theme", lambda name=name: app.choose_theme(name)
+        )  # type: ignore[misc]
     yield PaletteCommand("help", "the keys of this screen", app.action_help)
-    yield PaletteCommand("quit", "leave; the box goes on", app.leave)
+    yield PaletteCommand("quit", "leave; the box goes on", app.leave_app)
 
 
 class BoxCommands(Provider):
@@ -80,7 +84,7 @@ class CommandLine(ModalScreen[None]):
         app = port_of(self)
         said = " ".join(event.value.split()).lower()
         known = {saying.words: saying for saying in palette_commands(app)} | {
-            "q": PaletteCommand("q", "", app.leave)
+            "q": PaletteCommand("q", "", app.leave_app)
         }
         found = known.get(said) or next((s for w, s in known.items() if said and w.startswith(said)), None)
         self.app.pop_screen()

@@ -94,7 +94,8 @@ class MetadataCache:
             if time.monotonic() > deadline:
                 raise Failed(
                     "C2D-ASSET-NOT-INDEXED",
-                    f"the metadata cache has not indexed {did} for {timeout:.0f} s: {self._indexing_problem(tx)}",
+                    f"the metadata cache has not indexed {did} for {timeout:.0f} s: "
+                    f"{self._indexing_problem(tx)}",
                     f"look at {self.url}/api/aquarius/state/ddo?txId={tx}",
                 )
             time.sleep(backoff.next_pause())

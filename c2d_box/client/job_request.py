@@ -54,9 +54,9 @@ class JobRequest:
         """
         if not isinstance(self.algorithm, str):
             raise ValueError("a job with a raw algorithm is started by the SDK only")
-        return shlex.join(["start", self.dataset, self.algorithm, *self._options()])
+        return shlex.join(["start", self.dataset, self.algorithm, *self._command_options()])
 
-    def _options(self) -> Iterator[str]:
+    def _command_options(self) -> Iterator[str]:
         for did in self.additional:
             yield from ("--with", did)
         if self.environment:

@@ -59,24 +59,28 @@ class JobDetails:
                 "the Provider gave an answer that cannot be used: a job is no object",
                 "see whether the address is that of such a service",
             )
-        exit_code, evidence, times = wire.get("exitCode"), _fields(wire, "evidence"), _fields(wire, "times")
+        exit_code, evidence, times = (
+            wire.get("exitCode"),
+            _parse_fields(wire, "evidence"),
+            _parse_fields(wire, "times"),
+        )
         return cls(
             id=_text(wire.get("jobId")),
             status=int(_number(wire.get("status"))),
             text=_text(wire.get("statusText")).strip(),
             owner=_text(wire.get("owner")),
             algorithm=_text(wire.get("algoDID")),
-            inputs=tuple(map(_text, _listed(wire.get("inputDID")))),
+            inputs=tuple(map(_text, _text_list(wire.get("inputDID")))),
             environment=_text(wire.get("environment")),
             agreement=_text(wire.get("agreementId")),
-            orders=tuple(map(_text, _listed(wire.get("orders")))),
+            orders=tuple(map(_text, _text_list(wire.get("orders")))),
             created=_number(wire.get("dateCreated")),
             ended=_number(wire.get("dateFinished")),
             times={str(name): _number(moment) for name, moment in times.items() if moment},
             stop_reason=int(_number(wire.get("stopreq"))),
             reason=_text(wire.get("reason")),
             exit_code=exit_code if isinstance(exit_code, int) else None,
-            results=tuple(_results(wire.get("results"))),
+            results=tuple(_parse_results(wire.get("results"))),
             asset=_text(wire.get("asset")),
             evidence_head=evidence.get("head"),
             wire=wire,
@@ -116,23 +120,23 @@ def stage_seconds(details: JobDetails) -> dict[str, float]:
     return {name: later - earlier for (earlier, name), (later, _next) in pairwise(moments)}
 
 
-def _results(listed: Any) -> list[Mapping[str, Any]]:
+def _parse_results(listed: Any) -> list[Mapping[str, Any]]:
     """Return the results with their index, which some Providers leave to the position."""
     return [
         {"index": position, **entry}
-        for position, entry in enumerate(_listed(listed))
+        for position, entry in enumerate(_text_list(listed))
         if isinstance(entry, Mapping)
     ]
 
 
-def _listed(value: Any) -> list[Any]:
+def _text_list(value: Any) -> list[Any]:
     """Return a list that a Provider gives as such, as its only member, or as nothing at all."""
     if isinstance(value, list):
         return value
     return [value] if value else []
 
 
-def _fields(wire: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+def _parse_fields(wire: Mapping[str, Any], key: str) -> Mapping[str, Any]:
     found = wire.get(key)
     return found if isinstance(found, Mapping) else {}
 

@@ -39,7 +39,7 @@ class HttpCluster:
         self._client = httpx.AsyncClient(
             base_url=connection.server,
             verify=connection.tls,
-            auth=connection.authorize,
+            auth=connection.authorize_request,
             trust_env=False,
             timeout=httpx.Timeout(10.0, pool=30.0),
             limits=httpx.Limits(max_connections=100, max_keepalive_connections=40),

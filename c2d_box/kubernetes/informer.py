@@ -75,7 +75,7 @@ class Informer:
         they arrive."""
         name = body["metadata"]["name"]
         if version_number(body) > version_number(self._objects.get(name)):
-            self._store(name, body)
+            self._store_object(name, body)
 
     def replace_all(self, objects: list[Object], version_of_list: str) -> None:
         """Take a whole list as it is: after a restore of etcd the true versions are lower than the known
@@ -88,9 +88,9 @@ class Informer:
             if name in self._written:
                 self.take_object(body)
             elif version_number(body) != version_number(self._objects.get(name)):
-                self._store(name, body)
+                self._store_object(name, body)
 
-    def _store(self, name: str, body: Object) -> None:
+    def _store_object(self, name: str, body: Object) -> None:
         """Keep an object. Where it replaces another one of its name, whose deletion was not seen, listeners
         are told of that deletion first.
         """

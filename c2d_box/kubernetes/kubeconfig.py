@@ -37,7 +37,7 @@ class ClusterConnection:
     token: str = field(default="", repr=False)
     token_file: Path | None = None
 
-    def authorize(self, request: httpx.Request) -> httpx.Request:
+    def authorize_request(self, request: httpx.Request) -> httpx.Request:
         """Add the token to a request; httpx calls this as its ``auth``."""
         token = self.token if self.token_file is None else self.token_file.read_text().strip()
         if token:
@@ -60,7 +60,7 @@ class KubeconfigContext:
         try:
             return self.folder.joinpath(path).read_bytes()
         except OSError as cause:
-            raise _unusable(f"{self.folder.joinpath(path)} cannot be read.") from cause
+            raise _unusable_error(f"{self.folder.joinpath(path)} cannot be read.") from cause
 
     def read_material(self, section: Mapping[str, Any], key: str) -> bytes:
         """Return TLS material of ``section``, given inline or as a file; empty where it is not given."""
@@ -134,17 +134,17 @@ def find_context(document: Mapping[str, Any], path: Path, name: str = "") -> Kub
         for entry in document.get(kind) or ():
             if isinstance(entry, dict) and entry.get("name") == wanted:
                 return entry.get(kind[:-1]) or {}
-        raise _unusable(f"{path} names {wanted or 'nothing'} in {kind} and does not describe it.")
+        raise _unusable_error(f"{path} names {wanted or 'nothing'} in {kind} and does not describe it.")
 
     context = section("contexts", chosen)
     cluster = section("clusters", str(context.get("cluster")))
     user = section("users", str(context.get("user")))
     if "server" not in cluster:
-        raise _unusable(f"{path} names no server of the cluster {context.get('cluster')}.")
+        raise _unusable_error(f"{path} names no server of the cluster {context.get('cluster')}.")
     return KubeconfigContext(chosen, context, cluster, user, path.parent)
 
 
-def _unusable(text: str) -> UsageError:
+def _unusable_error(text: str) -> UsageError:
     return UsageError("C2D-EXISTING-KUBECONFIG", text, "Check it with kubectl: kubectl config view")
 
 

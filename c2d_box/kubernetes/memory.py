@@ -88,7 +88,7 @@ class MemoryCluster:
     async def patch(
         self, resource: ResourceKind, name: str, patch: Object, *, status: bool = False
     ) -> Object:
-        known = await self._known("patch", resource, name)
+        known = await self._known_object("patch", resource, name)
         has, wanted = known["metadata"], patch.get("metadata") or {}
         if wanted.get("resourceVersion") not in (None, has["resourceVersion"]):
             raise VersionConflict(f"{resource.plural} {name} has been modified", 409)
@@ -98,13 +98,13 @@ class MemoryCluster:
             patch = {"status": patch.get("status", {})}
         else:
             patch = {key: value for key, value in patch.items() if key != "status"}
-        return await self._replace(resource, known, _merge(known, patch))
+        return await self._replace_object(resource, known, _merge(known, patch))
 
     async def patch_json(self, resource: ResourceKind, name: str, steps: Sequence[Object]) -> Object:
-        known = await self._known("patch", resource, name)
-        return await self._replace(resource, known, _patched(known, steps))
+        known = await self._known_object("patch", resource, name)
+        return await self._replace_object(resource, known, _apply_json_patch(known, steps))
 
-    async def _replace(self, resource: ResourceKind, known: Object, merged: Object) -> Object:
+    async def _replace_object(self, resource: ResourceKind, known: Object, merged: Object) -> Object:
         if merged == known:
             return copy.deepcopy(known)
         metadata = merged["metadata"]
@@ -156,7 +156,7 @@ class MemoryCluster:
 
     # -- inside
 
-    async def _known(self, verb: str, resource: ResourceKind, name: str) -> Object:
+    async def _known_object(self, verb: str, resource: ResourceKind, name: str) -> Object:
         await self._called(verb, resource, name)
         known = self._objects.get((resource.plural, name))
         if known is None:
@@ -203,7 +203,7 @@ def _merge(into: Object, patch: Object) -> Object:
     return merged
 
 
-def _patched(body: Object, steps: Sequence[Object]) -> Object:
+def _apply_json_patch(body: Object, steps: Sequence[Object]) -> Object:
     """Apply a JSON patch (RFC 6902) of the operations ``test``, ``add`` and ``remove``."""
     made = copy.deepcopy(body)
     for step in steps:

@@ -36,7 +36,7 @@ class KubeApi:
         client = httpx.Client(
             base_url=connection.server,
             verify=connection.tls,
-            auth=connection.authorize,
+            auth=connection.authorize_request,
             timeout=timeout,
             trust_env=False,
         )
@@ -79,7 +79,7 @@ class KubeApi:
             )
         )
 
-    def create(self, path: str, body: Object) -> None:
+    def create_object(self, path: str, body: Object) -> None:
         """Create an object in the list at ``path``; one that exists is left as it is."""
         answer = self._send("POST", path, json=body)
         if answer.status_code != 409:

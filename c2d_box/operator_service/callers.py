@@ -45,7 +45,8 @@ class SignatureVerifier:
         signature = request.headers.get(SIGNATURE)
         if signature is not None:
             nonce = request.headers.get(NONCE, "")
-            text = f"{request.method}\n{_request_target(request)}\n{hashlib.sha256(content).hexdigest()}\n{nonce}"
+            digest = hashlib.sha256(content).hexdigest()
+            text = f"{request.method}\n{_request_target(request)}\n{digest}\n{nonce}"
             addresses = [signatures.recover_signer(text, signature)]
         elif self._bare:
             signature, nonce = (

@@ -93,11 +93,11 @@ class StoredResults:
         else:
             key = object_key(result.url, bucket=store.bucket, job=job)
             if key is not None:
-                request = self._endpoint(store).sign("GET", store.bucket, key)
+                request = self._s3_endpoint(store).sign_request("GET", store.bucket, key)
                 return request.url, {**headers, **request.headers}
         raise OperatorRefusal(404, "This result is in a store that is not configured any more.")
 
-    def _endpoint(self, store: S3Store) -> S3Endpoint:
+    def _s3_endpoint(self, store: S3Store) -> S3Endpoint:
         access, secret = (
             (self._secrets / f"s3-{part}-key").read_text().strip() for part in ("access", "secret")
         )

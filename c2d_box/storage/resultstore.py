@@ -76,12 +76,14 @@ class ResultStore:
             raise FetchForbidden(_UNPROVEN)
         if self.place.credentials is None:
             raise FileUnusable("this Provider has no key of the result store")
-        return S3Endpoint(self.place.endpoint, self.place.credentials).sign(method, self.place.bucket, key)
+        return S3Endpoint(self.place.endpoint, self.place.credentials).sign_request(
+            method, self.place.bucket, key
+        )
 
     async def require_foreign(self, file: IpfsFile) -> None:
         """Raises Forbidden where ``file`` is a result, StorageError where that cannot be told."""
         assert isinstance(self.place, IpfsResults)
-        plain = gateway_url(file, self.place.gateway, file.request(None).url)
+        plain = gateway_url(file, self.place.gateway, file.source_request(None).url)
         request = HttpRequest("GET", f"{plain}?format=raw", {"accept": "application/vnd.ipld.raw"})
         response = await self.fetcher.fetch(request)
         try:

@@ -11,4 +11,4 @@ from c2d_box.storage.sigv4 import S3Credentials
 def build_request(file: S3File, endpoint: str, method: str) -> HttpRequest:
     """``endpoint`` is the file's after aliases: what is signed is the host that is asked."""
     credentials = S3Credentials(file.access_key_id, file.secret_access_key, file.region)
-    return S3Endpoint(endpoint, credentials).sign(method, file.bucket, file.object_key.lstrip("/"))
+    return S3Endpoint(endpoint, credentials).sign_request(method, file.bucket, file.object_key.lstrip("/"))

@@ -51,7 +51,7 @@ class S3Endpoint:
     address: str
     credentials: S3Credentials
 
-    def sign(
+    def sign_request(
         self,
         method: str,
         bucket: str = "",
@@ -83,18 +83,22 @@ class S3Client:
 
     def create_bucket(self, bucket: str) -> None:
         """Create ``bucket``; succeed also where it exists."""
-        _check(self.send("PUT", bucket), 200, 409)
+        _check_answer(self.send_request("PUT", bucket), 200, 409)
 
     def create_account(self, key: S3Credentials) -> None:
         """Create a user of the store with this key (a call of versitygw); succeed also where it exists."""
         account = {"Access": key.access_key_id, "Secret": key.secret_access_key, "Role": "user"}
         fields = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in account.items())
-        answer = self.send("PATCH", "create-user", body=f"<Account>{fields}</Account>".encode())
-        _check(answer, 201, 409)
+        answer = self.send_request("PATCH", "create-user", body=f"<Account>{fields}</Account>".encode())
+        _check_answer(answer, 201, 409)
 
     def put_policy(self, bucket: str, actions: Mapping[str, Sequence[str]]) -> None:
         """Let the users of the access keys in ``actions`` do these with the objects of ``bucket``."""
-        _check(self.send("PUT", bucket, body=bucket_policy(bucket, actions), query={"policy": ""}), 200, 204)
+        _check_answer(
+            self.send_request("PUT", bucket, body=bucket_policy(bucket, actions), query={"policy": ""}),
+            200,
+            204,
+        )
 
     def put_file(self, bucket: str, key: str, path: Path) -> None:
         """Stream a file to ``bucket/key``; the store checks its SHA-256 on arrival."""
@@ -102,30 +106,30 @@ class S3Client:
         for chunk in _file_chunks(path):
             digest.update(chunk)
             size += len(chunk)
-        request = self.endpoint.sign("PUT", bucket, key, digest=digest.hexdigest())
-        _check(self._send(request, _file_chunks(path), size), 200)
+        request = self.endpoint.sign_request("PUT", bucket, key, digest=digest.hexdigest())
+        _check_answer(self._send_signed(request, _file_chunks(path), size), 200)
 
-    def read(self, bucket: str, key: str) -> bytes:
-        return _check(self.send("GET", bucket, key), 200).content
+    def read_object(self, bucket: str, key: str) -> bytes:
+        return _check_answer(self.send_request("GET", bucket, key), 200).content
 
-    def exists(self, bucket: str, key: str) -> bool:
+    def has_object(self, bucket: str, key: str) -> bool:
         """Return whether ``bucket/key`` exists and may be read."""
-        return self.send("HEAD", bucket, key).status_code == 200
+        return self.send_request("HEAD", bucket, key).status_code == 200
 
-    def delete(self, bucket: str, key: str) -> None:
+    def delete_object(self, bucket: str, key: str) -> None:
         """Delete ``bucket/key``; succeed also where it is missing."""
-        _check(self.send("DELETE", bucket, key))
+        _check_answer(self.send_request("DELETE", bucket, key))
 
-    def buckets(self) -> list[str]:
+    def list_buckets(self) -> list[str]:
         """Return the buckets that this key may see."""
-        return _element_texts(_check(self.send("GET")), "Name")
+        return _element_texts(_check_answer(self.send_request("GET")), "Name")
 
-    def keys(self, bucket: str) -> list[str]:
+    def list_keys(self, bucket: str) -> list[str]:
         """Return every key of ``bucket``, however many pages that takes."""
         found: list[str] = []
         page = {"encoding-type": "url", "list-type": "2"}
         while True:
-            answer = _check(self.send("GET", bucket, query=page))
+            answer = _check_answer(self.send_request("GET", bucket, query=page))
             is_encoded = _element_texts(answer, "EncodingType") == ["url"]
             found += [unquote(key) if is_encoded else key for key in _element_texts(answer, "Key")]
             following = _element_texts(answer, "NextContinuationToken")
@@ -133,7 +137,7 @@ class S3Client:
                 return found
             page["continuation-token"] = following[0]
 
-    def send(
+    def send_request(
         self,
         method: str,
         bucket: str = "",
@@ -142,10 +146,10 @@ class S3Client:
         query: Mapping[str, str] | None = None,
     ) -> httpx.Response:
         """Send one request and return the answer, whatever its status."""
-        request = self.endpoint.sign(method, bucket, key, query, hashlib.sha256(body).hexdigest())
-        return self._send(request, body, len(body))
+        request = self.endpoint.sign_request(method, bucket, key, query, hashlib.sha256(body).hexdigest())
+        return self._send_signed(request, body, len(body))
 
-    def _send(self, request: HttpRequest, body: bytes | Iterator[bytes], size: int) -> httpx.Response:
+    def _send_signed(self, request: HttpRequest, body: bytes | Iterator[bytes], size: int) -> httpx.Response:
         try:
             return httpx.request(
                 request.method,
@@ -173,7 +177,7 @@ def bucket_policy(bucket: str, actions: Mapping[str, Sequence[str]]) -> bytes:
     return json.dumps({"Version": "2012-10-17", "Statement": statements}).encode()
 
 
-def _check(answer: httpx.Response, *statuses: int) -> httpx.Response:
+def _check_answer(answer: httpx.Response, *statuses: int) -> httpx.Response:
     """Return the answer if it has one of these statuses, by default any of success; else raise S3Refused."""
     if answer.status_code in statuses or (not statuses and answer.is_success):
         return answer

@@ -196,7 +196,7 @@ class Storage:
                 return self._results.build_request(file, method)
             case SmartContractFile():
                 raise AssertionError("a contract call is no HTTP request")
-        wanted = file.request(userdata)
+        wanted = file.source_request(userdata)
         url = gateway_url(file, self._gateways.get(file.type), wanted.url) if file.gateway else wanted.url
         return HttpRequest(
             method if wanted.method == "GET" else wanted.method, url, wanted.headers, wanted.body
@@ -257,7 +257,7 @@ def _suggest_filename(file: FileObject, disposition: str) -> str:
     hash a gateway's name could be that hash."""
     if file.names_itself and (given := name_in(disposition)):
         return given
-    return file.filename()
+    return file.file_name()
 
 
 async def _counted_chunks(response: SourceResponse) -> AsyncIterator[bytes]:

@@ -60,10 +60,10 @@ class WatchedCluster:
         self.claims: dict[str, VolumeClaim] = {}
         self.volumes: dict[str, PersistentVolume] = {}
         self.classes: dict[str, StorageClass] = {}
-        self._classes_copy = self._copy(self._cluster, STORAGE_CLASSES, self._class_seen)
-        self._volumes_copy = self._copy(self._cluster, VOLUMES, self._volume_seen)
+        self._classes_copy = self._make_informer(self._cluster, STORAGE_CLASSES, self._class_seen)
+        self._volumes_copy = self._make_informer(self._cluster, VOLUMES, self._volume_seen)
         self._claims_copies = {
-            namespace: self._copy(cluster, CLAIMS, self._claim_seen)
+            namespace: self._make_informer(cluster, CLAIMS, self._claim_seen)
             for namespace, cluster in namespaces.items()
         }
         self._copies = (self._classes_copy, self._volumes_copy, *self._claims_copies.values())
@@ -76,7 +76,7 @@ class WatchedCluster:
         """True once everything has been listed, and while all of it is still followed."""
         return all(informer.is_current for informer in self._copies)
 
-    async def start(self) -> None:
+    async def start_watches(self) -> None:
         """Begin to follow, and return once everything has been listed."""
         for informer in self._copies:
             informer.start()
@@ -86,11 +86,11 @@ class WatchedCluster:
         for name in self.claims.keys() | self.volumes.keys():
             self._changed(name)
 
-    async def stop(self) -> None:
+    async def stop_watches(self) -> None:
         for informer in self._copies:
             await informer.stop()
 
-    def _copy(
+    def _make_informer(
         self, cluster: kubernetes.Cluster, kind: ResourceKind, seen: Callable[[Object, bool], str]
     ) -> Informer:
         """Return a copy whose changes go to ``seen``, which returns the name of the volume concerned."""

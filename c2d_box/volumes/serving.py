@@ -42,12 +42,12 @@ async def serve_provisioner(settings: VolumesSettings, node: str) -> None:
     try:
         async with asyncio.TaskGroup() as group:
             group.create_task(server.serve())
-            group.create_task(cluster.start())
+            group.create_task(cluster.start_watches())
             group.create_task(_sweep_loop(cluster, controller))
             group.create_task(_size_loop(cluster, controller))
     finally:
         await controller.stop()
-        await cluster.stop()
+        await cluster.stop_watches()
         for http in namespaces.values():
             await http.close()
 

@@ -16,15 +16,15 @@ class WholeBundle:
 
     @property
     def kubernetes_version(self) -> str:
-        return self._bundle().kubernetes_version
+        return self._open_bundle().kubernetes_version
 
     def binary(self, name: str) -> Path:
-        return self._bundle().binary(name)
+        return self._open_bundle().binary(name)
 
     def image(self, name: str) -> Any:
-        return self._bundle().image(name)
+        return self._open_bundle().image(name)
 
-    def _bundle(self) -> Bundle:
+    def _open_bundle(self) -> Bundle:
         from sandbox.bundle import Bundle
 
         return Bundle.open_cached()

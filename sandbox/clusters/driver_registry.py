@@ -32,7 +32,7 @@ class ClusterRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class ClusterDriver:
+class DriverEntry:
     """An entry of the registry. Its functions import the driver when they are called: ``--help`` needs none.
 
     ``missing_parts`` names other projects' commands that the driver runs and that are not on this machine, as
@@ -46,7 +46,7 @@ class ClusterDriver:
     uses_docker: bool = False
 
 
-def driver_of(name: str) -> ClusterDriver:
+def driver_of(name: str) -> DriverEntry:
     """Return the driver of that name; native where none was chosen yet."""
     return DRIVERS.get(name, _NATIVE)
 
@@ -95,14 +95,14 @@ def _existing_parts() -> tuple[str, ...]:
     return () if shutil.which("kubectl") else ("kube",)
 
 
-_NATIVE = ClusterDriver("native", _native_cluster)
+_NATIVE = DriverEntry("native", _native_cluster)
 
-DRIVERS: dict[str, ClusterDriver] = {
+DRIVERS: dict[str, DriverEntry] = {
     driver.name: driver
     for driver in (
         _NATIVE,
-        ClusterDriver("kind", _kind_cluster, _kind_parts, uses_docker=True),
-        ClusterDriver("k3d", _k3d_cluster, _k3d_parts, uses_docker=True),
-        ClusterDriver("existing", _existing_cluster, _existing_parts),
+        DriverEntry("kind", _kind_cluster, _kind_parts, uses_docker=True),
+        DriverEntry("k3d", _k3d_cluster, _k3d_parts, uses_docker=True),
+        DriverEntry("existing", _existing_cluster, _existing_parts),
     )
 }

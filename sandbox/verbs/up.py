@@ -175,7 +175,8 @@ def _demand_ports(box: Box) -> Progress[None]:
     for name, port in _taken_ports(box):
         raise EnvironmentProblem(
             "C2D-PORT-TAKEN",
-            f"port {port}, wanted for {name.replace('_', '-')}, is held by {port_holder(port) or 'a process'}",
+            f"port {port}, wanted for {name.replace('_', '-')}, "
+            f"is held by {port_holder(port) or 'a process'}",
             f"end that process, or use other ports: {box.command_line('up --port-offset 100')}",
         )
 

@@ -35,19 +35,19 @@ def file(tmp_path: Path) -> Path:
 def test_a_bucket_is_made_once_and_seen(client: S3Client) -> None:
     for _ in range(2):
         client.create_bucket("made")
-    assert "made" in client.buckets()
+    assert "made" in client.list_buckets()
 
 
 def test_an_object_is_stored_read_and_deleted(client: S3Client, file: Path) -> None:
     client.create_bucket("objects")
     for name in NAMES:
-        assert not client.exists("objects", name)
+        assert not client.has_object("objects", name)
         client.put_file("objects", name, file)
-        assert client.exists("objects", name) and client.read("objects", name) == b"0123456789"
+        assert client.has_object("objects", name) and client.read_object("objects", name) == b"0123456789"
         for _ in range(2):
-            client.delete("objects", name)
+            client.delete_object("objects", name)
         with pytest.raises(S3Refused, match="404"):
-            client.read("objects", name)
+            client.read_object("objects", name)
 
 
 def test_a_list_has_every_key_however_it_is_written(client: S3Client, file: Path) -> None:
@@ -55,15 +55,15 @@ def test_a_list_has_every_key_however_it_is_written(client: S3Client, file: Path
     client.create_bucket("listed")
     for name in NAMES:
         client.put_file("listed", name, file)
-    assert sorted(client.keys("listed")) == sorted(NAMES)
+    assert sorted(client.list_keys("listed")) == sorted(NAMES)
     with pytest.raises(S3Refused, match="404"):
-        client.keys("missing")
+        client.list_keys("missing")
 
 
 def test_a_part_of_an_object_is_read_by_a_request_that_others_send(client: S3Client, file: Path) -> None:
     client.create_bucket("ranged")
     client.put_file("ranged", "a b", file)
-    request = client.endpoint.sign("GET", "ranged", "a b")
+    request = client.endpoint.sign_request("GET", "ranged", "a b")
     assert not request.follow
     answer = httpx.get(request.url, headers={**request.headers, "Range": "bytes=2-4"}, trust_env=False)
     assert (answer.status_code, answer.content) == (206, b"234")
@@ -71,10 +71,10 @@ def test_a_part_of_an_object_is_read_by_a_request_that_others_send(client: S3Cli
 
 def test_another_body_than_the_signed_one_is_refused(client: S3Client) -> None:
     client.create_bucket("bodies")
-    request = client.endpoint.sign("PUT", "bodies", "x", digest="0" * 64)
+    request = client.endpoint.sign_request("PUT", "bodies", "x", digest="0" * 64)
     answer = httpx.put(request.url, headers=request.headers, content=b"other", trust_env=False)
     assert answer.status_code in (400, 403)
-    assert not client.exists("bodies", "x")
+    assert not client.has_object("bodies", "x")
 
 
 def test_a_wrong_secret_is_refused(client: S3Client) -> None:
@@ -82,9 +82,9 @@ def test_a_wrong_secret_is_refused(client: S3Client) -> None:
     wrong = S3Credentials(key.access_key_id, "wrong", key.region)
     other = S3Client(S3Endpoint(client.endpoint.address, wrong))
     with pytest.raises(S3Refused, match="403"):
-        other.buckets()
+        other.list_buckets()
     with pytest.raises(S3Refused, match="403"):
-        other.delete("objects", "x")
+        other.delete_object("objects", "x")
 
 
 def test_a_key_of_its_own_does_what_the_policy_says(client: S3Client, file: Path) -> None:
@@ -94,8 +94,8 @@ def test_a_key_of_its_own_does_what_the_policy_says(client: S3Client, file: Path
         client.create_account(READER)
     client.put_policy("shared", {READER.access_key_id: ["s3:GetObject"]})
     reader = S3Client(S3Endpoint(client.endpoint.address, READER))
-    assert reader.read("shared", "x") == b"0123456789"
+    assert reader.read_object("shared", "x") == b"0123456789"
     with pytest.raises(S3Refused, match="403"):
         reader.put_file("shared", "y", file)
     with pytest.raises(S3Refused, match="403"):
-        reader.keys("shared")
+        reader.list_keys("shared")

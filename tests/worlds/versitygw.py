@@ -51,7 +51,7 @@ def send_request(
 ) -> httpx.Response:
     """Send a signed request for ``/bucket/key``, whatever the store makes of it."""
     bucket, _, key = path.removeprefix("/").partition("/")
-    return store.client.send(method, bucket, key, body, query)
+    return store.client.send_request(method, bucket, key, body, query)
 
 
 def _wait_ready(process: subprocess.Popen[bytes], url: str, log: Path) -> None:

@@ -34,7 +34,7 @@ class QuestionAsked(Message, bubble=False):
 class RunFollower:
     """A screen that shows a run: it gets the run's :class:`Advanced` messages."""
 
-    def follows(self, run: ActionRun) -> bool:
+    def follows_run(self, run: ActionRun) -> bool:
         """Return whether the screen shows this run now."""
         raise NotImplementedError
 

@@ -56,11 +56,11 @@ class RunDialog(ModalScreen[None], RunFollower):
         self.set_interval(0.5, self.redraw_run)
         self.redraw_run()
 
-    def follows(self, run: ActionRun) -> bool:
+    def follows_run(self, run: ActionRun) -> bool:
         return run is self.run
 
     def on_run_advanced(self, event: RunAdvanced) -> None:
-        if self.follows(event.run):
+        if self.follows_run(event.run):
             self.redraw_run()
 
     def redraw_run(self) -> None:

@@ -41,14 +41,14 @@ class AppPort(Protocol):
     def consumer(self) -> str: ...
 
     @property
-    def names(self) -> dict[str, str]:
+    def asset_names(self) -> dict[str, str]:
         """The names of assets by DID, as far as they are known."""
         ...
 
     @property
     def current_theme(self) -> Theme: ...
 
-    def go(self, name: str) -> None:
+    def open_screen(self, name: str) -> None:
         """Show the screen of this name."""
         ...
 
@@ -64,7 +64,7 @@ class AppPort(Protocol):
         """Act as another account from now on; None means the usual roles."""
         ...
 
-    def choose(self, theme: str) -> None:
+    def choose_theme(self, theme: str) -> None:
         """Use a theme, now and in later runs."""
         ...
 
@@ -72,7 +72,7 @@ class AppPort(Protocol):
         """Remember the job started last."""
         ...
 
-    def command(self, arguments: str) -> str:
+    def command_line(self, arguments: str) -> str:
         """Return the command line for this box and the chosen account."""
         ...
 
@@ -94,11 +94,11 @@ class AppPort(Protocol):
         markup: bool = True,
     ) -> None: ...
 
-    def perform(self, action: UserAction, *, then: Callable[[ActionRun], None] | None = None) -> None:
+    def perform_action(self, action: UserAction, *, then: Callable[[ActionRun], None] | None = None) -> None:
         """Confirm, run and show an action. ``then`` gets the started run, instead of the usual dialog."""
         ...
 
-    def fill(
+    def fill_form(
         self, form: Screen[UserAction | None], *, then: Callable[[ActionRun], None] | None = None
     ) -> None:
         """Show a form, then confirm and run the action that its values make."""
@@ -108,7 +108,7 @@ class AppPort(Protocol):
         """List the keys of the screen that is shown."""
         ...
 
-    def leave(self) -> None:
+    def leave_app(self) -> None:
         """Leave the TUI; the box goes on."""
         ...
 

@@ -21,7 +21,7 @@ class ScreenEntry:
     key: str
     place: str
 
-    def open(self) -> Screen[None]:
+    def open_screen(self) -> Screen[None]:
         """Make the screen; its module is only imported when it is first shown."""
         made: Screen[None] = resolve_name(f"tui.screens.{self.place}")()
         return made

@@ -168,7 +168,7 @@ class AccountsScreen(BoxScreen):
                 pokes=("accounts",),
             )
 
-        self.box_app.fill(FormDialog(f"Faucet for {who}", fields, preview, action))
+        self.box_app.fill_form(FormDialog(f"Faucet for {who}", fields, preview, action))
 
     def action_as_command(self) -> None:
         self.box_app.copy_command("accounts")

@@ -69,7 +69,7 @@ class BootScreen(BoxScreen, RunFollower):
 
     def action_boot(self) -> None:
         if self.run is None or (self.run.over and self.run.problem):
-            self.box_app.perform(box_lifecycle.boot_action(self.box_app.source), then=self.follow_run)
+            self.box_app.perform_action(box_lifecycle.boot_action(self.box_app.source), then=self.follow_run)
 
     def follow_run(self, run: ActionRun) -> None:
         """Show this run's step graph from now on."""
@@ -82,11 +82,11 @@ class BootScreen(BoxScreen, RunFollower):
         self.query_one("#boot").mount(StepGraph(run.board))
         self.call_after_refresh(self.redraw_graph)
 
-    def follows(self, run: ActionRun) -> bool:
+    def follows_run(self, run: ActionRun) -> bool:
         return run is self.run
 
     def on_run_advanced(self, event: RunAdvanced) -> None:
-        if not self.follows(event.run):
+        if not self.follows_run(event.run):
             return
         self.redraw_graph()
         self._leave_when_up()
@@ -112,4 +112,4 @@ class BootScreen(BoxScreen, RunFollower):
             self.query_one("#boot").scroll_end(animate=False)
 
     def copied_text(self) -> str:
-        return self.box_app.command("up")
+        return self.box_app.command_line("up")

@@ -46,13 +46,13 @@ class TopLine(Static):
         if app.read_only:
             line.append("  read-only", f"bold {app.current_theme.warning}")
         line.append("\n")
-        for name, word in self._words().items():
+        for name, word in self._header_words().items():
             style = f"bold reverse {app.current_theme.primary}" if name == self._current else ""
             line.append(word, style)
             line.append(" ")
         self.update(line)
 
-    def _words(self) -> dict[str, str]:
+    def _header_words(self) -> dict[str, str]:
         """Return each screen's key and title, the titles cut as far as it takes to show all keys."""
         keys = {name: port_of(self).key_of(name) for name in SCREENS}
         words = {name: key + SCREENS[name].title for name, key in keys.items()}

@@ -39,5 +39,5 @@ class ArweaveFile(FileObject):
     def to_dict(self) -> dict[str, Any]:
         return {"type": "arweave", "transactionId": self.transaction_id, **headers_entry(self.headers)}
 
-    def request(self, userdata: UserData) -> SourceRequest:
+    def source_request(self, userdata: UserData) -> SourceRequest:
         return SourceRequest("GET", quote(self.transaction_id, safe=""), self.headers)

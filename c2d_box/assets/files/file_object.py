@@ -58,17 +58,17 @@ class FileObject(ABC):
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON that ``from_dict`` takes."""
 
-    def request(self, userdata: UserData) -> SourceRequest:
+    def source_request(self, userdata: UserData) -> SourceRequest:
         """Return the GET or POST that reads the file. Types without one have a case in ``Storage``."""
         raise NotImplementedError(f"a file of type {self.type} is not read by a plain request")
 
-    def filename(self) -> str:
+    def file_name(self) -> str:
         """Return the name in the address itself, empty where it would give the source away."""
         return ""
 
     def sends_more_than_get(self, userdata: UserData) -> bool:
         """Return whether reading the file sends more than a bare GET to a place of its author's choice."""
-        request = self.request(None)
+        request = self.source_request(None)
         return request.method != "GET" or bool(request.headers or userdata)
 
 

@@ -47,7 +47,7 @@ class GraphqlFile(FileObject):
     def to_dict(self) -> dict[str, Any]:
         return {"type": "graphql", "url": self.url, "query": self.query, **headers_entry(self.headers)}
 
-    def request(self, userdata: UserData) -> SourceRequest:
+    def source_request(self, userdata: UserData) -> SourceRequest:
         url, headers = without_userinfo(self.url, self.headers)
         document: dict[str, Any] = {"query": self.query}
         if userdata:

@@ -40,11 +40,11 @@ class IpfsFile(FileObject):
     def to_dict(self) -> dict[str, Any]:
         return {"type": "ipfs", "hash": self.hash, **headers_entry(self.headers)}
 
-    def request(self, userdata: UserData) -> SourceRequest:
+    def source_request(self, userdata: UserData) -> SourceRequest:
         path = self.hash.removeprefix("ipfs://").lstrip("/")
         return SourceRequest("GET", f"ipfs/{quote(path, safe='/')}", self.headers)
 
-    def filename(self) -> str:
+    def file_name(self) -> str:
         """Return the name inside a folder, empty for a bare CID."""
         path = self.hash.removeprefix("ipfs://").strip("/").partition("/")[2]
         return path.rsplit("/", 1)[-1]

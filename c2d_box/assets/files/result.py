@@ -38,7 +38,7 @@ class ResultFile(FileObject):
         """Return the entry without ``nft`` and ``datatoken``, which stand in the document around it."""
         return {"type": "result", "job": self.job, "place": self.place, "proof": self.proof}
 
-    def filename(self) -> str:
+    def file_name(self) -> str:
         """Return the last part of the result's name."""
         return unquote(urlsplit(self.place).path).rsplit("/", 1)[-1]
 

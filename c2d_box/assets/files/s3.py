@@ -56,7 +56,7 @@ class S3File(FileObject):
         )
         return {"type": "s3", "s3Access": dict(zip(_KEYS, parts, strict=True))}
 
-    def filename(self) -> str:
+    def file_name(self) -> str:
         return self.object_key.rstrip("/").rsplit("/", 1)[-1]
 
     def sends_more_than_get(self, userdata: UserData) -> bool:

@@ -57,14 +57,14 @@ class UrlFile(FileObject):
     def to_dict(self) -> dict[str, Any]:
         return {"type": "url", "url": self.url, "method": self.method, **headers_entry(self.headers)}
 
-    def request(self, userdata: UserData) -> SourceRequest:
+    def source_request(self, userdata: UserData) -> SourceRequest:
         url, headers = without_userinfo(self.url, self.headers)
         if self.method == "POST":
             body = json.dumps(userdata or {}, separators=(",", ":")).encode()
             return SourceRequest("POST", url, {"Content-Type": "application/json", **headers}, body)
         return SourceRequest("GET", _with_query(url, userdata), headers)
 
-    def filename(self) -> str:
+    def file_name(self) -> str:
         """Return the last segment of the path."""
         return unquote(urlsplit(self.url).path.rstrip("/").rsplit("/", 1)[-1])
 

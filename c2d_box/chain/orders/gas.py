@@ -35,7 +35,8 @@ def demand_gas(chain: Chain, signer: Signer, gas: int) -> None:
     if held < due:
         raise Refused(
             UNFUNDED,
-            f"{signer.address} holds {whole_tokens(held, 18)} of the chain's coin, gas may take {whole_tokens(due, 18)}",
+            f"{signer.address} holds {whole_tokens(held, 18)} of the chain's coin, "
+            f"gas may take {whole_tokens(due, 18)}",
             "fund it (faucet) and try again; nothing was paid",
             due=due,
             held=held,

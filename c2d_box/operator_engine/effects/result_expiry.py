@@ -61,7 +61,7 @@ async def _delete_from_s3(
     client: httpx.AsyncClient, endpoint: S3Endpoint, bucket: str, keys: list[str]
 ) -> None:
     for key in keys:
-        request = endpoint.sign("DELETE", bucket, key)
+        request = endpoint.sign_request("DELETE", bucket, key)
         answer = await client.delete(request.url, headers=request.headers)
         if answer.status_code not in (200, 204, 404):
             raise ClusterError(f"S3 answered {answer.status_code} to deleting a result")

@@ -53,7 +53,7 @@ class PresignedUploads:
 
     def _signed(self, job: str, file: _File) -> Mapping[str, str]:
         path = f"{job}/{file.path}"
-        return self._endpoint.sign("PUT", self._bucket, path, digest=file.sha256).headers
+        return self._endpoint.sign_request("PUT", self._bucket, path, digest=file.sha256).headers
 
 
 def _inside(path: str) -> bool:

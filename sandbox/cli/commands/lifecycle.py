@@ -115,7 +115,8 @@ def up(
         return
     print_pairs({**report.urls, "kubeconfig": report.kubeconfig, "addresses": report.address_file})
     print(
-        f'\nup in {report.seconds:.1f} s. Next: {box.command_line("demo")}, or eval "$({box.command_line("env")})"',
+        f"\nup in {report.seconds:.1f} s. Next: {box.command_line('demo')}, "
+        f'or eval "$({box.command_line("env")})"',
         file=sys.stderr,
     )
 

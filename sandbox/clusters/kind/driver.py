@@ -215,7 +215,8 @@ class KindCluster:
                 yield ProgressEvent(
                     "cluster.delete",
                     "note",
-                    f"no Docker engine answers: once it does, `c2d-box doctor --fix` removes {record.node_name}",
+                    "no Docker engine answers: once it does, "
+                    f"`c2d-box doctor --fix` removes {record.node_name}",
                 )
             else:
                 self._sweep_containers(client, record)

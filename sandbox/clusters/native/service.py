@@ -232,7 +232,7 @@ class NodeSupervisor:
             await self._await_component(name)
         kube = connect_as_admin(str(self.record.address_ranges.node_ip), self.layout.pki_folder)
         self._start_task(self._grant_dns(kube))
-        await asyncio.to_thread(_succeeds, partial(mark_pods_unready, kube, self.record.name))
+        await asyncio.to_thread(_call_succeeds, partial(mark_pods_unready, kube, self.record.name))
         self.done[PODS_MARKED].set()
         for name in ("kubelet", "kube-proxy", "forwarder"):
             await self._await_component(name)
@@ -272,7 +272,7 @@ class NodeSupervisor:
         }
         for path, body in ((f"{kinds}/clusterroles", role), (f"{kinds}/clusterrolebindings", binding)):
             for _ in range(PERSISTENCE):
-                if await asyncio.to_thread(_succeeds, partial(kube.create, path, body)):
+                if await asyncio.to_thread(_call_succeeds, partial(kube.create_object, path, body)):
                     break
                 await asyncio.sleep(0.1)
 
@@ -406,7 +406,7 @@ class NodeSupervisor:
         self._save_record(changed)
 
 
-def _succeeds(call: Callable[[], None]) -> bool:
+def _call_succeeds(call: Callable[[], None]) -> bool:
     """Return whether a call of the API server went through."""
     try:
         call()

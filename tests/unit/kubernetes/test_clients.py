@@ -45,7 +45,7 @@ async def cluster(connection: ClusterConnection) -> AsyncIterator[HttpCluster]:
 
 @pytest.fixture
 def kube(connection: ClusterConnection) -> Iterator[KubeApi]:
-    with KubeApi(httpx.Client(base_url=connection.server, auth=connection.authorize)) as made:
+    with KubeApi(httpx.Client(base_url=connection.server, auth=connection.authorize_request)) as made:
         yield made
 
 
@@ -84,7 +84,7 @@ async def test_nodes_are_counted_up_to_two(cluster: HttpCluster) -> None:
 def test_the_calls_of_verbs(api: ApiServer, kube: KubeApi) -> None:
     assert kube.get(f"{MAPS}/one") is None and kube.items(MAPS) == []
     for _ in range(2):  # the second finds it there
-        kube.create(MAPS, configmap("one"))
+        kube.create_object(MAPS, configmap("one"))
     kube.merge(f"{MAPS}/one", {"data": {"b": "2"}})
     kube.merge(f"{MAPS}/one", {"data": {"c": "3"}}, strategic=True)
     assert api.patch_kinds == ["application/merge-patch+json", "application/strategic-merge-patch+json"]

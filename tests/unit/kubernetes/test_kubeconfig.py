@@ -40,7 +40,7 @@ def written(folder: Path, user: dict[str, Any], **cluster: str) -> Path:
 
 
 def authorization(connection: ClusterConnection) -> str | None:
-    request = connection.authorize(httpx.Request("GET", connection.server))
+    request = connection.authorize_request(httpx.Request("GET", connection.server))
     return dict(request.headers).get("authorization")
 
 

@@ -25,7 +25,7 @@ def client() -> Iterator[S3Client]:
 def test_a_store_that_is_away_is_told_apart_from_a_refusal() -> None:
     client = S3Client(S3Endpoint("http://127.0.0.1:9", ROOT))
     with pytest.raises(S3Unreachable, match=r"^GET http://127.0.0.1:9/bucket failed$") as problem:
-        client.keys("bucket")
+        client.list_keys("bucket")
     assert isinstance(problem.value.__cause__, httpx.ConnectError)
 
 
@@ -35,6 +35,6 @@ def test_the_secret_shows_in_no_repr() -> None:
 
 def test_an_address_may_end_in_a_slash() -> None:
     endpoint = S3Endpoint("http://x/", ROOT)
-    assert endpoint.sign("GET").url == "http://x/"
-    assert endpoint.sign("GET", "b").url == "http://x/b"
-    assert endpoint.sign("GET", "b", "k/l m").url == "http://x/b/k/l%20m"
+    assert endpoint.sign_request("GET").url == "http://x/"
+    assert endpoint.sign_request("GET", "b").url == "http://x/b"
+    assert endpoint.sign_request("GET", "b", "k/l m").url == "http://x/b/k/l%20m"

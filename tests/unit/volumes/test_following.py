@@ -41,7 +41,7 @@ async def told() -> list[str]:
 async def cluster(api: MemoryCluster, told: list[str]) -> AsyncIterator[WatchedCluster]:
     made = WatchedCluster({"jobs": api}, told.append)
     yield made
-    await made.stop()
+    await made.stop_watches()
 
 
 async def found(api: MemoryCluster, cluster: WatchedCluster, body: Object) -> VolumeClaim:
@@ -57,7 +57,7 @@ async def test_claims_volumes_and_classes_are_followed(
     await api.create(STORAGE_CLASSES, CLASS)
     await api.create(CLAIMS, request("before"))
     assert not cluster.is_current
-    await cluster.start()
+    await cluster.start_watches()
     assert cluster.is_current and cluster.listed.is_set()
     assert cluster.classes.keys() == {"c2d-jobs"} and cluster.claims.keys() == {"pvc-before"}
     later = await found(api, cluster, request("later"))
@@ -76,13 +76,13 @@ async def test_a_claim_that_cannot_be_read_does_not_end_the_service(
 ) -> None:
     """Kubernetes takes ``1e9`` for a size; the provisioner used to end on it, again after each start."""
     await api.create(CLAIMS, request("strange", "1e9"))
-    await cluster.start()
+    await cluster.start_watches()
     await found(api, cluster, request("good"))
     assert cluster.is_current
 
 
 async def test_a_claim_is_held_and_let_go(api: MemoryCluster, cluster: WatchedCluster) -> None:
-    await cluster.start()
+    await cluster.start_watches()
     for finalizers in ([], ["kubernetes.io/pvc-protection"]):
         made = await found(api, cluster, request(f"job-{len(finalizers)}", finalizers=finalizers))
         await cluster.add_finalizer(made)

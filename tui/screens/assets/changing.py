@@ -46,23 +46,23 @@ def edit_asset(app: AppPort, did: str) -> None:
         words = " ".join(f"--{key} {shlex.quote(value)}" for key, value in new.items())
         return UserAction(
             title=f"Change {now['name']}?",
-            command=app.command(f"edit {did} {words}"),
+            command=app.command_line(f"edit {did} {words}"),
             verb=lambda _ask: source.edit_asset(who, did, new.get("name"), new.get("description")),
             effects=(f"account {who} signs a new version of the DDO, on the chain",),
             proceed="Sign and change",
             pokes=("assets", "permissions"),
         )
 
-    app.fill(FormDialog(f"Edit {now['name']}", fields, preview, action))
+    app.fill_form(FormDialog(f"Edit {now['name']}", fields, preview, action))
 
 
 def end_asset(app: AppPort, did: str) -> None:
     """Confirm, then end the asset's life on the chain."""
-    who, source, name = app.publisher, app.source, app.names.get(did, did)
-    app.perform(
+    who, source, name = app.publisher, app.source, app.asset_names.get(did, did)
+    app.perform_action(
         UserAction(
             title=f"End {name}?",
-            command=app.command(f"end {did}"),
+            command=app.command_line(f"end {did}"),
             verb=lambda _ask: source.end_asset(who, did),
             effects=(f"account {who} signs the asset's end of life, on the chain",),
             losses=(

@@ -148,7 +148,7 @@ def _dataset_action(app: AppPort) -> Callable[[Values], UserAction]:
         offer, who = _read_offer(values), app.publisher
         return UserAction(
             title=f"Publish the dataset {offer.name}?",
-            command=app.command(_command_words("dataset", values, offer)),
+            command=app.command_line(_command_words("dataset", values, offer)),
             verb=lambda _ask: app.source.publish_dataset(who, _source_path(values), offer),
             effects=_publish_effects(app, "dataset", offer),
             proceed="Sign and publish",
@@ -164,7 +164,7 @@ def _algorithm_action(app: AppPort) -> Callable[[Values], UserAction]:
         image, entrypoint = values["image"], values["entrypoint"]
         return UserAction(
             title=f"Publish the algorithm {offer.name}?",
-            command=app.command(_command_words("algorithm", values, offer)),
+            command=app.command_line(_command_words("algorithm", values, offer)),
             verb=lambda _ask: app.source.publish_algorithm(
                 who, _source_path(values), image, entrypoint, offer
             ),

@@ -39,12 +39,12 @@ class AssetsScreen(BoxScreen):
             self.app.push_screen(AssetScreen(self.active_table.selected_row.key))
 
     def action_publish_dataset(self) -> None:
-        self.box_app.fill(dataset_form(self.box_app))
+        self.box_app.fill_form(dataset_form(self.box_app))
 
     def action_publish_algorithm(self) -> None:
         images = self.box_app.feeds.images
         images.add_listener(self)
-        self.box_app.fill(algorithm_form(self.box_app, images.reading.value))
+        self.box_app.fill_form(algorithm_form(self.box_app, images.reading.value))
 
     def action_as_command(self) -> None:
         self.box_app.copy_command("assets")

@@ -64,7 +64,7 @@ class DashboardScreen(BoxScreen):
         from tui.actions import box_lifecycle
 
         action = box_lifecycle.boot_action(self.box_app.source)
-        self.box_app.perform(action, then=self._show_boot)
+        self.box_app.perform_action(action, then=self._show_boot)
 
     def _show_boot(self, run: ActionRun | None = None) -> None:
         from tui.screens.boot import BootScreen
@@ -74,7 +74,7 @@ class DashboardScreen(BoxScreen):
     def action_down(self) -> None:
         from tui.actions import box_lifecycle
 
-        self.box_app.perform(box_lifecycle.stop_action(self.box_app.source))
+        self.box_app.perform_action(box_lifecycle.stop_action(self.box_app.source))
 
     def action_as_command(self) -> None:
         self.box_app.copy_command("status")

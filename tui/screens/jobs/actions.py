@@ -18,10 +18,10 @@ def stop_job(app: AppPort, job: JobView) -> None:
         app.notify(f"{job.id[:8]} has ended: {job.text}", timeout=3, markup=False)
         return
     who = app.consumer
-    app.perform(
+    app.perform_action(
         UserAction(
             title=f"Stop job {job.id}?",
-            command=app.command(f"stop {job.id}"),
+            command=app.command_line(f"stop {job.id}"),
             verb=lambda _ask: app.source.stop_job(who, job.id),
             effects=("what the algorithm wrote until now is judged and published",),
             losses=("the computation so far beyond what it wrote", "the time that was paid for"),
@@ -38,12 +38,12 @@ def repeat_job(app: AppPort, job: JobView) -> None:
         return
     from c2d_box.client import JobRequest
 
-    source, who, names = app.source, app.consumer, app.names
+    source, who, names = app.source, app.consumer, app.asset_names
     wanted = JobRequest(job.inputs[0], job.algorithm, job.inputs[1:])
-    app.perform(
+    app.perform_action(
         UserAction(
             title=f"Run {names.get(job.algorithm, job.algorithm)} again?",
-            command=app.command(wanted.command_line()),
+            command=app.command_line(wanted.command_line()),
             verb=lambda _ask: source.start_job(who, wanted),
             effects=(
                 f"on {', '.join(names.get(did, did) for did in job.inputs)}, as they are now",
@@ -66,7 +66,7 @@ def save_action(app: AppPort, job_id: str, index: int | None = None) -> UserActi
     source, who = app.source, app.consumer
     return UserAction(
         title=f"Save {'the results' if index is None else f'result {index}'} of job {job_id[:8]}?",
-        command=app.command(f"results {job_id}{chosen} --to {folder}"),
+        command=app.command_line(f"results {job_id}{chosen} --to {folder}"),
         verb=lambda _ask: source.fetch_results(who, job_id, folder, index),
         effects=(f"fetched through the Provider into ./{folder}",),
         losses=(f"what files of the same name in ./{folder} hold now",) if folder.exists() else (),

@@ -155,7 +155,7 @@ class JobScreen(BoxScreen):
         return None if value is None else JobView.from_job(value)
 
     def action_save(self) -> None:
-        self.box_app.perform(save_action(self.box_app, self.job_id))
+        self.box_app.perform_action(save_action(self.box_app, self.job_id))
 
     def action_yaml(self) -> None:
         self.app.push_screen(YamlScreen("workflow", JOBS_NAMESPACE, self.job_id))

@@ -73,7 +73,7 @@ class LaunchScreen(BoxScreen):
         )
 
     @property
-    def wanted(self) -> JobRequest | None:
+    def wanted_job(self) -> JobRequest | None:
         """The chosen job with its parameters and what becomes of its results."""
         chosen, pane = self.chosen_job, self.query_one(CheckPane)
         if chosen is None:
@@ -115,10 +115,10 @@ class LaunchScreen(BoxScreen):
         self._check_soon()
 
     def copied_text(self) -> str:
-        return self.box_app.command(self._command_words())
+        return self.box_app.command_line(self._command_words())
 
     def _command_words(self) -> str:
-        wanted = self.wanted
+        wanted = self.wanted_job
         return "start --help" if wanted is None else wanted.command_line()
 
     @property
@@ -142,7 +142,7 @@ class LaunchScreen(BoxScreen):
 
     def action_script(self) -> None:
         dids = self.query_one("#datasets", ChoicePane).chosen_asset
-        self.box_app.fill(script_form(self.box_app, dids))
+        self.box_app.fill_form(script_form(self.box_app, dids))
 
     def _set_parameters(self, parameters: Mapping[str, Any] | None) -> None:
         if parameters is not None:
@@ -154,7 +154,7 @@ class LaunchScreen(BoxScreen):
         self.box_app.copy_command(self._command_words())
 
     def action_start(self) -> None:
-        wanted, check = self.wanted, self.query_one(CheckPane).last_check
+        wanted, check = self.wanted_job, self.query_one(CheckPane).last_check
         if wanted is None or check is None:
             self.notify("choose a dataset and an algorithm; wait for the check", timeout=3)
             return
@@ -162,18 +162,18 @@ class LaunchScreen(BoxScreen):
         if problems:
             self.notify(f"nothing was paid: {problems[0]}", severity="error", markup=False)
             return
-        self.box_app.perform(self._start_action(wanted, check))
+        self.box_app.perform_action(self._start_action(wanted, check))
 
     def _start_action(self, wanted: JobRequest, check: JobCheck) -> UserAction:
         app, who, output = self.box_app, self.box_app.consumer, self.query_one(CheckPane).output
         limited = replace(wanted, spending=check.spending_limit)
         return UserAction(
             title="Order and start this job?",
-            command=app.command(wanted.command_line()),
+            command=app.command_line(wanted.command_line()),
             verb=lambda _ask: app.source.start_job(who, limited),
             effects=(
                 f"account {who} signs the orders on the chain",
-                *check.price_lines(app.names),
+                *check.price_lines(app.asset_names),
                 *((results.output_text(output),) if output != JobOutput() else ()),
             ),
             losses=check.payment_lines,

@@ -32,7 +32,7 @@ def script_form(app: AppPort, data: str) -> FormDialog[UserAction]:
         loop, source = _script_loop(app, values), app.source
         return UserAction(
             title=f"Run {loop.script.name}?",
-            command=app.command(_command_words(loop)),
+            command=app.command_line(_command_words(loop)),
             verb=lambda ask: source.run_script(loop, ask),
             effects=(
                 "publishes what is new, publishes again what changed",

@@ -174,7 +174,7 @@ class PreviewScreen(BoxScreen):
         pane.scroll_widget.focus()
 
     def copied_text(self) -> str:
-        return self.box_app.command(self._command_words)
+        return self.box_app.command_line(self._command_words)
 
     @property
     def _command_words(self) -> str:
@@ -188,7 +188,7 @@ class PreviewScreen(BoxScreen):
             reader.scroll_relative(y=lines, animate=False)
 
     def action_save(self) -> None:
-        self.box_app.perform(save_action(self.box_app, self.job_id, self.index))
+        self.box_app.perform_action(save_action(self.box_app, self.job_id, self.index))
 
     def action_as_command(self) -> None:
         self.box_app.copy_command(self._command_words)

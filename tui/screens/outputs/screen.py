@@ -138,7 +138,7 @@ class OutputsScreen(BoxScreen):
         job_id, position, listed = entry
         if position is None:
             job = self.query_one(OutputsPane).jobs[job_id]
-            pane.show_text(f"Job {short_id(job_id)}", outputs_summary(job, app.names))
+            pane.show_text(f"Job {short_id(job_id)}", outputs_summary(job, app.asset_names))
             return
         if before == self._looked_at:
             return
@@ -156,7 +156,9 @@ class OutputsScreen(BoxScreen):
 
     def action_save(self) -> None:
         if self.pointed_entry is not None:
-            self.box_app.perform(save_action(self.box_app, self.pointed_entry[0], self.pointed_entry[1]))
+            self.box_app.perform_action(
+                save_action(self.box_app, self.pointed_entry[0], self.pointed_entry[1])
+            )
 
     def action_as_command(self) -> None:
         if self.pointed_entry is not None:

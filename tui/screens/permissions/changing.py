@@ -33,7 +33,7 @@ def permit_action(app: AppPort, cell: PermissionCell, names: dict[str, str]) -> 
     change = source.revoke_algorithm if cell.allowed else source.permit_algorithm
     return UserAction(
         title=f"{verb.capitalize()} {algorithm} on {dataset}?",
-        command=app.command(f"{verb} {cell.dataset} {cell.algorithm}"),
+        command=app.command_line(f"{verb} {cell.dataset} {cell.algorithm}"),
         verb=lambda _ask: change(who, cell.dataset, cell.algorithm),
         effects=(
             f"account {who} signs a new version of the dataset's DDO, on the chain:",
@@ -119,7 +119,7 @@ def _trust_action(app: AppPort, dataset: str, name: str, rules: TrustRules) -> C
             raise UsageError("C2D-TRUST-NOTHING", "nothing is changed", "esc leaves it as it is")
         return UserAction(
             title=f"Change whom {name} trusts?",
-            command=app.command(f"trust {dataset} {_command_words(wanted)}"),
+            command=app.command_line(f"trust {dataset} {_command_words(wanted)}"),
             verb=lambda _ask: app.source.change_trust(who, dataset, wanted),
             effects=(f"account {who} signs a new version of the dataset's DDO, on the chain",),
             losses=tuple(text for key, text in WARNINGS.items() if getattr(wanted, key)),

@@ -49,7 +49,7 @@ class PermissionsScreen(BoxScreen):
     def action_change(self) -> None:
         action = self._cell_action()
         if action is not None:
-            self.box_app.perform(action)
+            self.box_app.perform_action(action)
 
     def action_as_command(self) -> None:
         action = self._cell_action()
@@ -71,7 +71,7 @@ class PermissionsScreen(BoxScreen):
         dataset = matrix.pointed_cell.dataset
         form = trust_form(self.box_app, dataset, matrix.names.get(dataset, dataset))
         if form is not None:
-            self.box_app.fill(form)
+            self.box_app.fill_form(form)
 
     def action_simulate(self) -> None:
         matrix = self.query_one(MatrixPane)
