@@ -29,7 +29,7 @@ bundle of code.
 class Known:
     """An asset published by ``run``. ``sha256`` is of the content that is published; ``how`` names image and
     entrypoint of an algorithm; ``mark`` tells the asset from any other that has its DID
-    (:func:`sandbox.verbs.identity.asset_mark`).
+    (:func:`sandbox.verbs.publishing.asset_identity.asset_mark`).
     """
 
     did: str

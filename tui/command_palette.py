@@ -45,15 +45,14 @@ def palette_commands(app: AppPort) -> Iterator[PaletteCommand]:
         yield PaletteCommand(f"as {role}", f"act as {role}", lambda role=role: app.act_as(role))  # type: ignore[misc]
     for name in THEMES:
         word = name.removeprefix("c2d-")
-        yield PaletteCommand(
-            f"theme {word}", f"use the {word} theme", lambda name=name: app.choose_theme(name)
-        )  # type: ignore[misc]
+        text = f"use the {word} theme"
+        yield PaletteCommand(f"theme {word}", text, lambda name=name: app.choose_theme(name))  # type: ignore[misc]
     yield PaletteCommand("help", "the keys of this screen", app.action_help)
     yield PaletteCommand("quit", "leave; the box goes on", app.leave_app)
 
 
 class BoxCommands(Provider):
-    """The palette's view of :func:`sayings`."""
+    """The palette's view of :func:`palette_commands`."""
 
     async def discover(self) -> Hits:
         for saying in palette_commands(port_of(self.screen)):

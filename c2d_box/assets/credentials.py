@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from c2d_box.assets.ddo import DDO
+from c2d_box.assets.documents.ddo import DDO
 from c2d_box.strict_json import JsonRefused, parse_json
 
 IN_DENY_LIST = "CREDENTIAL_IN_DENY_LIST"

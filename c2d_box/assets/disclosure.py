@@ -67,7 +67,7 @@ class DisclosureRules(BaseModel):
     log_bytes: _Amount | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the rules without what is not limited; :func:`parse` reads them again."""
+        """Return the rules without what is not limited; :func:`parse_set` reads them again."""
         return self.model_dump(by_alias=True, exclude_none=True)
 
     @property

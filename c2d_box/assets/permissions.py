@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from c2d_box.assets.addresses import is_address, same_hex
-from c2d_box.assets.ddo import COMPUTE, ComputeRules, DdoService
+from c2d_box.assets.documents.ddo import COMPUTE, ComputeRules, DdoService
 
 EmptyLists = Literal["none", "all"]
 ANY = "*"

@@ -79,7 +79,7 @@ class UnreadableLog:
 
 
 def unreadable_logs(logs: Iterable[Mapping[str, Any]], names: Sequence[str]) -> Iterator[UnreadableLog]:
-    """The logs that :func:`decoded` passes over although they claim to be one of ``names``."""
+    """The logs that :func:`decode_logs` passes over although they claim to be one of ``names``."""
     wanted = {event_topic(name): name for name in names}
     for log in logs:
         topics = [_as_hex(t) for t in log["topics"]]

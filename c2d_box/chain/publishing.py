@@ -240,7 +240,7 @@ def _with_pool(chain: Chain, signer: Signer, price: PoolTerms, nft: Any, datatok
 
 
 def read_creation(receipt: Any) -> CreatedAsset:
-    """Return the contracts that the transaction of :func:`creation` made."""
+    """Return the contracts that the transaction of :func:`creation_transaction` made."""
     names = ("NFTCreated", "TokenCreated", "NewFixedRate", "ExchangeCreated", "NewPool")
     found = {event.name: event for event in events.decode_logs(receipt["logs"], names)}
     exchange, pool = found.get("ExchangeCreated"), found.get("NewPool")

@@ -13,10 +13,10 @@ from c2d_box.client.explanations import explain_permission
 from c2d_box.client.job_owner import JobOwner
 from c2d_box.client.job_request import JobRequest
 from c2d_box.client.jobs import Job, JobDetails
-from c2d_box.client.ordering import ItemCost, OrderQuote
-from c2d_box.client.prices import PoolPrice
+from c2d_box.client.payment.prices import PoolPrice
+from c2d_box.client.payment.quotes import ItemCost, OrderQuote
+from c2d_box.client.payment.spending import SpendingLimits
 from c2d_box.client.publisher import PublishedAsset, Publisher
-from c2d_box.client.spending import SpendingLimits
 
 __all__ = [
     "Connection",

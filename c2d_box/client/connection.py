@@ -7,8 +7,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from c2d_box.client.cache import MetadataCache
-from c2d_box.client.provider import Provider
+from c2d_box.client.services.cache import MetadataCache
+from c2d_box.client.services.provider import Provider
 from c2d_box.units import LOCAL_CHAIN_ID
 
 if TYPE_CHECKING:

@@ -10,18 +10,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from c2d_box.assets import ecies
-from c2d_box.assets.ddo import ACCESS, COMPUTE, DDO, DdoService
-from c2d_box.client import downloads, verification
-from c2d_box.client.answers import is_outage
-from c2d_box.client.computing_time import end_of_time, end_within, orders_of
+from c2d_box.assets.crypto import ecies
+from c2d_box.assets.documents.ddo import ACCESS, COMPUTE, DDO, DdoService
+from c2d_box.client.evidence import verification
+from c2d_box.client.evidence.verification import JobVerification
 from c2d_box.client.job_owner import JobOwner
 from c2d_box.client.job_request import Algorithm, JobRequest
 from c2d_box.client.jobs import Job, JobDetails, id_of
-from c2d_box.client.ordering import OrderItem, OrderQuote, build_quote, earlier_order
-from c2d_box.client.paying import PaymentTransaction, pay_quote, reporting_payments
-from c2d_box.client.spending import SpendingLimits
-from c2d_box.client.verification import JobVerification
+from c2d_box.client.payment.computing_time import end_of_time, end_within, orders_of
+from c2d_box.client.payment.paying import PaymentTransaction, pay_quote, reporting_payments
+from c2d_box.client.payment.quotes import OrderItem, OrderQuote, build_quote, earlier_order
+from c2d_box.client.payment.spending import SpendingLimits
+from c2d_box.client.results import downloads
+from c2d_box.client.services.http_errors import is_outage
 from c2d_box.errors import Failed, Refused
 
 if TYPE_CHECKING:

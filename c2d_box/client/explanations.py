@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from c2d_box.assets import checksums
-from c2d_box.assets.ddo import COMPUTE
+from c2d_box.assets.documents.ddo import COMPUTE
 from c2d_box.assets.permissions import (
     EmptyLists,
     PermissionRequest,

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from c2d_box.client import downloads, outcomes, unsealing
+from c2d_box.client import job_outcomes
 from c2d_box.client.connection import Connection
 from c2d_box.client.jobs import Job, JobDetails, id_of
-from c2d_box.client.provider import save_response
+from c2d_box.client.results import decryption, downloads
+from c2d_box.client.services.provider import save_response
 from c2d_box.errors import Failed, Refused
 from c2d_box.retry import Backoff
 from c2d_box.workflow.manifests import SEALED
@@ -50,7 +51,7 @@ class JobOwner:
 
     def explain(self, job: Job | str) -> str:
         """Return two sentences: how the job ended and what to do about it."""
-        return outcomes.explain_outcome(self.get_job_details(job))
+        return job_outcomes.explain_outcome(self.get_job_details(job))
 
     def stop(self, job: Job | str) -> JobDetails:
         """Ask the job to stop; what it wrote until then is published."""
@@ -86,7 +87,7 @@ class JobOwner:
             if not sealed:
                 return save_response(response, path)
             received = save_response(response, path.with_name(path.name + SEALED))
-        unsealing.decrypt_file(self.signer.key, received, path)
+        decryption.decrypt_file(self.signer.key, received, path)
         received.unlink()
         return path
 
@@ -109,7 +110,7 @@ class JobOwner:
                         "fetch it into a file: c2d-box results JOB INDEX --to FOLDER",
                     )
         if self._is_sealed(job, index):
-            return unsealing.decrypt_result(self.signer.key, bytes(content))
+            return decryption.decrypt_result(self.signer.key, bytes(content))
         return bytes(content)
 
     def result_sha256(self, job: Job | str, index: int) -> str:
@@ -122,7 +123,7 @@ class JobOwner:
 
     def _is_sealed(self, job: Job | str, index: int) -> bool:
         listed = self.results(job)
-        return 0 <= index < len(listed) and unsealing.is_sealed(listed[index])
+        return 0 <= index < len(listed) and decryption.is_sealed(listed[index])
 
     def logs(self, job: Job | str, kind: str = "algorithmLog") -> str:
         """Return the logs of one type among the results (``algorithmLog``, ``configrationLog``,

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from c2d_box.client.spending import NO_LIMITS, SpendingLimits
+from c2d_box.client.payment.spending import NO_LIMITS, SpendingLimits
 from c2d_box.strict_json import JsonRefused, parse_json
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
-from c2d_box.client.ordering import ItemCost
+from c2d_box.client.payment.quotes import ItemCost
 from c2d_box.errors import Failed
 from c2d_box.workflow.states import State
 

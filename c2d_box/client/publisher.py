@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from c2d_box.assets.addresses import ZERO
 from c2d_box.assets.disclosure import InvalidRules
 from c2d_box.assets.disclosure import parse_set as parse_rules
-from c2d_box.assets.documents import (
+from c2d_box.assets.documents.drafting import (
     NOBODY,
     build_ddo,
     compact_json,
@@ -27,7 +27,7 @@ from c2d_box.assets.files import FileObject, FileObjectError, files_document, pa
 from c2d_box.client import rulebook
 from c2d_box.client.connection import Connection
 from c2d_box.client.explanations import AlgorithmVersion, algorithm_facts
-from c2d_box.client.prices import Amount, PoolPrice, sale_terms
+from c2d_box.client.payment.prices import Amount, PoolPrice, sale_terms
 from c2d_box.errors import Refused, UsageError
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class PublishedAsset:
 class Publisher:
     """Publishes and edits as one account. Prices are whole tokens (OCEAN unless ``token`` is given).
 
-    A number is a fixed price, 0 is free, :class:`Pooled` sells from a pool.
+    A number is a fixed price, 0 is free, :class:`PoolPrice` sells from a pool.
     """
 
     def __init__(self, connection: Connection, signer: Signer) -> None:

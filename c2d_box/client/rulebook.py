@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from c2d_box.assets.documents import NOBODY
+from c2d_box.assets.documents.drafting import NOBODY
 
 
 def compute_rules(document: dict[str, Any]) -> list[dict[str, Any]]:

@@ -37,7 +37,7 @@ class ChainFacts:
 
     def nft_facts(self, address: str, datatokens: list[str]) -> dict[str, Any]:
         """Return name, symbol, tokenURI and owner of an NFT. The names of its ``datatokens`` are read in the
-        same request and kept for :meth:`token`."""
+        same request and kept for :meth:`token_facts`."""
         unknown = [token for token in datatokens if is_address(token) and token.lower() not in self._names]
         views = [
             ViewCall(NFT, address, "name"),

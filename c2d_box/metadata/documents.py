@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Protocol
 
-from c2d_box.assets import signatures
+from c2d_box.assets.crypto import signatures
 from c2d_box.storage import Fetcher, StorageError
 from c2d_box.storage.addresses import Origin
 from c2d_box.storage.errors import FetchForbidden

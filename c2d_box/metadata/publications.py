@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from c2d_box.assets.addresses import same_hex
-from c2d_box.assets.validation import validate_ddo
+from c2d_box.assets.documents.validation import validate_ddo
 from c2d_box.strict_json import JsonRefused, parse_object
 
 

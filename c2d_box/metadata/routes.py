@@ -14,9 +14,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from c2d_box.assets import signatures
-from c2d_box.assets.schema import ddo_schema
-from c2d_box.assets.validation import VERSIONS, validate_ddo
+from c2d_box.assets.crypto import signatures
+from c2d_box.assets.documents.json_schema import ddo_schema
+from c2d_box.assets.documents.validation import VERSIONS, validate_ddo
 from c2d_box.errors import C2DError
 from c2d_box.metadata.description import describe_cache_api
 from c2d_box.metadata.documents import CacheKey

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 from starlette.requests import Request
 
-from c2d_box.assets import signatures
+from c2d_box.assets.crypto import signatures
 from c2d_box.operator_service import nonces
 from c2d_box.operator_service.arguments import Arguments, OperatorRefusal
 from c2d_box.operator_service.nonces import UsedNonces

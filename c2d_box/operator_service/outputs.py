@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from c2d_box.assets import ecies
+from c2d_box.assets.crypto import ecies
 from c2d_box.assets.disclosure import DisclosureRules
 from c2d_box.operator_service.arguments import OperatorRefusal
 

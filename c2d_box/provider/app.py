@@ -15,30 +15,30 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from c2d_box.provider.caller import CallerVerifier
-from c2d_box.provider.catalog import AssetCatalog
+from c2d_box.provider.auth.caller import CallerVerifier
+from c2d_box.provider.auth.grants import GrantCipher
+from c2d_box.provider.auth.nonces import NonceStore
+from c2d_box.provider.auth.tokens import AuthTokens
+from c2d_box.provider.backends.catalog import AssetCatalog
+from c2d_box.provider.backends.chain_gateway import ChainGateway
+from c2d_box.provider.backends.environments import EnvironmentCache
+from c2d_box.provider.backends.job_liveness import JobLiveness
+from c2d_box.provider.backends.operator_client import OperatorClient
+from c2d_box.provider.backends.result_store import open_origins, result_store
 from c2d_box.provider.database import ProviderDatabase
-from c2d_box.provider.edge import EdgeMiddleware
-from c2d_box.provider.environments import EnvironmentCache
 from c2d_box.provider.errors import TooManyRequests
-from c2d_box.provider.grants import GrantCipher
-from c2d_box.provider.ledger import ChainGateway
-from c2d_box.provider.listener import follow_job_events
-from c2d_box.provider.liveness import JobLiveness
-from c2d_box.provider.nonces import NonceStore
+from c2d_box.provider.job_events import follow_job_events
+from c2d_box.provider.limits.client_rates import VisitorRateLimiter, visitor
+from c2d_box.provider.limits.order_waits import OrderWaitLimiter
+from c2d_box.provider.middleware import EdgeMiddleware
 from c2d_box.provider.openapi.document import describe_provider_api
 from c2d_box.provider.openapi.page import render_api_page
-from c2d_box.provider.operator import OperatorClient
-from c2d_box.provider.patience import OrderWaitLimiter
-from c2d_box.provider.resultplace import open_origins, result_store
+from c2d_box.provider.route_table import ENDPOINTS
 from c2d_box.provider.routes import discovery
 from c2d_box.provider.routing import endpoint_routes, listed_endpoints
 from c2d_box.provider.secrets import ProviderKey, TokenSecret, provider_key, token_secret
 from c2d_box.provider.services import ProviderContext
 from c2d_box.provider.settings import ProviderSettings
-from c2d_box.provider.table import ENDPOINTS
-from c2d_box.provider.tokens import AuthTokens
-from c2d_box.provider.visitors import VisitorRateLimiter, visitor
 from c2d_box.storage import AddressRules, Fetcher, FetchTimeouts, Storage
 
 _LARGEST_PER_MINUTE = 16

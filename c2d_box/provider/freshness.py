@@ -14,11 +14,11 @@ import time
 from dataclasses import dataclass
 
 from c2d_box.assets import credentials
-from c2d_box.assets.ddo import DDO
 from c2d_box.assets.did import is_did
-from c2d_box.provider.catalog import AssetLookup
+from c2d_box.assets.documents.ddo import DDO
+from c2d_box.provider.backends.catalog import AssetLookup
+from c2d_box.provider.backends.chain_gateway import ChainHead
 from c2d_box.provider.errors import ServiceUnavailable
-from c2d_box.provider.ledger import ChainHead
 from c2d_box.provider.services import ProviderContext
 
 CODE = "C2D-PERMISSIONS-STALE"

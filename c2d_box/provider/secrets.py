@@ -6,8 +6,8 @@ import hmac
 from hashlib import sha256
 from pathlib import Path
 
-from c2d_box.assets import ecies, signatures
 from c2d_box.assets.addresses import keccak256
+from c2d_box.assets.crypto import ecies, signatures
 from c2d_box.errors import StateProblem
 
 

@@ -6,19 +6,19 @@ from dataclasses import dataclass, field
 
 from starlette.requests import Request
 
-from c2d_box.provider.caller import CallerVerifier
-from c2d_box.provider.catalog import AssetCatalog
+from c2d_box.provider.auth.caller import CallerVerifier
+from c2d_box.provider.auth.grants import GrantCipher
+from c2d_box.provider.auth.nonces import NonceStore
+from c2d_box.provider.auth.tokens import AuthTokens
+from c2d_box.provider.backends.catalog import AssetCatalog
+from c2d_box.provider.backends.chain_gateway import ChainGateway
+from c2d_box.provider.backends.environments import EnvironmentCache
+from c2d_box.provider.backends.job_liveness import JobLiveness
+from c2d_box.provider.backends.operator_client import OperatorClient
 from c2d_box.provider.database import ProviderDatabase
-from c2d_box.provider.environments import EnvironmentCache
-from c2d_box.provider.followers import LogStreamLimiter
-from c2d_box.provider.grants import GrantCipher
-from c2d_box.provider.ledger import ChainGateway
-from c2d_box.provider.liveness import JobLiveness
-from c2d_box.provider.nonces import NonceStore
-from c2d_box.provider.operator import OperatorClient
+from c2d_box.provider.limits.log_followers import LogStreamLimiter
 from c2d_box.provider.secrets import ProviderKey
 from c2d_box.provider.settings import ProviderSettings
-from c2d_box.provider.tokens import AuthTokens
 from c2d_box.storage import Storage
 
 

@@ -8,10 +8,13 @@ from typing import Annotated, Literal
 from pydantic import Field, IPvAnyNetwork
 
 from c2d_box.assets.files import FILE_TYPES
-from c2d_box.provider.nonces import Start
-from c2d_box.provider.tokens import LONGEST_SECONDS
 from c2d_box.service.settings import ChainSection, ListenSection, SettingsSection
 from c2d_box.workflow.result_store import IpfsStore, S3Store
+
+FirstNonce = Literal["one", "created"]
+"""How an address that has never used a nonce reads: see :mod:`c2d_box.provider.auth.nonces`."""
+LONGEST_TOKEN_SECONDS = 30 * 86_400
+"""How long an auth token lasts at most, where the configuration says nothing else."""
 
 
 class ProviderListen(ListenSection):
@@ -59,8 +62,8 @@ class SignaturesSection(SettingsSection):
     with which the nonces of an address begin, which is one, or the time at which the Provider's database was
     created, so that no signature from before the loss of a database is fresh."""
 
-    token_seconds: int = Field(default=LONGEST_SECONDS, gt=0)
-    first_nonce: Start = "one"
+    token_seconds: int = Field(default=LONGEST_TOKEN_SECONDS, gt=0)
+    first_nonce: FirstNonce = "one"
 
 
 class CompatSection(SettingsSection):

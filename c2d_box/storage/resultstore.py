@@ -10,7 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from c2d_box.assets import results, salted_blocks
+from c2d_box.assets import results
+from c2d_box.assets.crypto import salted_blocks
 from c2d_box.assets.files import IpfsFile, ResultFile
 from c2d_box.storage.addresses import Origin
 from c2d_box.storage.errors import FetchForbidden, FileUnusable, SourceRejected, SourceUnreachable

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from c2d_box import timestamps
-from c2d_box.assets import signatures
+from c2d_box.assets.crypto import signatures
 from c2d_box.workflow.manifests import ENCRYPTION, canonical_json
 from c2d_box.workflow.resource import WorkFlow
 

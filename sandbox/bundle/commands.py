@@ -145,7 +145,7 @@ class CommandRunner:
             ) from error
 
     def check_cancelled(self) -> None:
-        """Raise :class:`Cancelled` if the build was told to stop."""
+        """Raise :class:`BuildCancelled` if the build was told to stop."""
         if self.cancelled.is_set():
             raise BuildCancelled(self.part)
 

@@ -39,7 +39,7 @@ def _store_option(context: click.Context, parameter: click.Parameter, value: Any
 
 
 def global_options(command: F, *, hidden: bool = False) -> F:
-    """Give ``command`` the global options; their values land in :class:`Settings`, not in its arguments.
+    """Give ``command`` the global options; their values land in :class:`CliSettings`, not in its arguments.
 
     Where the command has an option of the same name its own wins (an asset's ``--name``), and the global one
     stands before the command only.

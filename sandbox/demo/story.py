@@ -1,7 +1,7 @@
 """The demo's story: every step of a Compute-to-Data job, done for real on this box and said in plain words.
 
 The same verbs as the command line's; the only thing the demo adds is the telling. Who only wants the
-outcome reads the returned :class:`Outcome`.
+outcome reads the returned :class:`DemoOutcome`.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from sandbox.box import Box
 from sandbox.bundle.build import Confirm
 from sandbox.defaults import ENTRYPOINT, IMAGE
 from sandbox.progress import Progress, ProgressEvent
-from sandbox.verbs import assets, jobs
 from sandbox.verbs.accounts import signer
 from sandbox.verbs.chain_connection import chain_of
-from sandbox.verbs.job_timeline import job_overhead, seconds_by_stage
-from sandbox.verbs.up import UpReport, up
+from sandbox.verbs.compute import jobs
+from sandbox.verbs.compute.job_timeline import job_overhead, seconds_by_stage
+from sandbox.verbs.lifecycle.up import UpReport, up
+from sandbox.verbs.publishing import assets
 
 PUBLISHER, CONSUMER = "publisher", "consumer"
 DATASET_PRICE, ALGORITHM_PRICE = 3.0, 1.0

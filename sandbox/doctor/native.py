@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from sandbox.clusters.layout import LONGEST_HOME, ClusterLayout, path_bytes
-from sandbox.clusters.native import probes
-from sandbox.clusters.native.sweep import holders
+from sandbox.clusters.native.host import probes
+from sandbox.clusters.native.host.sweep import holders
 from sandbox.doctor.finding import Finding
 from sandbox.home import BoxHome
 

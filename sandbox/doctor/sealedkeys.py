@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from c2d_box.assets.ddo import DDO
+from c2d_box.assets.documents.ddo import DDO
 from c2d_box.assets.files import FileObjectError, S3File, unseal_files
 from sandbox.doctor.finding import Finding
 

@@ -7,7 +7,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from c2d_box.assets import commandline
+from c2d_box.assets import command_line
 from c2d_box.errors import Refused, UsageError
 from c2d_box.files import replace_file
 from c2d_box.workflow import names
@@ -107,7 +107,7 @@ def demand_image(box: Box, image: str, checksum: str, entrypoint: str) -> None:
 def demand_entrypoint(image: ContainerImage, entrypoint: str) -> None:
     """Refuse an entrypoint that only a shell can run, for an image that is known to have none."""
     if image.shell is False:
-        commandline.split_words(entrypoint.replace("$ALGO", names.ALGORITHM_FILE))
+        command_line.split_words(entrypoint.replace("$ALGO", names.ALGORITHM_FILE))
 
 
 def _known_shells(box: Box) -> dict[str, bool]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from c2d_box.client import JobDetails, JobRequest
 from c2d_box.client.explanations import AlgorithmVersion, algorithm_facts
-from c2d_box.client.spending import NO_LIMITS, SpendingLimits
+from c2d_box.client.payment.spending import NO_LIMITS, SpendingLimits
 from c2d_box.errors import C2DError, Failed, Refused, UsageError
 from sandbox.box import Box
 from sandbox.bundle.build import Confirm
@@ -20,9 +20,10 @@ from sandbox.defaults import ENTRYPOINT, IMAGE
 from sandbox.install.images import find_image
 from sandbox.progress import Progress, ProgressEvent
 from sandbox.run_memory import Known, LoopMemory, digest, loop_memory
-from sandbox.verbs import assets, jobs
 from sandbox.verbs.accounts import ACCOUNTS, signer
-from sandbox.verbs.identity import asset_mark
+from sandbox.verbs.compute import jobs
+from sandbox.verbs.publishing import assets
+from sandbox.verbs.publishing.asset_identity import asset_mark
 from sandbox.verbs.sdk_connections import connection_to
 
 if TYPE_CHECKING:

@@ -8,15 +8,15 @@ from dataclasses import dataclass, field
 
 from c2d_box.errors import StateProblem
 from sandbox.testchain.accounts import KeyRing, derive_accounts
-from sandbox.testchain.clock import ChainClock
-from sandbox.testchain.encoding import as_hash, as_quantity
-from sandbox.testchain.faults import invalid_params, refusal_fault
-from sandbox.testchain.filters import FilterRegistry
-from sandbox.testchain.index import ChainHead, ChainIndex
-from sandbox.testchain.ledger import ChainLedger
-from sandbox.testchain.machine import EvmRunner
+from sandbox.testchain.execution.chain_clock import ChainClock
+from sandbox.testchain.execution.chain_writer import ChainLedger
+from sandbox.testchain.execution.evm_runner import EvmRunner
+from sandbox.testchain.json_rpc.encoding import as_hash, as_quantity
+from sandbox.testchain.json_rpc.log_filters import FilterRegistry
+from sandbox.testchain.json_rpc.rpc_errors import invalid_params, refusal_fault
 from sandbox.testchain.settings import ChainNodeSettings
-from sandbox.testchain.store import ChainStore
+from sandbox.testchain.storage.chain_index import ChainHead, ChainIndex
+from sandbox.testchain.storage.chain_store import ChainStore
 
 GENESIS_BALANCE = 10**24
 """Wei of each funded account: 1,000,000 ETH."""

@@ -21,12 +21,12 @@ from starlette.routing import Route
 
 from c2d_box.files import replace_file
 from c2d_box.service.request_body import BodyRefused, answer_refused_body, read_body
-from sandbox.testchain import guards
-from sandbox.testchain.deploy import deploy_contracts
-from sandbox.testchain.dispatch import RpcDispatcher
-from sandbox.testchain.heads import HeadNotifier
+from sandbox.testchain import request_guard
+from sandbox.testchain.deployment.deploy import deploy_contracts
+from sandbox.testchain.head_notifier import HeadNotifier
+from sandbox.testchain.json_rpc.callers import LocalRpc
+from sandbox.testchain.json_rpc.dispatch import RpcDispatcher
 from sandbox.testchain.node import ChainNode
-from sandbox.testchain.rpc import LocalRpc
 
 log = logging.getLogger("c2d.testchain")
 READERS = 4
@@ -121,15 +121,15 @@ class NodeServer:
         settings = self.node.settings
 
         async def guarded(request: Request) -> Response:
-            refused = guards.caller_refusal(request, settings)
+            refused = request_guard.caller_refusal(request, settings)
             response = refused if refused is not None else await handler(request)
-            response.headers.update(guards.cors_headers(request, settings))
+            response.headers.update(request_guard.cors_headers(request, settings))
             return response
 
         return guarded
 
     async def _handle_rpc(self, request: Request) -> Response:
-        wrong = guards.content_refusal(request)
+        wrong = request_guard.content_refusal(request)
         if wrong is not None:
             return wrong
         try:

@@ -15,9 +15,10 @@ from sandbox.box import Box
 from sandbox.defaults import ENTRYPOINT, IMAGE
 from sandbox.progress import Progress, run_verb
 from sandbox.testing.telling import print_event
-from sandbox.verbs import assets, jobs
 from sandbox.verbs.accounts import signer
+from sandbox.verbs.compute import jobs
 from sandbox.verbs.faucet import faucet
+from sandbox.verbs.publishing import assets
 
 
 def funded_account(box: Box, index: int) -> str:

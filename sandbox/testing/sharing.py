@@ -14,8 +14,8 @@ from contextlib import contextmanager
 from sandbox.box import Box
 from sandbox.progress import run_verb
 from sandbox.testing.telling import print_event
-from sandbox.verbs.down import down
-from sandbox.verbs.up import up
+from sandbox.verbs.lifecycle.down import down
+from sandbox.verbs.lifecycle.up import up
 
 
 @contextmanager

@@ -19,10 +19,10 @@ from typing import Any
 
 import httpx
 
-from sandbox.testchain.clock import ChainClock
-from sandbox.testchain.local import LocalChain, start
+from sandbox.testchain.execution.chain_clock import ChainClock
+from sandbox.testchain.json_rpc.callers import HttpRpc, LocalRpc
+from sandbox.testchain.local_chain import LocalChain, start
 from sandbox.testchain.node import open_node
-from sandbox.testchain.rpc import HttpRpc, LocalRpc
 from sandbox.testchain.settings import ChainNodeSettings
 from tests.verification_table import RECORD_HELP, record_figure
 

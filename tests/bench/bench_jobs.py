@@ -27,8 +27,9 @@ from sandbox.box import Box, open_box
 from sandbox.install.chart_values import JOBS
 from sandbox.install.images import find_image
 from sandbox.progress import run_verb
-from sandbox.verbs import assets, jobs
-from sandbox.verbs.job_timeline import job_overhead, seconds_by_stage
+from sandbox.verbs.compute import jobs
+from sandbox.verbs.compute.job_timeline import job_overhead, seconds_by_stage
+from sandbox.verbs.publishing import assets
 from tests.verification_table import RECORD_HELP, record_figure
 
 IMAGE = "c2d.local/algo-python"

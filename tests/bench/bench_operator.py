@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from c2d_box.assets import signatures
+from c2d_box.assets.crypto import signatures
 from sandbox.box import Box, open_box
 from sandbox.install.chart_values import NAMESPACE
 

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from c2d_box import timestamps
-from c2d_box.assets import signatures
+from c2d_box.assets.crypto import signatures
 from c2d_box.kubernetes.client import HttpCluster
 from c2d_box.kubernetes.kubeconfig import from_kubeconfig
 from c2d_box.kubernetes.port import ObjectGone

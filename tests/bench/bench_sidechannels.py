@@ -20,7 +20,7 @@ from sandbox.attacks.workflows import AttackJobs
 from sandbox.box import Box, open_box
 from sandbox.install.chart_values import ENVIRONMENT, JOBS
 from sandbox.install.images import find_image
-from sandbox.verbs.selftest import result_reader
+from sandbox.verbs.lifecycle.selftest import result_reader
 
 BITS = 64
 LEAD_SECONDS = 20.0

@@ -23,7 +23,8 @@ from c2d_box.client import JobRequest
 from c2d_box.storage.sigv4 import S3Credentials, object_path, signed_headers
 from sandbox.box import Box, open_box
 from sandbox.progress import run_verb
-from sandbox.verbs import assets, jobs
+from sandbox.verbs.compute import jobs
+from sandbox.verbs.publishing import assets
 from tests.bench.bench_jobs import IMAGE, PROGRAM, _ignore_event
 
 LINE = re.compile(r"(\d+) bytes in ([0-9.]+) s, sha256")

@@ -26,8 +26,8 @@ from sandbox.home import BoxHome
 from sandbox.install.cluster_choice import parts_for
 from sandbox.progress import Progress, run_verb
 from sandbox.settings import BoxSettings
-from sandbox.verbs.down import down, reset
-from sandbox.verbs.up import up
+from sandbox.verbs.lifecycle.down import down, reset
+from sandbox.verbs.lifecycle.up import up
 from tests.cluster.conftest import free_ports
 from tests.cluster.docker_rig import docker_engine
 from tests.cluster.kind_rig import PARTS, kind_box

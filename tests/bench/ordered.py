@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from c2d_box.assets import signatures
+from c2d_box.assets.crypto import signatures
 from c2d_box.chain import orders
 from c2d_box.chain.accounts import from_key
 from tests.worlds.local import LocalStack, StackAsset

@@ -18,7 +18,8 @@ from typing import Any, TypeVar
 
 import pytest
 
-from c2d_box.client import JobDetails, JobRequest, verification
+from c2d_box.client import JobDetails, JobRequest
+from c2d_box.client.evidence import verification
 from c2d_box.kubernetes.sync_client import KubeApi
 from c2d_box.workflow import evidence
 from sandbox.box import Box, open_box
@@ -27,10 +28,11 @@ from sandbox.doctor.ports import is_free
 from sandbox.home import BoxHome
 from sandbox.progress import Progress, ProgressEvent, run_verb
 from sandbox.settings import BoxPorts, BoxSettings
-from sandbox.verbs import assets, jobs
-from sandbox.verbs.down import reset
+from sandbox.verbs.compute import jobs
+from sandbox.verbs.lifecycle.down import reset
+from sandbox.verbs.lifecycle.up import up
+from sandbox.verbs.publishing import assets
 from sandbox.verbs.sdk_connections import open_consumer
-from sandbox.verbs.up import up
 
 T = TypeVar("T")
 OFFSETS = range(1100, 1740, 20)

@@ -20,7 +20,7 @@ from sandbox.bundle.oci import image_archives
 from sandbox.clusters.driver_record import ClusterOptions
 from sandbox.clusters.layout import ClusterLayout
 from sandbox.clusters.native.driver import NativeCluster
-from sandbox.clusters.native.processes import ProcessIdentity, outer_numbers
+from sandbox.clusters.native.host.processes import ProcessIdentity, outer_numbers
 from sandbox.home import BoxHome
 from sandbox.progress import ProgressEvent, run_verb
 

@@ -14,15 +14,15 @@ from typing import Any
 
 import pytest
 
-from c2d_box.client import verification
+from c2d_box.client.evidence import verification
 from c2d_box.workflow import evidence
 from sandbox.box import Box
 from sandbox.demo.story import DemoOutcome, demo
 from sandbox.home import BoxHome
 from sandbox.install import chart_values
 from sandbox.settings import BoxSettings
-from sandbox.verbs import up as up_verb
-from sandbox.verbs.down import reset
+from sandbox.verbs.lifecycle import up as up_verb
+from sandbox.verbs.lifecycle.down import reset
 from sandbox.verbs.sdk_connections import open_consumer
 from tests.cluster.conftest import finish_verb, free_ports
 from tests.cluster.openbox import BoxWithoutClasses

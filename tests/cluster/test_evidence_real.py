@@ -12,14 +12,15 @@ from typing import Any
 
 import pytest
 
-from c2d_box.assets import signatures
-from c2d_box.client import JobDetails, JobRequest, verification
+from c2d_box.assets.crypto import signatures
+from c2d_box.client import JobDetails, JobRequest
+from c2d_box.client.evidence import verification
 from c2d_box.kubernetes.sync_client import KubeApi
 from c2d_box.workflow import evidence
 from sandbox.box import Box
 from sandbox.bundle import Bundle
-from sandbox.verbs import jobs
-from sandbox.verbs.evidence import explain_job, verify_evidence
+from sandbox.verbs.compute import jobs
+from sandbox.verbs.compute.evidence import explain_job, verify_evidence
 from sandbox.verbs.sdk_connections import open_consumer
 
 from .conftest import ComputePair, algorithm_images, finish_verb

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from c2d_box.client import JobDetails, JobRequest, verification
+from c2d_box.client import JobDetails, JobRequest
+from c2d_box.client.evidence import verification
 from c2d_box.errors import C2DError
 from c2d_box.kubernetes.sync_client import KubeApi
 from c2d_box.pods.warden.__main__ import UNPROVEN
@@ -29,11 +30,12 @@ from sandbox.demo.story import demo
 from sandbox.home import BoxHome
 from sandbox.install.chart_values import SERVICE_IMAGES
 from sandbox.settings import BoxSettings, ExistingClusterSettings
-from sandbox.verbs import assets, jobs
-from sandbox.verbs.down import down, reset
+from sandbox.verbs.compute import jobs
+from sandbox.verbs.lifecycle.down import down, reset
+from sandbox.verbs.lifecycle.status import status
+from sandbox.verbs.lifecycle.up import up
+from sandbox.verbs.publishing import assets
 from sandbox.verbs.sdk_connections import open_consumer
-from sandbox.verbs.status import status
-from sandbox.verbs.up import up
 from tests.cluster.conftest import algorithm_images, finish_verb, free_ports, print_event
 from tests.cluster.kind_rig import kind_box, kind_engine, node_name
 from tests.cluster.native_rig import TestBox

@@ -15,7 +15,7 @@ from c2d_box.errors import C2DError
 from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.box import Box
 from sandbox.demo.story import DemoOutcome
-from sandbox.verbs import assets
+from sandbox.verbs.publishing import assets
 
 from .conftest import finish_verb
 

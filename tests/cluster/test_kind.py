@@ -27,10 +27,10 @@ from sandbox.home import BoxHome
 from sandbox.install.chart_values import ServiceAddresses
 from sandbox.install.cluster_choice import IMAGES
 from sandbox.settings import BoxSettings
-from sandbox.verbs.down import down, reset
-from sandbox.verbs.selftest import selftest
-from sandbox.verbs.status import status
-from sandbox.verbs.up import up
+from sandbox.verbs.lifecycle.down import down, reset
+from sandbox.verbs.lifecycle.selftest import selftest
+from sandbox.verbs.lifecycle.status import status
+from sandbox.verbs.lifecycle.up import up
 from tests.cluster.conftest import algorithm_images, finish_verb, wait_until
 from tests.cluster.docker_rig import Engine
 from tests.cluster.isolation import (

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import httpx
 
-from c2d_box.assets import signatures
+from c2d_box.assets.crypto import signatures
 from c2d_box.operator_service.nonces import PRUNE_EVERY, WINDOW
 from sandbox.box import Box
 from sandbox.keys import open_keys

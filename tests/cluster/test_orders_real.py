@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
-from c2d_box.assets import signatures
-from c2d_box.client.paying import pay_quote
+from c2d_box.assets.crypto import signatures
+from c2d_box.client.payment.paying import pay_quote
 from sandbox.box import Box
-from sandbox.verbs import jobs
+from sandbox.verbs.compute import jobs
 from sandbox.verbs.sdk_connections import open_consumer
 
 from .conftest import ComputePair, finish_verb

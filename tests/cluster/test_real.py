@@ -17,7 +17,7 @@ from c2d_box.client import JobRequest
 from sandbox.box import Box
 from sandbox.bundle import Bundle
 from sandbox.demo.story import SCRIPT, TABLE, DemoOutcome
-from sandbox.verbs import jobs
+from sandbox.verbs.compute import jobs
 
 from .conftest import ComputePair, finish_verb, wait_until
 

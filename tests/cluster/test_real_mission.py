@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.box import Box
-from sandbox.verbs import jobs
+from sandbox.verbs.compute import jobs
 
 from .conftest import ComputePair, finish_verb, wait_until
 

@@ -17,9 +17,9 @@ from c2d_box.client import JobDetails, JobRequest
 from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.box import Box
 from sandbox.install.chart_values import SERVICES
-from sandbox.verbs import jobs
-from sandbox.verbs.assets import bucket_of
-from sandbox.verbs.logs import stream_logs
+from sandbox.verbs.compute import jobs
+from sandbox.verbs.lifecycle.logs import stream_logs
+from sandbox.verbs.publishing.assets import bucket_of
 
 from .conftest import ComputePair, finish_verb, wait_until
 

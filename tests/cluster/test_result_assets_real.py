@@ -14,8 +14,8 @@ from c2d_box.client import JobRequest
 from c2d_box.errors import Refused
 from sandbox.box import Box
 from sandbox.keys import open_keys
-from sandbox.verbs import jobs
 from sandbox.verbs.accounts import signer
+from sandbox.verbs.compute import jobs
 from sandbox.verbs.sdk_connections import open_consumer, open_publisher
 
 from .conftest import ComputePair, finish_verb, wait_until

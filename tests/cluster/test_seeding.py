@@ -14,8 +14,9 @@ import yaml
 from c2d_box.client import JobRequest
 from sandbox.box import Box
 from sandbox.seeding import SeedReport, read_declaration, seed
-from sandbox.verbs import assets, jobs
 from sandbox.verbs.accounts import list_accounts
+from sandbox.verbs.compute import jobs
+from sandbox.verbs.publishing import assets
 
 from .conftest import SHELL_IMAGE, finish_verb
 

@@ -21,10 +21,10 @@ from sandbox.clusters.port import ClusterDriver
 from sandbox.home import BoxHome
 from sandbox.install import isolation
 from sandbox.settings import BoxSettings
-from sandbox.verbs.down import reset
-from sandbox.verbs.selftest import choose_attacks, selftest
-from sandbox.verbs.status import status
-from sandbox.verbs.up import up
+from sandbox.verbs.lifecycle.down import reset
+from sandbox.verbs.lifecycle.selftest import choose_attacks, selftest
+from sandbox.verbs.lifecycle.status import status
+from sandbox.verbs.lifecycle.up import up
 from tests.cluster.conftest import finish_verb, free_ports
 from tests.cluster.openbox import BoxWithoutClasses
 from tests.conftest import sample_cells

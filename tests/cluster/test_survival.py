@@ -23,7 +23,7 @@ from c2d_box.client import JobRequest
 from c2d_box.errors import C2DError
 from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.box import Box
-from sandbox.verbs import jobs
+from sandbox.verbs.compute import jobs
 from tests.cluster.conftest import ComputePair, finish_verb
 from tests.cluster.survival_table import PHASES, Cell, add
 from tests.conftest import sample_cells

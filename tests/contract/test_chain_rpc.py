@@ -19,10 +19,10 @@ import pytest
 
 from c2d_box.errors import C2DError
 from sandbox.testchain.accounts import derive_accounts
-from sandbox.testchain.anvil import AnvilProcess, install_anvil
-from sandbox.testchain.faults import RpcFault
-from sandbox.testchain.local import LocalChain, running_chain
-from sandbox.testchain.rpc import HttpRpc
+from sandbox.testchain.deployment.anvil import AnvilProcess, install_anvil
+from sandbox.testchain.json_rpc.callers import HttpRpc
+from sandbox.testchain.json_rpc.rpc_errors import RpcFault
+from sandbox.testchain.local_chain import LocalChain, running_chain
 from sandbox.testchain.settings import BARGE_MNEMONIC, ChainNodeListen, ChainNodeSettings
 
 GWEI = hex(10**9)

@@ -25,12 +25,13 @@ from sandbox.loop import running
 from sandbox.loop.running import ScriptRun
 from sandbox.progress import run_verb
 from sandbox.run_memory import Known, digest, loop_memory
-from sandbox.seeding import sowing
+from sandbox.seeding import apply
 from sandbox.seeding.declaration import Declaration
 from sandbox.settings import BoxPorts, BoxSettings
-from sandbox.verbs import assets, jobs
 from sandbox.verbs.accounts import signer
-from sandbox.verbs.identity import asset_mark
+from sandbox.verbs.compute import jobs
+from sandbox.verbs.publishing import assets
+from sandbox.verbs.publishing.asset_identity import asset_mark
 from sandbox.verbs.sdk_connections import connection_to
 from tests.worlds.local import LocalStack, world_in
 
@@ -59,7 +60,7 @@ def box(world: LocalStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> I
         return {"type": "url", "url": f"{world.files.url}/{name}", "method": "GET"}
 
     monkeypatch.setattr(assets, "store_file", store)
-    for module in (running, assets, sowing):
+    for module in (running, assets, apply):
         monkeypatch.setattr(module, "find_image", lambda _box, _reference: IMAGE)
     before = rpc(world, "evm_snapshot")
     yield Box(home, BoxSettings(ports=ports))
@@ -245,16 +246,16 @@ def test_no_copy_of_data_stays_in_the_home(box: Box, tmp_path: Path, monkeypatch
 def test_a_list_sown_after_a_reset_is_not_taken_for_what_has_its_dids(
     world: LocalStack, box: Box, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sowing, "take_baseline", lambda _box: iter(()))
+    monkeypatch.setattr(apply, "take_baseline", lambda _box: iter(()))
     one, two = written(tmp_path, "one.csv", "x\n1\n"), written(tmp_path, "two.csv", "x\n2\n")
     declared = Declaration.model_validate({"assets": {"cells": {"type": "dataset", "file": str(one)}}})
     baseline = rpc(world, "evm_snapshot")
-    first = run_verb(sowing.seed(box, declared), silent).assets["cells"]
-    assert run_verb(sowing.seed(box, declared), silent).changed == ()
+    first = run_verb(apply.seed(box, declared), silent).assets["cells"]
+    assert run_verb(apply.seed(box, declared), silent).changed == ()
     take_back(world, baseline)
     other = run_verb(assets.publish_dataset(box, "publisher", str(two), assets.AssetOffer("two")), silent).did
     assert other == first, "the case needs a DID that came again"
-    again = run_verb(sowing.seed(box, declared), silent).assets["cells"]
+    again = run_verb(apply.seed(box, declared), silent).assets["cells"]
     assert again != other and content(box, again) == digest(one)
 
 

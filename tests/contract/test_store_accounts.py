@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from c2d_box.assets import ecies
+from c2d_box.assets.crypto import ecies
 from c2d_box.assets.files import ResultFile, S3File, unseal_files
 from c2d_box.errors import C2DError
 from c2d_box.operator_engine.effects import result_expiry

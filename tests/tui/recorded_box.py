@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from c2d_box.client import JobDetails, JobRequest, SpendingLimits
-from c2d_box.client.verification import EvidenceCheck, JobVerification
+from c2d_box.client.evidence.verification import EvidenceCheck, JobVerification
 from c2d_box.errors import C2DError, Failed, Refused
 from sandbox.bundle.build import Confirm
 from sandbox.doctor.finding import Finding
@@ -17,15 +17,15 @@ from sandbox.install.images import ContainerImage
 from sandbox.loop.running import RunReport, ScriptRun
 from sandbox.progress import Progress, ProgressEvent
 from sandbox.verbs.accounts import BoxAccount
-from sandbox.verbs.assets import AssetOffer
-from sandbox.verbs.chain import ChainBlock, DecodedTransaction
-from sandbox.verbs.ddo_preview import DdoPreview
+from sandbox.verbs.compute.quotes import AssetPrice
 from sandbox.verbs.faucet import DatatokenHolding
-from sandbox.verbs.permissions import PermissionCell
-from sandbox.verbs.pods import EventSummary, PodSummary, WorkflowSummary
-from sandbox.verbs.quotes import AssetPrice
-from sandbox.verbs.status import BoxPart, BoxStatus, ResourceReport
-from sandbox.verbs.trust import JobSimulation, TrustChange
+from sandbox.verbs.inspection.chain import ChainBlock, DecodedTransaction
+from sandbox.verbs.inspection.pods import EventSummary, PodSummary, WorkflowSummary
+from sandbox.verbs.lifecycle.status import BoxPart, BoxStatus, ResourceReport
+from sandbox.verbs.publishing.assets import AssetOffer
+from sandbox.verbs.publishing.ddo_preview import DdoPreview
+from sandbox.verbs.publishing.permissions import PermissionCell
+from sandbox.verbs.publishing.trust import JobSimulation, TrustChange
 from tests.tui.recorded_data import (
     ALGORITHM,
     BROKEN,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from c2d_box.errors import Failed
-from sandbox.verbs.chain import ContractEvent, DecodedTransaction
-from sandbox.verbs.pods import PodSummary
+from sandbox.verbs.inspection.chain import ContractEvent, DecodedTransaction
+from sandbox.verbs.inspection.pods import PodSummary
 from tui.backend.port import Ddo
 
 NOW = 1_800_000_000.0

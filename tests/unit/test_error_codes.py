@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from c2d_box import errors
-from c2d_box.client import answers
+from c2d_box.client.services import http_errors
 from c2d_box.errors import C2DError
 
 ROOT = Path(__file__).parents[2]
@@ -132,7 +132,7 @@ def constants(module: ast.Module) -> dict[str, str]:
 
 
 def code_of(refusal: str) -> str:
-    """As :mod:`c2d_box.client.answers` makes it."""
+    """As :mod:`c2d_box.client.services.http_errors` makes it."""
     return f"C2D-{refusal.upper().replace('_', '-')}"
 
 
@@ -178,7 +178,7 @@ def test_every_refusal_has_a_row_and_every_row_a_refusal() -> None:
 
 
 def test_refusals_that_the_client_explains_are_rows() -> None:
-    assert answers.SENTENCES.keys() - table()["refusals"].keys() == set()
+    assert http_errors.SENTENCES.keys() - table()["refusals"].keys() == set()
 
 
 @pytest.mark.parametrize("text", ["C2D-X-Y", "C2D-X-Y: it failed"])

@@ -106,7 +106,8 @@ def server() -> Iterator[str]:
 CLIENTS = {
     "chain": "from c2d_box.chain import client; print(client.connected(URL, 5, {}).eth.chain_id)",
     "address file": "from c2d_box.chain import addresses; print(addresses._read(URL))",
-    "sdk": "from c2d_box.client.answers import client_for; print(client_for(URL, 5).get('/').status_code)",
+    "sdk": "from c2d_box.client.services.http_errors import client_for\n"
+    "print(client_for(URL, 5).get('/').status_code)",
     "bundle": "from sandbox.bundle.transfer import load; print(load._RemoteFile(URL)._size)",
     "registry and its token": "from sandbox.clusters.existing.registry import ImageRegistry\n"
     "ImageRegistry(URL).require_access()",

@@ -17,7 +17,7 @@ from c2d_box.metadata.heads import HeadWatcher
 from c2d_box.metadata.indexer import ChainIndexer
 from c2d_box.metadata.settings import MetadataSettings
 from c2d_box.metadata.store import MetadataStore
-from sandbox.testchain.local import LocalChain
+from sandbox.testchain.local_chain import LocalChain
 from sandbox.testchain.settings import BARGE_MNEMONIC
 
 PUBLISHER = from_mnemonic(BARGE_MNEMONIC, 3)

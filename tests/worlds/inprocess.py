@@ -13,10 +13,10 @@ from typing import Any
 from web3 import HTTPProvider
 
 from c2d_box.chain import Chain, addresses
-from sandbox.testchain.deploy import deploy_contracts
-from sandbox.testchain.faults import RpcFault
+from sandbox.testchain.deployment.deploy import deploy_contracts
+from sandbox.testchain.json_rpc.callers import LocalRpc
+from sandbox.testchain.json_rpc.rpc_errors import RpcFault
 from sandbox.testchain.node import open_node
-from sandbox.testchain.rpc import LocalRpc
 from sandbox.testchain.settings import BARGE_MNEMONIC, ChainNodeSettings
 from tests.worlds.pools import pool_contracts
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from c2d_box import limits as agreed
 from c2d_box import timestamps
-from c2d_box.client.placing import result_paths
+from c2d_box.client.results.result_paths import result_paths
 from c2d_box.operator_engine.pod_api.evidence_signer import _Manifest
 from c2d_box.operator_engine.rules import stage_reports
 from c2d_box.pods.engine import _encode_body

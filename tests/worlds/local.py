@@ -23,7 +23,7 @@ from c2d_box.chain import Chain, addresses
 from c2d_box.chain.accounts import Signer, from_mnemonic
 from c2d_box.chain.orders import start_order
 from c2d_box.chain.publishing import DispenserTerms, FixedRateTerms, create_asset, set_metadata
-from sandbox.testchain.local import LocalChain, running_chain
+from sandbox.testchain.local_chain import LocalChain, running_chain
 from sandbox.testchain.settings import BARGE_MNEMONIC
 from tests.worlds.outside import PROVIDER_KEY, BackgroundServer, FakeOperator, FileServer, free_port
 

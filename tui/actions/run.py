@@ -32,7 +32,7 @@ class QuestionAsked(Message, bubble=False):
 
 
 class RunFollower:
-    """A screen that shows a run: it gets the run's :class:`Advanced` messages."""
+    """A screen that shows a run: it gets the run's :class:`RunAdvanced` messages."""
 
     def follows_run(self, run: ActionRun) -> bool:
         """Return whether the screen shows this run now."""

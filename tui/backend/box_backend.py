@@ -15,22 +15,22 @@ from tui.backend.port import Ddo
 
 if TYPE_CHECKING:
     from c2d_box.client import JobDetails, JobRequest
-    from c2d_box.client.verification import JobVerification
+    from c2d_box.client.evidence.verification import JobVerification
     from sandbox.bundle.build import Confirm
     from sandbox.doctor.finding import Finding
     from sandbox.install.images import ContainerImage
     from sandbox.loop.running import RunReport, ScriptRun
     from sandbox.progress import Progress
     from sandbox.verbs.accounts import BoxAccount
-    from sandbox.verbs.assets import AssetOffer
-    from sandbox.verbs.chain import ChainBlock, DecodedTransaction
-    from sandbox.verbs.ddo_preview import DdoPreview
+    from sandbox.verbs.compute.quotes import AssetPrice
     from sandbox.verbs.faucet import DatatokenHolding
-    from sandbox.verbs.permissions import PermissionCell
-    from sandbox.verbs.pods import EventSummary, PodSummary, WorkflowSummary
-    from sandbox.verbs.quotes import AssetPrice
-    from sandbox.verbs.status import BoxStatus, ResourceReport
-    from sandbox.verbs.trust import JobSimulation, TrustChange
+    from sandbox.verbs.inspection.chain import ChainBlock, DecodedTransaction
+    from sandbox.verbs.inspection.pods import EventSummary, PodSummary, WorkflowSummary
+    from sandbox.verbs.lifecycle.status import BoxStatus, ResourceReport
+    from sandbox.verbs.publishing.assets import AssetOffer
+    from sandbox.verbs.publishing.ddo_preview import DdoPreview
+    from sandbox.verbs.publishing.permissions import PermissionCell
+    from sandbox.verbs.publishing.trust import JobSimulation, TrustChange
 
 
 class BoxBackend:
@@ -54,37 +54,37 @@ class BoxBackend:
         return self.current_box.command_line(f"--as {who} {arguments}" if who else arguments)
 
     def box_status(self) -> BoxStatus:
-        from sandbox.verbs.status import status
+        from sandbox.verbs.lifecycle.status import status
 
         return status(self.current_box)
 
     def resource_report(self) -> ResourceReport:
-        from sandbox.verbs.status import resource_report
+        from sandbox.verbs.lifecycle.status import resource_report
 
         return resource_report(self.current_box)
 
     def list_jobs(self, who: str) -> list[JobDetails]:
-        from sandbox.verbs.jobs import list_jobs
+        from sandbox.verbs.compute.jobs import list_jobs
 
         return list_jobs(self.current_box, who)
 
     def read_job(self, who: str, job_id: str) -> JobDetails:
-        from sandbox.verbs.jobs import read_job
+        from sandbox.verbs.compute.jobs import read_job
 
         return read_job(self.current_box, who, job_id)
 
     def job_logs(self, who: str, job_id: str) -> Mapping[str, str]:
-        from sandbox.verbs.job_logs import live_log_texts
+        from sandbox.verbs.compute.job_logs import live_log_texts
 
         return live_log_texts(self.current_box, who, job_id)
 
     def explain_job(self, who: str, job_id: str) -> str:
-        from sandbox.verbs.evidence import explain_job
+        from sandbox.verbs.compute.evidence import explain_job
 
         return explain_job(self.current_box, who, job_id)
 
     def verify_job(self, who: str, job_id: str) -> JobVerification:
-        from sandbox.verbs.evidence import verify_evidence
+        from sandbox.verbs.compute.evidence import verify_evidence
 
         return verify_evidence(self.current_box, who, job_id)
 
@@ -95,12 +95,12 @@ class BoxBackend:
             return party.read_result(job_id, index)
 
     def assets(self) -> list[Ddo]:
-        from sandbox.verbs.assets import list_assets
+        from sandbox.verbs.publishing.assets import list_assets
 
         return list(list_assets(self.current_box))
 
     def list_permissions(self) -> list[PermissionCell]:
-        from sandbox.verbs.permissions import permission_matrix
+        from sandbox.verbs.publishing.permissions import permission_matrix
 
         return permission_matrix(self.current_box)
 
@@ -110,7 +110,7 @@ class BoxBackend:
         return list_accounts(self.current_box)
 
     def list_environments(self) -> list[Mapping[str, Any]]:
-        from sandbox.verbs.quotes import list_environments
+        from sandbox.verbs.compute.quotes import list_environments
 
         return list_environments(self.current_box)
 
@@ -120,7 +120,7 @@ class BoxBackend:
         return node_images(self.current_box)
 
     def list_findings(self) -> list[Finding]:
-        from sandbox.verbs.doctor import diagnose_box
+        from sandbox.verbs.lifecycle.doctor import diagnose_box
 
         return diagnose_box(self.current_box)
 
@@ -131,57 +131,57 @@ class BoxBackend:
         return [*SERVICES, *components]
 
     def read_logs(self, source: str, lines: int) -> list[str]:
-        from sandbox.verbs.logs import stream_logs
+        from sandbox.verbs.lifecycle.logs import stream_logs
 
         return list(stream_logs(self.current_box, source, lines=lines))
 
     def quote_job(self, who: str, wanted: JobRequest) -> list[AssetPrice]:
-        from sandbox.verbs.quotes import quote
+        from sandbox.verbs.compute.quotes import quote
 
         return quote(self.current_box, who, wanted)
 
     def list_blocks(self) -> list[ChainBlock]:
-        from sandbox.verbs.chain import list_blocks
+        from sandbox.verbs.inspection.chain import list_blocks
 
         return list_blocks(self.current_box)
 
     def list_transactions(self) -> list[DecodedTransaction]:
-        from sandbox.verbs.chain import list_transactions
+        from sandbox.verbs.inspection.chain import list_transactions
 
         return list_transactions(self.current_box)
 
     def pods(self, job_id: str = "") -> list[PodSummary]:
-        from sandbox.verbs.pods import list_pods
+        from sandbox.verbs.inspection.pods import list_pods
 
         return list_pods(self.current_box, job_id)
 
     def list_workflows(self) -> list[WorkflowSummary]:
-        from sandbox.verbs.pods import list_workflows
+        from sandbox.verbs.inspection.pods import list_workflows
 
         return list_workflows(self.current_box)
 
     def describe_object(self, kind: str, namespace: str, name: str) -> str:
-        from sandbox.verbs.pods import describe_object
+        from sandbox.verbs.inspection.pods import describe_object
 
         return describe_object(self.current_box, kind, namespace, name)
 
     def list_events(self, job_id: str = "") -> list[EventSummary]:
-        from sandbox.verbs.pods import list_events
+        from sandbox.verbs.inspection.pods import list_events
 
         return list_events(self.current_box, job_id)
 
     def follow_container(self, namespace: str, pod: str, container: str) -> Iterator[str]:
-        from sandbox.verbs.pods import follow_container
+        from sandbox.verbs.inspection.pods import follow_container
 
         return follow_container(self.current_box, namespace, pod, container)
 
     def follow_heads(self) -> Iterator[int]:
-        from sandbox.verbs.chain import watch_heads
+        from sandbox.verbs.inspection.chain import watch_heads
 
         return watch_heads(self.current_box)
 
     def follow_changes(self) -> Iterator[str]:
-        from sandbox.verbs.pods import watch_jobs
+        from sandbox.verbs.inspection.pods import watch_jobs
 
         return watch_jobs(self.current_box)
 
@@ -191,34 +191,34 @@ class BoxBackend:
         return datatoken_holdings(self.current_box, who)
 
     def open_cid(self, cid: str) -> bytes:
-        from sandbox.verbs.cid import open_cid
+        from sandbox.verbs.inspection.cid import open_cid
 
         return open_cid(self.current_box, cid)
 
     def draft_ddo(
         self, who: str, kind: str, source: str, offer: AssetOffer, image: str, entrypoint: str
     ) -> DdoPreview:
-        from sandbox.verbs.ddo_preview import preview_ddo
+        from sandbox.verbs.publishing.ddo_preview import preview_ddo
 
         return preview_ddo(self.current_box, who, kind, source, offer, image, entrypoint)
 
     def simulate_job(self, who: str, dataset: str, algorithm: str) -> JobSimulation:
-        from sandbox.verbs.trust import simulate_job
+        from sandbox.verbs.publishing.trust import simulate_job
 
         return simulate_job(self.current_box, who, dataset, algorithm)
 
     def boot_box(self, confirm: Confirm) -> Progress[object]:
-        from sandbox.verbs.up import up
+        from sandbox.verbs.lifecycle.up import up
 
         return up(self.current_box, confirm=confirm)
 
     def stop_box(self) -> Progress[object]:
-        from sandbox.verbs.down import down
+        from sandbox.verbs.lifecycle.down import down
 
         return down(self.current_box)
 
     def start_job(self, who: str, wanted: JobRequest) -> Progress[JobDetails]:
-        from sandbox.verbs.jobs import start
+        from sandbox.verbs.compute.jobs import start
 
         return start(self.current_box, who, wanted)
 
@@ -228,49 +228,49 @@ class BoxBackend:
         return run_script(self.current_box, loop, confirm)
 
     def stop_job(self, who: str, job_id: str) -> Progress[JobDetails]:
-        from sandbox.verbs.jobs import stop_job
+        from sandbox.verbs.compute.jobs import stop_job
 
         return stop_job(self.current_box, who, job_id)
 
     def fetch_results(self, who: str, job_id: str, folder: Path, index: int | None) -> Progress[object]:
-        from sandbox.verbs.jobs import fetch_results
+        from sandbox.verbs.compute.jobs import fetch_results
 
         return fetch_results(self.current_box, who, job_id, folder, index)
 
     def publish_dataset(self, who: str, source: str, offer: AssetOffer) -> Progress[object]:
-        from sandbox.verbs.assets import publish_dataset
+        from sandbox.verbs.publishing.assets import publish_dataset
 
         return publish_dataset(self.current_box, who, source, offer)
 
     def publish_algorithm(
         self, who: str, source: str, image: str, entrypoint: str, offer: AssetOffer
     ) -> Progress[object]:
-        from sandbox.verbs.assets import publish_algorithm
+        from sandbox.verbs.publishing.assets import publish_algorithm
 
         return publish_algorithm(self.current_box, who, source, image, entrypoint, offer)
 
     def permit_algorithm(self, who: str, dataset: str, algorithm: str) -> Progress[object]:
-        from sandbox.verbs.assets import permit_algorithm
+        from sandbox.verbs.publishing.assets import permit_algorithm
 
         return permit_algorithm(self.current_box, who, dataset, algorithm)
 
     def revoke_algorithm(self, who: str, dataset: str, algorithm: str) -> Progress[object]:
-        from sandbox.verbs.assets import revoke_algorithm
+        from sandbox.verbs.publishing.assets import revoke_algorithm
 
         return revoke_algorithm(self.current_box, who, dataset, algorithm)
 
     def change_trust(self, who: str, dataset: str, wanted: TrustChange) -> Progress[object]:
-        from sandbox.verbs.trust import change_trust
+        from sandbox.verbs.publishing.trust import change_trust
 
         return change_trust(self.current_box, who, dataset, wanted)
 
     def edit_asset(self, who: str, did: str, name: str | None, description: str | None) -> Progress[object]:
-        from sandbox.verbs.trust import edit_asset
+        from sandbox.verbs.publishing.trust import edit_asset
 
         return edit_asset(self.current_box, who, did, name, description)
 
     def end_asset(self, who: str, did: str) -> Progress[object]:
-        from sandbox.verbs.trust import end_asset
+        from sandbox.verbs.publishing.trust import end_asset
 
         return end_asset(self.current_box, who, did)
 

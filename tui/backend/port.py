@@ -13,22 +13,22 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from c2d_box.client import JobDetails, JobRequest
-    from c2d_box.client.verification import JobVerification
+    from c2d_box.client.evidence.verification import JobVerification
     from sandbox.bundle.build import Confirm
     from sandbox.doctor.finding import Finding
     from sandbox.install.images import ContainerImage
     from sandbox.loop.running import RunReport, ScriptRun
     from sandbox.progress import Progress
     from sandbox.verbs.accounts import BoxAccount
-    from sandbox.verbs.assets import AssetOffer
-    from sandbox.verbs.chain import ChainBlock, DecodedTransaction
-    from sandbox.verbs.ddo_preview import DdoPreview
+    from sandbox.verbs.compute.quotes import AssetPrice
     from sandbox.verbs.faucet import DatatokenHolding
-    from sandbox.verbs.permissions import PermissionCell
-    from sandbox.verbs.pods import EventSummary, PodSummary, WorkflowSummary
-    from sandbox.verbs.quotes import AssetPrice
-    from sandbox.verbs.status import BoxStatus, ResourceReport
-    from sandbox.verbs.trust import JobSimulation, TrustChange
+    from sandbox.verbs.inspection.chain import ChainBlock, DecodedTransaction
+    from sandbox.verbs.inspection.pods import EventSummary, PodSummary, WorkflowSummary
+    from sandbox.verbs.lifecycle.status import BoxStatus, ResourceReport
+    from sandbox.verbs.publishing.assets import AssetOffer
+    from sandbox.verbs.publishing.ddo_preview import DdoPreview
+    from sandbox.verbs.publishing.permissions import PermissionCell
+    from sandbox.verbs.publishing.trust import JobSimulation, TrustChange
 
 Ddo = Mapping[str, Any]
 """An asset's record as the metadata cache has it."""

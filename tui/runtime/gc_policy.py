@@ -18,7 +18,7 @@ EVERY, REST = 20.0, 3.0
 
 
 def postpone_collection() -> None:
-    """Disable garbage collection until :class:`Collecting` begins."""
+    """Disable garbage collection until :class:`GcPolicy` begins."""
     gc.disable()
 
 

@@ -16,7 +16,7 @@ from tui.widgets.tour import TourBar
 
 
 class BoxScreen(PaneScreen):
-    """A screen of the box. Subclasses compose :meth:`body` and set ``NAME``, the screen's name in
+    """A screen of the box. Subclasses compose :meth:`compose_body` and set ``NAME``, the screen's name in
     ``SCREENS``.
     """
 

@@ -56,7 +56,7 @@ def _sort_rank(cell: str) -> tuple[int, float, str]:
 
 
 class LiveTable(DataTable[Text]):
-    """A table of :class:`Row`; :meth:`show` applies only the differences."""
+    """A table of :class:`TableRow`; :meth:`show_rows` applies only the differences."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j", "cursor_down", "Down", show=False, id="table.down"),

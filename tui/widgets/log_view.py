@@ -21,7 +21,7 @@ TROUBLE = ("error", "fatal", "critical", "panic", "traceback", "warn")
 
 
 class LogView(ScrollView, can_focus=True):
-    """Shows lines added by :meth:`extend`; ``words`` filters; nothing moves for a reader who has
+    """Shows lines added by :meth:`extend_lines`; ``words`` filters; nothing moves for a reader who has
     scrolled up.
     """
 

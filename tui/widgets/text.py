@@ -19,7 +19,7 @@ def safe_text(value: object) -> str:
 
 
 def one_line(value: object) -> str:
-    """Return the text of :func:`safe` on one line."""
+    """Return the text of :func:`safe_text` on one line."""
     return safe_text(value).replace("\n", " ")
 
 

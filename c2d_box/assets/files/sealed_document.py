@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from c2d_box.assets import ecies
 from c2d_box.assets.addresses import same_hex
+from c2d_box.assets.crypto import ecies
 from c2d_box.assets.files.file_object import FileObject, FileObjectError
 from c2d_box.assets.files.registry import parse_file
 from c2d_box.assets.files.result import ResultFile

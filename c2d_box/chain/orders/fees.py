@@ -14,7 +14,7 @@ from fractions import Fraction
 from typing import Any, TypedDict
 
 from c2d_box.assets.addresses import ZERO, checksum_address, keccak256
-from c2d_box.assets.signatures import address_of, from_vrs, recover_hash, sign_hash
+from c2d_box.assets.crypto.signatures import address_of, from_vrs, recover_hash, sign_hash
 from c2d_box.strict_json import parse_json
 
 

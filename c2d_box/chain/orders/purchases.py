@@ -168,7 +168,7 @@ def buy_and_start(
     most_fees: Mapping[str, int] | None = None,
     record: RecordPayment | None = None,
 ) -> str:
-    """:func:`buy` where needed, then :func:`start`; the hash of the order's transaction.
+    """:func:`buy_datatoken` where needed, then :func:`start_order`; the hash of the order's transaction.
 
     Everything due is compared with the balances before the first transaction. ``most_fees`` are the most
     that the order itself may take per token (:func:`order_fees` when it was quoted; None: whatever it takes

@@ -12,8 +12,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from c2d_box import limits
-from c2d_box.assets import signatures
 from c2d_box.assets.addresses import same_hex
+from c2d_box.assets.crypto import signatures
 from c2d_box.errors import StateProblem
 from c2d_box.operator_engine.effects.executor import read_secret
 from c2d_box.operator_engine.pod_api.pod_reports import PodReports

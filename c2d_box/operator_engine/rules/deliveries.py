@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from c2d_box.assets import results
-from c2d_box.assets.ecies import OVERHEAD
+from c2d_box.assets.crypto.ecies import OVERHEAD
 from c2d_box.workflow import manifests
 from c2d_box.workflow.resource import WorkFlow
 

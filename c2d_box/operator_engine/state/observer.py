@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from c2d_box.assets import ecies
+from c2d_box.assets.crypto import ecies
 from c2d_box.kubernetes.port import PODS, SECRETS, Cluster
 from c2d_box.limits import carries_code
 from c2d_box.operator_engine.rules.observation import JobRejection, Observation

@@ -110,7 +110,7 @@ static int pass(int from, struct sink *log, struct sink *out)
     return 1;
 }
 
-/* -- a command line without a shell: POSIX words and quotes; the same rules are in c2d_box/assets/commandline.py,
+/* -- a command line without a shell: POSIX words and quotes; the same rules are in c2d_box/assets/command_line.py,
  *    which refuses a line before anybody pays for it. What a shell would not just hand on is refused. */
 
 static const char needs_shell[] = "this image has no /bin/sh, and the entrypoint uses shell syntax";

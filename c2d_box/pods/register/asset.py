@@ -12,7 +12,13 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from c2d_box.assets.documents import build_ddo, compact_json, demand_valid, metadata_section, service_section
+from c2d_box.assets.documents.drafting import (
+    build_ddo,
+    compact_json,
+    demand_valid,
+    metadata_section,
+    service_section,
+)
 from c2d_box.chain import Chain, Signer, addresses, nfts, publishing
 from c2d_box.chain.transactions import UnsignedTransaction, send_idempotent
 from c2d_box.errors import Failed

@@ -11,8 +11,8 @@ import hmac
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 
-from c2d_box.assets import salted_blocks
-from c2d_box.assets.salted_blocks import SALT_BYTES, DagBlock, DagLink, encode_varint
+from c2d_box.assets.crypto import salted_blocks
+from c2d_box.assets.crypto.salted_blocks import SALT_BYTES, DagBlock, DagLink, encode_varint
 
 CHUNK = 1 << 20
 """Bytes of a leaf; a block may have 2 MiB."""

@@ -1,7 +1,7 @@
 """To IPFS: one ``dag/import`` call of Kubo's RPC for all files, in one folder, its root pinned.
 
-Every block is salted, see :mod:`c2d_box.assets.salted_blocks`: what is stored cannot be confirmed by guessing
-it. The salts come from the stage's token, so a repeated call stores the same blocks and nothing twice.
+Every block is salted, see :mod:`c2d_box.assets.crypto.salted_blocks`: what is stored cannot be confirmed by
+guessing it. The salts come from the stage's token, so a repeated call stores the same blocks, nothing twice.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from c2d_box.assets import salted_blocks
+from c2d_box.assets.crypto import salted_blocks
 from c2d_box.pods.upload.dag import DagBuilder
 from c2d_box.pods.upload.sending import SendFailed, SendInterrupted, SentFile, UploadEntry, entry_content
 from c2d_box.strict_json import parse_json

@@ -12,7 +12,7 @@ import hmac
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from c2d_box.assets.ecies import OVERHEAD, EciesSealer
+from c2d_box.assets.crypto.ecies import OVERHEAD, EciesSealer
 from c2d_box.pods.upload.sending import SentFile, UploadEntry, entry_content
 from c2d_box.workflow import manifests
 

@@ -11,13 +11,13 @@ from typing import Any
 
 from c2d_box import limits
 from c2d_box.assets import checksums
-from c2d_box.assets.ddo import COMPUTE
+from c2d_box.assets.documents.ddo import COMPUTE
 from c2d_box.assets.files import FileObject, FileObjectError, UrlFile, parse_file
 from c2d_box.assets.permissions import PublishedAlgorithm, RawAlgorithm
 from c2d_box.provider.errors import ProviderRefusal
 from c2d_box.provider.freshness import current_asset
-from c2d_box.provider.incoming import user_data
-from c2d_box.provider.offerings import (
+from c2d_box.provider.requests.parameters import user_data
+from c2d_box.provider.resolved_services import (
     ServiceOffering,
     find_offering,
     readable_files,

@@ -17,11 +17,11 @@ from c2d_box.assets.files import FileObject
 from c2d_box.assets.permissions import PermissionRequest, decide_permission
 from c2d_box.chain.orders import Order, OrderClaim, OrderInvalid
 from c2d_box.limits import JOB_DATASETS
+from c2d_box.provider.backends.chain_gateway import ChainHead
 from c2d_box.provider.compute.algorithms import AcceptedAlgorithm, compute_refusal
 from c2d_box.provider.freshness import current_asset
-from c2d_box.provider.incoming import user_data
-from c2d_box.provider.ledger import ChainHead
-from c2d_box.provider.offerings import (
+from c2d_box.provider.requests.parameters import user_data
+from c2d_box.provider.resolved_services import (
     ServiceOffering,
     consumer_refusal,
     find_offering,
@@ -100,7 +100,7 @@ async def accept_dataset(
     network: NetworkConsent = NO_NETWORK,
 ) -> AcceptedDataset:
     """Return the dataset, checked, or raise Refusal. ``ordered``: the item must name its order, which
-    :func:`paid` checks afterwards."""
+    :func:`paid_order` checks afterwards."""
     name = resource_name(index)
     fields = item if isinstance(item, Mapping) else {}
     offered, head = await _find_offering(services, name, fields, ordered)

@@ -8,11 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 from c2d_box.assets.permissions import PublishedAlgorithm
+from c2d_box.provider.auth.grants import GrantedAlgorithm, InputGrant
 from c2d_box.provider.compute.algorithms import AcceptedAlgorithm
 from c2d_box.provider.compute.datasets import AcceptedDataset
-from c2d_box.provider.grants import GrantedAlgorithm, InputGrant
-from c2d_box.provider.incoming import user_data
-from c2d_box.provider.offerings import ServiceOffering
+from c2d_box.provider.requests.parameters import user_data
+from c2d_box.provider.resolved_services import ServiceOffering
 from c2d_box.provider.services import ProviderContext
 
 

@@ -20,7 +20,7 @@ from c2d_box.provider.compute.datasets import (
     require_few_datasets,
 )
 from c2d_box.provider.errors import ProviderRefusal
-from c2d_box.provider.offerings import ServiceOffering
+from c2d_box.provider.resolved_services import ServiceOffering
 from c2d_box.provider.services import ProviderContext
 
 

@@ -11,14 +11,19 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from c2d_box.assets.ddo import DDO
+from c2d_box.assets.documents.ddo import DDO
 from c2d_box.assets.permissions import PermissionRequest, PublishedAlgorithm, RawAlgorithm, decide_permission
 from c2d_box.chain.orders import OrderInvalid
+from c2d_box.provider.auth.grants import GrantedAlgorithm, InputGrant
+from c2d_box.provider.backends.operator_client import OperatorUnavailable
 from c2d_box.provider.compute.datasets import order_claim
 from c2d_box.provider.errors import ProviderRefusal
-from c2d_box.provider.grants import GrantedAlgorithm, InputGrant
-from c2d_box.provider.offerings import ServiceOffering, consumer_refusal, find_offering, readable_files
-from c2d_box.provider.operator import OperatorUnavailable
+from c2d_box.provider.resolved_services import (
+    ServiceOffering,
+    consumer_refusal,
+    find_offering,
+    readable_files,
+)
 from c2d_box.provider.services import ProviderContext
 
 FRESH_SECONDS = 2.0

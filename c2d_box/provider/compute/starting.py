@@ -14,9 +14,11 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
-from c2d_box.assets.ddo import COMPUTE
+from c2d_box.assets.documents.ddo import COMPUTE
 from c2d_box.chain.orders import Order, OrderInvalid
-from c2d_box.provider.caller import VerifiedCaller
+from c2d_box.provider.auth.caller import VerifiedCaller
+from c2d_box.provider.auth.nonces import nonce_text
+from c2d_box.provider.backends.operator_client import OperatorAnswer, OperatorUnavailable
 from c2d_box.provider.compute import outputs
 from c2d_box.provider.compute.algorithms import (
     AcceptedAlgorithm,
@@ -35,10 +37,8 @@ from c2d_box.provider.compute.datasets import (
 )
 from c2d_box.provider.compute.fees import PaidTime, paid_until
 from c2d_box.provider.compute.inputs import grants_for
-from c2d_box.provider.incoming import user_data
-from c2d_box.provider.nonces import nonce_text
-from c2d_box.provider.offerings import ServiceOffering, consumer_refusal, require_own_order
-from c2d_box.provider.operator import OperatorAnswer, OperatorUnavailable
+from c2d_box.provider.requests.parameters import user_data
+from c2d_box.provider.resolved_services import ServiceOffering, consumer_refusal, require_own_order
 from c2d_box.provider.services import ProviderContext
 
 

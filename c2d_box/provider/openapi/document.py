@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
 
-from c2d_box.provider import fields
 from c2d_box.provider.openapi.operations import ANY, JSON, PARAMETERS, ApiOperation, SuccessResponse
 from c2d_box.provider.openapi.schemas import SCHEMAS, SIGNATURE, Schema, schema_ref
+from c2d_box.provider.requests import fields
 from c2d_box.provider.routing import Endpoint
 
 _ALWAYS = (414, 429, 431)
-"""Statuses with which the middleware (:class:`Edge`) may answer before any handler is called."""
+"""Statuses with which the middleware (:class:`EdgeMiddleware`) may answer before any handler is called."""
 _WITH_BODY = (408, 413)
 _INTRODUCTION = (
     "Ocean's Provider, version {version} of its wire contract, for chain {chain}. Parameters stand in the "

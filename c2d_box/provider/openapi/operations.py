@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from c2d_box.assets.files import FILE_TYPES
-from c2d_box.provider import fields
 from c2d_box.provider.openapi import schemas as s
 from c2d_box.provider.openapi.schemas import Schema, array_schema, object_schema, schema_ref
+from c2d_box.provider.requests import fields
 
 JSON, TEXT, ANY = "application/json", "text/plain", "*/*"
 

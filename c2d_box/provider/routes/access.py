@@ -8,15 +8,16 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from c2d_box.assets.ddo import ACCESS, DDO
+from c2d_box.assets.documents.ddo import ACCESS, DDO
 from c2d_box.assets.files import FileObject, FileObjectError
 from c2d_box.chain.orders import OrderInvalid
-from c2d_box.provider import claims, fields
-from c2d_box.provider.caller import owner_in
+from c2d_box.provider.auth import signed_texts
+from c2d_box.provider.auth.caller import owner_in
 from c2d_box.provider.compute.datasets import order_claim
 from c2d_box.provider.errors import InvalidParameters, ProviderRefusal
-from c2d_box.provider.incoming import read_parameters, user_data
-from c2d_box.provider.offerings import (
+from c2d_box.provider.requests import fields
+from c2d_box.provider.requests.parameters import read_parameters, user_data
+from c2d_box.provider.resolved_services import (
     ServiceOffering,
     consumer_refusal,
     demanded_offering,
@@ -74,7 +75,7 @@ async def download_file(request: Request) -> Response:
     caller = provider.callers.verify_caller(
         data,
         fields.DOWNLOAD,
-        claims.download_claim(data),
+        signed_texts.download_claim(data),
         request.headers.get("authtoken"),
     )
     ddo = await resolve_did(provider, data["documentId"])

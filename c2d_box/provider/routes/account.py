@@ -6,10 +6,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from c2d_box.assets.addresses import checksum_address, is_address
-from c2d_box.provider import claims, fields
-from c2d_box.provider.caller import owner_in
+from c2d_box.provider.auth import signed_texts
+from c2d_box.provider.auth.caller import owner_in
 from c2d_box.provider.errors import InvalidParameters, ProviderRefusal
-from c2d_box.provider.incoming import read_parameters
+from c2d_box.provider.requests import fields
+from c2d_box.provider.requests.parameters import read_parameters
 from c2d_box.provider.services import provider_context
 
 
@@ -29,7 +30,7 @@ async def last_nonce(request: Request) -> Response:
 async def create_token(request: Request) -> Response:
     provider = provider_context(request)
     data = await read_parameters(request, provider.settings.limits)
-    caller = provider.callers.verify_caller(data, fields.CREATE_TOKEN, claims.token_claim(data))
+    caller = provider.callers.verify_caller(data, fields.CREATE_TOKEN, signed_texts.token_claim(data))
     caller.use_nonce(provider.nonces)
     return JSONResponse({"token": provider.tokens.create_token(caller.address, int(data["expiration"]))})
 
@@ -37,7 +38,7 @@ async def create_token(request: Request) -> Response:
 async def delete_token(request: Request) -> Response:
     provider = provider_context(request)
     data = await read_parameters(request, provider.settings.limits)
-    caller = provider.callers.verify_caller(data, fields.DELETE_TOKEN, claims.token_claim(data))
+    caller = provider.callers.verify_caller(data, fields.DELETE_TOKEN, signed_texts.token_claim(data))
     if problem := provider.tokens.token_problem(str(data["token"]), caller.address):
         raise ProviderRefusal(problem)
     caller.use_nonce(provider.nonces)

@@ -9,17 +9,18 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from c2d_box.assets import statusproofs
 from c2d_box.assets.addresses import checksum_address, is_address
-from c2d_box.provider import claims, fields
-from c2d_box.provider.caller import VerifiedCaller, owner_in
+from c2d_box.assets.crypto import status_proofs
+from c2d_box.provider.auth import signed_texts
+from c2d_box.provider.auth.caller import VerifiedCaller, owner_in
+from c2d_box.provider.backends.environments import EnvironmentCache
+from c2d_box.provider.backends.operator_client import OperatorAnswer, OperatorClient, OperatorUnavailable
 from c2d_box.provider.compute.algorithms import require_container
 from c2d_box.provider.compute.quoting import quote_job
 from c2d_box.provider.compute.starting import start_job as start_job
-from c2d_box.provider.environments import EnvironmentCache
 from c2d_box.provider.errors import InvalidParameters, ProviderRefusal, ServiceUnavailable, UpstreamError
-from c2d_box.provider.incoming import query_parameters, read_json_body, read_parameters
-from c2d_box.provider.operator import OperatorAnswer, OperatorClient, OperatorUnavailable
+from c2d_box.provider.requests import fields
+from c2d_box.provider.requests.parameters import query_parameters, read_json_body, read_parameters
 from c2d_box.provider.services import ProviderContext, provider_context
 from c2d_box.provider.streaming import FileResponse
 from c2d_box.strict_json import WRAPPED, parse_json
@@ -54,7 +55,7 @@ async def start_compute(request: Request) -> Response:
     required_operator(provider)
     data = await read_json_body(request, provider.settings.limits) or query_parameters(request)
     caller = provider.callers.verify_caller(
-        data, fields.START, claims.start_claim(data), request.headers.get("authtoken")
+        data, fields.START, signed_texts.start_claim(data), request.headers.get("authtoken")
     )
     try:
         return _passed_on(await start_job(provider, data, caller))
@@ -88,7 +89,7 @@ def _asked_by_owner(request: Request, data: Mapping[str, Any]) -> bool:
     owner, token = owner_in(data), request.headers.get("authtoken")
     if token and provider_context(request).tokens.token_problem(token, owner) is None:
         return True
-    return statusproofs.is_owner(
+    return status_proofs.is_owner(
         owner, _job_parameter(data), data.get("nonce"), data.get("signature"), time.time()
     )
 
@@ -97,7 +98,7 @@ async def stop_compute(request: Request) -> Response:
     provider = provider_context(request)
     operator = required_operator(provider)
     data = await read_parameters(request, provider.settings.limits)
-    claim = claims.stop_claim(data, quirks=provider.settings.compat.client_quirks)
+    claim = signed_texts.stop_claim(data, quirks=provider.settings.compat.client_quirks)
     caller = provider.callers.verify_caller(data, fields.STOP, claim, request.headers.get("authtoken"))
     return await _after_use(
         provider, caller, operator.stop_job(caller.address, _job_parameter(data), provider.chain_id)
@@ -110,7 +111,7 @@ async def delete_compute(request: Request) -> Response:
     data = await read_parameters(request, provider.settings.limits)
     if provider.settings.compat.client_quirks and data.get("nonce") in (None, ""):
         data = {**data, "nonce": _next_nonce(provider, owner_in(data))}
-    claim = claims.delete_claim(data)
+    claim = signed_texts.delete_claim(data)
     caller = provider.callers.verify_caller(data, fields.DELETE, claim, request.headers.get("authtoken"))
     return await _after_use(
         provider, caller, operator.delete_job(caller.address, _job_parameter(data), provider.chain_id)
@@ -122,7 +123,7 @@ async def compute_result(request: Request) -> Response:
     provider = provider_context(request)
     operator = required_operator(provider)
     data = await read_parameters(request, provider.settings.limits)
-    claim = claims.result_claim(data)
+    claim = signed_texts.result_claim(data)
     caller = provider.callers.verify_caller(data, fields.RESULT, claim, request.headers.get("authtoken"))
     caller.use_nonce(provider.nonces)
     try:

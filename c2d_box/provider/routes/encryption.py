@@ -11,12 +11,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from c2d_box.assets.addresses import is_address
-from c2d_box.assets.ecies import DecryptionError
-from c2d_box.provider import claims, fields
-from c2d_box.provider.caller import owner_in
+from c2d_box.assets.crypto.ecies import DecryptionError
+from c2d_box.provider.auth import signed_texts
+from c2d_box.provider.auth.caller import owner_in
+from c2d_box.provider.backends.chain_gateway import PublishedDocument
 from c2d_box.provider.errors import ProviderRefusal
-from c2d_box.provider.incoming import read_parameters, read_raw_body
-from c2d_box.provider.ledger import PublishedDocument
+from c2d_box.provider.requests import fields
+from c2d_box.provider.requests.parameters import read_parameters, read_raw_body
 from c2d_box.provider.services import ProviderContext, provider_context
 
 _TEXT = {"content-type": "text/plain"}
@@ -44,7 +45,7 @@ async def decrypt_document(request: Request) -> Response:
     provider = provider_context(request)
     data = await read_parameters(request, provider.settings.limits)
     caller = provider.callers.verify_caller(
-        data, fields.DECRYPT, claims.decrypt_claim(data, provider.chain_id)
+        data, fields.DECRYPT, signed_texts.decrypt_claim(data, provider.chain_id)
     )
     caller.use_nonce(provider.nonces)
     owner, authorized = owner_in(data, "decrypterAddress"), provider.settings.authorized_decrypters

@@ -15,15 +15,16 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from c2d_box.assets.addresses import same_hex
-from c2d_box.assets.ddo import ACCESS
+from c2d_box.assets.documents.ddo import ACCESS
 from c2d_box.assets.files import FileObject, FileObjectError, parse_file
 from c2d_box.chain.orders import OrderInvalid
-from c2d_box.provider import claims, fields
-from c2d_box.provider.caller import VerifiedCaller
+from c2d_box.provider.auth import signed_texts
+from c2d_box.provider.auth.caller import VerifiedCaller
 from c2d_box.provider.compute.datasets import order_claim
 from c2d_box.provider.errors import InvalidParameters, ProviderRefusal
-from c2d_box.provider.incoming import read_parameters, user_data
-from c2d_box.provider.offerings import (
+from c2d_box.provider.requests import fields
+from c2d_box.provider.requests.parameters import read_parameters, user_data
+from c2d_box.provider.resolved_services import (
     ServiceOffering,
     demanded_offering,
     files_of,
@@ -80,7 +81,9 @@ def _optional_caller(
     """Return the caller who signed the request, None where nobody did."""
     if not data.get("signature") and not (token and data.get("nonce") and data.get("consumerAddress")):
         return None
-    return provider.callers.verify_caller(data, fields.SIGNED_FILEINFO, claims.fileinfo_claim(data), token)
+    return provider.callers.verify_caller(
+        data, fields.SIGNED_FILEINFO, signed_texts.fileinfo_claim(data), token
+    )
 
 
 async def _requested_offering(provider: ProviderContext, data: Mapping[str, Any]) -> ServiceOffering:

@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator
 from starlette.requests import Request
 from starlette.responses import Response
 
-from c2d_box.assets.ddo import DDO
+from c2d_box.assets.documents.ddo import DDO
 from c2d_box.assets.files import FileObject, FileObjectError, parse_file
+from c2d_box.provider.auth.grants import GrantExpired, GrantInvalid, InputGrant
 from c2d_box.provider.compute.redeeming import require_live_job, require_permitted
 from c2d_box.provider.errors import ProviderRefusal
 from c2d_box.provider.freshness import current_asset
-from c2d_box.provider.grants import GrantExpired, GrantInvalid, InputGrant
-from c2d_box.provider.offerings import files_of, find_offering
+from c2d_box.provider.resolved_services import files_of, find_offering
 from c2d_box.provider.services import ProviderContext, provider_context
 from c2d_box.provider.streaming import file_response
 from c2d_box.storage import ChainAway, FileMeta, OpenFile, OwnAway, SourceRejected, StorageError

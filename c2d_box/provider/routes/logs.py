@@ -11,10 +11,11 @@ import httpx
 from starlette.requests import Request
 from starlette.responses import Response
 
-from c2d_box.provider import claims, fields
+from c2d_box.provider.auth import signed_texts
+from c2d_box.provider.backends.operator_client import OperatorClient, OperatorUnavailable
 from c2d_box.provider.errors import ProviderRefusal, ServiceUnavailable, UpstreamError
-from c2d_box.provider.incoming import read_parameters
-from c2d_box.provider.operator import OperatorClient, OperatorUnavailable
+from c2d_box.provider.requests import fields
+from c2d_box.provider.requests.parameters import read_parameters
 from c2d_box.provider.routes.compute import COMPUTE, UNAVAILABLE, as_json, required_operator
 from c2d_box.provider.services import provider_context
 from c2d_box.provider.streaming import FileResponse
@@ -28,7 +29,7 @@ async def follow(request: Request) -> Response:
     operator = required_operator(provider)
     data = await read_parameters(request, provider.settings.limits)
     caller = provider.callers.verify_caller(
-        data, fields.LOGS, claims.logs_claim(data), request.headers.get("authtoken")
+        data, fields.LOGS, signed_texts.logs_claim(data), request.headers.get("authtoken")
     )
     provider.followers.acquire_slot(caller.address)
     try:

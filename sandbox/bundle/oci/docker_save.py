@@ -19,7 +19,7 @@ _COMPRESSED = {b"\x1f\x8b": "+gzip", b"\x28\xb5": "+zstd"}
 
 
 def inspect_docker_save(archive: ArchiveReader, architecture: str) -> image_archives.ArchivedImage:
-    """Return what the archive holds, with the digest that :func:`convert` will give it."""
+    """Return what the archive holds, with the digest that :func:`convert_to_oci` will give it."""
     name, config, layers = _read_image(archive, architecture)
     document = archive.parse_document(config.data or b"{}", "the configuration")
     return image_archives.ArchivedImage(

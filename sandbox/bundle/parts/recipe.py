@@ -47,7 +47,7 @@ def machine_architecture() -> str:
 
 @dataclass(frozen=True)
 class BuildContext:
-    """The build context that :meth:`Recipe.make` works with."""
+    """The build context that :meth:`Recipe.make_part` works with."""
 
     out: Path
     """Empty folder that becomes the entry."""

@@ -19,7 +19,7 @@ from sandbox.defaults import ENTRYPOINT, IMAGE
 
 if TYPE_CHECKING:
     from c2d_box.client import SpendingLimits
-    from sandbox.verbs.assets import AssetOffer
+    from sandbox.verbs.publishing.assets import AssetOffer
 
 REFUSED = 5
 KINDS = click.Choice(["compute", "access"])
@@ -76,8 +76,8 @@ def dataset_command(
     Nobody may compute on it until you say who: c2d-box permit. --json: {did, name, type, nft, datatoken,
     price, …}.
     """
-    from sandbox.verbs.assets import AssetOffer, publish_dataset
-    from sandbox.verbs.disclosure_rules import read_rules, write_rules
+    from sandbox.verbs.publishing.assets import AssetOffer, publish_dataset
+    from sandbox.verbs.publishing.disclosure_rules import read_rules, write_rules
 
     rules = read_rules(disclosure) if disclosure else None
     offer = AssetOffer(title or Path(source).name, description, author, price, services=(kind,), **terms)
@@ -117,7 +117,7 @@ def algorithm_command(
 
     --json: {did, name, type, nft, datatoken, price, publisher, pool}.
     """
-    from sandbox.verbs.assets import AssetOffer, publish_algorithm
+    from sandbox.verbs.publishing.assets import AssetOffer, publish_algorithm
 
     offer = AssetOffer(title or Path(source).name, description, author, price, services=(kind,), **terms)
     if draft:
@@ -133,7 +133,7 @@ def algorithm_command(
 @command("c2d-box assets\nc2d-box assets --json | jq '.[].id'", name="assets")
 def assets() -> None:
     """Published assets. --json: list of DDOs as the metadata cache has them."""
-    from sandbox.verbs.assets import list_assets as verb
+    from sandbox.verbs.publishing.assets import list_assets as verb
 
     found = verb(the_box())
     if not print_json(found):
@@ -158,7 +158,7 @@ def permit(dataset: str, algorithm: str, explain: bool) -> None:
     if explain:
         _explain_permission(dataset, algorithm)
         return
-    from sandbox.verbs.assets import permit_algorithm as verb
+    from sandbox.verbs.publishing.assets import permit_algorithm as verb
 
     perform_verb(verb(the_box(), acting_account("publisher"), dataset, algorithm))
     if not print_json({"dataset": dataset, "algorithm": algorithm, "permitted": True}):
@@ -170,7 +170,7 @@ def permit(dataset: str, algorithm: str, explain: bool) -> None:
 @click.argument("algorithm")
 def revoke(dataset: str, algorithm: str) -> None:
     """Take that permission back. Jobs that run already go on."""
-    from sandbox.verbs.assets import revoke_algorithm as verb
+    from sandbox.verbs.publishing.assets import revoke_algorithm as verb
 
     perform_verb(verb(the_box(), acting_account("publisher"), dataset, algorithm))
     if not print_json({"dataset": dataset, "algorithm": algorithm, "permitted": False}):
@@ -183,7 +183,7 @@ def revoke(dataset: str, algorithm: str) -> None:
 @spending_options
 def download(did: str, folder: Path, spending: SpendingLimits) -> None:
     """Order an asset of type access and download its files. --json: list of paths."""
-    from sandbox.verbs.assets import download_asset as verb
+    from sandbox.verbs.publishing.assets import download_asset as verb
 
     paths = perform_verb(verb(the_box(), acting_account("consumer"), did, folder, spending))
     if not print_json(paths):
@@ -192,7 +192,7 @@ def download(did: str, folder: Path, spending: SpendingLimits) -> None:
 
 
 def _explain_permission(dataset: str, algorithm: str) -> None:
-    from sandbox.verbs.permissions import explain_permission as verb
+    from sandbox.verbs.publishing.permissions import explain_permission as verb
 
     answer = verb(the_box(), dataset, algorithm)
     if not print_json(answer):
@@ -205,7 +205,7 @@ def _explain_permission(dataset: str, algorithm: str) -> None:
 def _show_draft(kind: str, source: str, offer: AssetOffer, image: str = "", entrypoint: str = "") -> None:
     """The DDO as it would be signed; problems, if any, end with the usage status."""
     from c2d_box.errors import UsageError
-    from sandbox.verbs.ddo_preview import preview_ddo
+    from sandbox.verbs.publishing.ddo_preview import preview_ddo
 
     drawn = preview_ddo(the_box(), acting_account("publisher"), kind, source, offer, image, entrypoint)
     print_text(json.dumps(drawn.document, indent=2))

@@ -20,7 +20,7 @@ def doctor(fix: bool) -> None:
 
     --json: list of {id, level: ok|warning|problem, title, evidence, fix}.
     """
-    from sandbox.verbs.doctor import diagnose_box, remove_leftovers
+    from sandbox.verbs.lifecycle.doctor import diagnose_box, remove_leftovers
 
     if fix:
         for gone in remove_leftovers(the_box()):

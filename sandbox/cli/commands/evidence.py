@@ -40,8 +40,8 @@ def verify(job_id: str, record: Path | None, code: Path | None, strict: bool) ->
     Exit status 1 where anything does not agree. --json: {job, verdict, sound, checks: [{name, ok, text,
     source}]}; ok is null where a source could not be asked, and then sound is false.
     """
-    from sandbox.verbs.assets import short_did
-    from sandbox.verbs.evidence import verify_evidence as verb
+    from sandbox.verbs.compute.evidence import verify_evidence as verb
+    from sandbox.verbs.publishing.assets import short_did
 
     found = verb(the_box(), acting_account("consumer"), job_id, record, code)
     checks = [asdict(check) for check in found.checks]
@@ -61,7 +61,7 @@ def verify(job_id: str, record: Path | None, code: Path | None, strict: bool) ->
 @click.argument("job_id")
 def explain(job_id: str) -> None:
     """Say in two sentences how a job ended and what to do about it. --json: {job, text}."""
-    from sandbox.verbs.evidence import explain_job as verb
+    from sandbox.verbs.compute.evidence import explain_job as verb
 
     text = verb(the_box(), acting_account("consumer"), job_id)
     if not print_json({"job": job_id, "text": text}):

@@ -19,7 +19,7 @@ from sandbox.cli.output import print_foreign, print_json, print_line, print_pair
 
 if TYPE_CHECKING:
     from c2d_box.client import JobDetails, SpendingLimits
-    from sandbox.verbs.quotes import AssetPrice
+    from sandbox.verbs.compute.quotes import AssetPrice
 
 FAILED = 1
 KINDS = click.Choice(["algorithm", "configuration", "publish", "all"])
@@ -57,9 +57,9 @@ def start(
     --json: the job object, as `job` prints it.
     """
     from c2d_box.client import JobRequest
-    from sandbox.verbs import jobs as verbs
-    from sandbox.verbs.output import JobOutput
-    from sandbox.verbs.parameters import parse_parameters
+    from sandbox.verbs.compute import jobs as verbs
+    from sandbox.verbs.compute.job_output import JobOutput
+    from sandbox.verbs.compute.job_parameters import parse_parameters
 
     box, who = the_box(), acting_account("consumer")
     wanted = JobRequest(
@@ -97,7 +97,7 @@ def quote(did: str, algorithm: str | None, additional: tuple[str, ...], environm
     tokens; action is order, extend or none; swap_fee is a part of price; due is {token: exact sum as text}.
     """
     from c2d_box.client import JobRequest
-    from sandbox.verbs import quotes as verbs
+    from sandbox.verbs.compute import quotes as verbs
 
     box, who = the_box(), acting_account("consumer")
     if algorithm is None:
@@ -127,7 +127,7 @@ def jobs() -> None:
     --json: list of objects with the wire's field names: jobId, owner, status (integer), statusText,
     dateCreated, dateFinished, results, stopreq, removed, algoDID, inputDID, agreementId.
     """
-    from sandbox.verbs.jobs import list_jobs as verb
+    from sandbox.verbs.compute.jobs import list_jobs as verb
 
     listed = verb(the_box(), acting_account("consumer"))
     found = sorted(listed, key=lambda job: job.created or math.inf, reverse=True)
@@ -156,7 +156,7 @@ def job() -> None:
 @click.argument("job_id")
 def show_job(job_id: str) -> None:
     """One job in detail. --json: the wire's object."""
-    from sandbox.verbs.jobs import read_job as verb
+    from sandbox.verbs.compute.jobs import read_job as verb
 
     seen = verb(the_box(), acting_account("consumer"), job_id)
     if not print_json(seen):
@@ -172,7 +172,7 @@ def job_logs(job_id: str, kind: str) -> None:
     """The log of a job's algorithm (or of its other stages), as its owner may read it. --json: {name:
     text}.
     """
-    from sandbox.verbs.jobs import log_texts
+    from sandbox.verbs.compute.jobs import log_texts
 
     texts = log_texts(the_box(), acting_account("consumer"), job_id, kind)
     if print_json(texts):
@@ -192,7 +192,7 @@ def results(job_id: str, index: int | None, folder: Path | None) -> None:
 
     --json: list of {filename, filesize, type, index}; with --to: list of {path, type, size}.
     """
-    from sandbox.verbs import jobs as verbs
+    from sandbox.verbs.compute import jobs as verbs
 
     box, who = the_box(), acting_account("consumer")
     if folder is None:
@@ -217,7 +217,7 @@ def decrypt(file: Path, target: Path | None) -> None:
     """Open a result that was encrypted for the acting account (`start --encrypt`) and fetched by other means;
     `results --to` opens them by itself. --json: {path, size}.
     """
-    from sandbox.verbs.jobs import decrypt_result as verb
+    from sandbox.verbs.compute.jobs import decrypt_result as verb
 
     opened = verb(the_box(), acting_account("consumer"), file, target)
     if not print_json({"path": opened, "size": opened.stat().st_size}):
@@ -230,7 +230,7 @@ def stop(job_id: str) -> None:
     """Stop a running job. Inputs and algorithm are deleted; what it wrote is published. --json: the job
     object.
     """
-    from sandbox.verbs.jobs import stop_job as verb
+    from sandbox.verbs.compute.jobs import stop_job as verb
 
     seen = perform_verb(verb(the_box(), acting_account("consumer"), job_id))
     if not print_json(seen):
@@ -238,7 +238,7 @@ def stop(job_id: str) -> None:
 
 
 def _print_job(seen: JobDetails) -> None:
-    from sandbox.verbs.job_timeline import job_overhead, seconds_by_stage
+    from sandbox.verbs.compute.job_timeline import job_overhead, seconds_by_stage
 
     print_pairs(
         {

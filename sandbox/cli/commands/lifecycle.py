@@ -108,7 +108,7 @@ def up(
     if result_store is not None:
         settings = replace(settings, result_store=result_store)
     print_warnings(settings)
-    from sandbox.verbs.up import up as verb
+    from sandbox.verbs.lifecycle.up import up as verb
 
     report = perform_verb(verb(Box(box.home, settings), yes=current().yes, confirm=ask_agreement))
     if print_json(report):
@@ -195,7 +195,7 @@ def print_warnings(settings: BoxSettings) -> None:
 @command("c2d-box down", name="down")
 def down() -> None:
     """Stop everything, keep the state. `up` goes on from there."""
-    from sandbox.verbs.down import down as verb
+    from sandbox.verbs.lifecycle.down import down as verb
 
     box = the_box()
     report = perform_verb(verb(box))
@@ -214,8 +214,8 @@ def down() -> None:
 )
 def reset(everything: bool, assets_only: bool) -> None:
     """Stop and forget: cluster, chain, assets, jobs, results. Says what, then asks."""
-    from sandbox.verbs.down import reset as verb
-    from sandbox.verbs.down import reset_losses
+    from sandbox.verbs.lifecycle.down import reset as verb
+    from sandbox.verbs.lifecycle.down import reset_losses
 
     box = the_box()
     if assets_only:

@@ -21,7 +21,7 @@ def logs(source: str, lines: int, follow: bool) -> None:
 
     --json: list of lines.
     """
-    from sandbox.verbs.logs import stream_logs as verb
+    from sandbox.verbs.lifecycle.logs import stream_logs as verb
 
     stream = verb(the_box(), source, lines=lines, follow=follow)
     if not follow and document_of(stream):

@@ -30,7 +30,7 @@ def chain(tx: str | None, blocks: bool, count: int) -> None:
     --json: list of {hash, block, at, sender, to, function, arguments, succeeded, gas, events: [{contract,
     name, arguments}]}; with --blocks: {number, hash, at, gas, transactions}; with TX: one.
     """
-    from sandbox.verbs import chain as explorer
+    from sandbox.verbs.inspection import chain as explorer
 
     box = the_box()
     if tx:
@@ -51,7 +51,7 @@ def chain(tx: str | None, blocks: bool, count: int) -> None:
 
 
 def _show_transaction(tx: object) -> None:
-    from sandbox.verbs.chain import DecodedTransaction
+    from sandbox.verbs.inspection.chain import DecodedTransaction
 
     assert isinstance(tx, DecodedTransaction)
     facts = {"hash": tx.hash, "block": tx.block, "time": _utc_text(tx.at), "from": tx.sender, "to": tx.to}
@@ -73,7 +73,7 @@ def pods(workflows: bool, job: str) -> None:
     --json: list of {namespace, name, state, ready, restarts, at, ip, containers, job, part}; with
     --workflows: {name, status, at, owner, environment}.
     """
-    from sandbox.verbs import pods as workloads
+    from sandbox.verbs.inspection import pods as workloads
 
     box = the_box()
     if workflows:
@@ -93,7 +93,7 @@ def pods(workflows: bool, job: str) -> None:
 @click.option("--to", "path", type=click.Path(dir_okay=False, path_type=Path), help="Into this file.")
 def cid(cid: str, path: Path | None) -> None:
     """Content by its CID from the box's IPFS node, which has no peers: what this box has stored."""
-    from sandbox.verbs.cid import open_cid
+    from sandbox.verbs.inspection.cid import open_cid
 
     found = open_cid(the_box(), cid)
     if path is None:

@@ -38,8 +38,8 @@ def _parse_list(_context: click.Context, _parameter: click.Parameter, values: tu
 @click.option("--network/--no-network", default=None, help="The publisher's yes to network access.")
 def trust(dataset: str, **wanted: Any) -> None:
     """Whom a dataset of yours trusts besides single algorithms (permit). Says what it means, then asks."""
-    from sandbox.verbs.trust import WARNINGS, TrustChange
-    from sandbox.verbs.trust import change_trust as verb
+    from sandbox.verbs.publishing.trust import WARNINGS, TrustChange
+    from sandbox.verbs.publishing.trust import change_trust as verb
 
     change = TrustChange(**wanted)
     warnings = [WARNINGS[name] for name, value in wanted.items() if value]
@@ -65,8 +65,8 @@ def simulate(dataset: str, algorithm: str, additional: tuple[str, ...]) -> None:
     --json: {consumer, allowed, code, text, next_step, reasons, prices}.
     """
     from sandbox.demo.story import reason_lines
-    from sandbox.verbs.quotes import price_totals
-    from sandbox.verbs.trust import simulate_job as verb
+    from sandbox.verbs.compute.quotes import price_totals
+    from sandbox.verbs.publishing.trust import simulate_job as verb
 
     seen = verb(the_box(), acting_account("consumer"), dataset, algorithm, additional)
     if not print_json(seen):
@@ -93,8 +93,8 @@ def simulate(dataset: str, algorithm: str, additional: tuple[str, ...]) -> None:
 @click.option("--disclosure", metavar="FILE", help="Rules for results (YAML), or none to lift them.")
 def edit(did: str, title: str | None, description: str | None, disclosure: str | None) -> None:
     """Change an asset's name, description or rules for results; its DID, price and permissions stay."""
-    from sandbox.verbs.disclosure_rules import read_rules, write_rules
-    from sandbox.verbs.trust import edit_asset as verb
+    from sandbox.verbs.publishing.disclosure_rules import read_rules, write_rules
+    from sandbox.verbs.publishing.trust import edit_asset as verb
 
     rules = None if disclosure is None else read_rules(disclosure)
     if title or description or rules is None:
@@ -109,7 +109,7 @@ def edit(did: str, title: str | None, description: str | None, disclosure: str |
 @click.argument("did")
 def end(did: str) -> None:
     """Declare an asset's end of life, after asking: nobody can order or use it any more."""
-    from sandbox.verbs.trust import end_asset as verb
+    from sandbox.verbs.publishing.trust import end_asset as verb
 
     if not ask_agreement(f"End {did}? Nobody can order or use it any more."):
         raise UsageError("C2D-END-NOT-CONFIRMED", "nothing was ended", "answer yes, or pass --yes")

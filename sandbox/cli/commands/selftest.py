@@ -29,7 +29,7 @@ def selftest(only: tuple[str, ...], quick: bool, rules: bool, listing: bool) -> 
     \b --json: {contained, seconds, verdicts: [{name, group, tries, checked, contained, problem, code, text,
     reason, seconds}]}; with --list: [{name, group, tries, checked, slow}]
     """
-    from sandbox.verbs import selftest as verbs
+    from sandbox.verbs.lifecycle import selftest as verbs
 
     attacks = verbs.choose_attacks(only, quick)
     if listing:

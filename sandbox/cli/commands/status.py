@@ -20,7 +20,7 @@ def status(resources: bool) -> None:
     \b --json: {name, home, state, parts: [{name, kind, state, restarts, url, detail}], urls, versions,
     settings, …} --json --resources: {total_bytes, by_process: {name: bytes}}
     """
-    from sandbox.verbs import status as verbs
+    from sandbox.verbs.lifecycle import status as verbs
 
     box = the_box()
     if resources:
@@ -50,7 +50,7 @@ def status(resources: bool) -> None:
 @command('eval "$(c2d-box env)"', name="env")
 def env() -> None:
     """Shell exports for ocean.js, ocean.py, ocean-cli, kubectl and curl. --json: {NAME: value}."""
-    from sandbox.verbs.environment import shell_exports
+    from sandbox.verbs.lifecycle.environment import shell_exports
 
     values = shell_exports(the_box())
     if print_json(values):

@@ -55,7 +55,7 @@ class ImageRegistry:
 
     @property
     def is_private(self) -> bool:
-        """Return whether the registry asked for credentials; valid once :meth:`require` has passed."""
+        """Return whether the registry asked for credentials; valid once :meth:`require_access` has passed."""
         return bool(self._token)
 
     def require_access(self) -> None:

@@ -16,12 +16,13 @@ from c2d_box.errors import C2DError, EnvironmentProblem, StateProblem, UsageErro
 from sandbox.box_lock import is_locked
 from sandbox.clusters.driver_record import ClusterOptions
 from sandbox.clusters.layout import ClusterLayout
-from sandbox.clusters.native import control, host_ports, probes, ranges
+from sandbox.clusters.native.host import address_ranges, host_ports, probes
+from sandbox.clusters.native.host.processes import command_of, outer_numbers
+from sandbox.clusters.native.host.sweep import holders
 from sandbox.clusters.native.launching import as_root, invoking_user, require_root
-from sandbox.clusters.native.processes import command_of, outer_numbers
 from sandbox.clusters.native.record import NativeRecord
-from sandbox.clusters.native.supervision import tail_log
-from sandbox.clusters.native.sweep import holders
+from sandbox.clusters.native.supervision import control_socket
+from sandbox.clusters.native.supervision.component_process import tail_log
 from sandbox.clusters.port import (
     ClusterImage,
     ClusterState,
@@ -139,10 +140,10 @@ class NativeCluster:
                 self._boot_cluster()
                 yield ProgressEvent("cluster.prepare", "done")
             try:
-                yield from control.follow_request(
+                yield from control_socket.follow_request(
                     self._layout.supervisor_socket, {"verb": "follow-boot"}, BOOT_SILENCE
                 )
-            except control.SupervisorAway as cause:
+            except control_socket.SupervisorAway as cause:
                 raise self._died_error() from cause
             except C2DError:
                 self._abandon_boot()
@@ -173,7 +174,7 @@ class NativeCluster:
         block = (
             before.block
             if before
-            else str(ranges.choose_ranges(ranges.taken_by_host(), str(self.home.path)).block)
+            else str(address_ranges.choose_ranges(address_ranges.taken_by_host(), str(self.home.path)).block)
         )
         self._refuse_taken_range(block)
         return NativeRecord(
@@ -190,7 +191,7 @@ class NativeCluster:
         )
 
     def _refuse_taken_range(self, block: str) -> None:
-        clash = ranges.overlapping_range(block, self._layout.host_link)
+        clash = address_ranges.overlapping_range(block, self._layout.host_link)
         if clash:
             raise EnvironmentProblem(
                 "C2D-RANGE-TAKEN",
@@ -219,8 +220,8 @@ class NativeCluster:
 
     def stop(self) -> Progress[None]:
         if self._settled_phase(and_creators=True) is not None:
-            with suppress(control.SupervisorAway):
-                yield from control.follow_request(
+            with suppress(control_socket.SupervisorAway):
+                yield from control_socket.follow_request(
                     self._layout.supervisor_socket, {"verb": "stop"}, STOP_PATIENCE
                 )
         self._await_end()
@@ -265,7 +266,7 @@ class NativeCluster:
         try:
             self._layout.root.chmod(0o700)
         except PermissionError as cause:
-            raise control.not_yours(self.home.path) from cause
+            raise control_socket.not_yours(self.home.path) from cause
         owner = invoking_user()
         if os.geteuid() == 0 and owner[0] != 0:
             os.chown(self.home.path, *owner)
@@ -277,7 +278,7 @@ class NativeCluster:
         try:
             fd = os.open(self._layout.create_lock, os.O_RDWR | os.O_CREAT, 0o600)
         except PermissionError as cause:
-            raise control.not_yours(self.home.path) from cause
+            raise control_socket.not_yours(self.home.path) from cause
         os.fchown(fd, *invoking_user())
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -320,15 +321,17 @@ class NativeCluster:
         """Return the phase that the supervisor reports; None where there is no supervisor."""
         try:
             return str(
-                control.ask_supervisor(self._layout.supervisor_socket, {"verb": "status"}, 10.0)["phase"]
+                control_socket.ask_supervisor(self._layout.supervisor_socket, {"verb": "status"}, 10.0)[
+                    "phase"
+                ]
             )
-        except control.SupervisorAway:
+        except control_socket.SupervisorAway:
             return None
 
     def _ask_supervisor(self, timeout: float = 30.0, **request: Any) -> Any:
         try:
-            return control.ask_supervisor(self._layout.supervisor_socket, request, timeout)
-        except control.SupervisorAway as cause:
+            return control_socket.ask_supervisor(self._layout.supervisor_socket, request, timeout)
+        except control_socket.SupervisorAway as cause:
             raise StateProblem(
                 "C2D-NOT-RUNNING", "The box is not running.", "Start it with `c2d-box up`."
             ) from cause
@@ -339,8 +342,8 @@ class NativeCluster:
         living = holders(self._layout)
         pid = living[0].pid if living else None
         try:
-            value = control.ask_supervisor(self._layout.supervisor_socket, {"verb": "status"}, 10.0)
-        except control.SupervisorAway:
+            value = control_socket.ask_supervisor(self._layout.supervisor_socket, {"verb": "status"}, 10.0)
+        except control_socket.SupervisorAway:
             absent: ClusterState = "stopped" if self._layout.record_file.exists() else "absent"
             return ClusterStatus(absent, self._last_words(), pid=pid)
         numbers = outer_numbers(living[-1].pid) if living else {}

@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from c2d_box.errors import C2DError, EnvironmentProblem
-from sandbox.clusters.native import control
+from sandbox.clusters.native.supervision import control_socket
 from sandbox.home import BoxHome
 
 ROOT_REASON = "The cluster's processes need root (containers, network); everything else runs as you."
@@ -47,7 +47,7 @@ def as_root(home: BoxHome, *arguments: str, held: tuple[int, ...] = ()) -> None:
     except (IndexError, ValueError) as cause:
         raise _not_started(answer.returncode) from cause
     if "error" in value:
-        control.raise_error(value["error"])
+        control_socket.raise_error(value["error"])
 
 
 def _not_started(status: int) -> C2DError:

@@ -9,7 +9,7 @@ from typing import Any
 
 from c2d_box.files import replace_private_file
 from sandbox.clusters.driver_record import ClusterOptions, load_record, record_text, runtime_classes
-from sandbox.clusters.native.ranges import AddressRanges
+from sandbox.clusters.native.host.address_ranges import AddressRanges
 from sandbox.clusters.port import JobIsolation
 
 

@@ -26,12 +26,13 @@ from c2d_box.errors import C2DError, Failed, StateProblem
 from c2d_box.files import replace_private_file
 from sandbox.bundle.build_dependencies import SEARCH
 from sandbox.clusters.layout import ClusterLayout
-from sandbox.clusters.native import cgroups, control, inside, network, syscalls
-from sandbox.clusters.native.egress import open_egress
-from sandbox.clusters.native.processes import ProcessIdentity
+from sandbox.clusters.native.host import cgroups, mount_namespace, network, syscalls
+from sandbox.clusters.native.host.egress import open_egress
+from sandbox.clusters.native.host.processes import ProcessIdentity
+from sandbox.clusters.native.host.sweep import remove_leftovers
 from sandbox.clusters.native.record import NativeRecord
-from sandbox.clusters.native.service import HostHandles, NodeSupervisor, write_files
-from sandbox.clusters.native.sweep import remove_leftovers
+from sandbox.clusters.native.supervision import control_socket
+from sandbox.clusters.native.supervision.node_supervisor import HostHandles, NodeSupervisor, write_files
 from sandbox.home import BoxHome
 
 GO = b"g"
@@ -60,7 +61,7 @@ def main() -> None:
             return
         _fork_daemon(layout, record, lock)
     except C2DError as problem:
-        _print_report({"error": control.error_value(problem)})
+        _print_report({"error": control_socket.error_value(problem)})
         sys.exit(problem.exit_status)
 
 
@@ -134,7 +135,7 @@ def _silent_death(layout: ClusterLayout) -> dict[str, Any]:
         "The supervisor ended before it could say why.",
         f"Look at {layout.log_file('supervisor')}.",
     )
-    return {"error": control.error_value(problem)}
+    return {"error": control_socket.error_value(problem)}
 
 
 def _be_anchor(layout: ClusterLayout, record: NativeRecord, launcher: int) -> NoReturn:
@@ -148,7 +149,7 @@ def _be_anchor(layout: ClusterLayout, record: NativeRecord, launcher: int) -> No
         signal.signal(signal.SIGTERM, lambda *_: os.kill(init, signal.SIGTERM))
         _, status = os.waitpid(init, 0)
     except C2DError as problem:
-        os.write(launcher, control.encode_line({"error": control.error_value(problem)}))
+        os.write(launcher, control_socket.encode_line({"error": control_socket.error_value(problem)}))
     except BaseException:
         traceback.print_exc()
     finally:
@@ -203,7 +204,7 @@ def _be_init(
     try:
         syscalls.unshare_namespaces(syscalls.CLONE_NEWNS | syscalls.CLONE_NEWNET)
         os.write(hear, GO)
-        inside.prepare_mounts(layout, record)
+        mount_namespace.prepare_mounts(layout, record)
         network.prepare_parameters(ports_talk=record.options.isolation_off)
         write_files(layout, record)
         if os.read(told, 1) != GO:
@@ -213,12 +214,12 @@ def _be_init(
             network.allow_egress(record.address_ranges)
         supervisor = os.fork()
     except C2DError as problem:
-        os.write(launcher, control.encode_line({"error": control.error_value(problem)}))
+        os.write(launcher, control_socket.encode_line({"error": control_socket.error_value(problem)}))
         os._exit(1)
     except BaseException as problem:
         traceback.print_exc()
-        failed = control.unforeseen_error(problem, layout.log_file("supervisor"))
-        os.write(launcher, control.encode_line({"error": control.error_value(failed)}))
+        failed = control_socket.unforeseen_error(problem, layout.log_file("supervisor"))
+        os.write(launcher, control_socket.encode_line({"error": control_socket.error_value(failed)}))
         os._exit(1)
     if supervisor == 0:
         _be_supervisor(layout, record, launcher, place)
@@ -234,7 +235,7 @@ def _be_supervisor(
     layout: ClusterLayout, record: NativeRecord, launcher: int, place: HostHandles
 ) -> NoReturn:
     def serving() -> None:
-        os.write(launcher, control.encode_line({"ok": True}))
+        os.write(launcher, control_socket.encode_line({"ok": True}))
         os.close(launcher)
 
     print(f"{time.strftime('%FT%TZ', time.gmtime())} starting", flush=True)

@@ -6,12 +6,12 @@ from typing import Any
 
 from eth_hash.auto import keccak
 
-from sandbox.testchain.encoding import as_bytes, as_hash, as_quantity, hex_data, hex_quantity
-from sandbox.testchain.faults import invalid_params, refusal_fault
-from sandbox.testchain.index import RawJson
-from sandbox.testchain.machine import BASE_FEE, COINBASE, GAS_LIMIT
+from sandbox.testchain.execution.evm_runner import BASE_FEE, COINBASE, GAS_LIMIT
+from sandbox.testchain.json_rpc.encoding import as_bytes, as_hash, as_quantity, hex_data, hex_quantity
+from sandbox.testchain.json_rpc.rpc_errors import invalid_params, refusal_fault
 from sandbox.testchain.methods.registry import rpc_method
 from sandbox.testchain.node import ChainNode
+from sandbox.testchain.storage.chain_index import RawJson
 
 CLIENT = "c2d-testchain/0.1.0/py-evm"
 _MAX_FEE_HISTORY = 1024

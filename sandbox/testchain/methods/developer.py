@@ -5,9 +5,9 @@ Names and answers follow ganache and hardhat, since test-suites call those. ``c2
 
 from __future__ import annotations
 
-from sandbox.testchain.clock import LAST_SECOND
-from sandbox.testchain.encoding import as_address, as_quantity, hex_quantity
-from sandbox.testchain.faults import invalid_params
+from sandbox.testchain.execution.chain_clock import LAST_SECOND
+from sandbox.testchain.json_rpc.encoding import as_address, as_quantity, hex_quantity
+from sandbox.testchain.json_rpc.rpc_errors import invalid_params
 from sandbox.testchain.methods.registry import Lane, rpc_method
 from sandbox.testchain.node import ChainNode
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.testchain.encoding import as_address, as_hash, hex_data
-from sandbox.testchain.faults import invalid_params, refusal_fault
-from sandbox.testchain.index import LogFilter, RawJson
+from sandbox.testchain.json_rpc.encoding import as_address, as_hash, hex_data
+from sandbox.testchain.json_rpc.rpc_errors import invalid_params, refusal_fault
 from sandbox.testchain.methods.registry import rpc_method
 from sandbox.testchain.node import ChainNode
+from sandbox.testchain.storage.chain_index import LogFilter, RawJson
 
 _NONE = LogFilter()
 _EMPTY = RawJson("[]")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from sandbox.testchain.faults import invalid_params
+from sandbox.testchain.json_rpc.rpc_errors import invalid_params
 from sandbox.testchain.node import ChainNode
 
 

@@ -7,9 +7,9 @@ from eth_hash.auto import keccak
 from c2d_box.recursion import kept_recursion_limit
 from c2d_box.strict_json import JsonRefused, parse_json
 from sandbox.testchain.accounts import ChainAccount, message_digest, sign_digest
-from sandbox.testchain.drafting import account_of
-from sandbox.testchain.encoding import as_bytes, hex_data
-from sandbox.testchain.faults import invalid_params
+from sandbox.testchain.execution.tx_building import account_of
+from sandbox.testchain.json_rpc.encoding import as_bytes, hex_data
+from sandbox.testchain.json_rpc.rpc_errors import invalid_params
 from sandbox.testchain.methods.registry import rpc_method
 from sandbox.testchain.node import ChainNode
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from sandbox.testchain.calls import estimate_call_gas, execute_call
-from sandbox.testchain.drafting import read_call
-from sandbox.testchain.encoding import (
+from sandbox.testchain.execution.evm_runner import StateView
+from sandbox.testchain.execution.message_calls import estimate_call_gas, execute_call
+from sandbox.testchain.execution.tx_building import read_call
+from sandbox.testchain.json_rpc.encoding import (
     as_address,
     as_quantity,
     hex_data,
     hex_quantity,
     hex_word,
 )
-from sandbox.testchain.faults import invalid_params
-from sandbox.testchain.machine import StateView
+from sandbox.testchain.json_rpc.rpc_errors import invalid_params
 from sandbox.testchain.methods.registry import rpc_method
 from sandbox.testchain.node import ChainNode
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sandbox.testchain import admission, rendering
-from sandbox.testchain.drafting import signed_transaction
-from sandbox.testchain.encoding import as_bytes, as_hash, as_quantity, hex_data
-from sandbox.testchain.index import RawJson
-from sandbox.testchain.machine import BASE_FEE
+from sandbox.testchain.execution import tx_admission
+from sandbox.testchain.execution.evm_runner import BASE_FEE
+from sandbox.testchain.execution.tx_building import signed_transaction
+from sandbox.testchain.json_rpc import rendering
+from sandbox.testchain.json_rpc.encoding import as_bytes, as_hash, as_quantity, hex_data
 from sandbox.testchain.methods.registry import Lane, rpc_method
 from sandbox.testchain.node import ChainNode
+from sandbox.testchain.storage.chain_index import RawJson
 
 
 @rpc_method("eth_getTransactionByHash")
@@ -55,19 +56,19 @@ def send_raw_transaction(node: ChainNode, raw: object) -> str:
 @rpc_method("eth_sendTransaction", lane=Lane.WRITE)
 def send_transaction(node: ChainNode, request: object) -> str:
     return hex_data(
-        node.ledger.submit_transaction(admission.encode_transaction(signed_transaction(node, request)))
+        node.ledger.submit_transaction(tx_admission.encode_transaction(signed_transaction(node, request)))
     )
 
 
 @rpc_method("eth_signTransaction")
 def sign_transaction(node: ChainNode, request: object) -> dict[str, Any]:
     tx = signed_transaction(node, request)
-    return {"raw": hex_data(admission.encode_transaction(tx)), "tx": _transaction_body(node, tx)}
+    return {"raw": hex_data(tx_admission.encode_transaction(tx)), "tx": _transaction_body(node, tx)}
 
 
 def _pending_json(node: ChainNode, raw: bytes) -> RawJson:
     return RawJson(
-        json.dumps(_transaction_body(node, admission.decode_transaction(raw, node.settings.chain_id)))
+        json.dumps(_transaction_body(node, tx_admission.decode_transaction(raw, node.settings.chain_id)))
     )
 
 

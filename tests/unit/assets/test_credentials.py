@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from c2d_box.assets import credentials
-from c2d_box.assets.ddo import DDO
+from c2d_box.assets.documents.ddo import DDO
 
 ALICE, BOB, ENVIRONMENT = "0x" + "aA" * 20, "0x" + "bB" * 20, "0x" + "cC" * 20
 

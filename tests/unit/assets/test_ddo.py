@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from c2d_box.assets.ddo import DDO
+from c2d_box.assets.documents.ddo import DDO
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=8),
@@ -77,5 +77,7 @@ def test_a_flag_keeps_its_type() -> None:
 
 
 def test_reading_a_ddo_needs_no_web3() -> None:
-    code = "import sys, c2d_box.assets.ddo, c2d_box.assets.permissions; print('web3' in sys.modules)"
+    code = (
+        "import sys, c2d_box.assets.documents.ddo, c2d_box.assets.permissions; print('web3' in sys.modules)"
+    )
     assert subprocess.check_output([sys.executable, "-c", code]).strip() == b"False"

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from c2d_box.assets import ecies, files
+from c2d_box.assets import files
+from c2d_box.assets.crypto import ecies
+from c2d_box.assets.crypto.signatures import private_key
 from c2d_box.assets.files import FILE_TYPES, FileObjectError, parse_file, seal_files, unseal_files
-from c2d_box.assets.signatures import private_key
 from tests.file_samples import sample_files
 
 KEY = b"\x11" * 32

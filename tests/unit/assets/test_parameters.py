@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from c2d_box.assets.parameters import parameter_problems
+from c2d_box.assets.documents.consumer_parameters import parameter_problems
 
 DESCRIBED = [
     {"name": "since", "type": "text", "required": True},

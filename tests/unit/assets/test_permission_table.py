@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from c2d_box.assets.ddo import DdoService
+from c2d_box.assets.documents.ddo import DdoService
 from c2d_box.assets.permissions import (
     PermissionReason,
     PermissionRequest,

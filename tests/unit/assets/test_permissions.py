@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from c2d_box.assets.ddo import DdoService
+from c2d_box.assets.documents.ddo import DdoService
 from c2d_box.assets.permissions import (
     PermissionReason,
     PermissionRequest,

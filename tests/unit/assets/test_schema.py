@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from c2d_box.assets.schema import ddo_schema
-from c2d_box.assets.validation import VERSIONS, rule_breaches
+from c2d_box.assets.documents.json_schema import ddo_schema
+from c2d_box.assets.documents.validation import VERSIONS, rule_breaches
 
 PARAMETER = {
     "name": "n",

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from c2d_box.assets import signatures
 from c2d_box.assets.addresses import checksum_address, is_address, same_hex
+from c2d_box.assets.crypto import signatures
 
 keys = st.integers(1, 2**200).map(lambda n: n.to_bytes(32, "big"))
 

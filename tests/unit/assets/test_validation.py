@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from c2d_box.assets.did import did_for
-from c2d_box.assets.validation import VERSIONS, validate_ddo
+from c2d_box.assets.documents.validation import VERSIONS, validate_ddo
 
 NFT = "0x1234567890AbcdEF1234567890aBcdef12345678"
 

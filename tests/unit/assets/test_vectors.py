@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from c2d_box.assets import checksums, did, ecies, signatures
+from c2d_box.assets import checksums, did
 from c2d_box.assets.addresses import keccak256
+from c2d_box.assets.crypto import ecies, signatures
 
 USER = "0x8467415bb2ba7c91084d932276214b11a3dd9bdb2930fefa194b666dd8020b99"
 ADDRESS = "0x02354A1F160A3fd7ac8b02ee91F04104440B28E7"

@@ -22,7 +22,7 @@ from sandbox.attacks.attack import BREACH, RULES, Attack, EndedAttack
 from sandbox.attacks.battery import AttackBattery
 from sandbox.attacks.catalogue import ATTACKS
 from sandbox.attacks.surroundings import NodeFacts
-from sandbox.verbs.selftest import choose_attacks
+from sandbox.verbs.lifecycle.selftest import choose_attacks
 
 SENTINEL, VICTIM = b"sentinel:1", b"victim-secret:2"
 ATTACK = Attack("x", "group", "tries", "sys.exit(0)", "checked")

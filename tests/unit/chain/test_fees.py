@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from c2d_box.assets.signatures import prefixed_hash
+from c2d_box.assets.crypto.signatures import prefixed_hash
 from c2d_box.chain import abis, events
 from c2d_box.chain.orders import fee_amount, fee_hash, sign_fee, signer_of
 from c2d_box.chain.orders.fees import read_data

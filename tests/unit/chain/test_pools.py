@@ -15,10 +15,10 @@ from c2d_box.chain import Chain, Signer, accounts, addresses, nfts, orders, publ
 from c2d_box.chain.orders import OrderClaim
 from c2d_box.chain.publishing import DispenserTerms, FixedRateTerms, PoolTerms
 from c2d_box.chain.transactions import send
-from c2d_box.client.prices import PoolPrice, sale_terms
+from c2d_box.client.payment.prices import PoolPrice, sale_terms
 from c2d_box.errors import Refused, StateProblem, UsageError
-from sandbox.testchain.contracts import is_same_code, load_artifact
-from sandbox.testchain.local import LocalChain, running_chain
+from sandbox.testchain.deployment.contract_plans import is_same_code, load_artifact
+from sandbox.testchain.local_chain import LocalChain, running_chain
 from tests.unit.chain.conftest import MNEMONIC
 from tests.worlds.pools import pool_contracts
 

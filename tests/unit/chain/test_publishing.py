@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from c2d_box.assets.signatures import sign_hash
+from c2d_box.assets.crypto.signatures import sign_hash
 from c2d_box.chain import Chain, Signer, accounts, events, nfts, orders, publishing
 from c2d_box.chain.publishing import DispenserTerms, FixedRateTerms
 from c2d_box.errors import C2DError, Refused

@@ -10,7 +10,7 @@ import pytest
 from c2d_box.metadata.settings import MetadataSettings as MetadataSettings
 from c2d_box.operator_engine.settings import EngineSettings
 from c2d_box.operator_service.settings import OperatorSettings as OperatorServiceSettings
-from c2d_box.provider.resultplace import open_origins, result_store
+from c2d_box.provider.backends.result_store import open_origins, result_store
 from c2d_box.provider.settings import ProviderSettings as ProviderSettings
 from c2d_box.storage.accounts import ACTIONS, AccountSettings
 from c2d_box.volumes.settings import VolumesSettings as ProvisionerSettings

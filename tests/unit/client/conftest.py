@@ -12,14 +12,14 @@ from typing import Any
 import httpx
 import pytest
 
-from c2d_box.assets import ecies, signatures
+from c2d_box.assets.crypto import ecies, signatures
 from c2d_box.assets.files import parse_file
 from c2d_box.chain import Chain, Signer, accounts, addresses, events, orders
 from c2d_box.chain.orders import OrderClaim, OrderInvalid
 from c2d_box.client import Connection, Consumer, Publisher
-from c2d_box.client.cache import MetadataCache
-from c2d_box.client.provider import Provider
-from sandbox.testchain.local import LocalChain, running_chain
+from c2d_box.client.services.cache import MetadataCache
+from c2d_box.client.services.provider import Provider
+from sandbox.testchain.local_chain import LocalChain, running_chain
 
 MNEMONIC = "taxi music thumb unique chat sand crew more leg another off lamp"
 KEY = "0x" + "5a" * 32

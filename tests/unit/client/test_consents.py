@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from c2d_box.client import verification
-from c2d_box.client.consents import ExecutedAlgorithm
+from c2d_box.client.evidence import verification
+from c2d_box.client.evidence.consents import ExecutedAlgorithm
 from tests.unit.client.conftest import CONTAINER
 
 IMAGE = f"i@{CONTAINER['checksum']}"

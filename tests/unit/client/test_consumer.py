@@ -229,7 +229,7 @@ def test_no_provider_there_is_a_coded_failure(world: Any) -> None:
     def gone(_request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("refused")
 
-    from c2d_box.client.provider import Provider
+    from c2d_box.client.services.provider import Provider
 
     world.connection.__dict__["provider"] = Provider("http://gone.test", 8996, httpx.MockTransport(gone))
     with pytest.raises(Failed) as failed:
@@ -238,7 +238,7 @@ def test_no_provider_there_is_a_coded_failure(world: Any) -> None:
 
 
 def test_what_answers_but_is_no_provider_is_named(world: Any) -> None:
-    from c2d_box.client.provider import Provider
+    from c2d_box.client.services.provider import Provider
 
     transport = httpx.MockTransport(lambda _request: httpx.Response(200, json={"hello": "world"}))
     world.connection.__dict__["provider"] = Provider("http://web.test", 8996, transport)

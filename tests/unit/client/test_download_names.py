@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from c2d_box.assets.filenames import content_disposition
-from c2d_box.client.downloads import name_of, unused_name
+from c2d_box.client.results.downloads import name_of, unused_name
 
 
 def answer(header: str) -> httpx.Response:

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from c2d_box.client.cache import MetadataCache
-from c2d_box.client.provider import Provider
+from c2d_box.client.services.cache import MetadataCache
+from c2d_box.client.services.provider import Provider
 from c2d_box.errors import C2DError
 
 BODIES = [

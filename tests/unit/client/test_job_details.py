@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from c2d_box.client.jobs import JobDetails
-from c2d_box.client.provider import Provider
+from c2d_box.client.services.provider import Provider
 from c2d_box.errors import Failed
 from sandbox.cli.output import as_json
 

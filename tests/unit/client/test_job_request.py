@@ -12,8 +12,8 @@ from c2d_box.client import JobDetails, JobRequest, SpendingLimits
 from c2d_box.client.job_request import parameter_line
 from sandbox.cli.app import invoke
 from sandbox.progress import Progress
-from sandbox.verbs import jobs
-from sandbox.verbs.parameters import parse_parameters
+from sandbox.verbs.compute import jobs
+from sandbox.verbs.compute.job_parameters import parse_parameters
 
 DATASET, ALGORITHM = "did:op:" + "a" * 64, "did:op:" + "b" * 64
 VALUES: tuple[Any, ...] = (

@@ -16,13 +16,13 @@ from typing import Any
 import pytest
 
 from c2d_box.assets.addresses import ZERO
-from c2d_box.assets.ddo import DDO
+from c2d_box.assets.documents.ddo import DDO
 from c2d_box.chain import Chain, accounts, orders, publishing
 from c2d_box.chain.orders import ConsumeMarketFee
 from c2d_box.chain.publishing import CreatedAsset, DispenserTerms, FixedRateTerms, PoolTerms
 from c2d_box.chain.transactions import send
-from c2d_box.client.ordering import OrderItem, OrderQuote, build_quote
-from c2d_box.client.paying import PaymentTransaction, gas_of, pay_quote
+from c2d_box.client.payment.paying import PaymentTransaction, gas_of, pay_quote
+from c2d_box.client.payment.quotes import OrderItem, OrderQuote, build_quote
 from c2d_box.errors import C2DError, Refused
 from tests.unit.client.conftest import ENVIRONMENT, MNEMONIC
 from tests.worlds.inprocess import chain_in

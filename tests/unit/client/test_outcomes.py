@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from c2d_box.client import JobDetails
-from c2d_box.client.outcomes import explain_outcome
+from c2d_box.client.job_outcomes import explain_outcome
 from c2d_box.workflow import states
 
 JOB = "0" * 32

@@ -16,8 +16,8 @@ from c2d_box.chain.orders import purchases
 from c2d_box.chain.orders.purchases import ConsumeMarketFee
 from c2d_box.chain.transactions import send
 from c2d_box.client import Consumer
-from c2d_box.client.paying import gas_of, pay_quote
-from c2d_box.client.prices import sale_terms
+from c2d_box.client.payment.paying import gas_of, pay_quote
+from c2d_box.client.payment.prices import sale_terms
 from c2d_box.errors import C2DError, Failed, Refused, UsageError
 from tests.unit.client.conftest import CONTAINER, FILE, MNEMONIC
 

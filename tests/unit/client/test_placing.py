@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from c2d_box.client.placing import result_paths
+from c2d_box.client.results.result_paths import result_paths
 
 
 def listed(*names: str) -> list[dict[str, Any]]:

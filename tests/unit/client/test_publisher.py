@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from c2d_box.assets import checksums
+from c2d_box.assets.documents.validation import validate_ddo
 from c2d_box.assets.files import UrlFile, unseal_files
-from c2d_box.assets.validation import validate_ddo
 from c2d_box.chain import nfts, orders
 from c2d_box.client import Publisher, explain_permission
 from c2d_box.errors import C2DError, Refused, UsageError

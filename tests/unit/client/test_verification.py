@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from c2d_box import timestamps
-from c2d_box.client import verification
-from c2d_box.client.verification import REPLACED_SECONDS, EvidenceCheck, JobVerification
+from c2d_box.client.evidence import verification
+from c2d_box.client.evidence.verification import REPLACED_SECONDS, EvidenceCheck, JobVerification
 
 DIGEST = "sha256:" + "1" * 64
 IMAGE = f"i@{DIGEST}"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.clusters.native import cgroups
+from sandbox.clusters.native.host import cgroups
 
 
 @pytest.fixture(params=["cpu.shares", "cpu.weight"])

@@ -14,8 +14,9 @@ import pytest
 from c2d_box.errors import StateProblem, UsageError
 from sandbox.clusters.driver_record import ClusterOptions
 from sandbox.clusters.layout import ClusterLayout
-from sandbox.clusters.native import configuration, firewall
-from sandbox.clusters.native.components import all_components
+from sandbox.clusters.native.control_plane import configuration
+from sandbox.clusters.native.control_plane.components import all_components
+from sandbox.clusters.native.host import firewall
 from sandbox.clusters.native.record import NativeRecord
 from sandbox.clusters.port import AllowedEndpoint, JobIsolation
 from sandbox.home import BoxHome

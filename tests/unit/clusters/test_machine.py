@@ -17,10 +17,11 @@ import pytest
 
 from c2d_box.errors import EnvironmentProblem, StateProblem, UsageError
 from sandbox.clusters.archive_names import read_archive
-from sandbox.clusters.native import control, host_ports, probes
 from sandbox.clusters.native.driver import NativeCluster
-from sandbox.clusters.native.processes import ProcessIdentity
-from sandbox.clusters.native.supervision import tail_log
+from sandbox.clusters.native.host import host_ports, probes
+from sandbox.clusters.native.host.processes import ProcessIdentity
+from sandbox.clusters.native.supervision import control_socket
+from sandbox.clusters.native.supervision.component_process import tail_log
 from sandbox.home import BoxHome
 from sandbox.progress import run_verb
 
@@ -114,7 +115,7 @@ def test_unusable_archive_is_refused(tmp_path: Path, index: object) -> None:
 def test_errors_cross_the_socket_whole() -> None:
     before = StateProblem("C2D-X", "what", "next")
     with pytest.raises(StateProblem) as problem:
-        control.raise_error(json.loads(json.dumps(control.error_value(before))))
+        control_socket.raise_error(json.loads(json.dumps(control_socket.error_value(before))))
     assert (problem.value.code, problem.value.message, problem.value.next_step) == ("C2D-X", "what", "next")
 
 

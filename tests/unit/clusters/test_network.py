@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ipaddress import IPv4Network
 
-from sandbox.clusters.native.network import node_links
-from sandbox.clusters.native.ranges import AddressRanges
+from sandbox.clusters.native.host.address_ranges import AddressRanges
+from sandbox.clusters.native.host.network import node_links
 
 
 def test_each_bridge_has_an_address_of_its_own_that_no_port_can_change() -> None:

@@ -14,8 +14,8 @@ from sandbox.clusters.bundle_parts import BundleParts
 from sandbox.clusters.driver_record import ClusterOptions
 from sandbox.clusters.kind import driver
 from sandbox.clusters.kind import node as kind_node
-from sandbox.clusters.native import configuration
-from sandbox.clusters.native.images import NodeImages
+from sandbox.clusters.native.control_plane import configuration
+from sandbox.clusters.native.control_plane.node_images import NodeImages
 from sandbox.home import BoxHome
 from sandbox.progress import run_verb
 from tests.unit.clusters.test_configuration import LAYOUT, record

@@ -10,7 +10,7 @@ import pytest
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from sandbox.clusters.native import pki
+from sandbox.clusters.native.control_plane import pki
 
 NODE = IPv4Address("10.1.255.2")
 SERVICE = IPv4Address("10.1.0.1")

@@ -27,7 +27,7 @@ from sandbox.install import canary, chart_values
 from sandbox.keys import open_keys
 from sandbox.progress import run_verb
 from sandbox.settings import BoxSettings, ExistingClusterSettings
-from sandbox.verbs import up
+from sandbox.verbs.lifecycle import up
 from tests.unit.clusters.test_existing import written
 from tests.worlds.registry import run_registry
 

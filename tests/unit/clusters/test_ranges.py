@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from c2d_box.errors import EnvironmentProblem
-from sandbox.clusters.native.ranges import AddressRanges, candidate_blocks, choose_ranges
+from sandbox.clusters.native.host.address_ranges import AddressRanges, candidate_blocks, choose_ranges
 
 
 def test_parts_do_not_overlap_and_stay_in_the_block() -> None:

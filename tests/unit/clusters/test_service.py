@@ -13,8 +13,9 @@ import pytest
 
 from c2d_box.errors import C2DError
 from sandbox.clusters.layout import ClusterLayout
-from sandbox.clusters.native import control, network, service, supervision
-from sandbox.clusters.native.service import HostHandles, NodeSupervisor
+from sandbox.clusters.native.host import network
+from sandbox.clusters.native.supervision import component_process, control_socket, node_supervisor
+from sandbox.clusters.native.supervision.node_supervisor import HostHandles, NodeSupervisor
 from sandbox.home import BoxHome
 from tests.unit.clusters.test_configuration import record
 
@@ -38,7 +39,7 @@ def boot(tmp_path: Path) -> Boot:
         try:
             with pytest.raises(C2DError) as problem:
                 await asyncio.to_thread(
-                    control.ask_supervisor, layout.supervisor_socket, {"verb": "follow-boot"}, 10.0
+                    control_socket.ask_supervisor, layout.supervisor_socket, {"verb": "follow-boot"}, 10.0
                 )
             return problem.value
         finally:
@@ -75,7 +76,7 @@ def test_a_supervision_that_breaks_gives_its_component_up(
     monkeypatch: pytest.MonkeyPatch, boot: Boot
 ) -> None:
     monkeypatch.setattr(network, "load_rules", lambda *_: None)
-    monkeypatch.setattr(supervision, "Backoff", raising(RuntimeError("nobody thought of this")))
+    monkeypatch.setattr(component_process, "Backoff", raising(RuntimeError("nobody thought of this")))
     told = boot()
     assert told.code == "C2D-COMPONENT-FAILED" and "nobody thought of this" in told.message
 
@@ -86,7 +87,7 @@ def test_a_full_disk_does_not_end_the_supervision_of_a_component(
     """Its list of components cannot be written; the supervision goes on, and says what it finds."""
     monkeypatch.setattr(network, "load_rules", lambda *_: None)
     monkeypatch.setattr(
-        service, "replace_private_file", raising(OSError(errno.ENOSPC, "No space left on device"))
+        node_supervisor, "replace_private_file", raising(OSError(errno.ENOSPC, "No space left on device"))
     )
     told = boot()
     assert told.code == "C2D-COMPONENT-FAILED" and "No such file" in told.message

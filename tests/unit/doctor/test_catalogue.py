@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import sandbox.doctor
-from sandbox.clusters.native import probes
+from sandbox.clusters.native.host import probes
 from sandbox.doctor import bundle, catalogue, guest, machine, native, ports
 from sandbox.doctor.finding import Finding
 from sandbox.settings import ExistingClusterSettings

@@ -19,7 +19,7 @@ import pytest
 
 from c2d_box.chain.publishing import DispenserTerms, create_asset, set_metadata
 from c2d_box.metadata.routes import cache_routes
-from c2d_box.provider.table import ENDPOINTS
+from c2d_box.provider.route_table import ENDPOINTS
 from sandbox.testchain.methods import METHODS
 from tests.unit.hostile.corpus import DEEP, TEXTS, texts, with_deep
 from tests.worlds.local import LocalStack

@@ -15,7 +15,7 @@ import yaml
 from c2d_box.errors import C2DError
 from c2d_box.kubernetes import kubeconfig
 from c2d_box.kubernetes.kubeconfig import ClusterConnection, find_connection, from_kubeconfig
-from sandbox.clusters.native import pki
+from sandbox.clusters.native.control_plane import pki
 
 ADMIN = pki.CertificateSubject("admin", "ca", "admin")
 

@@ -27,7 +27,7 @@ from c2d_box.chain.views import ViewCall
 from c2d_box.errors import C2DError
 from c2d_box.metadata.documents import DocumentUnavailable, DocumentWithheld, DocumentWrong
 from c2d_box.metadata.store import MetadataStore
-from sandbox.testchain.local import LocalChain, running_chain
+from sandbox.testchain.local_chain import LocalChain, running_chain
 from sandbox.testchain.settings import BARGE_MNEMONIC
 from tests.worlds.cacheworld import PUBLISHER, CacheWorld, make_document
 

@@ -15,7 +15,7 @@ from c2d_box.metadata.documents import CacheKey, DocumentDecryptor
 from c2d_box.metadata.indexer import TooManyTriggers
 from c2d_box.metadata.store import MetadataStore
 from c2d_box.storage import AddressRules, Fetcher
-from sandbox.testchain.local import LocalChain, running_chain
+from sandbox.testchain.local_chain import LocalChain, running_chain
 from tests.worlds.cacheworld import PUBLISHER, CacheWorld, make_document
 from tests.worlds.local import CACHE_KEY
 

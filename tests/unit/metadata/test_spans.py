@@ -11,7 +11,7 @@ from c2d_box.chain import Chain, addresses
 from c2d_box.chain.failures import REFUSED_BY_NODE
 from c2d_box.chain.publishing import transfer_nft
 from c2d_box.errors import Failed
-from sandbox.testchain.local import LocalChain, running_chain
+from sandbox.testchain.local_chain import LocalChain, running_chain
 from tests.worlds.cacheworld import PUBLISHER, CacheWorld
 
 LIMIT = 7

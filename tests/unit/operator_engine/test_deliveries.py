@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 from coincurve import PrivateKey
 
-from c2d_box.assets.ecies import OVERHEAD
+from c2d_box.assets.crypto.ecies import OVERHEAD
 from c2d_box.operator_engine.rules import deliveries, stage_reports
 from c2d_box.operator_engine.rules.stage_reports import ReportedResult, UploadReport
 from c2d_box.pods.upload.sealing import sealing_sender

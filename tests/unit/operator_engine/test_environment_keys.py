@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from c2d_box.assets import signatures
+from c2d_box.assets.crypto import signatures
 from c2d_box.errors import StateProblem
 from c2d_box.operator_engine.pod_api.evidence_signer import read_signing_keys
 from tests.unit.operator_engine.conftest import make_settings

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import pytest
 
-from c2d_box.assets import signatures
+from c2d_box.assets.crypto import signatures
 from c2d_box.kubernetes.informer import Informer
 from c2d_box.kubernetes.memory import MemoryCluster
 from c2d_box.operator_service.app import OperatorService, build_operator_app

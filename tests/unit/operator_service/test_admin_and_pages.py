@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from c2d_box.assets import ecies
+from c2d_box.assets.crypto import ecies
 from c2d_box.kubernetes.port import PODS
 from c2d_box.workflow import names
 from c2d_box.workflow.resource import WORKFLOWS

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from c2d_box.assets import signatures
+from c2d_box.assets.crypto import signatures
 
 KEY, STRANGER = "0x" + "11" * 32, "0x" + "22" * 32
 OWNER = "0xE2DD09d719Da89e5a3D0F2549c7E24566e947260"

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from c2d_box.assets import signatures
+from c2d_box.assets.crypto import signatures
 from c2d_box.operator_service import events
 from c2d_box.workflow.resource import WORKFLOWS
 from tests.worlds.outside import BackgroundServer

@@ -15,11 +15,11 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from starlette.requests import Request
 
-from c2d_box.assets import signatures
+from c2d_box.assets.crypto import signatures
 from c2d_box.operator_service.arguments import OperatorRefusal
 from c2d_box.operator_service.callers import SignatureVerifier
-from c2d_box.provider import claims
-from c2d_box.provider.operator import OperatorClient
+from c2d_box.provider.auth import signed_texts
+from c2d_box.provider.backends.operator_client import OperatorClient
 from c2d_box.provider.secrets import ProviderKey
 from tests.unit.operator_service.conftest import KEY, PREFIX, RememberedNonces, settings_for
 from tests.unit.provider import test_signatures as provider_corpus
@@ -84,7 +84,7 @@ def cuts(text: str) -> Iterator[tuple[str, str, str]]:
 
 def names_something(method: str, owner: str, job: str) -> bool:
     """A job has 32 hexadecimal digits; without a job all of an owner are meant."""
-    return claims.is_job_id(job) or (not job and bool(owner) and method in ("POST", "GET"))
+    return signed_texts.is_job_id(job) or (not job and bool(owner) and method in ("POST", "GET"))
 
 
 @hypothesis_settings(deadline=None, max_examples=15, suppress_health_check=list(HealthCheck))

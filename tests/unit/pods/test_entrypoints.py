@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from c2d_box.assets import commandline
+from c2d_box.assets import command_line
 from c2d_box.errors import Refused
 
 GATE = Path(__file__).parents[3] / "c2d_box" / "pods" / "gate" / "gate.c"
@@ -26,7 +26,7 @@ TAME = st.lists(st.sampled_from([*"ab=/.-  \t\\\\''\"\"#~", "é", "é b"]), max_
 
 def split(line: str) -> tuple[str, ...] | None:
     try:
-        return commandline.split_words(line)
+        return command_line.split_words(line)
     except Refused as refusal:
         assert refusal.code == "C2D-ENTRYPOINT-NEEDS-SHELL"
         return None
@@ -43,7 +43,7 @@ def shells_words(lines: list[str]) -> list[tuple[str, ...]]:
 @given(st.lists(st.one_of(LINES, TAME), min_size=10, max_size=60))
 def test_what_is_accepted_is_what_a_shell_would_have_run(lines: list[str]) -> None:
     accepted = [line for line in lines if split("x " + line)]
-    expected = [tuple(commandline.split_words("x " + line)[1:]) or ("",) for line in accepted]
+    expected = [tuple(command_line.split_words("x " + line)[1:]) or ("",) for line in accepted]
     assert shells_words(accepted) == expected
 
 
@@ -87,7 +87,7 @@ def gates_words(splitter: Path, lines: list[str]) -> list[tuple[str, ...] | str]
 
 def ours(line: str) -> tuple[str, ...] | str:
     try:
-        return commandline.split_words(line)
+        return command_line.split_words(line)
     except Refused as refusal:
         return refusal.message
 
@@ -113,7 +113,7 @@ def test_the_gate_splits_as_we_do(splitter: Path, lines: list[str]) -> None:
     ],
 )
 def test_words_and_quotes(line: str, words: tuple[str, ...]) -> None:
-    assert commandline.split_words(line) == words
+    assert command_line.split_words(line) == words
 
 
 @pytest.mark.parametrize(
@@ -158,5 +158,5 @@ def test_what_only_a_shell_can_do_is_refused(line: str) -> None:
 
 
 def test_too_many_words_are_refused() -> None:
-    assert split("x " * commandline.WORDS) is not None
-    assert split("x " * (commandline.WORDS + 1)) is None
+    assert split("x " * command_line.WORDS) is not None
+    assert split("x " * (command_line.WORDS + 1)) is None

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from c2d_box.assets import salted_blocks
+from c2d_box.assets.crypto import salted_blocks
 from c2d_box.pods.upload import dag
 from c2d_box.pods.upload.dag import CHUNK, DagBuilder
 from tests.worlds.cars import CarReader

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from c2d_box.assets import ecies
-from c2d_box.client import unsealing
+from c2d_box.assets.crypto import ecies
+from c2d_box.client.results import decryption
 from c2d_box.errors import Refused
 from c2d_box.pods.upload.__main__ import deliver_files
 from c2d_box.pods.upload.sealing import sealed_entry, sealing_sender
@@ -41,7 +41,7 @@ def test_what_leaves_is_what_ecies_makes_of_it(tmp_path: Path, size: int) -> Non
     assert (len(sent), hashlib.sha256(sent).hexdigest()) == (found.size, found.sha256)
     assert found.filename == "a/x.csv.ecies"
     assert ecies.decrypt(KEY, sent) == text
-    assert unsealing.decrypt_result(KEY, sent) == text
+    assert decryption.decrypt_result(KEY, sent) == text
     assert oracle.decrypt(KEY, sent) == text
 
 
@@ -84,13 +84,13 @@ def test_what_was_not_judged_is_not_sealed(tmp_path: Path) -> None:
 def test_nobody_else_opens_it(tmp_path: Path) -> None:
     sent = b"".join(entry_content(sealed_entry(entry(tmp_path, b"mine"), PUBLIC, TOKEN)))
     with pytest.raises(Refused, match="not encrypted for this account"):
-        unsealing.decrypt_result(OTHER, sent)
+        decryption.decrypt_result(OTHER, sent)
     target = tmp_path / "opened"
     (tmp_path / "file").write_bytes(sent)
     with pytest.raises(Refused, match="not encrypted for this account"):
-        unsealing.decrypt_file(OTHER, tmp_path / "file", target)
+        decryption.decrypt_file(OTHER, tmp_path / "file", target)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "outputs"]
-    assert unsealing.decrypt_file(KEY, tmp_path / "file", target).read_bytes() == b"mine"
+    assert decryption.decrypt_file(KEY, tmp_path / "file", target).read_bytes() == b"mine"
 
 
 @given(st.integers(0, 200), st.integers(1, 255))

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from c2d_box.assets import salted_blocks
+from c2d_box.assets.crypto import salted_blocks
 from c2d_box.operator_engine.pod_api.presigned_uploads import PresignedUploads
 from c2d_box.operator_engine.rules.stage_reports import PodAnswer
 from c2d_box.pods.upload import ipfs, s3

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from c2d_box.assets import signatures
+from c2d_box.assets.crypto import signatures
 from tests.worlds.processes import memory_mib
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from c2d_box.assets import signatures, statusproofs
+from c2d_box.assets.crypto import signatures, status_proofs
 from c2d_box.workflow import ocean_status
 
 SECRET = "patient-4711"
@@ -67,13 +67,13 @@ def test_a_stranger_gets_the_coarse_one_and_the_owner_all(world: Any) -> None:
         return str(answer.text)
 
     now = time.time()
-    good = statusproofs.status_proof(owner.key, owner.address, JOB, now)
+    good = status_proofs.status_proof(owner.key, owner.address, JOB, now)
     assert SECRET in asked(good) and SECRET in asked(good)  # reading uses no nonce up
     assert SECRET not in asked({})
     for bad in (
-        statusproofs.status_proof(stranger.key, owner.address, JOB, now),
-        statusproofs.status_proof(owner.key, owner.address, "0" * 32, now),
-        statusproofs.status_proof(owner.key, owner.address, JOB, now - 400),
+        status_proofs.status_proof(stranger.key, owner.address, JOB, now),
+        status_proofs.status_proof(owner.key, owner.address, "0" * 32, now),
+        status_proofs.status_proof(owner.key, owner.address, JOB, now - 400),
         {**good, "nonce": "x"},
         {**good, "signature": "0x12"},
     ):
@@ -100,9 +100,9 @@ def test_no_message_of_another_call_is_a_proof(subject: str, nonce: str) -> None
     key = b"\x07" * 32
     owner = signatures.address_of(key)
     signature = signatures.sign_text(key, owner + subject + nonce)
-    assert not statusproofs.is_owner(owner, subject or None, nonce, signature, int(nonce or 0) / 1000)
+    assert not status_proofs.is_owner(owner, subject or None, nonce, signature, int(nonce or 0) / 1000)
 
 
 @pytest.mark.parametrize("nonce", [None, "", "-1", "1e9", "9" * 400, "１", {}, 1.5])
 def test_whatever_stands_for_the_time_there_is_an_answer(nonce: object) -> None:
-    assert not statusproofs.is_owner("0x" + "a" * 40, None, nonce, "0x" + "1" * 130, time.time())
+    assert not status_proofs.is_owner("0x" + "a" * 40, None, nonce, "0x" + "1" * 130, time.time())

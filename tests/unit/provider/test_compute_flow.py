@@ -11,7 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from c2d_box.assets import checksums, signatures
+from c2d_box.assets import checksums
+from c2d_box.assets.crypto import signatures
 
 ENV = "ocean-compute"
 PROVIDER_KEY = "0xfd5c1ccea015b6d663618850824154a3b3fb2882c46cefb05b9a93fea8c3d215"

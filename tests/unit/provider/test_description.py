@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from starlette.routing import Route
 
-from c2d_box.provider import fields
 from c2d_box.provider.app import build_provider_app
+from c2d_box.provider.requests import fields
+from c2d_box.provider.route_table import ENDPOINTS
 from c2d_box.provider.routing import Endpoint
-from c2d_box.provider.table import ENDPOINTS
 from tests.worlds.alone import ProviderClient, provider_settings
 
 

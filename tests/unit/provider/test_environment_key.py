@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from c2d_box.assets import signatures
+from c2d_box.assets.crypto import signatures
 from tests.unit.provider.test_compute_flow import permit, publish_pair
 from tests.worlds.local import spawned_service
 

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from c2d_box.provider import fields
+from c2d_box.provider.requests import fields
 from c2d_box.provider.settings import FetchSection
 
 PATIENT = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from c2d_box.assets import signatures
+from c2d_box.assets.crypto import signatures
 from tests.worlds.local import LocalStack, spawned_service
 from tests.worlds.outside import PROVIDER_KEY
 

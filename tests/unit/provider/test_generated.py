@@ -25,11 +25,11 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from c2d_box.assets import signatures
+from c2d_box.assets.crypto import signatures
 from c2d_box.assets.files import FILE_TYPES
 from c2d_box.provider.openapi.document import describe_provider_api
+from c2d_box.provider.route_table import ENDPOINTS
 from c2d_box.provider.routes.discovery import VERSION
-from c2d_box.provider.table import ENDPOINTS
 from tests.conftest import sample_cells
 from tests.worlds.local import LocalStack, spawned_service
 from tests.worlds.outside import StaticCache

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from c2d_box.assets.addresses import keccak256
+from c2d_box.provider.auth.grants import GrantCipher, GrantedAlgorithm, InputGrant
+from c2d_box.provider.backends.job_liveness import JobLiveness
+from c2d_box.provider.backends.operator_client import OperatorAnswer, OperatorUnavailable
 from c2d_box.provider.database import ProviderDatabase
-from c2d_box.provider.grants import GrantCipher, GrantedAlgorithm, InputGrant
-from c2d_box.provider.liveness import JobLiveness
-from c2d_box.provider.operator import OperatorAnswer, OperatorUnavailable
 from c2d_box.provider.secrets import TokenSecret
 from tests.unit.provider.test_compute_flow import (
     finish_all,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from c2d_box.assets import ecies, signatures
+from c2d_box.assets.crypto import ecies, signatures
 from c2d_box.errors import StateProblem
 from c2d_box.limits import JOB_DATASETS
 from c2d_box.provider.app import build_provider_app

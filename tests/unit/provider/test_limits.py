@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from c2d_box.chain.orders import OrderInvalid, OrderNotMined
-from c2d_box.provider import patience as patience_module
 from c2d_box.provider.app import build_provider_app
+from c2d_box.provider.auth.grants import InputGrant
 from c2d_box.provider.errors import ProviderRefusal
-from c2d_box.provider.followers import LogStreamLimiter
-from c2d_box.provider.grants import InputGrant
-from c2d_box.provider.patience import OrderWaitLimiter
-from c2d_box.provider.visitors import VisitorRateLimiter, VisitorResolver, visitor
+from c2d_box.provider.limits import order_waits as patience_module
+from c2d_box.provider.limits.client_rates import VisitorRateLimiter, VisitorResolver, visitor
+from c2d_box.provider.limits.log_followers import LogStreamLimiter
+from c2d_box.provider.limits.order_waits import OrderWaitLimiter
 from tests.worlds.alone import ProviderClient, provider_settings
 
 

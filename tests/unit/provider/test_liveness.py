@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 
 from c2d_box.provider.app import build_provider_app
-from sandbox.testchain.local import running_chain
+from sandbox.testchain.local_chain import running_chain
 from tests.worlds.alone import ProviderClient, provider_settings
 from tests.worlds.outside import free_port
 

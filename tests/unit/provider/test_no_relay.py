@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from c2d_box.assets import lookups, signatures
+from c2d_box.assets.crypto import lookup_text, signatures
 from c2d_box.provider.routes.fileinfo import UNSIGNED
 from tests.worlds.local import CONTAINER, LocalStack, rules, spawned_service
 
@@ -25,7 +25,7 @@ def signed(world: LocalStack, request: dict[str, Any], account: int = 7) -> dict
     return {
         **named,
         "nonce": nonce,
-        "signature": signatures.sign_text(signer.key, lookups.signed_text(named) + nonce),
+        "signature": signatures.sign_text(signer.key, lookup_text.signed_text(named) + nonce),
     }
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from c2d_box.assets import signatures
+from c2d_box.assets.crypto import signatures
 from c2d_box.chain import orders
 from c2d_box.chain.accounts import from_key
 from c2d_box.chain.orders import ConsumeMarketFee

@@ -16,9 +16,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from c2d_box.client.answers import response_error
+from c2d_box.client.services.http_errors import response_error
 from c2d_box.provider.app import build_provider_app
-from c2d_box.provider.grants import InputGrant
+from c2d_box.provider.auth.grants import InputGrant
 from tests.worlds.alone import ProviderClient, provider_settings
 from tests.worlds.local import CONTAINER, LocalStack, rules, spawned_service
 from tests.worlds.outside import BackgroundServer

@@ -12,9 +12,9 @@ import pytest
 
 from c2d_box.assets.endpoints import origin_spellings
 from c2d_box.chain.publishing import set_metadata
-from c2d_box.client.cache import MetadataCache
 from c2d_box.client.connection import Connection
 from c2d_box.client.publisher import Publisher
+from c2d_box.client.services.cache import MetadataCache
 from c2d_box.errors import Refused
 from tests.worlds.local import LocalStack, spawned_service
 from tests.worlds.outside import StaticCache

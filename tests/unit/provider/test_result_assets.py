@@ -12,7 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from c2d_box.assets import results, salted_blocks, signatures
+from c2d_box.assets import results
+from c2d_box.assets.crypto import salted_blocks, signatures
 from c2d_box.pods.upload.dag import DagBuilder
 from tests.worlds.cars import CarReader, IpfsGateway
 from tests.worlds.local import LocalStack, StackAsset, spawned_service

@@ -15,14 +15,16 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from c2d_box.assets import signatures
-from c2d_box.provider import claims, fields, nonces
+from c2d_box.assets.crypto import signatures
 from c2d_box.provider.app import build_provider_app
-from c2d_box.provider.caller import CallerVerifier, SignedClaim, VerifiedCaller
+from c2d_box.provider.auth import nonces, signed_texts
+from c2d_box.provider.auth.caller import CallerVerifier, SignedClaim, VerifiedCaller
+from c2d_box.provider.auth.nonces import NonceFreshness, NonceStore
+from c2d_box.provider.auth.tokens import EXPIRED, AuthTokens
 from c2d_box.provider.database import ProviderDatabase
 from c2d_box.provider.errors import ApiError, InvalidParameters
-from c2d_box.provider.nonces import NonceFreshness, NonceStore
-from c2d_box.provider.tokens import EXPIRED, LONGEST_SECONDS, AuthTokens
+from c2d_box.provider.requests import fields
+from c2d_box.provider.settings import LONGEST_TOKEN_SECONDS
 from tests.worlds.alone import ProviderClient, provider_settings
 
 KEY = "0x8467415bb2ba7c91084d932276214b11a3dd9bdb2930fefa194b666dd8020b99"
@@ -58,31 +60,34 @@ CALLS = (
     Call(
         "download",
         fields.DOWNLOAD,
-        claims.download_claim,
+        signed_texts.download_claim,
         ("documentId",),
         (("serviceId", "0"), ("consumerAddress", USER), ("transferTxId", "0x1"), ("fileIndex", "0")),
     ),
-    Call("start", fields.START, claims.start_claim, ("consumerAddress", "dataset.documentId"), _START),
+    Call("start", fields.START, signed_texts.start_claim, ("consumerAddress", "dataset.documentId"), _START),
     Call(
-        "stop", fields.STOP, lambda data: claims.stop_claim(data, quirks=True), ("consumerAddress", "jobId")
+        "stop",
+        fields.STOP,
+        lambda data: signed_texts.stop_claim(data, quirks=True),
+        ("consumerAddress", "jobId"),
     ),
     Call(
         "stop with DID",
         fields.STOP,
-        lambda data: claims.stop_claim(data, quirks=True),
+        lambda data: signed_texts.stop_claim(data, quirks=True),
         ("consumerAddress", "jobId", "documentId"),
     ),
-    Call("delete", fields.DELETE, claims.delete_claim, ("consumerAddress", "jobId", "documentId")),
-    Call("delete without DID", fields.DELETE, claims.delete_claim, ("consumerAddress", "jobId")),
-    Call("result", fields.RESULT, claims.result_claim, ("consumerAddress", "jobId", "index")),
-    Call("logs", fields.LOGS, claims.logs_claim, ("consumerAddress", "jobId", "component")),
-    Call("logs of the algorithm", fields.LOGS, claims.logs_claim, ("consumerAddress", "jobId")),
-    Call("create token", fields.CREATE_TOKEN, claims.token_claim, ("address",), _TOKEN),
-    Call("delete token", fields.DELETE_TOKEN, claims.token_claim, ("address",), (("token", "x"),)),
+    Call("delete", fields.DELETE, signed_texts.delete_claim, ("consumerAddress", "jobId", "documentId")),
+    Call("delete without DID", fields.DELETE, signed_texts.delete_claim, ("consumerAddress", "jobId")),
+    Call("result", fields.RESULT, signed_texts.result_claim, ("consumerAddress", "jobId", "index")),
+    Call("logs", fields.LOGS, signed_texts.logs_claim, ("consumerAddress", "jobId", "component")),
+    Call("logs of the algorithm", fields.LOGS, signed_texts.logs_claim, ("consumerAddress", "jobId")),
+    Call("create token", fields.CREATE_TOKEN, signed_texts.token_claim, ("address",), _TOKEN),
+    Call("delete token", fields.DELETE_TOKEN, signed_texts.token_claim, ("address",), (("token", "x"),)),
     Call(
         "decrypt",
         fields.DECRYPT,
-        lambda data: claims.decrypt_claim(data, 8996),
+        lambda data: signed_texts.decrypt_claim(data, 8996),
         ("dataNftAddress", "decrypterAddress", "chainId"),
         (("encryptedDocument", "0x"), ("flags", 0), ("documentHash", "0x")),
     ),
@@ -119,7 +124,7 @@ def names_something(call: Call, parts: tuple[str, ...]) -> bool:
     dids = [named[key] for key in ("documentId", "dataset.documentId") if key in named]
     if call.name in ("download", "start") and not all(len(did) == 71 for did in dids):
         return False
-    return "jobId" not in named or claims.is_job_id(named["jobId"])
+    return "jobId" not in named or signed_texts.is_job_id(named["jobId"])
 
 
 def readings(call: Call, text: str) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -388,7 +393,7 @@ def test_what_is_remembered_of_an_account_is_bounded(monkeypatch: pytest.MonkeyP
 def test_a_nonce_has_one_spelling(nonce: str) -> None:
     with pytest.raises(InvalidParameters) as refused:
         Bench().callers.verify_caller(
-            result_of("0", nonce, "0" + nonce), fields.RESULT, claims.result_claim({})
+            result_of("0", nonce, "0" + nonce), fields.RESULT, signed_texts.result_claim({})
         )
     assert refused.value.body["errors"] == {"nonce": ["The nonce must be a number."]}
 
@@ -398,8 +403,8 @@ def test_no_token_is_for_ever() -> None:
     token = tokens.create_token(USER, 10**30)
     assert token == tokens.create_token(USER, 10**31) and tokens.token_problem(token, USER) is None
     tokens.delete_token(token)
-    longer = AuthTokens(b"k" * 32, ProviderDatabase(":memory:"), 100 * LONGEST_SECONDS)
-    shorter = AuthTokens(b"k" * 32, longer._database, LONGEST_SECONDS)
+    longer = AuthTokens(b"k" * 32, ProviderDatabase(":memory:"), 100 * LONGEST_TOKEN_SECONDS)
+    shorter = AuthTokens(b"k" * 32, longer._database, LONGEST_TOKEN_SECONDS)
     assert shorter.token_problem(longer.create_token(USER, 10**30), USER) == EXPIRED, (
         "made before there was a limit"
     )

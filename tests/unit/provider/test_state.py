@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from c2d_box.provider import tokens as texts
+from c2d_box.provider.auth import tokens as texts
+from c2d_box.provider.auth.grants import GrantCipher, GrantExpired, GrantInvalid, InputGrant
+from c2d_box.provider.auth.nonces import NonceFreshness, NonceStore
+from c2d_box.provider.auth.tokens import AuthTokens
 from c2d_box.provider.database import ProviderDatabase
-from c2d_box.provider.grants import GrantCipher, GrantExpired, GrantInvalid, InputGrant
-from c2d_box.provider.nonces import NonceFreshness, NonceStore
 from c2d_box.provider.secrets import TokenSecret
-from c2d_box.provider.tokens import AuthTokens
 
 PATIENT = hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from c2d_box.assets import signatures
+from c2d_box.assets.crypto import signatures
 from tests.unit.provider.test_compute_flow import start_body
 from tests.worlds.local import EVERY, LocalStack, StackAsset, rules, spawn_service
 from tests.worlds.outside import BackgroundServer, FakeOperator

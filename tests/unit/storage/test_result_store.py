@@ -12,7 +12,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from c2d_box.assets import results, salted_blocks
+from c2d_box.assets import results
+from c2d_box.assets.crypto import salted_blocks
 from c2d_box.assets.files import FileObject, IpfsFile, ResultFile, UrlFile
 from c2d_box.pods.upload.dag import DagBuilder
 from c2d_box.storage import (

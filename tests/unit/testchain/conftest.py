@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from sandbox.testchain.clock import ChainClock
-from sandbox.testchain.contracts import load_artifact
-from sandbox.testchain.deploy import deploy_contracts
+from sandbox.testchain.deployment.contract_plans import load_artifact
+from sandbox.testchain.deployment.deploy import deploy_contracts
+from sandbox.testchain.execution.chain_clock import ChainClock
+from sandbox.testchain.json_rpc.callers import LocalRpc
 from sandbox.testchain.node import ChainNode, open_node
-from sandbox.testchain.rpc import LocalRpc
 from sandbox.testchain.settings import BARGE_MNEMONIC, ChainNodeSettings
 
 

@@ -9,8 +9,8 @@ from eth_account import Account
 from eth_account.messages import encode_defunct, encode_typed_data
 
 from sandbox.testchain.accounts import derive_accounts
-from sandbox.testchain.encoding import checksum_address
-from sandbox.testchain.faults import RpcFault
+from sandbox.testchain.json_rpc.encoding import checksum_address
+from sandbox.testchain.json_rpc.rpc_errors import RpcFault
 from sandbox.testchain.settings import BARGE_MNEMONIC
 
 BARGE = {

@@ -9,7 +9,7 @@ import pytest
 import rlp  # type: ignore[import-untyped]
 from eth_hash.auto import keccak
 
-from sandbox.testchain.faults import RpcFault
+from sandbox.testchain.json_rpc.rpc_errors import RpcFault
 
 QUANTITIES = ("number", "difficulty", "size", "gasLimit", "gasUsed", "timestamp", "baseFeePerGas")
 

@@ -11,8 +11,8 @@ from web3 import Web3
 from web3.exceptions import ContractLogicError, TransactionNotFound
 
 from sandbox.testchain.accounts import derive_accounts
-from sandbox.testchain.contracts import load_artifact
-from sandbox.testchain.local import LocalChain, running_chain
+from sandbox.testchain.deployment.contract_plans import load_artifact
+from sandbox.testchain.local_chain import LocalChain, running_chain
 from sandbox.testchain.settings import BARGE_MNEMONIC
 
 

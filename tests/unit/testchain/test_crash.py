@@ -16,9 +16,9 @@ import httpx
 import pytest
 
 from c2d_box.errors import Failed
-from sandbox.testchain.faults import RpcFault
-from sandbox.testchain.local import LocalChain, start
-from sandbox.testchain.rpc import HttpRpc
+from sandbox.testchain.json_rpc.callers import HttpRpc
+from sandbox.testchain.json_rpc.rpc_errors import RpcFault
+from sandbox.testchain.local_chain import LocalChain, start
 
 RECEIVER = "0x" + "ab" * 20
 

@@ -10,8 +10,8 @@ import pytest
 
 from c2d_box.errors import EnvironmentProblem, StateProblem
 from sandbox.testchain.accounts import derive_accounts
-from sandbox.testchain.contracts import Create, current_steps, is_same_code, load_artifact
-from sandbox.testchain.deploy import deploy_contracts
+from sandbox.testchain.deployment.contract_plans import Create, current_steps, is_same_code, load_artifact
+from sandbox.testchain.deployment.deploy import deploy_contracts
 from sandbox.testchain.settings import BARGE_MNEMONIC
 from tests.worlds.pools import pool_contracts
 

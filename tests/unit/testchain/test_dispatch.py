@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.testchain.dispatch import RpcDispatcher
+from sandbox.testchain.json_rpc.dispatch import RpcDispatcher
 
 Ask = Callable[[object], Awaitable[Any]]
 

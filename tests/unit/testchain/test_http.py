@@ -18,9 +18,9 @@ from typing import Any
 import httpx
 import pytest
 
-from sandbox.testchain.deploy import main as deploy_main
-from sandbox.testchain.local import LocalChain, running_chain
-from sandbox.testchain.rpc import HttpRpc
+from sandbox.testchain.deployment.deploy import main as deploy_main
+from sandbox.testchain.json_rpc.callers import HttpRpc
+from sandbox.testchain.local_chain import LocalChain, running_chain
 
 ORIGIN = "http://127.0.0.1:8555"
 BLOCK_NUMBER = {"jsonrpc": "2.0", "id": 1, "method": "eth_blockNumber", "params": []}
@@ -245,7 +245,7 @@ def test_sigterm_ends_it_cleanly_even_with_a_poll_open(tmp_path: Path) -> None:
 def test_a_child_does_not_outlive_its_parent(tmp_path: Path) -> None:
     program = f"""
 import os, pathlib
-from sandbox.testchain.local import start
+from sandbox.testchain.local_chain import start
 folder = pathlib.Path({str(tmp_path)!r})
 chain = start(folder, folder / "data", deployContracts=False)
 print(chain.process.pid, flush=True)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sandbox.testchain.faults import RpcFault
+from sandbox.testchain.json_rpc.rpc_errors import RpcFault
 
 TOPICS = ["0x" + f"{n:064x}" for n in range(3)]
 BLOCKS = 40
@@ -29,7 +29,7 @@ def emitting(
     """A chain of its own with emitters of 0..4 topics, and some blocks of their logs."""
     import random
 
-    from sandbox.testchain.clock import ChainClock
+    from sandbox.testchain.execution.chain_clock import ChainClock
     from sandbox.testchain.node import open_node
     from sandbox.testchain.settings import ChainNodeSettings
 
@@ -161,8 +161,8 @@ def test_removed_filters_are_gone(chain: Any) -> None:
 
 
 def test_idle_filters_are_dropped() -> None:
-    from sandbox.testchain.filters import IDLE_SECONDS, FilterRegistry
-    from sandbox.testchain.index import LogFilter
+    from sandbox.testchain.json_rpc.log_filters import IDLE_SECONDS, FilterRegistry
+    from sandbox.testchain.storage.chain_index import LogFilter
 
     now = 0.0
     filters = FilterRegistry(lambda: now)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.testchain.faults import RpcFault
+from sandbox.testchain.json_rpc.rpc_errors import RpcFault
 
 COUNTER = "5f54600101805f555f5260205ff3"  # slot 0 += 1, return it
 GASPRICE = "3a5f5260205ff3"

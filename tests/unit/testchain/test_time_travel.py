@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from sandbox.testchain.clock import ChainClock
-from sandbox.testchain.faults import RpcFault
+from sandbox.testchain.execution.chain_clock import ChainClock
+from sandbox.testchain.json_rpc.rpc_errors import RpcFault
 from sandbox.testchain.node import open_node
 from sandbox.testchain.settings import ChainNodeSettings
 

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sandbox.testchain.accounts import derive_accounts
-from sandbox.testchain.faults import RpcFault
-from sandbox.testchain.rendering import created_address
+from sandbox.testchain.json_rpc.rendering import created_address
+from sandbox.testchain.json_rpc.rpc_errors import RpcFault
 from sandbox.testchain.settings import BARGE_MNEMONIC
 
 KEYS = [account.key for account in derive_accounts(BARGE_MNEMONIC, 3)]

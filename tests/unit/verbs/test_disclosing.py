@@ -9,7 +9,7 @@ import pytest
 
 from c2d_box.assets.disclosure import parse_set
 from c2d_box.errors import UsageError
-from sandbox.verbs.disclosure_rules import read_rules
+from sandbox.verbs.publishing.disclosure_rules import read_rules
 
 DOCS = Path(__file__).parents[3] / "docs" / "disclosure.md"
 

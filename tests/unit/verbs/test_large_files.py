@@ -26,7 +26,7 @@ from sandbox.seeding import sowing
 from sandbox.seeding.declaration import Declaration
 from sandbox.verbs import assets
 from c2d_box.client.consumer import Consumer
-from c2d_box.client.provider import Provider
+from c2d_box.client.services.provider import Provider
 from c2d_box.chain import accounts
 from types import SimpleNamespace
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from c2d_box.errors import UsageError
-from sandbox.verbs.output import JobOutput
+from sandbox.verbs.compute.job_output import JobOutput
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 
 from c2d_box.chain.amounts import whole_tokens
-from c2d_box.client.spending import SpendingLimits
+from c2d_box.client.payment.spending import SpendingLimits
 from c2d_box.errors import UsageError
 from sandbox.cli.app import invoke
-from sandbox.verbs import quotes
-from sandbox.verbs.quotes import AssetPrice, price_totals
+from sandbox.verbs.compute import quotes
+from sandbox.verbs.compute.quotes import AssetPrice, price_totals
 
 OCEAN, USDC = "0x" + "ab" * 20, "0x" + "cd" * 20
 

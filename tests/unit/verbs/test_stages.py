@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from c2d_box.client import JobDetails
-from sandbox.verbs.job_timeline import job_overhead, seconds_by_stage
+from sandbox.verbs.compute.job_timeline import job_overhead, seconds_by_stage
 
 JOB = JobDetails.parse(
     {

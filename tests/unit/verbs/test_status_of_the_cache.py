@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from c2d_box.kubernetes.sync_client import KubeApi
-from sandbox.verbs.status import _own_reason
+from sandbox.verbs.lifecycle.status import _own_reason
 from tests.worlds.outside import BackgroundServer
 
 REASON = "block 48 of 49 is read, 1 are missing; blocks cannot be processed (ValueError)"

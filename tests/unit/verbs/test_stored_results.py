@@ -14,11 +14,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from c2d_box.assets import salted_blocks
+from c2d_box.assets.crypto import salted_blocks
 from c2d_box.errors import Failed
 from c2d_box.pods.upload.dag import DagBuilder
 from sandbox.keys import open_keys
-from sandbox.verbs.selftest import result_reader
+from sandbox.verbs.lifecycle.selftest import result_reader
 from tests.worlds.cars import CarReader, IpfsGateway
 from tests.worlds.outside import BackgroundServer
 

@@ -14,7 +14,7 @@ from sandbox.box import Box, open_box
 from sandbox.home import BoxHome
 from sandbox.progress import run_verb
 from sandbox.settings import BoxPorts, BoxSettings
-from sandbox.verbs import up
+from sandbox.verbs.lifecycle import up
 
 
 def boot(home: Path, ports: BoxPorts, monkeypatch: pytest.MonkeyPatch, *, fails: str = "") -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sandbox.verbs.pods import _workflow_summary
+from sandbox.verbs.inspection.pods import _workflow_summary
 
 FINISHED = {"code": 70, "text": "Job finished", "phase": "Finished"}
 

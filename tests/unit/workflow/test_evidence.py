@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from c2d_box.assets import signatures
+from c2d_box.assets.crypto import signatures
 from c2d_box.workflow import evidence, resource
 
 KEY, OTHER = "0x" + "11" * 32, "0x" + "22" * 32

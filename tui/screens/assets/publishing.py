@@ -16,7 +16,7 @@ from tui.widgets.text import size_text
 
 if TYPE_CHECKING:
     from sandbox.install.images import ContainerImage
-    from sandbox.verbs.assets import AssetOffer
+    from sandbox.verbs.publishing.assets import AssetOffer
     from tui.runtime.app_port import AppPort
 
 TITLE = FormField("title", "Name", placeholder="the file's name")
@@ -104,7 +104,7 @@ def _files_text(source: str) -> str:
 
 
 def _read_offer(values: Values, check: bool = True) -> AssetOffer:
-    from sandbox.verbs.assets import AssetOffer
+    from sandbox.verbs.publishing.assets import AssetOffer
 
     try:
         price = float(values["price"] or 0)

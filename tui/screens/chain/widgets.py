@@ -17,7 +17,7 @@ from tui.widgets.pane import Pane
 from tui.widgets.text import plain_text, safe_text, short_id, utc_text
 
 if TYPE_CHECKING:
-    from sandbox.verbs.chain import ChainBlock, DecodedTransaction
+    from sandbox.verbs.inspection.chain import ChainBlock, DecodedTransaction
 
 LONGEST = 100
 

@@ -13,7 +13,7 @@ from tui.widgets.log_view import LogView
 from tui.widgets.pane import Pane
 
 if TYPE_CHECKING:
-    from sandbox.verbs.pods import PodSummary
+    from sandbox.verbs.inspection.pods import PodSummary
 
 
 class TextPane(Pane):

@@ -12,7 +12,7 @@ from tui.widgets.pane import Pane
 from tui.widgets.text import duration_text, short_id, utc_text
 
 if TYPE_CHECKING:
-    from sandbox.verbs.pods import EventSummary, PodSummary, WorkflowSummary
+    from sandbox.verbs.inspection.pods import EventSummary, PodSummary, WorkflowSummary
 
 GOOD, BAD = ("Running", "Succeeded", "Completed"), ("Failed", "Error", "CrashLoopBackOff", "OOMKilled")
 

@@ -15,7 +15,7 @@ from tui.widgets.pane import Pane
 from tui.widgets.text import plain_text, size_text
 
 if TYPE_CHECKING:
-    from sandbox.verbs.status import BoxPart, BoxStatus, ResourceReport
+    from sandbox.verbs.lifecycle.status import BoxPart, BoxStatus, ResourceReport
     from tui.runtime.app_port import AppPort
 
 MARKS = {"ready": "✓", "failed": "✗", "backing-off": "✗", "stopped": "○", "absent": "○", "unknown": "?"}

@@ -12,7 +12,7 @@ from textual.app import ComposeResult
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from sandbox.verbs.job_timeline import job_overhead, seconds_by_stage
+from sandbox.verbs.compute.job_timeline import job_overhead, seconds_by_stage
 from tui.backend.port import Ddo
 from tui.live.feed import Feed
 from tui.screens.cluster.reading import ContainerLogs
@@ -24,8 +24,8 @@ from tui.widgets.text import duration_text, plain_text, safe_text, short_id, siz
 
 if TYPE_CHECKING:
     from c2d_box.client import JobDetails
-    from c2d_box.client.verification import EvidenceCheck, JobVerification
-    from sandbox.verbs.pods import PodSummary
+    from c2d_box.client.evidence.verification import EvidenceCheck, JobVerification
+    from sandbox.verbs.inspection.pods import PodSummary
 
 BAR = 24
 AGREES = {True: ("✓", "yes", "good"), False: ("✗", "NO", "bad"), None: ("○", "not asked", "quiet")}

@@ -13,7 +13,7 @@ from textual.widgets import Static, TextArea
 
 from c2d_box.client.job_request import parameter_line
 from c2d_box.errors import UsageError
-from sandbox.verbs.parameters import parse_parameters
+from sandbox.verbs.compute.job_parameters import parse_parameters
 from tui.widgets.text import plain_text
 
 

@@ -4,7 +4,7 @@ as an asset.
 
 from __future__ import annotations
 
-from sandbox.verbs.output import JobOutput
+from sandbox.verbs.compute.job_output import JobOutput
 from tui.dialogs.form import FormDialog, FormField, Values
 from tui.widgets.text import safe_text
 

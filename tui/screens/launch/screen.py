@@ -13,7 +13,7 @@ from textual.timer import Timer
 from textual.widgets import DataTable
 
 from c2d_box.client import JobRequest
-from sandbox.verbs.output import JobOutput
+from sandbox.verbs.compute.job_output import JobOutput
 from tui.actions.action import UserAction
 from tui.screens.launch import results
 from tui.screens.launch.parameters import ParametersDialog

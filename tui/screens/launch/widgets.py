@@ -14,7 +14,7 @@ from textual.widgets import Static
 
 from c2d_box.client import JobRequest, SpendingLimits
 from c2d_box.errors import C2DError, Refused
-from sandbox.verbs.output import JobOutput
+from sandbox.verbs.compute.job_output import JobOutput
 from tui.backend.port import Ddo
 from tui.live.feed import Feed
 from tui.screens.assets.view import AssetView
@@ -26,7 +26,7 @@ from tui.widgets.text import safe_text, short_id
 
 if TYPE_CHECKING:
     from sandbox.verbs.accounts import BoxAccount
-    from sandbox.verbs.quotes import AssetPrice
+    from sandbox.verbs.compute.quotes import AssetPrice
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class JobCheck:
 
     @property
     def token_totals(self) -> dict[str, float]:
-        from sandbox.verbs.quotes import price_totals
+        from sandbox.verbs.compute.quotes import price_totals
 
         return price_totals(self.prices)
 

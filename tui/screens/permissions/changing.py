@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from c2d_box.errors import UsageError
-from sandbox.verbs.trust import WARNINGS, TrustChange, TrustRules, rules_of
+from sandbox.verbs.publishing.trust import WARNINGS, TrustChange, TrustRules, rules_of
 from tui.actions.action import UserAction
 from tui.dialogs.form import FormDialog, FormField, Values
 
 if TYPE_CHECKING:
-    from sandbox.verbs.permissions import PermissionCell
+    from sandbox.verbs.publishing.permissions import PermissionCell
     from tui.runtime.app_port import AppPort
 
 ANSWERS = ("no", "yes")

@@ -19,7 +19,7 @@ from tui.widgets.reason_tree import reason_tree
 from tui.widgets.text import plain_text
 
 if TYPE_CHECKING:
-    from sandbox.verbs.trust import JobSimulation
+    from sandbox.verbs.publishing.trust import JobSimulation
 
 
 class SimulationsPane(Pane):
@@ -53,7 +53,7 @@ class SimulationsPane(Pane):
 
 
 def _simulation_row(seen: JobSimulation) -> TableRow:
-    from sandbox.verbs.quotes import price_totals
+    from sandbox.verbs.compute.quotes import price_totals
 
     due = price_totals(seen.prices)
     cost = ", ".join(f"{amount:g} {token}" for token, amount in due.items()) or "nothing"

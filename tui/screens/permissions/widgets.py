@@ -17,7 +17,7 @@ from tui.widgets.pane import Pane
 from tui.widgets.text import plain_text, short_id
 
 if TYPE_CHECKING:
-    from sandbox.verbs.permissions import PermissionCell
+    from sandbox.verbs.publishing.permissions import PermissionCell
 
 WIDTH = 18
 

@@ -1,0 +1,1 @@
+"""DDOs: reading them, drafting them, and the rules that make one publishable."""

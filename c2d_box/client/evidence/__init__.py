@@ -1,0 +1,1 @@
+"""Checks of a job's evidence against the chain, the descriptions and the results."""

@@ -1,0 +1,289 @@
+"""The Provider as its clients see it: discovery, signed requests, streams.
+
+A signed request takes the account's stored nonce plus one. Requests of one account are therefore made one
+after the other, up to the answer's first byte; when another process was faster, the nonce is read again.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+
+from c2d_box.assets.crypto import lookup_text, signatures, status_proofs
+from c2d_box.client.jobs import JobDetails
+from c2d_box.client.services.http_errors import (
+    answer_of,
+    client_for,
+    demand_success,
+    json_of,
+    reaching_service,
+    response_error,
+)
+from c2d_box.errors import Failed, Refused
+from c2d_box.files import open_replacement
+
+if TYPE_CHECKING:
+    from c2d_box.chain import Signer
+
+_OCTETS = {"Content-Type": "application/octet-stream"}
+_ATTEMPTS = 6
+_PAUSES = (0.2, 0.5, 1.0, 2.0)
+Fields = dict[str, Any]
+
+
+class Provider:
+    """One Provider for one chain."""
+
+    def __init__(self, url: str, chain_id: int, transport: httpx.BaseTransport | None = None) -> None:
+        self.url = url
+        self.chain_id = chain_id
+        self._http = client_for(url, httpx.Timeout(120, connect=10), transport)
+        self._root: Fields | None = None
+        self._turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+        self._guard = threading.Lock()
+
+    def close(self) -> None:
+        self._http.close()
+
+    @property
+    def address(self) -> str:
+        """The address whose fees and encryption this Provider uses on the chain."""
+        address = self._discover_endpoints()["providerAddresses"].get(str(self.chain_id))
+        if not address:
+            raise Refused(
+                "C2D-PROVIDER-CHAIN",
+                f"the Provider at {self.url} does not serve chain {self.chain_id}",
+                "use a Provider of that chain",
+            )
+        return str(address)
+
+    def encrypt_document(self, document: bytes) -> str:
+        """``document`` encrypted for this Provider: 0x hex."""
+        params = {"chainId": str(self.chain_id)}
+        response = self._demand_response(
+            "POST", "encrypt", "encrypting", params=params, content=document, headers=_OCTETS
+        )
+        return response.text
+
+    def file_info(self, query: Fields, signer: Signer | None = None) -> list[Fields]:
+        """Return what the Provider finds where the files are; ``query`` is ``{did, serviceId}`` or a file
+        object.
+
+        ``signer``: sources that are not read by a bare GET are looked at for a signed caller only, and names
+        and hashes of compute-only data are told to its publisher and to callers who name an order of it.
+        """
+        doing = "looking at the files"
+        if signer is None:
+            return answer_of(self._demand_response("POST", "fileinfo", doing, json=query), "Provider", list)
+        request = {**query, "consumerAddress": signer.address}
+
+        def post(proof: Fields) -> httpx.Response:
+            return self._send_request("POST", "fileinfo", json={**request, **proof})
+
+        answer = self._send_signed(signer, lookup_text.signed_text(request), doing, post)
+        return answer_of(answer, "Provider", list)
+
+    def list_environments(self) -> list[Fields]:
+        params = {"chainId": str(self.chain_id)}
+        answer = self._demand_response("GET", "computeEnvironments", "listing environments", params=params)
+        body: Any = answer_of(answer, "Provider", object)
+        found = body.get(str(self.chain_id), []) if isinstance(body, dict) else body
+        if not isinstance(found, list):
+            raise Failed("C2D-ANSWER-INVALID", "the Provider gave no list of environments", "see its log")
+        return found
+
+    def initialize(self, query: Mapping[str, str]) -> Fields:
+        """Fee or valid order for an access service."""
+        answer = self._demand_response("GET", "initialize", "asking for the asset", params=query)
+        return answer_of(answer, "Provider", dict)
+
+    def initialize_compute(self, request: Fields) -> Fields:
+        """Fees and valid orders for a job; whatever would refuse the job refuses here, before paying."""
+        answer = self._demand_response("POST", "initializeCompute", "the compute job", json=request)
+        return answer_of(answer, "Provider", dict)
+
+    def start_job(self, signer: Signer, request: Fields) -> Fields:
+        """Start a job. The signed request is its own identity: where the connection breaks before the answer
+        it is sent again unchanged, which starts nothing twice.
+
+        Failed C2D-START-UNCERTAIN when it stays unknown whether the job was started.
+        """
+        subject = signer.address + request["dataset"]["documentId"]
+        broken = False
+
+        def post(proof: Fields) -> httpx.Response:
+            nonlocal broken
+            for pause in _PAUSES:
+                try:
+                    response = self._send_request("POST", "computeStart", json={**request, **proof})
+                except Failed:
+                    broken = True
+                else:
+                    if response.status_code < 500:
+                        return self._require_certain(response, broken)
+                    broken = True
+                time.sleep(pause)
+            return self._require_certain(
+                self._send_request("POST", "computeStart", json={**request, **proof}), broken
+            )
+
+        answer = self._send_signed(signer, subject, "the compute job", post)
+        return _first_job(answer_of(answer, "Provider", object), "started no job")
+
+    def list_jobs(self, owner: str, job_id: str | None = None, signer: Signer | None = None) -> list[Fields]:
+        """Return the jobs of an owner as the Provider reports them; ``[]`` for an unknown one. A ``signer``
+        who is the owner gets them with names, reasons, exit codes and times."""
+        params = {"consumerAddress": owner, **({"jobId": job_id} if job_id else {})}
+        if signer is not None:
+            params |= status_proofs.status_proof(signer.key, owner, job_id, time.time())
+        answer = self._demand_response("GET", "computeStatus", "asking for jobs", params=params)
+        jobs: Any = answer_of(answer, "Provider", object)
+        return list(jobs) if isinstance(jobs, list) else [jobs]
+
+    def stop_job(self, signer: Signer, job_id: str) -> Fields:
+        """Ask a job to stop. The signature names a dataset of the job: without a DID its text would be that
+        of fetching a result, and a Provider takes it for neither."""
+        named = [
+            did for job in self.list_jobs(signer.address, job_id) for did in JobDetails.parse(job).inputs
+        ]
+        did = named[0] if named else ""
+        fields = {"consumerAddress": signer.address, "jobId": job_id, **({"documentId": did} if did else {})}
+
+        def put(proof: Fields) -> httpx.Response:
+            return self._send_request("PUT", "computeStop", json={**fields, **proof})
+
+        answer = self._send_signed(signer, signer.address + job_id + did, "stopping the job", put)
+        return _first_job(answer_of(answer, "Provider", object), "knows no such job")
+
+    @contextmanager
+    def stream_result(self, signer: Signer, job_id: str, index: int) -> Iterator[httpx.Response]:
+        """A result as a stream."""
+        query = {"consumerAddress": signer.address, "jobId": job_id, "index": str(index)}
+        subject = f"{signer.address}{job_id}{index}"
+        with self._open_stream(signer, "computeResult", subject, query, "fetching the result") as response:
+            yield response
+
+    @contextmanager
+    def stream_file(self, signer: Signer, query: Mapping[str, str]) -> Iterator[httpx.Response]:
+        """A file of an ordered access service as a stream."""
+        with self._open_stream(signer, "download", query["documentId"], query, "the download") as response:
+            yield response
+
+    def last_nonce(self, address: str) -> int:
+        """Return the last nonce the Provider has seen of ``address``."""
+        answer = self._demand_response(
+            "GET", "nonce", "asking for the nonce", params={"userAddress": address}
+        )
+        nonce = answer_of(answer, "Provider", dict).get("nonce") or 0
+        try:
+            return int(float(nonce))
+        except (ValueError, TypeError, OverflowError):
+            raise Failed("C2D-ANSWER-INVALID", "the Provider's nonce is no number", "see its log") from None
+
+    def _require_certain(self, response: httpx.Response, broken: bool) -> httpx.Response:
+        """Raise Failed C2D-START-UNCERTAIN where the request would be signed anew after an unanswered one:
+        that might start a second job."""
+        if broken and _is_stale(response):
+            raise Failed(
+                "C2D-START-UNCERTAIN",
+                "the Provider did not answer, and another request of this account came between",
+                "look at the account's jobs before starting again: c2d-box jobs",
+            )
+        return response
+
+    @contextmanager
+    def _open_stream(
+        self, signer: Signer, name: str, subject: str, query: Mapping[str, str], doing: str
+    ) -> Iterator[httpx.Response]:
+        def get(proof: Fields) -> httpx.Response:
+            method, path = self._find_endpoint(name)
+            request = self._http.build_request(method, path, params={**query, **proof})
+            with reaching_service("Provider", self.url):
+                return self._http.send(request, stream=True)
+
+        response = self._send_signed(signer, subject, doing, get)
+        try:
+            with reaching_service("Provider", self.url):
+                yield response
+        finally:
+            response.close()
+
+    def _send_signed(
+        self, signer: Signer, subject: str, doing: str, send: Callable[[Fields], httpx.Response]
+    ) -> httpx.Response:
+        with self._nonce_lock(signer):
+            for attempt in range(_ATTEMPTS):
+                nonce = str(self.last_nonce(signer.address) + 1)
+                response = send(
+                    {"nonce": nonce, "signature": signatures.sign_text(signer.key, subject + nonce)}
+                )
+                if response.is_success:
+                    return response
+                response.read()
+                if not _is_stale(response) or attempt == _ATTEMPTS - 1:
+                    raise response_error(response, "Provider", doing)
+        raise AssertionError("unreachable")
+
+    def _demand_response(self, method: str, name: str, doing: str, **options: Any) -> httpx.Response:
+        return demand_success(self._send_request(method, name, **options), "Provider", doing)
+
+    def _send_request(self, method: str, name: str, **options: Any) -> httpx.Response:
+        _method, path = self._find_endpoint(name)
+        with reaching_service("Provider", self.url):
+            return self._http.request(method, path, **options)
+
+    def _find_endpoint(self, name: str) -> tuple[str, str]:
+        try:
+            method, path = self._discover_endpoints()["serviceEndpoints"][name]
+        except (KeyError, ValueError, TypeError) as error:
+            raise Failed(
+                "C2D-PROVIDER-UNKNOWN",
+                f"what answers at {self.url} offers no {name}: it is no Provider of this generation",
+                "check the address",
+            ) from error
+        return str(method), str(path)
+
+    def _discover_endpoints(self) -> Fields:
+        if self._root is None:
+            with reaching_service("Provider", self.url):
+                response = demand_success(self._http.get("/"), "Provider", "service discovery")
+            body = json_of(response)
+            if not isinstance(body, dict) or not isinstance(body.get("providerAddresses"), dict):
+                raise Failed(
+                    "C2D-PROVIDER-UNKNOWN", f"no Provider answers at {self.url}", "check the address"
+                )
+            self._root = body
+        return self._root
+
+    def _nonce_lock(self, signer: Signer) -> threading.Lock:
+        with self._guard:
+            return self._turns[signer.address]
+
+
+def save_response(response: httpx.Response, path: Path) -> Path:
+    """Write a stream to ``path``, complete or not at all."""
+    with open_replacement(path) as file:
+        for chunk in response.iter_bytes(1 << 18):
+            file.write(chunk)
+    return path
+
+
+def _first_job(jobs: Any, problem: str) -> Fields:
+    job = jobs[0] if isinstance(jobs, list) and jobs else jobs
+    if not isinstance(job, dict) or "jobId" not in job:
+        raise Failed("C2D-PROVIDER-ANSWER", f"the Provider {problem}", "see its log")
+    return job
+
+
+def _is_stale(response: httpx.Response) -> bool:
+    """Return whether the only fault was the nonce: another request of this account came first."""
+    errors = json_of(response)
+    text = errors.get("errors", {}).get("signature", "") if isinstance(errors, dict) else ""
+    return isinstance(text, str) and "nonce (" in text and ">" in text

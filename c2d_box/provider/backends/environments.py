@@ -1,0 +1,81 @@
+"""Reads the compute environments from operator-service, at most every other second."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+from c2d_box.provider.backends.operator_client import OperatorClient, OperatorUnavailable
+from c2d_box.provider.errors import ServiceUnavailable
+
+FRESH_SECONDS = 2.0
+_NUMBERS = ("cpuNumber", "gpuNumber", "ramGB", "diskGB", "priceMin")
+_INTEGERS = ("currentJobs", "maxJobs", "storageExpiry", "maxJobDuration")
+
+
+class EnvironmentCache:
+    """The environments that this chain's jobs may use, as operator-service listed them within the last
+    ``FRESH_SECONDS``."""
+
+    def __init__(self, operator: OperatorClient, chain_id: int) -> None:
+        self._operator = operator
+        self._chain_id = chain_id
+        self._lock = asyncio.Lock()
+        self._read_at = -FRESH_SECONDS
+        self._known: list[dict[str, Any]] = []
+
+    async def list_environments(self) -> list[dict[str, Any]]:
+        """Return all environments. Raise Away (503) when operator-service cannot say. Concurrent callers
+        share one request."""
+        async with self._lock:
+            if time.monotonic() - self._read_at >= FRESH_SECONDS:
+                try:
+                    found = await self._operator.list_environments(self._chain_id)
+                except OperatorUnavailable:
+                    raise ServiceUnavailable(
+                        "compute service",
+                        f"Compute envs could not be retrieved for chainId {self._chain_id}, "
+                        "check configuration.",
+                    ) from None
+                self._known = [_with_numbers(entry) for entry in found if self._is_offered(entry)]
+                self._read_at = time.monotonic()
+            return self._known
+
+    async def find_environment(self, name: object) -> dict[str, Any] | None:
+        return next((entry for entry in await self.list_environments() if entry["id"] == name), None)
+
+    async def consumer_addresses(self) -> set[str]:
+        """Return the addresses in whose name environments order.
+
+        Raise what :meth:`list_environments` raises.
+        """
+        return await self._all_addresses() - {""}
+
+    async def has_consumer(self, address: str) -> bool:
+        """Return whether an environment has this consumer address. Raise Away (503) when operator-service
+        cannot say."""
+        return address.lower() in {entry.lower() for entry in await self._all_addresses()}
+
+    async def _all_addresses(self) -> set[str]:
+        return {str(entry.get("consumerAddress", "")) for entry in await self.list_environments()}
+
+    def _is_offered(self, entry: dict[str, Any]) -> bool:
+        allowed = entry.get("allowedChainId")
+        return not allowed or self._chain_id in allowed or str(self._chain_id) in allowed
+
+
+def _with_numbers(entry: dict[str, Any]) -> dict[str, Any]:
+    """Return an environment's description with numbers as numbers. Original engines announce them as text,
+    while clients compare ``priceMin === 0``."""
+    return {key: _parse_number(key, value) for key, value in entry.items()}
+
+
+def _parse_number(key: str, value: Any) -> Any:
+    if key not in _NUMBERS + _INTEGERS or not isinstance(value, str | int | float):
+        return value
+    try:
+        number = float(value)
+    except ValueError:
+        return value
+    return int(number) if key in _INTEGERS or number.is_integer() else number

@@ -1,0 +1,1 @@
+"""The control plane's components: certificates, configuration files, start order, API calls."""

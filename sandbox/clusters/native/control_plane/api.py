@@ -1,0 +1,95 @@
+"""Makes the few API server calls that the supervisor needs, over HTTPS with the admin certificate."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import socket
+import ssl
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from c2d_box.errors import Failed
+from c2d_box.kubernetes.sync_client import KubeApi
+from sandbox.clusters.native.control_plane.components import AliveCheck, Check, HttpCheck
+from sandbox.clusters.native.control_plane.kubeconfigs import API_PORT
+
+TIMEOUT = 3.0
+
+
+def tls_context(pki: Path, authority: str, certificate: str) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=str(pki / f"{authority}.crt"))
+    context.load_cert_chain(pki / f"{certificate}.crt", pki / f"{certificate}.key")
+    return context
+
+
+def connect_as_admin(node_ip: str, pki: Path) -> KubeApi:
+    """Return a client of the cluster's API server. The kubeconfig is not used: it belongs to the box's user,
+    and this process is root.
+    """
+    server = f"https://{node_ip}:{API_PORT}"
+    client = httpx.Client(
+        base_url=server, verify=tls_context(pki, "ca", "admin"), timeout=TIMEOUT, trust_env=False
+    )
+    return KubeApi(client)
+
+
+def mark_pods_unready(kube: KubeApi, node: str) -> None:
+    """Set every pod that claims to be ready to not ready.
+
+    Called after a restart of the node, before its kubelet reports: nothing runs yet, and a client that
+    waits for a pod must not believe a state from before the restart.
+    """
+    wrong = [
+        {"type": kind, "status": "False", "reason": "NodeRestarted"} for kind in ("Ready", "ContainersReady")
+    ]
+    for pod in kube.items("/api/v1/pods", fieldSelector=f"spec.nodeName={node}"):
+        if _claims_ready(pod):
+            path = f"/api/v1/namespaces/{pod['metadata']['namespace']}/pods/{pod['metadata']['name']}/status"
+            with contextlib.suppress(Failed):  # it was deleted meanwhile
+                kube.merge(path, {"status": {"conditions": wrong}}, strategic=True)
+
+
+def _claims_ready(pod: dict[str, Any]) -> bool:
+    conditions = pod.get("status", {}).get("conditions", [])
+    return any(item["type"] == "Ready" and item["status"] == "True" for item in conditions)
+
+
+def check_holds(check: Check, pki: Path) -> bool:
+    """Return whether a component's readiness check holds right now."""
+    if isinstance(check, AliveCheck):
+        return True
+    try:
+        return (
+            _answers_ok(check, pki)
+            if isinstance(check, HttpCheck)
+            else _accepts_connection(check.path, check)
+        )
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def _accepts_connection(path: str, check: Any) -> bool:
+    if path:
+        with socket.socket(socket.AF_UNIX) as unix:
+            unix.settimeout(TIMEOUT)
+            unix.connect(path)
+            return True
+    with socket.create_connection((check.host, check.port), TIMEOUT):
+        return True
+
+
+def _answers_ok(check: HttpCheck, pki: Path) -> bool:
+    connection: http.client.HTTPConnection
+    if check.certificate:
+        context = tls_context(pki, check.authority, check.certificate)
+        connection = http.client.HTTPSConnection(check.host, check.port, context=context, timeout=TIMEOUT)
+    else:
+        connection = http.client.HTTPConnection(check.host, check.port, timeout=TIMEOUT)
+    try:
+        connection.request("GET", check.path)
+        return connection.getresponse().status == 200
+    finally:
+        connection.close()

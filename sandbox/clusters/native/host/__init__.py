@@ -1,0 +1,1 @@
+"""What the node takes of the machine: addresses, links, packet rules, control groups, mounts, processes."""

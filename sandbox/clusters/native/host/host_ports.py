@@ -1,0 +1,70 @@
+"""Checks the ports of 127.0.0.1 that the box wants to publish: whether they are free, and if not, who uses
+them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+from c2d_box.errors import EnvironmentProblem
+from sandbox.clusters.native.host.processes import command_of
+
+LISTENING = "0A"
+
+
+def require_free(ports: list[int]) -> None:
+    for port in ports:
+        if _is_taken(port):
+            raise EnvironmentProblem(
+                "C2D-PORT-TAKEN",
+                f"Port {port} of 127.0.0.1 is taken by {port_owner(port)}.",
+                "Stop that program, or give the box another port.",
+                port=port,
+            )
+
+
+def _is_taken(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as problem:
+            return problem.errno == errno.EADDRINUSE
+    return False
+
+
+def port_owner(port: int) -> str:
+    """Return process id and command of the program that listens, as far as this user may see."""
+    listener = _find_listener(port)
+    if listener is None:
+        return "an unknown process"
+    inode, user = listener
+    for folder in Path("/proc").glob("[0-9]*"):
+        if any(target == f"socket:[{inode}]" for target in _open_files(folder)):
+            return f"process {folder.name} ({command_of(int(folder.name))})"
+    return f"a process of user {user}"
+
+
+def _open_files(process: Path) -> Iterator[str]:
+    with contextlib.suppress(OSError):
+        for entry in (process / "fd").iterdir():
+            with contextlib.suppress(OSError):
+                yield str(entry.readlink())
+
+
+def _find_listener(port: int) -> tuple[str, str] | None:
+    """Return inode and user id of the listening socket on ``port``."""
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        try:
+            lines = Path(table).read_text().splitlines()[1:]
+        except OSError:
+            continue
+        for line in lines:
+            fields = line.split()
+            if fields[3] == LISTENING and int(fields[1].rpartition(":")[2], 16) == port:
+                return fields[9], fields[7]
+    return None

@@ -1,0 +1,1 @@
+"""The supervisor's parts: component processes, the control socket, and their memory."""

@@ -1,0 +1,1 @@
+"""Ocean's contracts on a chain, on our own node or on anvil."""

@@ -1,0 +1,1 @@
+"""Execution: transactions, calls and blocks on py-evm. One writer makes blocks."""

@@ -1,0 +1,1 @@
+"""Verbs about jobs: quote, start, follow, logs, results, evidence."""

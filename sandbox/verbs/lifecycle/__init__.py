@@ -1,0 +1,1 @@
+"""Verbs about the box itself: up, down, status, doctor, selftest, logs, environment variables."""

@@ -1,0 +1,1 @@
+"""Verbs of publishers: assets, permissions, trust and disclosure rules."""
