@@ -213,7 +213,8 @@ class Publisher:
         """Set what may become of what is computed on the dataset; None leaves a setting as it is.
 
         ``may_be_published``: whether a consumer's job may make an asset of its results. ``disclosure``:
-        limits of :class:`c2d_box.assets.disclosure.Rules`; ``{}`` lifts them. Returns the transaction's hash.
+        limits of :class:`c2d_box.assets.disclosure.DisclosureRules`; ``{}`` lifts them. Returns the
+        transaction's hash.
         """
         try:
             rules = parse_rules(disclosure or None)

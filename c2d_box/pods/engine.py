@@ -33,7 +33,7 @@ class GivenUp(Exception):
 class EngineClient:
     """The engine as one stage of one job calls it.
 
-    ``deadline`` is on the clock of :func:`pass_time.monotonic`.
+    ``deadline`` is on the clock of :func:`time.monotonic`.
     """
 
     url: str

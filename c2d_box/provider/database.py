@@ -2,7 +2,8 @@
 needs.
 
 The file records when it was made. If it is lost, a new one begins, and by the time and name of the new file
-the Provider recognises what was signed or issued before it: see :mod:`nonces` and :mod:`tokens`.
+the Provider recognises what was signed or issued before it: see :mod:`c2d_box.provider.auth.nonces` and
+:mod:`c2d_box.provider.auth.tokens`.
 
 One connection, one lock, write-ahead log, synced at every commit: a nonce that was accepted stays used
 after a crash.

@@ -43,7 +43,7 @@ class ProviderContext:
     liveness: JobLiveness | None
     decided: dict[tuple[str, str, str], float] = field(default_factory=dict)
     """The time, by the monotonic clock, at which the grants of a job for a service of an asset were last
-    found good; see :mod:`compute.redeeming`."""
+    found good; see :mod:`c2d_box.provider.compute.redeeming`."""
     followers: LogStreamLimiter = field(default_factory=LogStreamLimiter)
 
     @property

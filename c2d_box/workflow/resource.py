@@ -159,7 +159,7 @@ class JobStatus(_Part):
     outcome: JobOutcome | None = None
     results: tuple[JobResult, ...] | None = None
     packed_results: str | None = None
-    """A long list of results, see :mod:`.from_lists`; ``results`` holds it once it is read."""
+    """A long list of results, see :mod:`c2d_box.workflow.listing`; ``results`` holds it once it is read."""
     refused: tuple[dict[str, Any], ...] | None = None
     """The first of the outputs that were refused."""
     refused_count: int | None = None

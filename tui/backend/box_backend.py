@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 
 class BoxBackend:
-    """The :class:`tui.backend.port.Source` of a real box, which calls the verbs."""
+    """The :class:`tui.backend.port.BackendPort` of a real box, which calls the verbs."""
 
     def __init__(self, box: Box) -> None:
         self._home, self._named = box.home.path, box.name

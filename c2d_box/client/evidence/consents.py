@@ -39,7 +39,7 @@ class ExecutedAlgorithm:
     def from_record(
         cls, did: str, run: Mapping[str, Any], staged: Sequence[Mapping[str, Any]]
     ) -> ExecutedAlgorithm:
-        """Make an :class:`Executed` from the facts of a record's entries ``run`` and ``staged``."""
+        """Make one from the facts of a record's entries ``run`` and ``staged``."""
         mine = sorted(
             (file for file in staged if file.get("did") == did and file.get("index") is not None),
             key=lambda file: int(file["index"]),

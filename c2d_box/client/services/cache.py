@@ -38,7 +38,7 @@ class MetadataCache:
         return DDO.parse(self.read_record(did))
 
     def read_record(self, did: str) -> dict[str, Any]:
-        """Like :meth:`ddo`, as the plain object."""
+        """Like :meth:`read_ddo`, as the plain object."""
         found = self._find_record(did)
         if found is None:
             raise Refused(

@@ -3,7 +3,7 @@
 A grant names its job, asset, service and file, the order, the algorithm and the time of its end; for a raw
 algorithm it carries the sealed file object itself. No table of grants is kept, so any replica can honour one.
 That a grant opens does not mean that it may still be used: its redemption checks that, see
-:mod:`compute.redeeming`.
+:mod:`c2d_box.provider.compute.redeeming`.
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ class NonceStore:
         scale: Scale = "client",
         message: str = "",
     ) -> NonceFreshness:
-        """Return what :meth:`use` would return now, without using the nonce."""
+        """Return what :meth:`take_nonce` would return now, without using the nonce."""
         judged = self._assess_nonce(self._find_row(address, scale), nonce, purpose, scale)
         if judged is NonceFreshness.FRESH and message:
             used = self._database.fetch_one(

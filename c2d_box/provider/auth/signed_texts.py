@@ -4,7 +4,7 @@ Ocean fixes the texts and puts nothing between their parts. Three rules keep the
 a known length or spelling (address, job id, DID, chain id) must have it. A stop or delete names its DID,
 without which it would read like a result, and a start never has a job id, with which it would read like a
 stop. Where a text still has several readings (results and logs end in a number or name of any length), it is
-remembered once it was used: see :mod:`nonces`.
+remembered once it was used: see :mod:`c2d_box.provider.auth.nonces`.
 
 Two pairs of texts are equal by Ocean's design: stop and delete, making and deleting a token. The nonce makes
 sure that one signature is good for one of the two.

@@ -67,7 +67,7 @@ class VisitorRateLimiter:
         return 0.0 if allowed else (amount - left) / self._rate
 
     def is_exhausted(self, name: str) -> bool:
-        """Return whether :meth:`take` would refuse now."""
+        """return whether :meth:`take_allowance` would refuse now."""
         left, since = self._left.get(name, (self._burst, 0.0))
         return min(self._burst, left + (self._clock() - since) * self._rate) < 1
 

@@ -23,7 +23,7 @@ class LogStreamLimiter:
         self._now[owner] += 1
 
     def release_slot(self, owner: str) -> None:
-        """Count one less, after :meth:`enter`."""
+        """Count one less, after :meth:`acquire_slot`."""
         self._now[owner] -= 1
         if self._now[owner] <= 0:
             del self._now[owner]

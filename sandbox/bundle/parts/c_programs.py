@@ -18,7 +18,7 @@ class CProgram(Recipe):
     """The recipe of one static program from one source file."""
 
     source: str
-    """Path of the C file, relative to :attr:`folder`."""
+    """Path of the C file, relative to :data:`SOURCES`."""
     flags: tuple[str, ...] = ("-Os", "-static", "-s", "-Wall", "-Wextra", "-Werror")
     debian: tuple[str, ...] = ("musl-gcc",)
     lane: ClassVar[Lane] = "compile"

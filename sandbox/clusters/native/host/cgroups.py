@@ -67,7 +67,7 @@ def enter_group(group: str) -> dict[Path, str]:
 
 
 def leave_group(before: dict[Path, str]) -> None:
-    """Move this process back to where :func:`enter` found it; to the root where that group is gone."""
+    """Move this process back to where :func:`enter_group` found it; to the root where that group is gone."""
     for hierarchy in hierarchies():
         home = hierarchy / before.get(hierarchy, "/").lstrip("/")
         target = home if home.is_dir() else hierarchy
