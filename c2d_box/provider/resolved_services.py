@@ -70,7 +70,7 @@ async def consumer_refusal(
     services: ProviderContext, ddo: DDO, consumer: str, *, quoted: bool = False, at: ChainHead | None = None
 ) -> str | None:
     """Return the text that refuses ``consumer`` this asset (credentials, NFT state), or None where nothing
-    does. ``at`` is a head as :meth:`ChainGateway.nft_state` takes it.
+    does. ``at`` is a head as ``ChainGateway.nft_state`` takes it.
 
     ``quoted``: only a price is asked for. ocean.py asks for it in the name of an environment, whose address
     then passes every list; a caller who downloads or computes afterwards is judged by his own address. Where

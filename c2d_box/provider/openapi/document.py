@@ -13,7 +13,7 @@ from c2d_box.provider.requests import fields
 from c2d_box.provider.routing import Endpoint
 
 _ALWAYS = (414, 429, 431)
-"""Statuses with which :class:`c2d_box.provider.middleware.EdgeMiddleware` may answer before a handler is called."""
+"""Statuses with which :mod:`c2d_box.provider.middleware` may answer before a handler is called."""
 _WITH_BODY = (408, 413)
 _INTRODUCTION = (
     "Ocean's Provider, version {version} of its wire contract, for chain {chain}. Parameters stand in the "
