@@ -158,8 +158,8 @@ def _ask_plugin(plugin: Mapping[str, Any]) -> dict[str, str]:
         done = subprocess.run(
             command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=60, check=True
         )
-        said = json.loads(done.stdout)["status"]
-    except (OSError, subprocess.SubprocessError, ValueError, KeyError) as cause:
+        said = dict(json.loads(done.stdout)["status"])
+    except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError) as cause:
         raise Failed(
             "C2D-KUBECONFIG-PLUGIN",
             f"the kubeconfig's credential plugin {command[0]} gave no credentials",

@@ -112,7 +112,7 @@ CLIENTS = {
     "registry and its token": "from sandbox.clusters.existing.registry import ImageRegistry\n"
     "ImageRegistry(URL).require_access()",
     "object store": "from sandbox.objectstore import ObjectStore\n"
-    "print(ObjectStore(URL, 'a', 'b').client.send('GET').status_code)",
+    "print(ObjectStore(URL, 'a', 'b').client.send_request('GET').status_code)",
 }
 
 

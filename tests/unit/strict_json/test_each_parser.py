@@ -9,6 +9,7 @@ ROOT = Path(__file__).parents[3] / "c2d_box"
 OURS = {
     "chain/abis.py": "artifacts of a package",
     "kubernetes/client.py": "the API server",
+    "kubernetes/kubeconfig.py": "what the user's own credential program says",
     "kubernetes/sync_client.py": "the API server",
     "metadata/decorations.py": "documents that passed the guard before they were stored",
     "metadata/indexer.py": "documents that passed the guard before they were stored",
@@ -19,9 +20,8 @@ OURS = {
     "pods/judge/jsonwalk.py": "one string, cut out by the judge's own walk",
     "pods/upload/__main__.py": "the judge's manifest and the engine's store",
     "pods/warden/__main__.py": "settings that the engine set",
-    "provider/grants.py": "what this Provider encrypted",
+    "provider/auth/grants.py": "what this Provider encrypted",
     "strict_json.py": "the guard",
-    "volumes/api.py": "the API server",
     "workflow/listing.py": "a list that the engine packed",
 }
 

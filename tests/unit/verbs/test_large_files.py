@@ -22,9 +22,9 @@ from sandbox.box import Box
 from sandbox.settings import BoxPorts, BoxSettings
 from sandbox.home import BoxHome
 from sandbox.run_memory import Known, digest, loop_memory
-from sandbox.seeding import sowing
+from sandbox.seeding import apply
 from sandbox.seeding.declaration import Declaration
-from sandbox.verbs import assets
+from sandbox.verbs.publishing import assets
 from c2d_box.client.consumer import Consumer
 from c2d_box.client.services.provider import Provider
 from c2d_box.chain import accounts
@@ -43,7 +43,7 @@ loop_memory(box.home).put_script(file, "consumer", Known("did:op:" + "b" * 64, d
 """
 SOW = """
 declared = Declaration.model_validate({"assets": {"cells": {"type": "dataset", "file": str(file)}}})
-print(sowing._content(box, declared, declared.assets["cells"]))
+print(apply._content(box, declared, declared.assets["cells"]))
 """
 FETCH = """
 class Job(Consumer):

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from textual.app import ComposeResult
 from textual.widgets import Sparkline, Static
 
-from c2d_box.client import JobDetails
 from tui.live.feed import Feed
 from tui.screens.jobs.view import JobView, job_row
 from tui.widgets.live_table import LiveTable, TableRow
@@ -15,6 +14,7 @@ from tui.widgets.pane import Pane
 from tui.widgets.text import plain_text, size_text
 
 if TYPE_CHECKING:
+    from c2d_box.client import JobDetails
     from sandbox.verbs.lifecycle.status import BoxPart, BoxStatus, ResourceReport
     from tui.runtime.app_port import AppPort
 
