@@ -11,7 +11,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from tests.worlds.local import world_in
+from tests.harness.local_stack import world_in
 
 WANTED = 300
 

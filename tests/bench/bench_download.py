@@ -23,9 +23,9 @@ import httpx
 
 from tests.bench.ordered import OrderBuyer, make_buyers
 from tests.bench.source import source_of
+from tests.harness.local_stack import LocalStack, world_in
+from tests.harness.process_memory import memory_mib, resident_mib
 from tests.verification_table import RECORD_HELP, record_figure
-from tests.worlds.local import LocalStack, world_in
-from tests.worlds.processes import memory_mib, resident_mib
 
 AT_ONCE = 8
 

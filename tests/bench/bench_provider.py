@@ -30,9 +30,9 @@ import httpx
 
 from tests.bench.load import LoadFigures, Script, request_bytes, run_load
 from tests.bench.ordered import OrderBuyer, make_buyers
+from tests.harness.fake_services import free_port
+from tests.harness.local_stack import LocalStack, rules, world_in
 from tests.verification_table import RECORD_HELP, record_figure
-from tests.worlds.local import LocalStack, rules, world_in
-from tests.worlds.outside import free_port
 
 CLIENTS = (1, 8, 64)
 BARE = """

@@ -31,9 +31,9 @@ import httpx
 from c2d_box.chain.publishing import set_metadata
 from tests.bench.bench_provider import Scripts, repeat_script
 from tests.bench.load import load_from, other_process, request_bytes
-from tests.worlds.local import LocalStack, world_in
-from tests.worlds.outside import BackgroundServer
-from tests.worlds.silentnames import PUBLIC, SLOW_IN_FLIGHT, NameServer, isolate_network, source_app
+from tests.harness.fake_services import BackgroundServer
+from tests.harness.local_stack import LocalStack, world_in
+from tests.harness.silent_name_server import PUBLIC, SLOW_IN_FLIGHT, NameServer, isolate_network, source_app
 
 PUBLICATIONS, TARPITS = 50, 25
 CLIENTS, SLICES = 4, 3

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from c2d_box.assets.crypto import signatures
 from c2d_box.chain import orders
 from c2d_box.chain.accounts import from_key
-from tests.worlds.local import LocalStack, StackAsset
+from tests.harness.local_stack import LocalStack, StackAsset
 
 
 @dataclass

@@ -10,7 +10,7 @@ import pytest
 from tests.clients import oceanjs_runs, oceanpy_runs, table
 from tests.clients.driving import Runs
 from tests.clients.table import Outcomes
-from tests.worlds.local import LocalStack, spawn_service, world_in
+from tests.harness.local_stack import LocalStack, spawn_service, world_in
 
 _RUNS = pytest.StashKey[Runs]()
 _PYTHON_RUNS = pytest.StashKey[Runs]()

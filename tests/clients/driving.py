@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.testchain.settings import BARGE_MNEMONIC
-from tests.worlds.local import LocalStack
+from tests.harness.local_stack import LocalStack
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "c2d-box-clients"
 """Where installed clients are kept, each under the hash of its lock."""

@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 from tests.clients.driving import CACHE, Step, drive
-from tests.worlds.local import LocalStack
+from tests.harness.local_stack import LocalStack
 
 HERE = Path(__file__).parent / "oceanjs"
 VERSIONS = ("3.3.0", "3.4.6")

@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 from tests.clients.driving import CACHE, Step, drive
-from tests.worlds.local import LocalStack
+from tests.harness.local_stack import LocalStack
 
 HERE = Path(__file__).parent / "oceanpy"
 NAME = "ocean.py 3.1.2"

@@ -14,7 +14,7 @@ from ipfshttpclient.exceptions import ErrorResponse
 
 from c2d_box.errors import C2DError
 from sandbox.bundle import Bundle
-from tests.worlds.kubo import KuboNode, kubo_in
+from tests.harness.kubo import KuboNode, kubo_in
 
 pytestmark = pytest.mark.filterwarnings("ignore:The 'strict' parameter:FutureWarning")
 """The library passes urllib3 a parameter that urllib3 will drop."""

@@ -15,7 +15,7 @@ from web3 import HTTPProvider, Web3
 from web3.exceptions import ContractLogicError
 from web3.logs import DISCARD
 
-from tests.worlds.local import LocalStack
+from tests.harness.local_stack import LocalStack
 
 ZERO = "0x" + "0" * 40
 

@@ -8,7 +8,7 @@ import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from tests.worlds import blows
+from tests.harness import process_kills
 
 DOCS = Path(__file__).parents[2] / "docs"
 SEEN, PAGE = DOCS / "survival.json", DOCS / "survival.md"
@@ -56,7 +56,7 @@ def add(cell: Cell) -> None:
 
 def _table(seen: dict[str, Cell]) -> str:
     lines = [f"| killed | {' | '.join(PHASES)} |", f"|---|{'---|' * len(PHASES)}"]
-    for part in blows.PARTS:
+    for part in process_kills.PARTS:
         cells = [_cell(seen.get(f"{part} {phase}")) for phase in PHASES]
         lines.append(f"| {part} | {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"

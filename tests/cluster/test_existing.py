@@ -40,7 +40,7 @@ from tests.cluster.conftest import algorithm_images, finish_verb, free_ports, pr
 from tests.cluster.kind_rig import kind_box, kind_engine, node_name
 from tests.cluster.native_rig import TestBox
 from tests.contract.cluster_suite import *  # noqa: F403 - the contract, asked of this driver
-from tests.worlds.registry import RegistryContent, run_registry
+from tests.harness.image_registry import RegistryContent, run_registry
 
 pytestmark = [
     pytest.mark.cluster,

@@ -23,7 +23,7 @@ from eth_hash.auto import keccak
 from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.box import Box
 from sandbox.bundle import Bundle
-from tests.worlds import blows
+from tests.harness import process_kills
 
 from .conftest import wait_until
 
@@ -186,9 +186,9 @@ def test_a_restarted_postgresql_costs_no_request(
 ) -> None:
     """Its pod is deleted by force, so that the old server is still there when the new one is started."""
     assert curl("GET", "/compute", owner=curl.owner) == []
-    blows.kill_part(box, kube, "postgres", "")
-    blows.renew_part(kube, "postgres")
-    blows.wait_healthy(box, kube)
+    process_kills.kill_part(box, kube, "postgres", "")
+    process_kills.renew_part(kube, "postgres")
+    process_kills.wait_healthy(box, kube)
     time.sleep(2)  # until the node's proxy knows the new pod too
     assert curl("GET", "/compute", owner=curl.owner) == []
     assert psql(kubectl, "SELECT 1").strip() == "1", "the old server took the new one's socket with it"

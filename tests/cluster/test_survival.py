@@ -27,7 +27,7 @@ from sandbox.verbs.compute import jobs
 from tests.cluster.conftest import ComputePair, finish_verb
 from tests.cluster.survival_table import PHASES, Cell, add
 from tests.conftest import sample_cells
-from tests.worlds import blows
+from tests.harness import process_kills
 
 WORKFLOWS = "/apis/oceanprotocol.com/v1alpha/namespaces/c2d-jobs/workflows"
 LEFT = (
@@ -45,7 +45,7 @@ time.sleep(4)
 print("done")
 """
 SECONDS = 240.0
-CELLS = [(part, phase) for phase in PHASES for part in blows.PARTS]
+CELLS = [(part, phase) for phase in PHASES for part in process_kills.PARTS]
 
 
 def expected(part: str, phase: str, struck: int) -> set[int]:
@@ -111,9 +111,9 @@ class Assassin(threading.Thread):
 
     def _strike(self) -> None:
         """A part of the job may be about to start: then the blow waits for it, but not for long."""
-        deadline = time.monotonic() + (3.0 if self._part in blows.STAGES else 0.0)
+        deadline = time.monotonic() + (3.0 if self._part in process_kills.STAGES else 0.0)
         while not self.struck:
-            self.struck = blows.kill_part(self._box, self._kube, self._part, self.job)
+            self.struck = process_kills.kill_part(self._box, self._kube, self._part, self.job)
             if time.monotonic() >= deadline:
                 return
             time.sleep(0.02)
@@ -121,11 +121,11 @@ class Assassin(threading.Thread):
 
 @pytest.fixture
 def healthy(box: Box, kube: KubeApi, part: str) -> Iterator[None]:
-    blows.wait_healthy(box, kube)
+    process_kills.wait_healthy(box, kube)
     yield
-    blows.wait_healthy(box, kube)
-    blows.renew_part(kube, part)
-    blows.wait_healthy(box, kube)
+    process_kills.wait_healthy(box, kube)
+    process_kills.renew_part(kube, part)
+    process_kills.wait_healthy(box, kube)
 
 
 @pytest.mark.usefixtures("healthy")
@@ -145,10 +145,10 @@ def test_a_job_survives(
     if request.config.getoption("--write-docs"):
         add(cell)
     assert status["code"] in expected(part, phase, assassin.struck), (cell, lost)
-    assert assassin.struck or part in blows.STAGES, f"{part} was not there to be killed"
+    assert assassin.struck or part in process_kills.STAGES, f"{part} was not there to be killed"
     names = [result["filename"] for result in status.get("results") or ()]
     assert len(names) == len(set(names)), names
-    blows.wait_healthy(box, kube)
+    process_kills.wait_healthy(box, kube)
     if "runs" in names:
         assert _runs(box, assassin.job, names.index("runs")) == 1
     assert "runs" in names or status["code"] != 70

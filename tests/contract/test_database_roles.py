@@ -19,8 +19,8 @@ from c2d_box.operator_service.database import JobDatabase
 from c2d_box.operator_service.nonces import UsedNonces, parse_nonce
 from c2d_box.workflow import jobtable, resource
 from c2d_box.workflow.jobtable import Connection, PostgresSettings
+from tests.harness.fake_services import free_port
 from tests.unit.operator_engine.conftest import workflow_body
-from tests.worlds.outside import free_port
 
 SCRIPT = Path(__file__).parents[2] / "sandbox/bundle/recipes/scripts/postgres-start.sh"
 BIN = Path("/usr/lib/postgresql/15/bin")

@@ -19,7 +19,7 @@ from c2d_box.pods.upload.sending import UploadEntry
 from c2d_box.workflow.resource import JobResult
 from c2d_box.workflow.result_store import IpfsStore
 from sandbox.bundle import Bundle
-from tests.worlds.kubo import KuboNode, kubo_in
+from tests.harness.kubo import KuboNode, kubo_in
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,7 @@ from sandbox.verbs.compute import jobs
 from sandbox.verbs.publishing import assets
 from sandbox.verbs.publishing.asset_identity import asset_mark
 from sandbox.verbs.sdk_connections import connection_to
-from tests.worlds.local import LocalStack, world_in
+from tests.harness.local_stack import LocalStack, world_in
 
 IMAGE = ContainerImage("c2d.local/algo-python", "latest", "sha256:" + "ab" * 32)
 

@@ -19,7 +19,7 @@ from c2d_box.workflow.result_store import S3Store
 from sandbox.bundle import Bundle
 from sandbox.objectstore import ObjectStore, ReadingKey
 from tests.contract.s3_suite import *  # noqa: F403 - the tests themselves
-from tests.worlds.versitygw import send_request, versitygw_in
+from tests.harness.versitygw import send_request, versitygw_in
 
 MINE, ANOTHERS, RESULTS = "published-" + "a" * 40, "published-" + "b" * 40, "results"
 CONTENT = b"name,age\nAda,36\n"

@@ -15,7 +15,7 @@ from c2d_box.chain.transactions import send
 from c2d_box.client import Connection, Consumer
 from c2d_box.client.jobs import Job
 from c2d_box.errors import C2DError, Failed
-from tests.worlds.local import EVERY, LocalStack, StackAsset, rules, world_in
+from tests.harness.local_stack import EVERY, LocalStack, StackAsset, rules, world_in
 
 OCEAN = 10**18
 SECONDS = 1800

@@ -19,7 +19,7 @@ from c2d_box.pods.upload import ipfs
 from c2d_box.pods.upload.sending import SentFile, UploadEntry
 from c2d_box.storage import AddressRules, Fetcher, FetchForbidden, IpfsResults, ResultStore, Storage
 from sandbox.bundle import Bundle
-from tests.worlds.kubo import KuboNode, kubo_in
+from tests.harness.kubo import KuboNode, kubo_in
 
 SMALL = b'{"accuracy": 0.93}'
 LARGE = os.urandom(3 << 20) + SMALL

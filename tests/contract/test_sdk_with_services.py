@@ -24,7 +24,7 @@ from c2d_box.chain import accounts
 from c2d_box.client import Connection, Consumer, PoolPrice, Publisher, explain_permission
 from c2d_box.errors import Refused
 from sandbox.testchain.local_chain import running_chain
-from tests.worlds.pools import pool_contracts
+from tests.harness.pool_contracts import pool_contracts
 
 MNEMONIC = "taxi music thumb unique chat sand crew more leg another off lamp"
 CONTAINER = {

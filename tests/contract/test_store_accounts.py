@@ -28,7 +28,7 @@ from c2d_box.workflow.resource import JobResult
 from c2d_box.workflow.result_store import S3Store
 from sandbox.bundle import Bundle
 from sandbox.objectstore import ObjectStore
-from tests.worlds.versitygw import ROOT, SECRET, send_request, versitygw_in
+from tests.harness.versitygw import ROOT, SECRET, send_request, versitygw_in
 
 PUBLISHED, RESULTS, CONTENT = "published-" + "a" * 40, "results", b'{"accuracy": 0.93}'
 JOB, OTHER = "0" * 31 + "1", "0" * 31 + "2"

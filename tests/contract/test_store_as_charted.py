@@ -20,8 +20,8 @@ from sandbox.bundle import Bundle
 from sandbox.install.chart_values import chart_folder, service_secrets
 from sandbox.keys import open_keys
 from sandbox.objectstore import ObjectStore
-from tests.worlds.outside import free_port
-from tests.worlds.versitygw import send_request
+from tests.harness.fake_services import free_port
+from tests.harness.versitygw import send_request
 
 IMAGES = {name: f"c2d.local/{name}@sha256:{'a' * 64}" for name in ("runtime", "postgres", "kubo", "s3")}
 

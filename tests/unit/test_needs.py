@@ -16,7 +16,7 @@ TESTS = Path(__file__).parents[1]
 @cache
 def functions() -> frozenset[str]:
     """Names of all functions of the tests, fixtures among them."""
-    files = (*TESTS.glob("unit/**/*.py"), *TESTS.glob("worlds/*.py"))
+    files = (*TESTS.glob("unit/**/*.py"), *TESTS.glob("harness/*.py"))
     return frozenset(
         node.name
         for file in files

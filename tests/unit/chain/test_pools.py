@@ -19,8 +19,8 @@ from c2d_box.client.payment.prices import PoolPrice, sale_terms
 from c2d_box.errors import Refused, StateProblem, UsageError
 from sandbox.testchain.deployment.contract_plans import is_same_code, load_artifact
 from sandbox.testchain.local_chain import LocalChain, running_chain
+from tests.harness.pool_contracts import pool_contracts
 from tests.unit.chain.conftest import MNEMONIC
-from tests.worlds.pools import pool_contracts
 
 OCEAN = 10**18
 PROVIDER = accounts.from_key(b"\x31" * 32)

@@ -24,8 +24,8 @@ from c2d_box.chain.transactions import send
 from c2d_box.client.payment.paying import PaymentTransaction, gas_of, pay_quote
 from c2d_box.client.payment.quotes import OrderItem, OrderQuote, build_quote
 from c2d_box.errors import C2DError, Refused
+from tests.harness.in_process_chain import chain_in
 from tests.unit.client.conftest import ENVIRONMENT, MNEMONIC
-from tests.worlds.inprocess import chain_in
 
 OCEAN = 10**18
 PROVIDER = accounts.from_key(b"\x31" * 32)

@@ -31,7 +31,7 @@ from sandbox.keys import BARGE_KEYS, open_keys
 from sandbox.progress import run_verb
 from sandbox.settings import BoxSettings, ExistingClusterSettings
 from sandbox.testchain.accounts import derive_accounts
-from tests.worlds.registry import USER, run_registry
+from tests.harness.image_registry import USER, run_registry
 
 AUTHORITY = "-----BEGIN CERTIFICATE-----\nnone\n-----END CERTIFICATE-----\n"
 

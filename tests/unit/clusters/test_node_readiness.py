@@ -13,8 +13,8 @@ from c2d_box.kubernetes.port import NODES, PODS, Object
 from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.clusters.native.control_plane.api import mark_pods_unready
 from sandbox.clusters.node_readiness import node_is_ready
-from tests.worlds.api_server import ApiServer
-from tests.worlds.outside import BackgroundServer
+from tests.harness.api_server import ApiServer
+from tests.harness.fake_services import BackgroundServer
 
 NOW = 1_790_000_000.0
 

@@ -28,8 +28,8 @@ from sandbox.keys import open_keys
 from sandbox.progress import run_verb
 from sandbox.settings import BoxSettings, ExistingClusterSettings
 from sandbox.verbs.lifecycle import up
+from tests.harness.image_registry import run_registry
 from tests.unit.clusters.test_existing import written
-from tests.worlds.registry import run_registry
 
 LOGIN = base64.b64encode(b"me:secret").decode()
 CONTENT = base64.b64encode(json.dumps({"auths": {"lab:5000": {"auth": LOGIN}}}).encode()).decode()

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.worlds.local import LocalStack, world_in
+from tests.harness.local_stack import LocalStack, world_in
 
 
 @pytest.fixture(scope="session")

@@ -21,10 +21,10 @@ from c2d_box.chain.publishing import DispenserTerms, create_asset, set_metadata
 from c2d_box.metadata.routes import cache_routes
 from c2d_box.provider.route_table import ENDPOINTS
 from sandbox.testchain.methods import METHODS
+from tests.harness.fake_services import free_port
+from tests.harness.local_stack import LocalStack
+from tests.harness.process_memory import memory_mib
 from tests.unit.hostile.corpus import DEEP, TEXTS, texts, with_deep
-from tests.worlds.local import LocalStack
-from tests.worlds.outside import free_port
-from tests.worlds.processes import memory_mib
 
 JSON = {"Content-Type": "application/json"}
 FIELDS = (

@@ -16,8 +16,8 @@ from c2d_box.kubernetes.kubeconfig import ClusterConnection
 from c2d_box.kubernetes.port import CONFIG_MAPS, NODES, ClusterError, Object
 from c2d_box.kubernetes.sync_client import KubeApi
 from tests.contract.workflow_store_suite import *  # noqa: F403 - the tests themselves
-from tests.worlds.api_server import ApiServer
-from tests.worlds.outside import BackgroundServer
+from tests.harness.api_server import ApiServer
+from tests.harness.fake_services import BackgroundServer
 
 MAPS = "/api/v1/namespaces/default/configmaps"
 

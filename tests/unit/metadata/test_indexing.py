@@ -29,7 +29,7 @@ from c2d_box.metadata.documents import DocumentUnavailable, DocumentWithheld, Do
 from c2d_box.metadata.store import MetadataStore
 from sandbox.testchain.local_chain import LocalChain, running_chain
 from sandbox.testchain.settings import BARGE_MNEMONIC
-from tests.worlds.cacheworld import PUBLISHER, CacheWorld, make_document
+from tests.harness.cache_world import PUBLISHER, CacheWorld, make_document
 
 OTHER = from_mnemonic(BARGE_MNEMONIC, 5)
 

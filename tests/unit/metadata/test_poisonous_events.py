@@ -24,7 +24,7 @@ from c2d_box.metadata.fetching import MAX_ATTEMPTS
 from c2d_box.metadata.publications import DocumentRejected, checked_document
 from c2d_box.metadata.store import AssetVersion, MetadataStore, OutcomeState, Publication
 from sandbox.testchain.local_chain import LocalChain, running_chain
-from tests.worlds.cacheworld import PUBLISHER, CacheWorld, make_document
+from tests.harness.cache_world import PUBLISHER, CacheWorld, make_document
 
 
 @pytest.fixture(scope="module")

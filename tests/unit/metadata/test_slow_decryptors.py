@@ -16,8 +16,8 @@ from c2d_box.metadata.indexer import TooManyTriggers
 from c2d_box.metadata.store import MetadataStore
 from c2d_box.storage import AddressRules, Fetcher
 from sandbox.testchain.local_chain import LocalChain, running_chain
-from tests.worlds.cacheworld import PUBLISHER, CacheWorld, make_document
-from tests.worlds.local import CACHE_KEY
+from tests.harness.cache_world import PUBLISHER, CacheWorld, make_document
+from tests.harness.local_stack import CACHE_KEY
 
 TARPITS, PUBLICATIONS = 25, 50
 LAG_SECONDS = 2.0

@@ -12,7 +12,7 @@ from c2d_box.chain.failures import REFUSED_BY_NODE
 from c2d_box.chain.publishing import transfer_nft
 from c2d_box.errors import Failed
 from sandbox.testchain.local_chain import LocalChain, running_chain
-from tests.worlds.cacheworld import PUBLISHER, CacheWorld
+from tests.harness.cache_world import PUBLISHER, CacheWorld
 
 LIMIT = 7
 

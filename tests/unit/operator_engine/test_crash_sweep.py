@@ -25,8 +25,8 @@ from c2d_box.operator_engine.stage_tokens import StageTokens
 from c2d_box.workflow import leases, names, resource
 from c2d_box.workflow.resource import WORKFLOWS, WorkFlow
 from tests.conftest import sample_cells
+from tests.harness.simulated_cluster import CrashingCluster, SimulatedNode, When
 from tests.unit.operator_engine.conftest import Rows, make_settings, workflow_body
-from tests.worlds.selfmoving import CrashingCluster, SimulatedNode, When
 
 JOB = "c" * 32
 SECONDS = 20.0

@@ -9,7 +9,7 @@ import pytest
 from c2d_box.operator_engine.rules.actions import DeleteResults, DeleteWorkflow, RemoveFinalizer, RequeueAt
 from c2d_box.operator_engine.rules.plan import plan_actions
 from c2d_box.workflow import ocean_status
-from tests.worlds.jobmodel import LIMITS, MAXTIME, JobModel, engine_until_quiet, everybody_does_their_duty
+from tests.harness.job_model import LIMITS, MAXTIME, JobModel, engine_until_quiet, everybody_does_their_duty
 
 
 @pytest.fixture

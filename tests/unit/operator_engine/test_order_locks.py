@@ -11,7 +11,7 @@ from c2d_box.kubernetes.port import LEASES
 from c2d_box.operator_engine.effects.order_locks import LEFT_SECONDS, remove_left_locks
 from c2d_box.workflow import leases, resource
 from c2d_box.workflow.resource import WORKFLOWS
-from tests.worlds.jobmodel import JobModel
+from tests.harness.job_model import JobModel
 
 NOW = 1_800_000_000.0
 OLD = NOW - LEFT_SECONDS - 1

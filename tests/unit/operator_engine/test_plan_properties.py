@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from c2d_box.operator_engine.rules.plan import plan_actions
 from c2d_box.workflow import states
-from tests.worlds.jobmodel import (
+from tests.harness.job_model import (
     LIMITS,
     MAXTIME,
     MOVES,

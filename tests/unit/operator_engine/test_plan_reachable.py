@@ -16,7 +16,7 @@ import pytest
 from c2d_box.operator_engine.rules.plan import plan_actions
 from c2d_box.workflow import states
 from tests.conftest import sample_cells
-from tests.worlds.jobmodel import (
+from tests.harness.job_model import (
     LIMITS,
     MAXTIME,
     MOVES,

@@ -14,7 +14,7 @@ import pytest
 
 from c2d_box.workflow import states
 from c2d_box.workflow.states import State
-from tests.worlds.jobmodel import MOVES, JobModel, engine_until_quiet, everybody_does_their_duty
+from tests.harness.job_model import MOVES, JobModel, engine_until_quiet, everybody_does_their_duty
 
 PAGE = Path(__file__).parents[3] / "docs" / "job-states.md"
 STRAIGHT = (

@@ -17,7 +17,7 @@ from starlette.routing import Route
 from c2d_box.assets.crypto import signatures
 from c2d_box.operator_service import events
 from c2d_box.workflow.resource import WORKFLOWS
-from tests.worlds.outside import BackgroundServer
+from tests.harness.fake_services import BackgroundServer
 
 from .conftest import JOB, KEY, OTHER_KEY, OWNER, PREFIX, ServiceFront, front_for, job_payload, settings_for
 

@@ -19,7 +19,7 @@ from c2d_box import limits as agreed
 from c2d_box import timestamps
 from c2d_box.operator_engine.rules import stage_reports
 from c2d_box.workflow import evidence, listing, ocean_status, resource
-from tests.worlds.leaving import IPFS, KEY, NOW, ReportingJob, merge_patch, workflow_body
+from tests.harness.result_path import IPFS, KEY, NOW, ReportingJob, merge_patch, workflow_body
 
 letters = st.characters(categories=("L", "N", "Mn", "So"), exclude_characters="/\0")
 names = st.text(letters | st.sampled_from(" -_.()\u00a0"), min_size=1, max_size=80).filter(

@@ -23,7 +23,7 @@ import pytest
 from c2d_box import timestamps
 from c2d_box.pods.upload.sending import entry_content
 from c2d_box.workflow import ocean_status
-from tests.worlds.leaving import IPFS, NOW, ReportingJob
+from tests.harness.result_path import IPFS, NOW, ReportingJob
 
 SECRET = random.Random(4).randbytes(4096)
 BITS = "".join(f"{byte:08b}" for byte in SECRET)

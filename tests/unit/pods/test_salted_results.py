@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from c2d_box.assets.crypto import salted_blocks
 from c2d_box.pods.upload import dag
 from c2d_box.pods.upload.dag import CHUNK, DagBuilder
-from tests.worlds.cars import CarReader
+from tests.harness.car_reader import CarReader
 
 SECRET = b"a stage's token"
 SMALL = b'{"accuracy": 0.93}'

@@ -1,4 +1,4 @@
-"""One small world for all tests of the Provider: see tests/worlds."""
+"""One small world for all tests of the Provider: see tests/harness."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.worlds.local import LocalStack, world_in
+from tests.harness.local_stack import LocalStack, world_in
 
 
 @pytest.fixture(scope="session")

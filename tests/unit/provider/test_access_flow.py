@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from c2d_box.assets.crypto import signatures
-from tests.worlds.processes import memory_mib
+from tests.harness.process_memory import memory_mib
 
 
 @pytest.fixture(scope="module")

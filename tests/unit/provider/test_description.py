@@ -13,7 +13,7 @@ from c2d_box.provider.app import build_provider_app
 from c2d_box.provider.requests import fields
 from c2d_box.provider.route_table import ENDPOINTS
 from c2d_box.provider.routing import Endpoint
-from tests.worlds.alone import ProviderClient, provider_settings
+from tests.harness.provider_app import ProviderClient, provider_settings
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from c2d_box.assets.crypto import signatures
+from tests.harness.local_stack import spawned_service
 from tests.unit.provider.test_compute_flow import permit, publish_pair
-from tests.worlds.local import spawned_service
 
 ENV = "with-a-known-key"
 _KEY_INDEX, _BUYER_INDEX = 6, 7

@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from c2d_box.assets.crypto import signatures
-from tests.worlds.local import LocalStack, spawned_service
-from tests.worlds.outside import PROVIDER_KEY
+from tests.harness.fake_services import PROVIDER_KEY
+from tests.harness.local_stack import LocalStack, spawned_service
 
 HIDDEN = "hidden-credential"
 CONTENT = b"one,two\n3,4\n"

@@ -31,9 +31,9 @@ from c2d_box.provider.openapi.document import describe_provider_api
 from c2d_box.provider.route_table import ENDPOINTS
 from c2d_box.provider.routes.discovery import VERSION
 from tests.conftest import sample_cells
-from tests.worlds.local import LocalStack, spawned_service
-from tests.worlds.outside import StaticCache
-from tests.worlds.processes import resident_mib
+from tests.harness.fake_services import StaticCache
+from tests.harness.local_stack import LocalStack, spawned_service
+from tests.harness.process_memory import resident_mib
 
 CHECKS = [
     not_a_server_error,

@@ -14,8 +14,8 @@ from c2d_box.errors import StateProblem
 from c2d_box.limits import JOB_DATASETS
 from c2d_box.provider.app import build_provider_app
 from c2d_box.provider.errors import STRIPPED, without_urls
-from tests.worlds.alone import ProviderClient, provider_settings
-from tests.worlds.outside import PROVIDER_KEY
+from tests.harness.fake_services import PROVIDER_KEY
+from tests.harness.provider_app import ProviderClient, provider_settings
 
 USER_KEY = "0x8467415bb2ba7c91084d932276214b11a3dd9bdb2930fefa194b666dd8020b99"
 USER = signatures.address_of(USER_KEY)

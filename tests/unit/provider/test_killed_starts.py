@@ -18,9 +18,9 @@ import httpx
 import pytest
 
 from tests.conftest import sample_cells
+from tests.harness.fake_services import free_port
+from tests.harness.local_stack import LocalStack, spawn_service
 from tests.unit.provider.test_compute_flow import finish_all, ordered, permit, publish_pair, start_body
-from tests.worlds.local import LocalStack, spawn_service
-from tests.worlds.outside import free_port
 
 NEVER = 0
 MAKES_THE_JOB = "POST /api/v1/operator/compute"
@@ -103,7 +103,7 @@ class Relays:
         self.client.close()
 
 
-class Mortal:
+class CrashingCluster:
     """A Provider of its own in the world: it can be killed and started again, and keeps its database."""
 
     def __init__(self, world: LocalStack) -> None:
@@ -143,8 +143,8 @@ class Mortal:
 
 
 @pytest.fixture(scope="module")
-def mortal(world: LocalStack) -> Iterator[Mortal]:
-    made = Mortal(world)
+def mortal(world: LocalStack) -> Iterator[CrashingCluster]:
+    made = CrashingCluster(world)
     yield made
     made.close()
 
@@ -169,7 +169,7 @@ class Signing:
 
 
 def test_killed_between_any_two_steps_it_makes_one_job_and_loses_no_order(
-    world: LocalStack, mortal: Mortal, pair: Any, seed: str, pytestconfig: pytest.Config
+    world: LocalStack, mortal: CrashingCluster, pair: Any, seed: str, pytestconfig: pytest.Config
 ) -> None:
     signing = Signing(world, mortal.url)
     honest = start_body(signing, *pair)

@@ -20,7 +20,7 @@ from c2d_box.provider.limits import order_waits as patience_module
 from c2d_box.provider.limits.client_rates import VisitorRateLimiter, VisitorResolver, visitor
 from c2d_box.provider.limits.log_followers import LogStreamLimiter
 from c2d_box.provider.limits.order_waits import OrderWaitLimiter
-from tests.worlds.alone import ProviderClient, provider_settings
+from tests.harness.provider_app import ProviderClient, provider_settings
 
 
 class Time:

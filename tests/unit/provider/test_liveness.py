@@ -11,8 +11,8 @@ import httpx
 
 from c2d_box.provider.app import build_provider_app
 from sandbox.testchain.local_chain import running_chain
-from tests.worlds.alone import ProviderClient, provider_settings
-from tests.worlds.outside import free_port
+from tests.harness.fake_services import free_port
+from tests.harness.provider_app import ProviderClient, provider_settings
 
 
 def test_the_process_is_alive_while_nothing_else_is(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from c2d_box.assets.crypto import lookup_text, signatures
 from c2d_box.provider.routes.fileinfo import UNSIGNED
-from tests.worlds.local import CONTAINER, LocalStack, rules, spawned_service
+from tests.harness.local_stack import CONTAINER, LocalStack, rules, spawned_service
 
 DATA = b"a,b\n1,2\n"
 

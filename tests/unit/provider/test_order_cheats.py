@@ -22,8 +22,8 @@ from c2d_box.chain.publishing import set_state
 from c2d_box.chain.transactions import send
 from c2d_box.errors import Refused
 from tests.conftest import sample_cells
-from tests.worlds.local import EVERY, LocalStack, StackAsset, rules
-from tests.worlds.outside import PROVIDER_KEY
+from tests.harness.fake_services import PROVIDER_KEY
+from tests.harness.local_stack import EVERY, LocalStack, StackAsset, rules
 
 DOCS = Path(__file__).parents[3] / "docs" / "orders.md"
 FREE, PAID = "ocean-compute", "paid"

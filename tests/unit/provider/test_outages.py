@@ -19,9 +19,9 @@ from starlette.routing import Route
 from c2d_box.client.services.http_errors import response_error
 from c2d_box.provider.app import build_provider_app
 from c2d_box.provider.auth.grants import InputGrant
-from tests.worlds.alone import ProviderClient, provider_settings
-from tests.worlds.local import CONTAINER, LocalStack, rules, spawned_service
-from tests.worlds.outside import BackgroundServer
+from tests.harness.fake_services import BackgroundServer
+from tests.harness.local_stack import CONTAINER, LocalStack, rules, spawned_service
+from tests.harness.provider_app import ProviderClient, provider_settings
 
 DID = "did:op:" + "0" * 64
 ME = "0x" + "11" * 20

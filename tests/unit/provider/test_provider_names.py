@@ -16,8 +16,8 @@ from c2d_box.client.connection import Connection
 from c2d_box.client.publisher import Publisher
 from c2d_box.client.services.cache import MetadataCache
 from c2d_box.errors import Refused
-from tests.worlds.local import LocalStack, spawned_service
-from tests.worlds.outside import StaticCache
+from tests.harness.fake_services import StaticCache
+from tests.harness.local_stack import LocalStack, spawned_service
 
 
 def other_name(world: LocalStack) -> str:

@@ -15,9 +15,9 @@ import pytest
 from c2d_box.assets import results
 from c2d_box.assets.crypto import salted_blocks, signatures
 from c2d_box.pods.upload.dag import DagBuilder
-from tests.worlds.cars import CarReader, IpfsGateway
-from tests.worlds.local import LocalStack, StackAsset, spawned_service
-from tests.worlds.outside import BackgroundServer
+from tests.harness.car_reader import CarReader, IpfsGateway
+from tests.harness.fake_services import BackgroundServer
+from tests.harness.local_stack import LocalStack, StackAsset, spawned_service
 
 SECRET, CONTENT, JOB = "shared with the engine", b'{"accuracy": 0.93}', "0" * 31 + "7"
 

@@ -25,7 +25,7 @@ from c2d_box.provider.database import ProviderDatabase
 from c2d_box.provider.errors import ApiError, InvalidParameters
 from c2d_box.provider.requests import fields
 from c2d_box.provider.settings import LONGEST_TOKEN_SECONDS
-from tests.worlds.alone import ProviderClient, provider_settings
+from tests.harness.provider_app import ProviderClient, provider_settings
 
 KEY = "0x8467415bb2ba7c91084d932276214b11a3dd9bdb2930fefa194b666dd8020b99"
 USER = signatures.address_of(KEY)

@@ -19,9 +19,9 @@ import httpx
 import pytest
 
 from c2d_box.chain.publishing import set_metadata
+from tests.harness.fake_services import free_port
+from tests.harness.local_stack import LocalStack, StackAsset, spawn_service, spawned_service, world_in
 from tests.unit.provider.test_compute_flow import body, ordered, permit, publish_pair, start_body
-from tests.worlds.local import LocalStack, StackAsset, spawn_service, spawned_service, world_in
-from tests.worlds.outside import free_port
 
 BOUND = 2.0
 CODE = "C2D-PERMISSIONS-STALE"

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from c2d_box.assets.crypto import signatures
+from tests.harness.fake_services import BackgroundServer, FakeOperator
+from tests.harness.local_stack import EVERY, LocalStack, StackAsset, rules, spawn_service
 from tests.unit.provider.test_compute_flow import start_body
-from tests.worlds.local import EVERY, LocalStack, StackAsset, rules, spawn_service
-from tests.worlds.outside import BackgroundServer, FakeOperator
 
 KEY = "0x" + "5e" * 32
 TRUSTING = {"publisherTrustedAlgorithms": EVERY}

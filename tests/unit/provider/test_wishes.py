@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from tests.harness.local_stack import EVERY, LocalStack, StackAsset, rules, spawn_service
 from tests.unit.provider.test_compute_flow import start_body
-from tests.worlds.local import EVERY, LocalStack, StackAsset, rules, spawn_service
 
 ENV = "ocean-compute"
 DESCRIBED = [

@@ -30,11 +30,11 @@ from c2d_box.workflow.resource import WORKFLOWS
 from sandbox.testchain.node import open_node
 from sandbox.testchain.server import NodeServer as ChainServer
 from sandbox.testchain.settings import ChainNodeSettings as ChainSettings
+from tests.harness.fake_services import PROVIDER_KEY
 from tests.unit.operator_engine.conftest import EngineStack
 from tests.unit.operator_engine.conftest import make_settings as engine_settings
 from tests.unit.operator_service.conftest import NoDatabase, RememberedNonces
 from tests.unit.operator_service.conftest import settings_for as operator_settings
-from tests.worlds.outside import PROVIDER_KEY
 
 JOB = "0123456789abcdef0123456789abcdef"
 JSON = {"content-type": "application/json"}

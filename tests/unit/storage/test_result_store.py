@@ -27,8 +27,8 @@ from c2d_box.storage import (
     StorageError,
 )
 from c2d_box.storage.sigv4 import S3Credentials
-from tests.worlds.cars import CarReader, IpfsGateway
-from tests.worlds.outside import BackgroundServer
+from tests.harness.car_reader import CarReader, IpfsGateway
+from tests.harness.fake_services import BackgroundServer
 
 SECRET, CONTENT = "the engine's and the Provider's", b'{"accuracy": 0.93}'
 NFT, DATATOKEN, JOB = "0x" + "Aa" * 20, "0x" + "b" * 40, "0" * 31 + "7"

@@ -10,8 +10,8 @@ import pytest
 from c2d_box.storage.s3_client import S3Client, S3Endpoint, S3Unreachable
 from c2d_box.storage.sigv4 import S3Credentials
 from tests.contract.s3_suite import *  # noqa: F403 - the tests themselves
-from tests.worlds.outside import BackgroundServer
-from tests.worlds.s3_store import S3Server
+from tests.harness.fake_services import BackgroundServer
+from tests.harness.s3_store import S3Server
 
 ROOT = S3Credentials("ROOT", "the root's secret of this test", "us-east-1")
 

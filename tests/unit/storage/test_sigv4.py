@@ -15,7 +15,7 @@ from starlette.routing import Route
 from c2d_box.storage import AddressRules, Fetcher, Origin
 from c2d_box.storage.http1 import HttpRequest
 from c2d_box.storage.sigv4 import S3Credentials, object_path, signed_headers
-from tests.worlds.outside import BackgroundServer
+from tests.harness.fake_services import BackgroundServer
 
 KEY = S3Credentials("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "us-east-1")
 NOW = datetime(2013, 5, 24, tzinfo=UTC)

@@ -251,7 +251,7 @@ async def test_content_that_a_gateway_never_finds_is_no_outage() -> None:
 )
 def test_others_are_not_held_up_by_slow_names_in_flight() -> None:
     """A running Provider, the system's resolver and a name server that is silent on 16 names at a time."""
-    command = ["unshare", "-Urnm", sys.executable, "-m", "tests.worlds.silentnames"]
+    command = ["unshare", "-Urnm", sys.executable, "-m", "tests.harness.silent_name_server"]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=240)
     assert ran.returncode == 0, ran.stderr
     found = json.loads(ran.stdout)

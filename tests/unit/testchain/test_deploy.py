@@ -13,7 +13,7 @@ from sandbox.testchain.accounts import derive_accounts
 from sandbox.testchain.deployment.contract_plans import Create, current_steps, is_same_code, load_artifact
 from sandbox.testchain.deployment.deploy import deploy_contracts
 from sandbox.testchain.settings import BARGE_MNEMONIC
-from tests.worlds.pools import pool_contracts
+from tests.harness.pool_contracts import pool_contracts
 
 ARTIFACTS = {
     "Ocean": "OceanToken",

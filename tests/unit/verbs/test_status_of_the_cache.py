@@ -13,7 +13,7 @@ from starlette.routing import Route
 
 from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.verbs.lifecycle.status import _own_reason
-from tests.worlds.outside import BackgroundServer
+from tests.harness.fake_services import BackgroundServer
 
 REASON = "block 48 of 49 is read, 1 are missing; blocks cannot be processed (ValueError)"
 

@@ -19,8 +19,8 @@ from c2d_box.errors import Failed
 from c2d_box.pods.upload.dag import DagBuilder
 from sandbox.keys import open_keys
 from sandbox.verbs.lifecycle.selftest import result_reader
-from tests.worlds.cars import CarReader, IpfsGateway
-from tests.worlds.outside import BackgroundServer
+from tests.harness.car_reader import CarReader, IpfsGateway
+from tests.harness.fake_services import BackgroundServer
 
 CONTENT = b"BREACH: none\n"
 

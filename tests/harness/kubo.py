@@ -14,7 +14,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.worlds.outside import free_port
+from tests.harness.fake_services import free_port
 
 _CHART = Path(__file__).parents[2] / "charts/c2d/files/kubo"
 _EMPTY_BLOCK = "/ipfs/bafkqaaa"

@@ -10,7 +10,7 @@ import httpx
 from starlette.applications import Starlette
 
 from c2d_box.provider.settings import ProviderSettings
-from tests.worlds.outside import PROVIDER_KEY
+from tests.harness.fake_services import PROVIDER_KEY
 
 
 class ProviderClient:

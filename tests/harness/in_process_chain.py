@@ -18,7 +18,7 @@ from sandbox.testchain.json_rpc.callers import LocalRpc
 from sandbox.testchain.json_rpc.rpc_errors import RpcFault
 from sandbox.testchain.node import open_node
 from sandbox.testchain.settings import BARGE_MNEMONIC, ChainNodeSettings
-from tests.worlds.pools import pool_contracts
+from tests.harness.pool_contracts import pool_contracts
 
 ENOUGH = 8_000_000
 

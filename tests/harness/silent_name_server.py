@@ -1,6 +1,6 @@
 """A network namespace for one process, with a name server that answers some names and is silent on others.
 
-Run as ``unshare -Urnm python -m tests.worlds.silentnames``: nothing leaves the network namespace, and what
+Run as ``unshare -Urnm python -m tests.harness.silent_name_server``: nothing leaves the network namespace, and what
 looks like a public address is one of its loopback device. Prints, as JSON, how long requests of others took
 while the Provider was quiet, and while it held slow names in flight.
 """
@@ -137,8 +137,8 @@ def main() -> None:
         folder = Path(name)
         isolate_network(folder)
         NameServer().start()
-        from tests.worlds.alone import provider_settings
-        from tests.worlds.outside import BackgroundServer, free_port
+        from tests.harness.fake_services import BackgroundServer, free_port
+        from tests.harness.provider_app import provider_settings
 
         outside = BackgroundServer(source_app())
         outside._server.config.host = PUBLIC

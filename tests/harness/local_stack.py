@@ -25,7 +25,7 @@ from c2d_box.chain.orders import start_order
 from c2d_box.chain.publishing import DispenserTerms, FixedRateTerms, create_asset, set_metadata
 from sandbox.testchain.local_chain import LocalChain, running_chain
 from sandbox.testchain.settings import BARGE_MNEMONIC
-from tests.worlds.outside import PROVIDER_KEY, BackgroundServer, FakeOperator, FileServer, free_port
+from tests.harness.fake_services import PROVIDER_KEY, BackgroundServer, FakeOperator, FileServer, free_port
 
 CACHE_KEY = "0x5d75837394b078ce97bc289fa8d75e21000573520bfa7784a9d28ccaae602bf8"
 CONTAINER = {

@@ -21,7 +21,7 @@ from c2d_box.operator_engine.rules import stage_reports
 from c2d_box.operator_engine.rules.stage_reports import GoAhead, PodAnswer
 from c2d_box.workflow import names
 from c2d_box.workflow.resource import WorkFlow
-from tests.worlds.jobmodel import MANIFEST, OUTPUT
+from tests.harness.job_model import MANIFEST, OUTPUT
 
 T = TypeVar("T")
 TICK = 0.001

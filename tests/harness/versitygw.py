@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 
 from sandbox.objectstore import ObjectStore
-from tests.worlds.outside import free_port
+from tests.harness.fake_services import free_port
 
 ROOT, SECRET = "ROOT", "the root's secret of this test"
 
