@@ -63,12 +63,14 @@ FINAL: Final = frozenset(
         State.INFRASTRUCTURE_LOST,
     }
 )
+"""Numbers that never change any more. Clients that poll must stop at each of them."""
 
 Phase = Literal["Queued", "Configuring", "Running", "Publishing", "Finished"]
 """The coarse state for people, as ``kubectl get workflows`` shows it."""
 
 
 def state_text(code: int) -> str:
+    """Return the text of a number; a number of another version gets a text as well, not an error."""
     try:
         return TEXTS[State(code)]
     except ValueError:
@@ -76,6 +78,8 @@ def state_text(code: int) -> str:
 
 
 def state_phase(code: int) -> Phase:
+    """Return the coarse state of a number. Numbers grow along a job's life, except that ends are told by the
+    set."""
     if code in FINAL:
         return "Finished"
     if code >= State.PUBLISHING:

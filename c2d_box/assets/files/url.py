@@ -58,6 +58,7 @@ class UrlFile(FileObject):
         return {"type": "url", "url": self.url, "method": self.method, **headers_entry(self.headers)}
 
     def source_request(self, userdata: UserData) -> SourceRequest:
+        """Return the GET or POST. User data is added to a GET's query, or is the JSON body of a POST."""
         url, headers = without_userinfo(self.url, self.headers)
         if self.method == "POST":
             body = json.dumps(userdata or {}, separators=(",", ":")).encode()
@@ -70,16 +71,19 @@ class UrlFile(FileObject):
 
 
 def without_userinfo(url: str, headers: Mapping[str, str]) -> tuple[str, dict[str, str]]:
-    """``user:password@`` of a URL as the Authorization header that it means."""
+    """Return the URL without ``user:password@``, and the headers with the Authorization that it means: a URL
+    is shown in logs and errors where a header is not."""
     parts = urlsplit(url)
     if "@" not in parts.netloc:
         return url, dict(headers)
     userinfo, _, netloc = parts.netloc.rpartition("@")
     basic = b64encode(unquote(userinfo).encode()).decode()
+    # A header of the publisher's own comes later and wins.
     return parts._replace(netloc=netloc).geturl(), {"Authorization": f"Basic {basic}", **headers}
 
 
 def _with_query(url: str, userdata: UserData) -> str:
+    """Return the URL with user data behind its own query."""
     if not userdata:
         return url
     parts = urlsplit(url)
@@ -88,4 +92,5 @@ def _with_query(url: str, userdata: UserData) -> str:
 
 
 def _as_text(value: Any) -> str:
+    """Return a value as text in a query: JSON for whatever is no text."""
     return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))
