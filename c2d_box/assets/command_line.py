@@ -60,6 +60,7 @@ def split_words(line: str) -> tuple[str, ...]:
     found: list[str] = []
     at = _past_blanks(line, 0)
     while at < len(line):
+        # The gate's array holds as many.
         if len(found) == WORDS:
             raise _needs_shell("the entrypoint has too many words")
         # At the beginning of a word ``#`` is a comment and ``~`` a home; elsewhere both are themselves.
@@ -127,6 +128,7 @@ def _read_double_quoted(line: str, at: int) -> tuple[str, int]:
     text = ""
     while at < len(line):
         char, after = line[at], line[at + 1 : at + 2]
+        # The end is found by reading on: a quote behind a backslash does not close.
         if char == '"':
             return text, at + 1
         if char == "\\" and after and after in '\\"$`':

@@ -53,13 +53,9 @@ class DisclosureRules(BaseModel):
     the algorithm's log; without either of them it stays in.
     """
 
+    # Strict: ``"10"`` for 10 is a mistake to be seen, and an unknown key a rule that would not hold.
     model_config = ConfigDict(
-        # Strict: ``"10"`` for 10 is a mistake to be seen, and an unknown key a rule that would not hold.
-        extra="forbid",
-        frozen=True,
-        strict=True,
-        alias_generator=to_camel,
-        populate_by_name=True,
+        extra="forbid", frozen=True, strict=True, alias_generator=to_camel, populate_by_name=True
     )
 
     max_files: _Positive | None = None

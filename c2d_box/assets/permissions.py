@@ -131,6 +131,7 @@ def decide_permission(request: PermissionRequest) -> PermissionVerdict:
     tree = PermissionReason("permission", first is None, text, tuple(a.reason for a in answers))
     if first:
         return PermissionVerdict(False, first.code, tree, first.suffix, first.about)
+    # Wanted is granted here: a missing yes would have been a refusal above.
     return PermissionVerdict(True, "", tree, network=request.network_wanted)
 
 
@@ -161,7 +162,7 @@ def _check_service(request: PermissionRequest) -> _RuleAnswer:
 
 
 def _check_trust(request: PermissionRequest) -> _RuleAnswer:
-    # A service without rules has the strictest ones: nothing is allowed.
+    # A service without rules allows no raw algorithm, and its lists count as empty.
     """Judge whether the publisher trusts the algorithm. Every list that is filled has to agree."""
     rules = request.service.compute or ComputeRules()
     if isinstance(request.algorithm, RawAlgorithm):
@@ -245,9 +246,11 @@ def _check_algorithms(listed: object, algorithm: PublishedAlgorithm) -> _RuleAns
         return _no(rule, "no_publisherTrustedAlgorithms", "publisherTrustedAlgorithms is not a list")
     if any(e == ANY or (isinstance(e, dict) and e.get("did") == ANY) for e in listed):
         return _yes(rule, "every algorithm is trusted (*)")
+    # Refused and not skipped: nobody can say whom the damaged entry was to let in.
     if not all(isinstance(e, dict) and isinstance(e.get("did"), str) and e["did"] for e in listed):
         text = "publisherTrustedAlgorithms has an entry without a did; its owner has to repair the list"
         return _no(rule, "no_publisherTrustedAlgorithms", text)
+    # Compared as they are: a DID has one spelling, with lower-case digits.
     entries = [e for e in listed if e["did"] == algorithm.did]
     if not entries:
         return _no(rule, "not_trusted_algo", f"{algorithm.did} is not among {len(listed)} trusted algorithms")

@@ -36,7 +36,9 @@ class JsonLineFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        # ``extra`` becomes keys of the line, so that they can be searched for.
         line |= {key: value for key, value in vars(record).items() if key not in _STANDARD}
+        # Type and places only: the text may quote what must not be logged.
         if record.exc_info and record.exc_info[0] is not None:
             line["exception"] = record.exc_info[0].__name__
             line["at"] = _frame_lines(record)

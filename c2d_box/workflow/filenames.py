@@ -59,5 +59,5 @@ def is_hidden(name: str, position: int) -> bool:
     # alike.
     if character in _JOINERS:
         return position in (0, len(name) - 1) or name[position - 1].isascii() or name[position + 1].isascii()
-    # Cf turns the direction of writing among others; Co has no agreed look.
+    # Cf is invisible or turns the direction of writing; Co has no agreed look.
     return not character.isprintable() or category in ("Cf", "Co")

@@ -204,6 +204,7 @@ async def job_history(
 def job_row(workflow: WorkFlow) -> dict[str, Any]:
     """Return a WorkFlow as the values of the upsert."""
     spec, state = workflow.spec, workflow.status
+    # None before publishing, and an empty list for a job without results.
     results = None if state.results is None else [result.model_dump() for result in state.results]
     return {
         "agreement": spec.agreement_id,

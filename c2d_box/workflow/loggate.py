@@ -93,7 +93,7 @@ def _last_state(line: str) -> str:
 
 def escape_controls(text: str) -> str:
     """Escape hidden characters visibly; line ends and tabs stay."""
-    # Most lines: looking at every character takes far longer.
+    # Most lines are plain ASCII, which needs no look at each character.
     if text.isascii() and text.isprintable():
         return text
     return "".join(_visible(character) for character in text)

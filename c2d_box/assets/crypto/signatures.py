@@ -64,6 +64,7 @@ def recover_hash(hash32: bytes, signature: str | bytes) -> str | None:
     """Return the signer of an already hashed message, like :func:`recover_signer`."""
     try:
         raw = bytes.fromhex(signature.removeprefix("0x")) if isinstance(signature, str) else signature
+        # Other values of v are those of EIP-155, which are for transactions.
         if len(raw) != 65 or raw[64] not in (0, 1, 27, 28):
             return None
         # 27 and 28 become 0 and 1, which stay as they are.

@@ -25,13 +25,9 @@ class _DdoNode(BaseModel):
     """A part of a DDO. Unknown keys are kept and absent ones stay absent, so that :meth:`raw` gives back what
     was published."""
 
+    # ``defer_build``: a program that only reads a constant from here does not wait for the models.
     model_config = ConfigDict(
-        # ``defer_build``: a program that only reads a constant from here does not wait for the models.
-        extra="allow",
-        frozen=True,
-        defer_build=True,
-        alias_generator=to_camel,
-        populate_by_name=True,
+        extra="allow", frozen=True, defer_build=True, alias_generator=to_camel, populate_by_name=True
     )
 
     @property
@@ -93,6 +89,7 @@ class DdoService(_DdoNode):
     service_endpoint: str = ""
     files: str = ""
     timeout: int = 0
+    """Seconds for which an order carries; 0 means without end."""
     compute: ComputeRules | None = None
     consumer_parameters: list[Any] | None = None
     additional_information: Any = None
@@ -117,6 +114,7 @@ class DDO(_DdoNode):
     services: Sequence[DdoService] = ()
     credentials: Any = None
     nft: dict[str, Any] | None = None
+    """Added by metadata caches and no part of what is published."""
 
     @classmethod
     def parse(cls, document: dict[str, Any] | str | bytes) -> Self:

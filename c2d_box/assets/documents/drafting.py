@@ -42,6 +42,7 @@ def metadata_section(
         "name": name,
         # The schema demands a text; publishers leave it out.
         "description": description or name,
+        # The schema demands an author as well.
         "author": author or "unknown",
         "license": license,
         **(more or {}),

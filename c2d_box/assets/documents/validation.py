@@ -199,6 +199,7 @@ def _out_of_bounds(rule: PropertyRule, value: Any, required: bool, version: str)
     """Return in words which bound the value breaks; empty where it breaks none."""
     if rule.pattern and not re.match(rule.pattern, value):
         return f"has to start with {rule.pattern}"
+    # To RDF an empty list is the same as an absent one.
     if required and rule.kind in ("objects", "texts") and not value:
         return "needs at least one item"
     if rule.kind not in ("text", "objects", "texts"):
@@ -221,6 +222,7 @@ def _has_kind(value: Any, kind: str) -> bool:
         case "text":
             return isinstance(value, str)
         case "integer":
+            # JSON has one kind of number, so 1.0 is whole; true is none, although Python's bool is an int.
             whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
             return whole and not isinstance(value, bool)
         case "bool":
@@ -240,6 +242,8 @@ def _has_kind(value: Any, kind: str) -> bool:
 def _values_at(document: dict[str, Any], path: str) -> Iterator[tuple[str, Any]]:
     """Yield every (concrete path, value) that ``path`` names; a missing leaf of an existing parent yields
     None."""
+    # All nodes of one depth at a time. A node that is no object has no keys, which another rule complains
+    # about.
     nodes: list[tuple[str, Any]] = [("", document)]
     for part in path.split("."):
         key, many = part.removesuffix("[]"), part.endswith("[]")

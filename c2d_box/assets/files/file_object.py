@@ -86,6 +86,7 @@ def demanded_text(value: Mapping[str, Any], key: str, problem: str) -> str:
 def parse_headers(value: Mapping[str, Any]) -> dict[str, str]:
     """Return the headers as an object; ocean.py may send an empty list or null for none."""
     headers = value.get("headers") or {}
+    # A list with entries is no set of names and values.
     if not isinstance(headers, dict):
         raise FileObjectError("malformed file object.")
     # Values may be numbers in published files; anything nested is no header.
@@ -103,6 +104,7 @@ def is_http_url(url: str) -> bool:
     """Return whether the text is an http or https URL with a host: file:, ftp: and data: would read what is
     not the publisher's."""
     try:
+        # ``urlsplit`` raises ValueError for brackets that do not match, which a stranger's text may have.
         parts = urlsplit(url)
     except ValueError:
         return False

@@ -42,8 +42,10 @@ class S3File(FileObject):
         if not isinstance(access, dict):
             raise FileObjectError("malformed s3 file, missing s3Access.")
         parts = [demanded_text(access, key, f"malformed s3 file, missing {key}.") for key in _KEYS]
+        # The endpoint is the publisher's choice, just as a URL is.
         if not is_http_url(access["endpoint"]):
             raise FileObjectError("malformed s3 file, the endpoint is no http URL.")
+        # The parts are in the order of ``_KEYS``, which is that of the fields.
         return cls(*parts)
 
     def to_dict(self) -> dict[str, Any]:

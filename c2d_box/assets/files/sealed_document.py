@@ -41,6 +41,7 @@ def unseal_files(
         value = parse_json(ecies.decrypt(key, bytes.fromhex(sealed.removeprefix("0x"))))
     except ValueError as error:
         raise FileObjectError(UNREADABLE) from error
+    # Old documents are still on chains. A result is never taken from one, see below.
     if version in ("", "4.0.0"):
         entries = value
     else:

@@ -39,6 +39,7 @@ class SmartContractFile(FileObject):
             raise FileObjectError("invalid abi")
         # For the type checker: ``inputs`` is None otherwise.
         assert isinstance(abi, dict)
+        # Before any library sees the types.
         if not _is_small(abi):
             raise FileObjectError("invalid abi")
         if abi.get("type", "function") != "function" or abi.get("stateMutability") not in ("view", "pure"):

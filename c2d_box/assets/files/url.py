@@ -48,6 +48,7 @@ class UrlFile(FileObject):
         url, method = value.get("url"), value.get("method") or "GET"
         if not isinstance(url, str) or not url or not isinstance(method, str):
             raise FileObjectError(MISSING_KEYS)
+        # Reading a file must not change its source, as PUT or DELETE would.
         if method.upper() not in ("GET", "POST"):
             raise FileObjectError(f"Unsafe method {method[:32].lower()}.")
         if not is_http_url(url):
@@ -61,6 +62,7 @@ class UrlFile(FileObject):
         """Return the GET or POST. User data is added to a GET's query, or is the JSON body of a POST."""
         url, headers = without_userinfo(self.url, self.headers)
         if self.method == "POST":
+            # Always a JSON body, if only an empty object: the header promises one.
             body = json.dumps(userdata or {}, separators=(",", ":")).encode()
             return SourceRequest("POST", url, {"Content-Type": "application/json", **headers}, body)
         return SourceRequest("GET", _with_query(url, userdata), headers)
@@ -87,6 +89,7 @@ def _with_query(url: str, userdata: UserData) -> str:
     if not userdata:
         return url
     parts = urlsplit(url)
+    # Encoded, so that a value cannot bring in parameters of its own.
     added = urlencode({key: _as_text(value) for key, value in userdata.items()})
     return parts._replace(query=f"{parts.query}&{added}" if parts.query else added).geturl()
 

@@ -92,6 +92,7 @@ def lay_out(job: dict[str, Any], grants: dict[str, Any], data: Path) -> VolumeLa
     else:
         fetches += _algorithm_files(granted, target)
     fetches += _ddo_file("algorithm", granted, data)
+    # A folder once, too: two entries of one dataset share it.
     return VolumeLayout(tuple(dict.fromkeys(folders)), tuple(writes), tuple(_without_repeats(fetches)))
 
 

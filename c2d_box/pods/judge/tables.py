@@ -85,6 +85,7 @@ def check_csv(rules: DisclosureRules, file: BinaryIO, delimiter: str = ",") -> N
         for row in reader:
             # The bound is on one record, so it begins anew with each.
             source.used = 0
+            # An empty line is no record; readers skip it as well.
             if not row:
                 continue
             # A line of another length has cells without a column, of which no rule on columns speaks.
@@ -210,6 +211,7 @@ class _JsonTable:
         in_array = outer is not None and outer.kind == "["
         if outer is not None:
             self._count_member(outer)
+            # Objects but the outermost, and arrays in arrays: see the class.
             if kind == "{" or in_array:
                 self._limits.add_rows()
         self._stack.append(_OpenContainer(kind, in_array))

@@ -93,6 +93,7 @@ def entry_content(entry: UploadEntry) -> Iterator[bytes]:
     if entry.sealed is not None:
         yield from entry.sealed()
         return
+    # Made here and never on the volume, so nobody can have changed it.
     if entry.data is not None:
         yield entry.data
         return
