@@ -23,6 +23,7 @@ class C2DError(Exception):
     exit_status: ClassVar[int] = 1
 
     def __init__(self, code: str, message: str, next_step: str = "", **details: object) -> None:
+        # The code is in the text too, for logs that print the exception alone.
         super().__init__(f"{code}: {message}")
         self.code = code
         self.message = message
@@ -35,7 +36,10 @@ class C2DError(Exception):
             "code": self.code,
             "message": self.message,
             "next_step": self.next_step,
+            # Only a cause that was chained on purpose (``from``): a context may quote what no user should
+            # see.
             "cause": str(self.__cause__) if self.__cause__ else None,
+            # Details last and beside the rest, so that scripts find, say, ``errors`` without another level.
             **self.details,
         }
 

@@ -22,17 +22,22 @@ def open_replacement(
     ``durable`` the content is synced to the disk before the old file is replaced, so it outlives a reboot.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    # In the same folder, because a rename is atomic within one file system only; by process, so that two do
+    # not share a draft.
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
+        # The mode is set at creation: between ``open`` and a later ``chmod`` others could read a key.
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
         with os.fdopen(descriptor, "wb") as stream:
             yield stream
             stream.flush()
+            # Before the rename: after a crash the new name could else lead to an empty file.
             if durable:
                 os.fsync(stream.fileno())
         if owner is not None and os.geteuid() == 0:
             os.chown(draft, *owner)
         draft.replace(path)
+    # KeyboardInterrupt too: a draft left behind may hold a secret.
     except BaseException:
         draft.unlink(missing_ok=True)
         raise

@@ -58,7 +58,9 @@ REFUSED_LISTED_UNDER_RULES: Final = 5
 """The most refused outputs that a record names where a publisher's disclosure rules hold: there each line of
 the record is itself information that leaves the job."""
 REFUSED_PATH_CHARACTERS: Final = 400
+"""The longest path of a refused output in a record; see :func:`shortened_text`."""
 REASON_CHARACTERS: Final = 1000
+"""The longest reason of a job's end."""
 TEXT_CHARACTERS: Final = 2000
 """The longest of any other short text in a report."""
 STAGED_LISTED: Final = 500
@@ -94,6 +96,8 @@ def stored_bytes(value: Any) -> int:
     """Return the bytes of a JSON value as Kubernetes writes it to etcd: ``<``, ``>`` and ``&`` take six
     each."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    # Go's encoding/json escapes these by default, as ``\u003c``: a limit counted without it would be passed
+    # at the API server.
     escaped = sum(text.count(character) for character in "<>&\u2028\u2029")
     return len(text.encode("utf-8", "replace")) + 5 * escaped
 
@@ -110,6 +114,7 @@ def fitting_lines(lines: Sequence[Any], count: int, size: int) -> list[Any]:
     """Return the first lines: at most ``count``, and together at most ``size`` bytes as they are stored."""
     kept: list[Any] = []
     for line in lines[:count]:
+        # One byte for the comma.
         size -= stored_bytes(line) + 1
         if size < 0:
             break

@@ -13,9 +13,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _IMPORTING = threading.RLock()
+"""Held during imports that change the limit; reentrant, because such an import may nest."""
 _RAISING = threading.Lock()
+"""Guards the two numbers below."""
 _raised = 0
+"""Computations that need the raised limit at this moment."""
 _usual = 0
+"""The limit from before the first of them."""
 
 
 @contextmanager
@@ -43,6 +47,7 @@ def raised_recursion_limit(limit: int) -> Iterator[None]:
     with _RAISING:
         if _raised == 0:
             _usual = sys.getrecursionlimit()
+            # Never lowered: code further up the stack may already be deeper.
             sys.setrecursionlimit(max(limit, _usual))
         _raised += 1
     try:

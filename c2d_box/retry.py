@@ -24,9 +24,11 @@ class Backoff:
     def next_pause(self, lasted: float = 0.0) -> float:
         """Count the failure of an attempt that ``lasted`` so many seconds, and return the seconds to wait
         before the next attempt."""
+        # A connection that held for long has worked: its end is a new failure and no further one.
         if lasted >= self.steady:
             self.reset()
         self.failures += 1
+        # The factor is applied to the bounded pause, so that the number does not grow for ever.
         pause = min(self._next, self.longest)
         self._next = pause * self.factor
         return pause

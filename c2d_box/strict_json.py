@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, NoReturn
 
+# Codes of refusals: clients and tests match on them, so none changes its meaning.
 TOO_LARGE = "C2D-JSON-TOO-LARGE"
 TOO_DEEP = "C2D-JSON-TOO-DEEP"
 TOO_MANY_VALUES = "C2D-JSON-TOO-MANY-VALUES"
@@ -54,10 +55,14 @@ class JsonRefused(ValueError):
 
 
 def parse_json(data: bytes | bytearray | str, limits: JsonLimits = DEFAULT) -> Any:
-    """Return the value that ``data`` holds. Raise ``JsonRefused`` and nothing else."""
+    """Return the value that ``data`` holds. Raise ``JsonRefused`` and nothing else. Limits are checked on
+    the bytes, before the parser builds or recurses; a RecursionError is caught all the same, for a caller
+    that is deep itself."""
+    # First in characters, which are at most as many as bytes: nothing is encoded that is too large anyway.
     if len(data) > limits.size_bytes:
         raise JsonRefused(TOO_LARGE, f"The JSON has more than {limits.size_bytes} bytes.")
     raw, text = _both_forms(data)
+    # Again in bytes: a character takes up to four.
     if len(raw) > limits.size_bytes:
         raise JsonRefused(TOO_LARGE, f"The JSON has more than {limits.size_bytes} bytes.")
     _check_structure(raw, limits)
@@ -126,6 +131,8 @@ def _both_forms(data: bytes | bytearray | str) -> tuple[bytes, str]:
 
 
 def _check_structure(raw: bytes, limits: JsonLimits) -> None:
+    """Bound depth, number of values and length of numbers. The first test is a quick one on the whole text,
+    strings included: most documents pass it and need no second look."""
     openings = raw.count(b"[") + raw.count(b"{")
     long_number = b"0" * (limits.digits + 1)
     has_long = long_number in raw.translate(_FLAT)
@@ -175,6 +182,8 @@ def _check_escapes(raw: bytes, limits: JsonLimits) -> None:
 
 
 def _check_scalar(value: Any, limits: JsonLimits) -> None:
+    """Refuse a plain value that JSON cannot carry: half of a surrogate pair, a number that is not finite or
+    far too long."""
     match value:
         case str():
             try:
@@ -185,15 +194,18 @@ def _check_scalar(value: Any, limits: JsonLimits) -> None:
                 raise JsonRefused(HAS_NUL, "A string holds the character NUL.")
         case float() if not math.isfinite(value):
             raise JsonRefused(BAD_NUMBER, "A number is not finite.")
+        # By bits, ten for three digits: writing a number out in decimal takes quadratic time.
         case int() if value.bit_length() > limits.digits * 10 // 3 + 1:
             raise JsonRefused(BAD_NUMBER, f"A number has more than {limits.digits} digits.")
 
 
 def _refuse_constant(text: str) -> NoReturn:
+    """Refuse NaN and Infinity, which Python's parser takes for numbers and no other JSON parser reads."""
     raise JsonRefused(BAD_NUMBER, f"{text} is not a number of JSON.")
 
 
 def _finite_float(text: str) -> float:
+    """Return the number; ``1e999`` would become infinity, and could not be written as JSON again."""
     number = float(text)
     if not math.isfinite(number):
         raise JsonRefused(BAD_NUMBER, "A number is too large for a double.")

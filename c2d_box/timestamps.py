@@ -12,4 +12,6 @@ def rfc3339_text(seconds: float) -> str:
 
 
 def rfc3339_seconds(text: str) -> float:
+    """Return the Unix seconds of an RFC 3339 text with a zone, as Kubernetes writes it: with or without
+    fractions."""
     return datetime.fromisoformat(text).timestamp()

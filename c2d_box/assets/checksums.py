@@ -7,10 +7,13 @@ from collections.abc import Iterable
 
 
 def container_checksum(entrypoint: str, checksum: str) -> str:
-    """sha256 of entrypoint followed by the image digest (image name and tag are not covered)."""
+    """Return the sha256, hex, of entrypoint followed by the image digest, as ocean.js and ocean.py write it
+    into ``containerSectionChecksum``. Image name and tag are not covered: the digest alone decides what
+    runs."""
     return hashlib.sha256(f"{entrypoint}{checksum}".encode()).hexdigest()
 
 
 def files_checksum(digests: Iterable[str]) -> str:
-    """The sha256 of each file's content, in file order, lower-case, concatenated (not hashed again)."""
+    """Return the sha256 of each file's content, in file order, lower-case, concatenated and not hashed
+    again, as Ocean's ``filesChecksum`` has it."""
     return "".join(digest.lower() for digest in digests)

@@ -40,23 +40,30 @@ RESERVED = frozenset(
 )
 """Words that a shell interprets itself where a command begins: no program is meant by them."""
 _OPERATORS = frozenset("|&;<>()\n")
+"""Characters that end a word and begin something that only a shell does: pipes, lists, redirections."""
 _EXPANSIONS = frozenset("$`")
+"""Characters that a shell replaces by a value, inside of double quotes as well."""
 _PATTERNS = frozenset("*?[")
+"""Characters that a shell matches against names of files."""
 _BLANK = " \t"
 _SHELL = "this image has no /bin/sh, and the entrypoint uses shell syntax"
 _OPEN_QUOTE = "the entrypoint has an open quote"
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
+"""The beginning of ``NAME=value``, which before a command is no argument."""
 
 
 def split_words(line: str) -> tuple[str, ...]:
     """Split ``line`` into words; raise ``C2D-ENTRYPOINT-NEEDS-SHELL`` where splitting does not do."""
+    # An argument of ``execve`` ends at a NUL: the program would be called with another one.
     if "\0" in line:
         raise _needs_shell(_SHELL)
     found: list[str] = []
     at = _past_blanks(line, 0)
     while at < len(line):
+        # The gate's array holds as many.
         if len(found) == WORDS:
             raise _needs_shell("the entrypoint has too many words")
+        # At the beginning of a word ``#`` is a comment and ``~`` a home; elsewhere both are themselves.
         if line[at] in "#~" or (not found and _shells_own(line[at:])):
             raise _needs_shell(_SHELL)
         word, at = _read_word(line, at)
@@ -68,6 +75,7 @@ def split_words(line: str) -> tuple[str, ...]:
 
 
 def _past_blanks(line: str, at: int) -> int:
+    """Return the position of the next character that is no blank."""
     while at < len(line) and line[at] in _BLANK:
         at += 1
     return at
@@ -75,15 +83,19 @@ def _past_blanks(line: str, at: int) -> int:
 
 def _shells_own(rest: str) -> bool:
     """Return whether ``rest`` begins with a word of the shell's own, or ``NAME=…``, which sets a variable."""
+    # Up to the first blank, quotes included: a quoted word is never the shell's own.
     first = rest.replace("\t", " ").partition(" ")[0]
     return first in RESERVED or _ASSIGNMENT.match(first) is not None
 
 
 def _read_word(line: str, at: int) -> tuple[str, int]:
+    """Return the word at ``at``, without its quotes, and the position behind it. Parts without a blank
+    between are one word."""
     text = ""
     while at < len(line) and line[at] not in _BLANK:
         char = line[at]
         if char == "'":
+            # In single quotes nothing has a meaning but the closing quote.
             end = line.find("'", at + 1)
             if end < 0:
                 raise _needs_shell(_OPEN_QUOTE)
@@ -116,6 +128,7 @@ def _read_double_quoted(line: str, at: int) -> tuple[str, int]:
     text = ""
     while at < len(line):
         char, after = line[at], line[at + 1 : at + 2]
+        # The end is found by reading on: a quote behind a backslash does not close.
         if char == '"':
             return text, at + 1
         if char == "\\" and after and after in '\\"$`':
@@ -128,6 +141,7 @@ def _read_double_quoted(line: str, at: int) -> tuple[str, int]:
 
 
 def _needs_shell(why: str) -> Refused:
+    """Return the refusal. Its next step is for the algorithm's publisher, who writes the entrypoint."""
     return Refused(
         "C2D-ENTRYPOINT-NEEDS-SHELL",
         why,

@@ -13,10 +13,12 @@ from c2d_box.assets.documents.ddo import DDO
 from c2d_box.strict_json import JsonRefused, parse_json
 
 IN_DENY_LIST = "CREDENTIAL_IN_DENY_LIST"
+"""A name of Ocean's ``ConsumableCodes``, as the Provider's text has it."""
 NOT_IN_ALLOW_LIST = "CREDENTIAL_NOT_IN_ALLOW_LIST"
 ASSET_DISABLED = "ASSET_DISABLED"
 USABLE_STATES = frozenset({0, 5})  # active, unlisted
 _NOBODY: dict[str, Any] = {"allow": [{"type": "address", "values": ["nobody"]}]}
+"""An allow list that no address is on: a non-empty one decides alone."""
 
 
 def check_credentials(ddo: DDO, consumer: str, environments: Collection[str] = ()) -> str | None:
@@ -24,6 +26,7 @@ def check_credentials(ddo: DDO, consumer: str, environments: Collection[str] = (
     that pass, which is only for quotes (and for the original's pods, where a setting lets them in)."""
     if consumer.lower() in {address.lower() for address in environments}:
         return None
+    # An empty list restricts nobody; one with a wrong type of entries counts as empty too.
     allow, deny = _listed_addresses(ddo, "allow"), _listed_addresses(ddo, "deny")
     if allow:
         return None if consumer.lower() in allow else NOT_IN_ALLOW_LIST
@@ -41,6 +44,7 @@ def access_refusal(
     nft = ddo.nft or {}
     if not nft.get("address") or not ddo.chain_id:
         return "Asset malformed or disabled."
+    # The chain first: what a metadata cache says of the state may be old.
     if chain_state not in USABLE_STATES:
         return "Asset is not consumable."
     code: str | None
@@ -55,9 +59,12 @@ def access_refusal(
 
 
 def _listed_addresses(ddo: DDO, which: str) -> set[str]:
+    """Return the addresses of the first ``address`` entry of a list, in lower case; empty where there is
+    none."""
     entries = _credential_lists(ddo.credentials).get(which)
     if not isinstance(entries, list):
         return set()
+    # Only the first, as the original does: a second list of addresses has no effect there either.
     entry = next((e for e in entries if isinstance(e, dict) and e.get("type") == "address"), None)
     values = entry.get("values") if entry else None
     return {v.lower() for v in values if isinstance(v, str)} if isinstance(values, list) else set()

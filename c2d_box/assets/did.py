@@ -12,14 +12,17 @@ _DID = re.compile(r"did:op:[0-9a-f]{64}\Z")
 
 
 def did_for(nft: str, chain_id: int) -> str:
-    """``did:op:`` + sha256 of the checksummed NFT address followed by the decimal chain id."""
+    """Return ``did:op:`` + sha256 of the checksummed NFT address followed by the decimal chain id."""
+    # Without the checksum's case another spelling of one NFT would be another asset.
     return PREFIX + hashlib.sha256(f"{checksum_address(nft)}{chain_id}".encode()).hexdigest()
 
 
 def is_did(value: object) -> bool:
+    """Return whether the value is text in the form of a DID; whether there is such an asset, the
+    chain says."""
     return isinstance(value, str) and _DID.match(value) is not None
 
 
 def bare_did(did: str) -> str:
-    """The DID without its prefix: the folder name an algorithm sees below ``/data/inputs``."""
+    """Return the DID without its prefix: the folder name an algorithm sees below ``/data/inputs``."""
     return did.removeprefix(PREFIX)

@@ -15,11 +15,13 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from pydantic.alias_generators import to_camel
 
 _Positive = Annotated[int, Field(ge=1, le=2**53)]
+"""2**53: the largest number that every JSON parser keeps exactly."""
 _Amount = Annotated[int, Field(ge=0, le=2**53)]
 _Type = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{1,10}$")]
 _Column = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 _Pattern = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 COUNT_COLUMNS = ("count", "n")
+"""Names of count columns where the publisher gives none."""
 CHECKABLE = ("csv", "gif", "jpeg", "jpg", "json", "jsonl", "md", "ndjson", "png", "tsv", "txt")
 """File name extensions whose content can be checked; no other type may leave where a rule speaks of content.
 """
@@ -32,6 +34,7 @@ MAX_COLUMNS = 50
 LINE_BYTES = 200
 """Bytes of a log for each line that may leave, where the publisher sets no other number."""
 _HARMLESS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-")
+"""Letters and digits of ASCII, and three marks."""
 
 
 class InvalidRules(Exception):
@@ -50,6 +53,7 @@ class DisclosureRules(BaseModel):
     the algorithm's log; without either of them it stays in.
     """
 
+    # Strict: ``"10"`` for 10 is a mistake to be seen, and an unknown key a rule that would not hold.
     model_config = ConfigDict(
         extra="forbid", frozen=True, strict=True, alias_generator=to_camel, populate_by_name=True
     )
@@ -102,16 +106,19 @@ class DisclosureRules(BaseModel):
         """Bytes and lines of the algorithm's log that may leave; with no bytes the log stays in."""
         if self.log_bytes is None:
             return LINE_BYTES * (self.log_lines or 0), self.log_lines
+        # A publisher who lets no line leave means none, whatever number of bytes stands beside.
         return self.log_bytes if self.log_lines != 0 else 0, self.log_lines
 
 
 def parse_set(section: object) -> DisclosureRules | None:
-    """One set of rules; None where there is no section. Raises InvalidRules."""
+    """Return one set of rules; None where there is no section. Raise InvalidRules for one that cannot be
+    understood."""
     if section is None:
         return None
     try:
         return DisclosureRules.model_validate(section)
     except ValidationError as problem:
+        # The place and not the value: the message reaches consumers and ends in a job's status.
         where = ".".join(str(part) for part in problem.errors()[0]["loc"])
         raise InvalidRules(f"the disclosure rule {where or 'section'} cannot be understood") from None
 
@@ -137,13 +144,16 @@ def distinct_sets(rules: Iterable[DisclosureRules | None]) -> tuple[DisclosureRu
 
 
 def as_section(rules: Sequence[DisclosureRules]) -> dict[str, Any] | list[dict[str, Any]] | None:
-    """Return the sets as they stand in a job; :func:`parse_sets` reads them again."""
+    """Return the sets as they stand in a job; :func:`parse_sets` reads them again. One set stands there by
+    itself, more of them as a list."""
     sets = [entry.as_dict() for entry in rules]
     return None if not sets else sets[0] if len(sets) == 1 else sets
 
 
 def log_budget(rules: Iterable[DisclosureRules]) -> tuple[int, int | None]:
     """Return the smallest allowance of all sets: bytes and lines of the algorithm's log."""
+    # The smallest of each, because the log has to obey every set; it cannot be told which line is about
+    # which input.
     budgets = [entry.log_allowance for entry in rules]
     lines = [count for _, count in budgets if count is not None]
     return min((size for size, _ in budgets), default=0), min(lines, default=None)

@@ -9,7 +9,9 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 _THIS_MACHINE = ("127.0.0.1", "localhost", "::1", "0.0.0.0")
+"""Hosts that mean the same machine. ``0.0.0.0`` is one to listen on, and Linux connects to itself by it."""
 _PORTS = {"http": 80, "https": 443}
+"""Default ports, left out in one spelling of a URL and given in another."""
 
 
 def same_endpoint(one: str, other: str) -> bool:
@@ -27,10 +29,13 @@ def origin_spellings(url: str) -> tuple[str, ...]:
 
 
 def _canonical_parts(url: str) -> tuple[str, ...]:
+    """Return what two URLs have to share to name one service: scheme, host, port, path and query, in one
+    spelling."""
     text = url.strip()
     try:
         parts = urlsplit(text)
         host, port = (parts.hostname or "").lower().rstrip("."), parts.port
+    # ``urlsplit`` raises for brackets that do not match and ports that are none.
     except ValueError:
         return (text,)
     scheme = parts.scheme.lower()
@@ -41,4 +46,5 @@ def _canonical_parts(url: str) -> tuple[str, ...]:
 
 
 def _bracketed_host(host: str) -> str:
+    """Return a host as it stands in a URL, where an IPv6 address has brackets."""
     return f"[{host}]" if ":" in host else host

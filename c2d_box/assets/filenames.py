@@ -13,10 +13,16 @@ from hashlib import sha256
 from urllib.parse import quote, unquote
 
 _UNSAFE = re.compile(r"[^\w.\-()+@ ]", re.ASCII)
+"""Characters that an ASCII name should not have: quotes, separators, and what shells and headers
+interpret."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+"""Control characters and marks of direction: with the latter ``exe.txt`` can be shown for ``txt.exe``."""
 _EXTENDED = re.compile(r"filename\*\s*=\s*([\w.-]*)'[\w-]*'([^;\s]+)", re.IGNORECASE)
+"""``filename*=charset'language'value`` of RFC 5987."""
 _PLAIN = re.compile(r"filename\s*=\s*(?:\"((?:[^\"\\]|\\.)*)\"|([^;]+))", re.IGNORECASE)
+"""``filename=``, quoted or bare."""
 _LONGEST = 200
+"""The most characters of a name."""
 
 
 def content_disposition(name: str, content_type: str = "") -> str:
@@ -34,6 +40,7 @@ def ascii_name(name: str, content_type: str = "") -> str:
     if shown.isascii():
         return plain or "file" + _guess_extension(content_type)
     stem, dot, extension = plain.rpartition(".")
+    # Two names in other scripts become the same underscores; the hash keeps them apart.
     mark = sha256(shown.encode("utf-8", "surrogatepass")).hexdigest()[:8]
     return f"{stem}-{mark}.{extension}" if dot and stem else f"{plain}-{mark}"
 
@@ -42,6 +49,7 @@ def name_in(header: str) -> str:
     """Return the name that a ``Content-Disposition`` gives, reduced to its last part; empty where it gives
     none."""
     name = ""
+    # RFC 6266: where both are there, ``filename*`` counts.
     if found := _EXTENDED.search(header):
         try:
             name = unquote(found[2], encoding=found[1] or "utf-8", errors="strict")
@@ -50,12 +58,15 @@ def name_in(header: str) -> str:
     if not name and (found := _PLAIN.search(header)):
         name = re.sub(r"\\(.)", r"\1", found[1]) if found[1] is not None else found[2].strip()
         name = _as_utf8(name)
+    # The last part only: a path in a header of a stranger must not choose the folder.
     last = _CONTROL.sub("", re.split(r"[/\\]", name)[-1]).strip()
+    # These two would be a folder even as a last part.
     return "" if last in (".", "..") else _cut_name(last)
 
 
 def _display_name(name: str, content_type: str) -> str:
     """Return the name with an extension by type where it has none, and without what no name should hold."""
+    # ``replace``: a lone surrogate cannot be written into a header.
     clean = _cut_name(_CONTROL.sub("_", name).encode("utf-8", "replace").decode())
     return clean + _guess_extension(content_type) if clean and "." not in clean else clean
 

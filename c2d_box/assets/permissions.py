@@ -21,6 +21,7 @@ from c2d_box.assets.documents.ddo import COMPUTE, ComputeRules, DdoService
 
 EmptyLists = Literal["none", "all"]
 ANY = "*"
+"""The entry that stands for everybody in a list."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ class PermissionReason:
         return {**value, "because": [r.as_dict() for r in self.because]} if self.because else value
 
     def text_lines(self, depth: int = 0) -> Iterator[str]:
-        """The tree as indented text, one line per rule."""
+        """Yield the tree as indented text, one line per rule."""
         yield f"{'  ' * depth}{'yes' if self.allowed else 'no '} {self.text}"
         for reason in self.because:
             yield from reason.text_lines(depth + 1)
@@ -122,6 +123,7 @@ class _RuleAnswer:
 def decide_permission(request: PermissionRequest) -> PermissionVerdict:
     """Decide whether the algorithm may run on the service; the first refusal, in wire order, gives
     the code."""
+    # All three are asked, so that the reasons are complete; the order says which code is answered.
     answers = [_check_service(request), _check_trust(request), _check_network(request)]
     first = next((a for a in answers if not a.allowed), None)
     name = _algorithm_name(request.algorithm)
@@ -129,6 +131,7 @@ def decide_permission(request: PermissionRequest) -> PermissionVerdict:
     tree = PermissionReason("permission", first is None, text, tuple(a.reason for a in answers))
     if first:
         return PermissionVerdict(False, first.code, tree, first.suffix, first.about)
+    # Wanted is granted here: a missing yes would have been a refusal above.
     return PermissionVerdict(True, "", tree, network=request.network_wanted)
 
 
@@ -138,12 +141,15 @@ def _check_service(request: PermissionRequest) -> _RuleAnswer:
     if service.type not in ("access", COMPUTE):
         text = f"service {service.id} is of type {service.type or 'nothing'}: neither access nor compute"
         return _no("service", "service_not_access_compute", text, ".serviceId")
+    # Further datasets may be of access services, whose files their buyer may download anyway.
     if request.main and service.type != COMPUTE:
         text = f"service {service.id} is for access; a job's main dataset needs a compute service"
         return _no("service", "main_service_compute", text, ".serviceId")
     if service.type == COMPUTE and not request.files_readable:
         text = f"the files of service {service.id} are encrypted for another Provider"
         return _no("service", "compute_services_not_in_same_provider", text, ".serviceId")
+    # An algorithm for access is fetched from its own Provider, wherever that is; one for compute only has to
+    # be ours.
     private = isinstance(algorithm, PublishedAlgorithm) and algorithm.service_type == COMPUTE
     if private and isinstance(algorithm, PublishedAlgorithm) and not algorithm.files_readable:
         text = "the algorithm is offered for compute only, and another Provider holds its files"
@@ -156,6 +162,8 @@ def _check_service(request: PermissionRequest) -> _RuleAnswer:
 
 
 def _check_trust(request: PermissionRequest) -> _RuleAnswer:
+    # A service without rules allows no raw algorithm, and its lists count as empty.
+    """Judge whether the publisher trusts the algorithm. Every list that is filled has to agree."""
     rules = request.service.compute or ComputeRules()
     if isinstance(request.algorithm, RawAlgorithm):
         return _check_raw(rules)
@@ -167,6 +175,8 @@ def _check_trust(request: PermissionRequest) -> _RuleAnswer:
 
 
 def _check_raw(rules: ComputeRules) -> _RuleAnswer:
+    """Judge an algorithm that was sent along. Only the literal true allows it: ``"true"`` or 1 is somebody's
+    mistake."""
     if rules.allow_raw_algorithm is True:
         return _yes("raw", "the publisher allows raw algorithms (allowRawAlgorithm is true)")
     stands = "absent" if rules.allow_raw_algorithm is None else "not the literal true"
@@ -192,6 +202,8 @@ def _check_lists(
 
 
 def _nothing_listed(request: PermissionRequest, trust_all: object) -> _RuleAnswer:
+    """Answer where no list is filled: by the publisher's ``trustAllPublished``, else by the Provider's own
+    setting."""
     if trust_all is True:
         return _yes("all published", "the publisher trusts every published algorithm (trustAllPublished)")
     if request.empty_lists == "all":
@@ -202,6 +214,8 @@ def _nothing_listed(request: PermissionRequest, trust_all: object) -> _RuleAnswe
 
 
 def _check_publishers(listed: object, algorithm: PublishedAlgorithm) -> _RuleAnswer:
+    """Judge the algorithm's owner. The NFT's current owner counts, not the author that its description
+    names."""
     rule, code = "publishers", "not_trusted_algo_publisher"
     if not isinstance(listed, list):
         return _no(rule, code, "publisherTrustedAlgorithmPublishers is not a list")
@@ -213,6 +227,7 @@ def _check_publishers(listed: object, algorithm: PublishedAlgorithm) -> _RuleAns
 
 
 def _check_markets(listed: object, algorithm: PublishedAlgorithm) -> _RuleAnswer:
+    """Judge the marketplace on which the algorithm's datatoken was ordered."""
     rule, code = "markets", "not_trusted_algo"
     if not isinstance(listed, list):
         return _no(rule, code, "trustedMarkets is not a list")
@@ -224,18 +239,23 @@ def _check_markets(listed: object, algorithm: PublishedAlgorithm) -> _RuleAnswer
 
 
 def _check_algorithms(listed: object, algorithm: PublishedAlgorithm) -> _RuleAnswer:
+    """Judge the algorithm itself: a DID with checksums may be listed several times, one for each permitted
+    version."""
     rule = "algorithms"
     if not isinstance(listed, list):
         return _no(rule, "no_publisherTrustedAlgorithms", "publisherTrustedAlgorithms is not a list")
     if any(e == ANY or (isinstance(e, dict) and e.get("did") == ANY) for e in listed):
         return _yes(rule, "every algorithm is trusted (*)")
+    # Refused and not skipped: nobody can say whom the damaged entry was to let in.
     if not all(isinstance(e, dict) and isinstance(e.get("did"), str) and e["did"] for e in listed):
         text = "publisherTrustedAlgorithms has an entry without a did; its owner has to repair the list"
         return _no(rule, "no_publisherTrustedAlgorithms", text)
+    # Compared as they are: a DID has one spelling, with lower-case digits.
     entries = [e for e in listed if e["did"] == algorithm.did]
     if not entries:
         return _no(rule, "not_trusted_algo", f"{algorithm.did} is not among {len(listed)} trusted algorithms")
     answers = [_check_checksums(entry, algorithm) for entry in entries]
+    # Of several versions the reason of the last one listed is told.
     return next((a for a in answers if a.allowed), answers[-1])
 
 
@@ -244,6 +264,7 @@ def _check_checksums(entry: dict[str, Any], algorithm: PublishedAlgorithm) -> _R
     run."""
     rule = "algorithms"
     files, container = entry.get("filesChecksum"), entry.get("containerSectionChecksum")
+    # An empty checksum compares nothing: the permission was given to whatever the DID names.
     if files and str(files).lower() != algorithm.files_checksum.lower():
         change = f"{_short_checksum(files)} then, {_short_checksum(algorithm.files_checksum)} now"
         text = f"its files changed since they were permitted: {change}"
@@ -271,22 +292,27 @@ def _check_network(request: PermissionRequest) -> _RuleAnswer:
 
 
 def _yes(rule: str, text: str) -> _RuleAnswer:
+    """Return the answer of a rule that allows."""
     return _RuleAnswer(PermissionReason(rule, True, text))
 
 
 def _no(rule: str, code: str, text: str, suffix: str = "") -> _RuleAnswer:
+    """Return the answer of a rule that refuses, with its wire code."""
     return _RuleAnswer(PermissionReason(rule, False, text), code, suffix)
 
 
 def _algorithm_name(algorithm: Algorithm) -> str:
+    """Return the algorithm's name in reasons."""
     return "a raw algorithm" if isinstance(algorithm, RawAlgorithm) else algorithm.did
 
 
 def _short_checksum(checksum: object) -> str:
+    """Return the beginning of a checksum, enough to see a difference by eye."""
     text = str(checksum)
     return f"{text[:12]}…" if len(text) > 12 else text or "(none)"
 
 
 def _compared_text(files: object, container: object) -> str:
+    """Return in words which checksums a permission had."""
     compared = [name for name, given in (("files", files), ("container", container)) if given]
     return f"{' and '.join(compared)} unchanged" if compared else "no checksum to compare"

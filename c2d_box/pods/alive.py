@@ -20,7 +20,9 @@ from urllib.parse import urlsplit
 from c2d_box.files import replace_file
 
 CONNECT_SECONDS = 2.0
+"""Seconds for one TCP connection to the engine, which is in the same cluster."""
 _PAUSE = 0.05
+"""Seconds between two rounds of attempts: the algorithm waits for this, so the pause is short."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,7 @@ class AliveAddresses:
 def dial_hosts(urls: Iterable[str], patience_seconds: float) -> AliveAddresses:
     """Connect to the host of each URL, again and again until one answered or the time is over."""
     deadline = time.monotonic() + patience_seconds
+    # The algorithm cannot start before this has ended, so one address that answers is enough.
     found: list[str] = []
     wanted = [urlsplit(url) for url in urls if url]
     while not found:
@@ -45,6 +48,7 @@ def dial_hosts(urls: Iterable[str], patience_seconds: float) -> AliveAddresses:
         if found or time.monotonic() >= deadline:
             break
         time.sleep(_PAUSE)
+    # Wall clock, because the warden is another process and reports the age of the control.
     return AliveAddresses(time.time(), tuple(dict.fromkeys(found)))
 
 
@@ -60,14 +64,19 @@ def read_alive(path: Path) -> AliveAddresses | None:
         alive = AliveAddresses(float(found["at"]), tuple(str(entry) for entry in found["addresses"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
+    # JSON of Python may hold NaN, and a control of no address would make any silence count as a proof.
     return alive if alive.addresses and math.isfinite(alive.at) else None
 
 
 def _connected_address(host: str, port: int) -> str:
+    """Return the address that took the connection, as the warden spells its targets. It is the peer's own
+    address and not the name in the URL: the algorithm's pod resolves no names, so the warden can try
+    addresses only."""
     with socket.create_connection((host, port), CONNECT_SECONDS) as connected:
         address, reached, *_ = connected.getpeername()
     return f"[{address}]:{reached}" if ":" in address else f"{address}:{reached}"
 
 
 def _default_port(scheme: str) -> int:
+    """Return the port that a URL of this scheme means where it names none."""
     return 443 if scheme == "https" else 80

@@ -22,7 +22,10 @@ from c2d_box.workflow import names
 from c2d_box.workflow.names import Stage
 
 _ANSWER = JsonLimits(size_bytes=limits.REPORT_BYTES, values=1_000_000)
+"""Limits of an answer of the engine, which may list thousands of files."""
 _ASK_AGAIN = frozenset({204, 408, 425, 429, 500, 502, 503, 504})
+"""Statuses that say nothing about the request itself: a long poll that ended, or an engine that cannot
+answer now."""
 
 
 class GivenUp(Exception):
@@ -61,19 +64,27 @@ class EngineClient:
 
     @property
     def authorization_header(self) -> dict[str, str]:
+        """The header that names this stage of this job; a token of another stage opens nothing here."""
         return {"Authorization": f"Bearer {self.token}"}
 
     def _until_answered(
         self, method: str, what: str, body: dict[str, Any] | bytes | None, wait: float
     ) -> dict[str, Any]:
+        """Repeat one request until it is answered with 200. Repeating is safe: a report that is on record
+        already changes nothing. Raises GivenUp."""
+        # From 50 ms, because hand-overs between stages wait here, to two seconds, which spare an engine that
+        # restarts.
         backoff, last = Backoff(0.05, 2.0, 1.6), "nothing was tried"
         while time.monotonic() < self.deadline:
             try:
                 status, answer = self._send_request(method, what, body, wait)
             except (OSError, http.client.HTTPException, ValueError) as error:
+                # ValueError is JSON that cannot be read, such as an answer that was cut off by a restart:
+                # asked for again like a refused connection.
                 status, last = 503, f"the engine could not be reached ({type(error).__name__})"
             if status == 200:
                 return answer
+            # 401 and 410 above all: the job is over, or another pod took the place of this one.
             if status not in _ASK_AGAIN:
                 raise GivenUp(f"the engine answered {status}: {answer.get('error', '')}")
             if status == 204:  # a long poll came to its end; the next one may begin
@@ -84,6 +95,8 @@ class EngineClient:
     def _send_request(
         self, method: str, what: str, body: dict[str, Any] | bytes | None, wait: float
     ) -> tuple[int, dict[str, Any]]:
+        """Make one request on a connection of its own: stages make a handful of calls, minutes apart, and an
+        idle connection would break with every restart of the engine."""
         parts = urlsplit(self.url)
         connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=wait)
         try:
@@ -113,5 +126,6 @@ def from_environment(stage: Stage) -> EngineClient:
         job=os.environ[names.ENV_JOB],
         stage=stage,
         token=Path(names.TOKEN_FILE).read_text().strip(),
+        # Monotonic, because a node's wall clock may be set while a job runs.
         deadline=time.monotonic() + float(os.environ[names.ENV_DEADLINE]),
     )

@@ -25,10 +25,14 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        # From the connection on, not from the first byte: a peer that sends nothing holds a connection as
+        # well.
         self._start_head()
 
     def data_received(self, data: bytes) -> None:
         self._received += len(data)
+        # Parsed first: where the head ends in this very chunk, ``on_headers_complete`` has cleared the
+        # timer.
         super().data_received(data)
         if self._timer is not None and self._received > self.head_bytes and not self.transport.is_closing():
             self.send_400_response("The request's head is too long.")
@@ -40,6 +44,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._start_head()
 
     def on_headers_complete(self) -> None:
+        # From here on the application bounds the body.
         self._end_head()
         super().on_headers_complete()
 
@@ -48,10 +53,13 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def _start_head(self) -> None:
+        """Begin to count bytes and seconds of a head. At the end of the time the connection is closed like
+        an idle one, without an answer: there is no request to answer yet."""
         self._received = 0
         self._timer = self.loop.call_later(self.head_seconds, self.timeout_keep_alive_handler)
 
     def _end_head(self) -> None:
+        """End the limits; called more than once for a connection that closes in the middle of a head."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -30,10 +30,13 @@ def server_config(app: Any, host: str = "", port: int = 0, stop_seconds: int = 2
         host=host,
         port=port,
         http=BoundedProtocol,
+        # No service has a WebSocket: a library for it would only be more surface.
         ws="none",
         log_config=None,
         access_log=False,
+        # Name and version of the server help nobody but an attacker.
         server_header=False,
+        # X-Forwarded-For may be written by anybody; the Provider believes it from configured proxies only.
         proxy_headers=False,
         timeout_graceful_shutdown=stop_seconds,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,

@@ -16,8 +16,11 @@ from typing import Any
 from c2d_box.errors import C2DError
 
 _STANDARD = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
+"""Attributes of every record; whatever else is there came by ``extra``."""
 _CHATTY = ("httpx", "httpcore", "urllib3", "web3", "asyncio", "uvicorn.access")
+"""Libraries that log each request or call; a URL among it may hold a signature."""
 _FRAMES = 8
+"""Lines of code that are listed of an exception, from the innermost on."""
 _ENCODER = json.JSONEncoder(default=str)
 """Made once: ``json.dumps`` with a default makes one for each line."""
 
@@ -33,7 +36,9 @@ class JsonLineFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        # ``extra`` becomes keys of the line, so that they can be searched for.
         line |= {key: value for key, value in vars(record).items() if key not in _STANDARD}
+        # Type and places only: the text may quote what must not be logged.
         if record.exc_info and record.exc_info[0] is not None:
             line["exception"] = record.exc_info[0].__name__
             line["at"] = _frame_lines(record)
@@ -51,6 +56,7 @@ def loggable_text(error: Exception) -> str:
 
 def configure_logging(level: int = logging.INFO) -> None:
     """Makes every logger of the process write JSON lines to stdout."""
+    # stdout, where Kubernetes collects logs; stderr has the one object of a failed start.
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonLineFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
@@ -62,6 +68,8 @@ def configure_logging(level: int = logging.INFO) -> None:
 
 @lru_cache(2)
 def _second_text(second: int) -> str:
+    """Return the time to the second. Lines of one second share it; two entries, since threads log around the
+    turn of one."""
     return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
 
 

@@ -30,7 +30,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("c2d.service")
 S = TypeVar("S", bound="BaseModel")
+"""A service's own type of settings."""
 Work = Callable[[], None]
+"""The service itself: it returns when a signal has stopped it."""
 
 
 def service_parser(module: str, description: str) -> argparse.ArgumentParser:
@@ -55,16 +57,19 @@ def run_service(
         try:
             prepared = prepare(settings, options)
         except OSError as error:
+            # Files that the settings name are opened here, so an OSError is mostly a wrong path.
             place = f" ({error.filename})" if error.filename else ""
             raise _unusable_settings(options.config, f"{error.strerror}{place}") from error
         prepared()
 
+    # Before the settings are read, so that also their failure leaves in the one format.
     configure_logging()
     return exit_status(work)
 
 
 def load_settings(settings_type: type[S], path: Path) -> S:
     """Read a service's settings. Raise UsageError that names the first wrong key, but not its value."""
+    # Here and not at the top, see above.
     from pydantic import ValidationError
 
     try:
@@ -75,6 +80,7 @@ def load_settings(settings_type: type[S], path: Path) -> S:
     except JsonRefused as error:
         raise _unusable_settings(path, error.reason) from None
     except ValidationError as error:
+        # Without the input: the wrong value may be a key that was pasted into the wrong line.
         first = error.errors(include_input=False)[0]
         raise _unusable_settings(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
@@ -89,6 +95,7 @@ def exit_status(work: Work) -> int:
         print(json.dumps({**error.as_dict(), "cause": cause}), file=sys.stderr)
         return error.exit_status
     except Exception:
+        # The formatter writes type and lines of code, and not the text.
         log.exception("the service ended")
         return 1
     return 0
@@ -98,6 +105,7 @@ def stop_event() -> asyncio.Event:
     """Return an event of the running loop that SIGTERM and SIGINT set."""
     event = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
+        # Of the loop, not of ``signal``: a handler of that could run in the middle of any statement.
         asyncio.get_running_loop().add_signal_handler(number, event.set)
     return event
 

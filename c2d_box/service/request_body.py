@@ -15,6 +15,7 @@ from starlette.responses import JSONResponse, Response
 from c2d_box.strict_json import DEFAULT, MALFORMED, JsonLimits, JsonRefused, parse_json
 
 BODY_SECONDS = 30.0
+"""Seconds for a whole body: one byte a second would otherwise hold a task for ever."""
 TOO_LARGE = "The request body is too large."
 TOO_SLOW = "The request body did not arrive in time."
 GONE = "The client went away."
@@ -33,10 +34,13 @@ async def read_body(request: Request, limit_bytes: int, limit_seconds: float = B
     """Return the whole body. Raise BodyRefused: 413 before more than the limit is kept, 408 after
     ``limit_seconds``, 400 when the client goes away."""
     declared = request.headers.get("content-length", "0")
+    # The declared length saves reading; it is not believed, since a chunked body has none. Twenty digits are
+    # enough.
     if declared.isdigit() and int(declared[:20]) > limit_bytes:
         raise BodyRefused(413, TOO_LARGE)
     received = bytearray()
     try:
+        # For the body as a whole, not between two chunks, which a slow sender could keep up.
         async with asyncio.timeout(limit_seconds):
             async for chunk in request.stream():
                 received += chunk
@@ -55,6 +59,7 @@ def parse_body(content: bytes, limits: JsonLimits = DEFAULT) -> Any:
     try:
         return parse_json(content, limits)
     except JsonRefused as refused:
+        # No JSON at all counts as an empty body, as the originals read it: the route says what it lacks.
         if refused.code == MALFORMED:
             return None
         raise BodyRefused(400, f"The request body cannot be used. {refused.reason}") from None
@@ -62,5 +67,6 @@ def parse_body(content: bytes, limits: JsonLimits = DEFAULT) -> Any:
 
 async def answer_refused_body(_: Request, error: Exception) -> Response:
     """The exception handler for BodyRefused in an application whose errors are ``{"error": text}``."""
+    # Starlette types handlers by Exception, and calls this one for its own class only.
     assert isinstance(error, BodyRefused)
     return JSONResponse({"error": error.text}, error.status)

@@ -17,6 +17,7 @@ class SettingsSection(BaseModel):
 class ListenSection(SettingsSection):
     """The address that a service listens on; each service has a default port of its own."""
 
+    # All addresses of the pod, since its address is known only once it runs.
     host: str = "0.0.0.0"
     port: int
 

@@ -22,8 +22,13 @@ _REACHED: Final = {
     "Cleaned": ("cleaned", "NothingLeft", "Pods, volume and secrets of the job are gone."),
     "Expired": ("expired", "StorageTimeOver", "Results and logs were removed from the result store."),
 }
+"""For each condition the moment that it follows from, its reason (one word by Kubernetes' convention) and
+its message."""
 _AFTERWARDS: Final = ("Cleaned", "Expired")
+"""Conditions that come true after the end of the job; listed last, in the order of a job's life."""
 MESSAGE_LENGTH: Final = 1000
+"""Characters of a message. Kubernetes allows 32,768; the status has to fit into one object with the
+results."""
 
 
 def derive_conditions(times: Mapping[str, str], code: int, reason: str | None) -> list[dict[str, Any]]:
@@ -33,9 +38,12 @@ def derive_conditions(times: Mapping[str, str], code: int, reason: str | None) -
     found = [
         _condition(kind, True, times[moment], word, message)
         for kind, (moment, word, message) in _REACHED.items()
+        # A moment that is not reached has no condition: ``kubectl wait`` waits for one that is not there,
+        # too.
         if moment in times and kind not in _AFTERWARDS
     ]
     if "finished" in times:
+        # Two conditions, because ``kubectl wait`` asks for one that is true: any end, or a good one.
         at, word = times["finished"], _word(states.state_text(code))
         found.append(_condition("Finished", True, at, word, reason or ""))
         found.append(_condition("Succeeded", code == State.FINISHED, at, word, reason or ""))
@@ -47,6 +55,8 @@ def derive_conditions(times: Mapping[str, str], code: int, reason: str | None) -
 
 
 def _condition(kind: str, holds: bool, since: str, word: str, message: str) -> dict[str, Any]:
+    """Return one condition in the form of the Kubernetes API conventions. ``since`` is the moment itself: a
+    condition changes once and never back."""
     return {
         "type": kind,
         "status": "True" if holds else "False",

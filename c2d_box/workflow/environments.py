@@ -17,6 +17,9 @@ PullPolicy = Literal["Never", "IfNotPresent"]
 
 
 class _Part(BaseModel):
+    """Base of the models: camelCase in configuration files. An unknown key is an error, so that a misspelt
+    limit is not silently no limit."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, alias_generator=to_camel, populate_by_name=True)
 
 
@@ -32,8 +35,11 @@ class ImagePolicy(_Part):
 
     def refusal_of(self, image: str, checksum: str) -> str | None:
         """Return why this image may not run here, None where it may."""
+        # By tag the registry, or whoever controls it, could run another image than the one that was
+        # permitted.
         if self.require_digest and not _is_digest(checksum):
             return f"The image {image} is not named by its digest (container.checksum: sha256:…)."
+        # ``fnmatchcase``: names of images are case-sensitive, and ``fnmatch`` follows the platform.
         if not any(fnmatchcase(image, pattern) for pattern in self.allow):
             return f"The image {image} is not among those this environment allows: {', '.join(self.allow)}."
         return None
@@ -85,29 +91,37 @@ class Environment(_Part):
         Our own keys (queue, quota, images) appear only where they are not the default.
         """
         values = {key: _plain(value) for key, value in self.model_dump(by_alias=True).items()}
+        # Keys that Ocean does not have are left out at their defaults: clients then see the original's
+        # object.
         for field in _OURS:
             if getattr(self, field) == Environment.model_fields[field].default:
                 values.pop(to_camel(field))
         if not self.allowed_chain_id:
             values.pop("allowedChainId")
+        # Names of nodes and Secrets are the operator's own affair, and a hint to an attacker.
         for field in ("nodeSelector", "tolerations", "runtimeClass"):
             values.pop(field)
         values.get("images", {}).pop("pullSecrets", None)
         return {**values, "currentJobs": current_jobs, "lastSeen": f"{last_seen:.6f}"}
 
     def takes_chain(self, chain_id: int | None) -> bool:
+        """Return whether jobs paid on this chain run here; an empty list takes any."""
         return not self.allowed_chain_id or chain_id in self.allowed_chain_id
 
 
 _OURS = ("gpu_resource", "priority", "max_jobs_per_owner", "max_queue_time", "free_quota", "images")
+"""Fields that Ocean's environments do not have."""
 
 
 def _is_digest(checksum: str) -> bool:
+    """Return whether the checksum is a digest in the form of the OCI image specification: ``sha256:`` and 64
+    hexadecimal digits."""
     algorithm, _, digits = checksum.partition(":")
     return algorithm == "sha256" and len(digits) == 64 and not set(digits) - set("0123456789abcdef")
 
 
 def _plain(value: Any) -> Any:
+    """Return a value as consumers see it: whole numbers as integers, tuples as lists."""
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return list(value) if isinstance(value, tuple) else value

@@ -60,6 +60,8 @@ CREATE TABLE IF NOT EXISTS envs (
 CREATE UNIQUE INDEX IF NOT EXISTS unique_namespace ON envs (namespace);
 GRANT SELECT ON jobs, envs TO PUBLIC;
 """
+"""The original's columns, then ours, added one by one where they are missing. ``wire`` is the status object
+as the job's owner gets it, ``version`` the WorkFlow's resourceVersion."""
 NONCES_SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS nonces (
     provider varchar(255) NOT NULL,
@@ -68,6 +70,8 @@ CREATE TABLE IF NOT EXISTS nonces (
 CREATE UNIQUE INDEX IF NOT EXISTS unique_provider_nonce ON nonces (provider, nonce DESC);
 CREATE TABLE IF NOT EXISTS nonce_floors (provider varchar(255) PRIMARY KEY, floor numeric NOT NULL);
 """
+"""Nonces that Providers have used, and a floor below which all count as used, so that old rows can be
+deleted."""
 _LOCK: Final = 0x633264  # serialises two processes that create the schema at the same time
 
 _UPSERT: Final = """
@@ -84,6 +88,8 @@ ON CONFLICT (workflowid) DO UPDATE SET
     times = excluded.times, wire = excluded.wire, version = excluded.version
 WHERE jobs.version <= excluded.version
 """
+"""``workflow``, ``owner`` and the like are written once, since the spec never changes. The last line keeps
+an older object, written late by an engine that lost its lease, from replacing a newer row."""
 
 _HISTORY: Final = """
 SELECT wire FROM jobs
@@ -95,6 +101,7 @@ WHERE (%(job)s::text IS NULL OR workflowid = %(job)s)
   AND wire IS NOT NULL
 ORDER BY datecreated DESC LIMIT %(limit)s
 """
+"""A filter that is null does not filter. Times are compared in UTC, in which the column is written."""
 
 Connection = psycopg.AsyncConnection[dict[str, Any]]
 
@@ -112,6 +119,7 @@ class PostgresSettings(BaseModel):
 
 async def connect(where: PostgresSettings, secrets: Path, *, seconds: int = 3) -> Connection:
     """Open a session in UTC and UTF-8; raises psycopg.OperationalError."""
+    # Read at each connection: the Secret may be rotated while the process runs.
     password = secrets / "postgres-password"
     return await psycopg.AsyncConnection.connect(
         host=where.host,
@@ -124,6 +132,7 @@ async def connect(where: PostgresSettings, secrets: Path, *, seconds: int = 3) -
         tcp_user_timeout=1000 * seconds,
         autocommit=True,
         row_factory=dict_row,
+        # A statement that waits for a lock must not hold up whoever asked for a status.
         options="-c timezone=UTC -c client_encoding=UTF8 -c statement_timeout=5000",
     )
 
@@ -139,6 +148,8 @@ async def create_nonces(connection: Connection) -> None:
 
 
 async def _create(connection: Connection, schema: LiteralString) -> None:
+    """Create tables in one transaction under an advisory lock: ``CREATE TABLE IF NOT EXISTS`` in two
+    sessions at once can fail on the catalogue's own unique index."""
     async with connection.transaction():
         await connection.execute("SELECT pg_advisory_xact_lock(%s)", (_LOCK,))
         await connection.execute(schema)
@@ -152,6 +163,7 @@ async def upsert_job(connection: Connection, workflow: WorkFlow) -> None:
 async def announce_environment(
     connection: Connection, environment: str, announcement: dict[str, Any]
 ) -> None:
+    """Write what an environment is and that its engine is there: ``lastping`` is the database's time."""
     await connection.execute(
         "INSERT INTO envs (namespace, status, lastping) VALUES (%s, %s, now()) "
         "ON CONFLICT (namespace) DO UPDATE SET status = excluded.status, lastping = now()",
@@ -171,6 +183,7 @@ async def job_history(
 ) -> list[dict[str, Any]]:
     """Return jobs' status objects as last written, newest first; none before the engine has made
     its tables."""
+    # operator-service may be up before the engine has ever written: no table is no history and no error.
     known = await (await connection.execute("SELECT to_regclass('jobs') IS NOT NULL AS known")).fetchall()
     if not all(line["known"] for line in known):
         return []
@@ -191,6 +204,7 @@ async def job_history(
 def job_row(workflow: WorkFlow) -> dict[str, Any]:
     """Return a WorkFlow as the values of the upsert."""
     spec, state = workflow.spec, workflow.status
+    # None before publishing, and an empty list for a job without results.
     results = None if state.results is None else [result.model_dump() for result in state.results]
     return {
         "agreement": spec.agreement_id,
@@ -203,6 +217,7 @@ def job_row(workflow: WorkFlow) -> dict[str, Any]:
         "outputs": None if results is None else json.dumps(results, ensure_ascii=False),
         "environment": spec.environment,
         "stop": state.stop,
+        # The original's flag: there is nothing left of the job to be fetched.
         "removed": int(workflow.deleted is not None or workflow.at("expired") is not None),
         "workflow": json.dumps(spec.model_dump(by_alias=True), ensure_ascii=False),
         "provider": spec.provider_address,
@@ -212,9 +227,12 @@ def job_row(workflow: WorkFlow) -> dict[str, Any]:
         "exit": state.algorithm.exit_code,
         "times": Jsonb(state.times),
         "wire": Jsonb(ocean_status.owner_status(workflow)),
+        # Kubernetes calls resourceVersion opaque; etcd's is a counter, and anything else writes as the
+        # oldest.
         "version": int(workflow.version or 0) if workflow.version.isdigit() else 0,
     }
 
 
 def _stamp(moment: float | None) -> datetime | None:
+    """Return a moment for a column ``timestamp`` without time zone, which holds UTC."""
     return None if moment is None else datetime.fromtimestamp(moment, UTC).replace(tzinfo=None)

@@ -18,6 +18,7 @@ from c2d_box.workflow.resource import JobSpec
 ENGINE = "operator-engine"
 """Name of the Lease that the leading engine holds."""
 ORDER_PREFIX = "order-"
+"""Beginning of the names of order locks, by which they are told from the engine's own Lease."""
 STALE_SECONDS = 60
 """A lock older than this whose holder has no WorkFlow was left by a service that died in between."""
 
@@ -27,6 +28,7 @@ def order_lease_name(key: str) -> str:
 
     The case of a key means nothing: hexadecimal digits can be written in two ways.
     """
+    # 160 bits: nobody can find a second order with the same name.
     return f"{ORDER_PREFIX}{hashlib.sha256(key.lower().encode()).hexdigest()[:40]}"
 
 
@@ -36,6 +38,8 @@ def order_keys(spec: JobSpec) -> tuple[str, ...]:
 
 
 def lease_body(key: str, job: str, now: float) -> Object:
+    """Return a Lease that locks an order for a job. Creating it takes the lock: the API server refuses a
+    second object of one name, which is an exclusion between all replicas of two services."""
     return {
         "apiVersion": "coordination.k8s.io/v1",
         "kind": "Lease",
@@ -49,6 +53,7 @@ def lease_body(key: str, job: str, now: float) -> Object:
 
 
 def lease_holder(lease: Object) -> str:
+    """Return the job that holds a lock; empty where nobody does."""
     spec: dict[str, Any] = lease.get("spec") or {}
     return str(spec.get("holderIdentity") or "")
 
@@ -60,6 +65,7 @@ def lease_renewal(now: float) -> Object:
 
 def lease_takeover(job: str, now: float) -> Object:
     """Return the patch that gives a lock to another job."""
+    # In a merge patch null deletes the key: the last holder's renewal says nothing of the new one.
     spec = {"holderIdentity": job, "acquireTime": timestamps.rfc3339_text(now), "renewTime": None}
     return {"metadata": {"labels": {names.LABEL_JOB: job}}, "spec": spec}
 
@@ -68,4 +74,5 @@ def renewed_at(lease: Object) -> float:
     """Return the moment of the lock's last acquisition or renewal, in Unix seconds."""
     spec = lease.get("spec") or {}
     texts = [spec.get(key) for key in ("acquireTime", "renewTime")]
+    # A lock that was never renewed counts from its acquisition; one without times is as old as can be.
     return max((timestamps.rfc3339_seconds(text) for text in texts if text), default=0.0)

@@ -18,6 +18,7 @@ from c2d_box import limits
 from c2d_box.workflow.manifests import SEALED
 
 _COLUMNS = ("filename", "filesize", "type", "sha256", "encryption")
+"""Keys of a result that are packed as they are. Addresses and content addresses follow from the rest."""
 _UNPACKED = 64 << 20
 """Bytes that a packed list may unpack to; ours are far below."""
 
@@ -25,15 +26,19 @@ _UNPACKED = 64 << 20
 def stored_listing(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the two keys of the status that hold the list; one of them is null."""
     plain = [dict(result) for result in results]
+    # Short lists stay readable in ``kubectl get -o yaml``.
     if limits.stored_bytes(plain) <= limits.LISTING_INLINE_BYTES:
         return {"results": plain, "packedResults": None}
+    # Null, because a merge patch deletes a key only where it is named.
     return {"results": None, "packedResults": pack_listing(plain)}
 
 
 def pack_listing(results: Sequence[Mapping[str, Any]]) -> str:
     """Return the list as Base64 of a compressed table, column by column."""
+    # By columns: values of one kind beside each other compress well.
     columns: dict[str, Any] = {name: [result.get(name) for result in results] for name in _COLUMNS}
     urls = [str(result.get("url") or "") for result in results]
+    # Cut at a slash: the common prefix of two names would be a part of them.
     base = _common(urls).rpartition("/")[0]
     columns["base"] = base
     columns["leads"] = [_lead(url, base, result) for url, result in zip(urls, results, strict=True)]
@@ -45,6 +50,7 @@ def unpack_listing(text: str) -> list[dict[str, Any]]:
     """Return the list. Raises ValueError for a text that :func:`pack_listing` has not made."""
     try:
         unpacker = zlib.decompressobj()
+        # Bounded: the status is the engine's, but whoever may edit it could write a bomb into it.
         data = unpacker.decompress(base64.b64decode(text, validate=True), _UNPACKED)
         if not unpacker.eof:
             raise ValueError("a packed list is cut off or too long")
@@ -57,6 +63,7 @@ def unpack_listing(text: str) -> list[dict[str, Any]]:
 
 def _common(texts: Sequence[str]) -> str:
     """Return the longest common prefix."""
+    # Of sorted texts the first and the last differ earliest, so they stand for all.
     first, last = min(texts, default=""), max(texts, default="")
     length = next((n for n, pair in enumerate(zip(first, last, strict=False)) if len(set(pair)) > 1), None)
     return first[: min(len(first), len(last)) if length is None else length]
@@ -74,11 +81,13 @@ def _lead(url: str, base: str, result: Mapping[str, Any]) -> str | list[str]:
 
 
 def _plain(result: Mapping[str, Any]) -> str:
+    """Return a result's name as it is in the store's address, which has no suffix for encryption."""
     name = str(result.get("filename") or "")
     return name.removesuffix(SEALED) if result.get("encryption") else name
 
 
 def _row(row: dict[str, Any], base: str) -> dict[str, Any]:
+    """Return a result from a row of the table, with its address put together again."""
     lead = row.pop("lead")
     url = lead[0] if isinstance(lead, list) else base + quote(lead + _plain(row))
     return {**row, "url": url}

@@ -26,6 +26,7 @@ def manifest_digest(files: Iterable[Mapping[str, Any]]) -> str:
 
 def canonical_json(value: Any) -> bytes:
     """Return the one JSON encoding of a value that is hashed."""
+    # Sorted keys and no blanks: the same value has to give the same hash in every program that checks it.
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
 
 

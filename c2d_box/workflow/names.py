@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final, Literal
 
 GROUP: Final = "oceanprotocol.com"
+"""API group of the CRD, the same as the original's."""
 VERSION: Final = "v1alpha"
 API_VERSION: Final = f"{GROUP}/{VERSION}"
 PLURAL: Final = "workflows"
@@ -15,8 +16,10 @@ KIND: Final = "WorkFlow"
 JOBS_NAMESPACE: Final = "c2d-jobs"
 """Namespace in which jobs run unless the chart says otherwise; a box has no other."""
 FINALIZER: Final = "oceanprotocol.com/cleanup"
+"""Keeps a deleted WorkFlow until the engine has cleaned up: nothing else says where a job's results are."""
 
 LABEL_JOB: Final = "c2d.oceanprotocol.com/job"
+"""Selects every object of a job; the engine watches pods and claims by it."""
 LABEL_ENVIRONMENT: Final = "c2d.oceanprotocol.com/environment"
 LABEL_OWNER: Final = "c2d.oceanprotocol.com/owner"
 LABEL_COMPONENT: Final = "app.kubernetes.io/component"
@@ -42,14 +45,17 @@ UID_JUDGE: Final = 10004
 UID_UPLOAD: Final = 10005
 UID_REGISTER: Final = 10006
 GID_JOB: Final = 10000
+"""Group of all users of a job: files go from one role to the next by group access."""
 
 # -- the job's volume, as the algorithm sees it
 
 DATA: Final = "/data"
+"""Ocean's tree: published algorithms have these paths written into them, so none of them can change."""
 INPUTS: Final = "inputs"
 TRANSFORMATIONS: Final = "transformations"
 DDOS: Final = "ddos"
 CONTROL: Final = "control"
+"""Folder for markers between configuration and warden; the algorithm's container does not mount it."""
 ADMIN_LOGS: Final = "adminlogs"
 OUTPUTS: Final = "outputs"
 LOGS: Final = "logs"

@@ -12,6 +12,7 @@ from c2d_box.workflow.resource import WorkFlow
 
 
 def as_seconds(moment: float | None) -> str | None:
+    """Return Unix seconds as the text that Ocean's clients parse; None before the moment is there."""
     return None if moment is None else f"{moment:.6f}"
 
 
@@ -27,6 +28,7 @@ def result_list(workflow: WorkFlow) -> list[dict[str, Any]] | str:
         }
         for index, result in enumerate(workflow.status.results or ())
     ]
+    # Ocean's status has an empty text in place of an empty list.
     return listed or ""
 
 
@@ -45,8 +47,11 @@ def owner_status(workflow: WorkFlow) -> dict[str, Any]:
         "dateCreated": as_seconds(workflow.at("accepted")),
         "dateFinished": as_seconds(workflow.at("finished")),
         "results": result_list(workflow),
+        # A wish to stop counts at once, before the engine has acted on it; after the end only what happened
+        # counts.
         "stopreq": max(state.stop, int(workflow.spec.stop and not workflow.finished)),
         "removed": int(workflow.deleted is not None or workflow.at("expired") is not None),
+        # Ocean's word for an algorithm that was sent along.
         "algoDID": "raw" if algorithm.id is None else algorithm.id,
         "inputDID": [entry.id for entry in workflow.stage.input],
         "orders": list(spec.orders),
@@ -74,6 +79,7 @@ _PUBLIC = (
     "environment",
     "asset",
 )
+"""Keys that say how the job was ordered and how far it is; a key that is new is not public by itself."""
 
 
 def public_status(found: Mapping[str, Any]) -> dict[str, Any]:
@@ -85,6 +91,7 @@ def public_status(found: Mapping[str, Any]) -> dict[str, Any]:
     finished = found.get("dateFinished")
     return {
         **{key: found[key] for key in _PUBLIC if key in found},
+        # Whole seconds: the exact moment of the end is of the algorithm's choice.
         "dateFinished": as_seconds(float(int(float(finished)))) if finished else finished,
         "results": [_coarse_result(entry, index) for index, entry in enumerate(listed)] or "",
         "reason": None,
@@ -94,6 +101,8 @@ def public_status(found: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _coarse_result(entry: Mapping[str, Any], index: int) -> dict[str, Any]:
+    """Return a result without what the algorithm chose. Outputs get a name by their position, since clients
+    insist on one; our own files keep theirs."""
     kind = entry.get("type")
     name = f"output-{index}" if kind == "output" else entry.get("filename")
     sealed = {"encryption": entry["encryption"]} if entry.get("encryption") else {}

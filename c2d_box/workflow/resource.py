@@ -17,6 +17,7 @@ from c2d_box.kubernetes.port import ResourceKind
 from c2d_box.workflow import listing, names, states
 
 WORKFLOWS = ResourceKind(f"/apis/{names.API_VERSION}", names.PLURAL)
+"""The resource's path and plural, for every client of the Kubernetes API."""
 
 Moment = Literal[
     "accepted",  # operator-service took the job
@@ -37,6 +38,9 @@ Moment = Literal[
 
 
 class _Part(BaseModel):
+    """Base of the models. Unknown keys are kept, because the job table stores the spec as it was sent.
+    Numbers become text where text is expected: clients send either."""
+
     model_config = ConfigDict(
         extra="allow",
         frozen=True,
@@ -75,12 +79,16 @@ class JobAlgorithm(_Part):
 
 
 class JobInput(_Part):
+    """One dataset of the job, by its DID."""
+
     index: int = 0
     id: str
     files: int | None = None
 
 
 class JobStage(_Part):
+    """The one stage of a job. Ocean's payload has a list of them, of which we take exactly one."""
+
     index: int = 0
     input: tuple[JobInput, ...] = ()
     algorithm: JobAlgorithm
@@ -179,6 +187,7 @@ class JobStatus(_Part):
     @model_validator(mode="before")
     @classmethod
     def _unpacked(cls, data: Any) -> Any:
+        """Unpack a long list of results, so that no reader has to know that there are two forms."""
         packed = data.get("packedResults") if isinstance(data, Mapping) else None
         return (
             {**data, "results": listing.unpack_listing(packed)}
@@ -188,6 +197,9 @@ class JobStatus(_Part):
 
 
 class WorkFlow(_Part):
+    """A WorkFlow object as the engine and operator-service read it. It is a value: changes are made by
+    patches to the API, and seen when the watch brings the new object."""
+
     name: str
     uid: str = ""
     version: str = ""
@@ -199,10 +211,12 @@ class WorkFlow(_Part):
 
     @property
     def job(self) -> str:
+        """The job's id, which is the object's name."""
         return self.name
 
     @property
     def stage(self) -> JobStage:
+        """The job's only stage."""
         return self.spec.stages[0]
 
     def at(self, moment: Moment) -> float | None:
@@ -210,6 +224,7 @@ class WorkFlow(_Part):
         text = self.status.times.get(moment)
         if text is not None:
             return timestamps.rfc3339_seconds(text)
+        # Acceptance is no stage of the engine's: its moment is in the object's metadata.
         return self.created if moment == "accepted" else None
 
     @property
@@ -226,6 +241,7 @@ class WorkFlow(_Part):
 
     @property
     def finished(self) -> bool:
+        """The job has reached its end, good or bad; its state number never changes after that."""
         return "finished" in self.status.times
 
 
@@ -257,6 +273,7 @@ def _created(accepted: str | None, stamp: str | None) -> float:
         claimed = float(accepted) if accepted else seen
     except ValueError:
         return seen
+    # Anybody who may create a WorkFlow writes the annotation: an old one would pass others in the queue.
     return claimed if not seen or abs(claimed - seen) < 5 else seen
 
 
@@ -265,6 +282,7 @@ def build_workflow(job: str, spec: Mapping[str, Any], accepted: float) -> dict[s
     a write."""
     owner = str(spec.get("owner", "")).lower()
     labels = {names.LABEL_JOB: job, names.LABEL_ENVIRONMENT: str(spec["environment"])}
+    # A label takes 63 characters of a small alphabet; an owner that is no address has no label.
     if owner.isalnum() and len(owner) < 64:
         labels[names.LABEL_OWNER] = owner
     return {

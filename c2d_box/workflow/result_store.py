@@ -30,4 +30,5 @@ class S3Store(_Store):
     kind: Literal["s3"] = "s3"
     endpoint: str
     bucket: str
+    # Part of each request's signature, so it has to be the one that the store expects.
     region: str = "us-east-1"

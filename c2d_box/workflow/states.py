@@ -11,7 +11,8 @@ from typing import Final, Literal
 
 
 class State(IntEnum):
-    """Ocean's numbers of a job's states, and ours."""
+    """Ocean's numbers of a job's states, and ours. docs/job-states.md draws the steps between them, and a
+    test holds the engine's rules against that drawing."""
 
     WARMING_UP = 1
     CONFIGURING = 20
@@ -63,12 +64,14 @@ FINAL: Final = frozenset(
         State.INFRASTRUCTURE_LOST,
     }
 )
+"""Numbers that never change any more. Clients that poll must stop at each of them."""
 
 Phase = Literal["Queued", "Configuring", "Running", "Publishing", "Finished"]
 """The coarse state for people, as ``kubectl get workflows`` shows it."""
 
 
 def state_text(code: int) -> str:
+    """Return the text of a number; a number of another version gets a text as well, not an error."""
     try:
         return TEXTS[State(code)]
     except ValueError:
@@ -76,6 +79,9 @@ def state_text(code: int) -> str:
 
 
 def state_phase(code: int) -> Phase:
+    """Return the coarse state of a number. Numbers grow along a job's life, except that ends are told by the
+    set."""
+    # Ends first: 31 and 32 are smaller than the numbers of stages that come after staging.
     if code in FINAL:
         return "Finished"
     if code >= State.PUBLISHING:

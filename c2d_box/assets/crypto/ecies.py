@@ -21,7 +21,9 @@ from cryptography.hazmat.primitives.ciphers.modes import GCM
 from c2d_box.assets.crypto.signatures import private_key
 
 OVERHEAD = 65 + 16 + 16
+"""Bytes that a message is longer than its text: public key, nonce and tag."""
 _PIECE = 1 << 20
+"""Bytes decrypted at a time."""
 
 
 class DecryptionError(ValueError):
@@ -29,17 +31,20 @@ class DecryptionError(ValueError):
 
 
 def encrypt(key: bytes | str, plaintext: bytes) -> bytes:
-    """``plaintext`` for the holder of ``key``: a public key (33, 64 or 65 bytes) or its private key (32)."""
+    """Encrypt for the holder of ``key``: a public key (33, 64 or 65 bytes) or its private key (32)."""
     ephemeral = PrivateKey()
     nonce = os.urandom(16)
     sender = ephemeral.public_key.format(compressed=False)
     shared = _parse_public_key(key).multiply(ephemeral.secret).format(compressed=False)
     sealed = AESGCM(_derive_key(sender + shared)).encrypt(nonce, plaintext, None)
+    # The library puts the tag at the end; Ocean's clients expect it before the text.
     return sender + nonce + sealed[-16:] + sealed[:-16]
 
 
 def decrypt(key: bytes | str, ciphertext: bytes) -> bytes:
-    """The plaintext of ``ciphertext`` under the private ``key``; DecryptionError if it is not for us."""
+    """Return the plaintext under the private ``key``. Raise DecryptionError for a message that is not for
+    it."""
+    # An empty text is a message of just the overhead, and valid.
     if len(ciphertext) < OVERHEAD:
         raise DecryptionError("too short to be an ECIES message")
     sender, nonce, tag = ciphertext[:65], ciphertext[65:81], ciphertext[81:97]
@@ -56,6 +61,7 @@ class EciesSealer:
     chance, so both runs are the same."""
 
     def __init__(self, key: bytes | str, secret: bytes) -> None:
+        # Derived with two labels, so that key and nonce tell nothing about each other.
         ephemeral = PrivateKey(hmac.digest(secret, b"ephemeral key", hashlib.sha256))
         self._nonce = hmac.digest(secret, b"nonce", hashlib.sha256)[:16]
         sender = ephemeral.public_key.format(compressed=False)
@@ -65,6 +71,8 @@ class EciesSealer:
         self.head = sender + self._nonce
 
     def encryptor(self) -> AEADEncryptionContext:
+        """Return an encryptor at the beginning of the message; each gives the same bytes for the
+        same text."""
         return Cipher(AES(self._key), GCM(self._nonce)).encryptor()
 
 
@@ -80,6 +88,7 @@ def decrypt_stream(key: bytes | str, source: BinaryIO, target: BinaryIO) -> None
         opening = Cipher(AES(_derive_key(sender + shared)), GCM(nonce, tag)).decryptor()
         while piece := source.read(_PIECE):
             target.write(opening.update(piece))
+        # The tag is checked here: what was written before could have been altered.
         target.write(opening.finalize())
     except (InvalidTag, ValueError) as error:
         raise DecryptionError("not encrypted for this key, or altered") from error
@@ -87,6 +96,7 @@ def decrypt_stream(key: bytes | str, source: BinaryIO, target: BinaryIO) -> None
 
 def public_key(text: str) -> str:
     """A public key in its one spelling (``0x04…``, 65 bytes); ValueError for what is none."""
+    # A private key has 32 bytes: one that is pasted here by mistake is refused, not used.
     raw = bytes.fromhex(text.removeprefix("0x"))
     if len(raw) not in (33, 64, 65):
         raise ValueError("a public key has 33, 64 or 65 bytes")
@@ -99,6 +109,8 @@ def public_key_of(private: bytes | str) -> str:
 
 
 def _parse_public_key(key: bytes | str) -> PublicKey:
+    """Return the key of any form that is in use: compressed, with or without the leading 04, or a private
+    key's own."""
     raw = bytes.fromhex(key.removeprefix("0x")) if isinstance(key, str) else bytes(key)
     if len(raw) == 32:
         return private_key(raw).public_key

@@ -15,10 +15,13 @@ from dataclasses import dataclass
 from typing import Final
 
 MARK: Final = b"c2d-result-v1:"
+"""Beginning of a salt. It is versioned, because blocks that are stored keep it for good."""
 SALT_BYTES: Final = 16
+"""Bytes of a salt: 128 bits, which nobody can try through."""
 _FIELD: Final = 1000
 """The number of the field in UnixFS's ``Data`` message; UnixFS itself uses 1 to 8."""
 _DIRECTORY, _FILE = 1, 2
+"""Kinds of nodes in UnixFS's ``DataType``."""
 _LARGEST_NUMBER = 10
 """Bytes of a varint of 64 bits."""
 
@@ -42,24 +45,24 @@ class DagBlock:
 
 
 def leaf_block(content: bytes, salt: bytes) -> DagBlock:
-    """A piece of a file, or a whole small one."""
+    """Return a piece of a file, or a whole small one."""
     return _encode_node((), _encode_data(_FILE, salt, content), len(content))
 
 
 def branch_block(links: Iterable[DagLink], salt: bytes) -> DagBlock:
-    """A file, or a stretch of one, made of the nodes below it in this order."""
+    """Return a file, or a stretch of one, made of the nodes below it in this order."""
     children = tuple(links)
     return _encode_node(children, _encode_data(_FILE, salt, None, [child.content for child in children]))
 
 
 def directory_block(links: Iterable[DagLink], salt: bytes) -> DagBlock:
-    """A folder; its links are sorted by name, as readers expect them."""
+    """Return a folder. Its links are sorted by name, as readers expect them."""
     children = tuple(sorted(links, key=lambda link: link.name.encode()))
     return _encode_node(children, _encode_data(_DIRECTORY, salt, None))
 
 
 def cid_text(cid: bytes) -> str:
-    """A CID as people and gateways write it: version 1, base32."""
+    """Return a CID as people and gateways write it: version 1, base32 in lower case without padding."""
     return "b" + base64.b32encode(cid).decode().lower().rstrip("=")
 
 
@@ -75,7 +78,7 @@ def is_result(block: bytes) -> bool:
 
 
 def encode_varint(number: int) -> bytes:
-    """An unsigned number as protobuf and CAR files write it."""
+    """Return an unsigned number as protobuf and CAR files write it: seven bits a byte, the lowest first."""
     found = bytearray()
     while number > 0x7F:
         found.append(number & 0x7F | 0x80)
@@ -85,7 +88,9 @@ def encode_varint(number: int) -> bytes:
 
 
 def _encode_node(children: tuple[DagLink, ...], data: bytes, content: int = 0) -> DagBlock:
+    """Return a dag-pb node. Links come before the data, which the format demands of the order of bytes."""
     encoded = b"".join(_bytes_field(2, _encode_link(child)) for child in children) + _bytes_field(1, data)
+    # CID version 1, codec dag-pb (0x70), multihash sha2-256 (0x12) of 32 bytes (0x20).
     cid = b"\x01\x70\x12\x20" + hashlib.sha256(encoded).digest()
     below = sum(child.size for child in children)
     length = content or sum(child.content for child in children)
@@ -93,14 +98,18 @@ def _encode_node(children: tuple[DagLink, ...], data: bytes, content: int = 0) -
 
 
 def _encode_link(link: DagLink) -> bytes:
+    """Return a link: hash, name and the size of all blocks below it."""
     return _bytes_field(1, link.cid) + _bytes_field(2, link.name.encode()) + _number_field(3, link.size)
 
 
 def _encode_data(kind: int, salt: bytes, content: bytes | None, sizes: Iterable[int] = ()) -> bytes:
+    """Return the UnixFS message: kind, content or lengths of the parts, and the salt in a field that readers
+    skip."""
     parts = [_number_field(1, kind)]
     lengths = list(sizes)
     if content is not None:
         parts.append(_bytes_field(2, content))
+    # Readers seek by these: the length of the whole, then that of each child.
     if kind == _FILE:
         parts.append(_number_field(3, len(content) if content is not None else sum(lengths)))
         parts += [_number_field(4, length) for length in lengths]
@@ -108,10 +117,12 @@ def _encode_data(kind: int, salt: bytes, content: bytes | None, sizes: Iterable[
 
 
 def _bytes_field(number: int, value: bytes) -> bytes:
+    """Return a length-delimited field of protobuf (wire type 2)."""
     return encode_varint(number << 3 | 2) + encode_varint(len(value)) + value
 
 
 def _number_field(number: int, value: int) -> bytes:
+    """Return a varint field of protobuf (wire type 0)."""
     return encode_varint(number << 3) + encode_varint(value)
 
 
@@ -121,12 +132,15 @@ def _read_fields(message: bytes) -> Iterator[tuple[int, bytes]]:
     while at < len(message):
         tag, at = _read_varint(message, at)
         kind = tag & 7
+        # The bytes may be anything, since sources of strangers are asked as well: an odd message ends here
+        # without an error.
         if tag < 0:
             return
         if kind == 0:
             value, at = _read_varint(message, at)
             if value < 0:
                 return
+        # Fixed fields of 64 and 32 bits, which UnixFS does not use.
         elif kind in (1, 5):
             at += 8 if kind == 1 else 4
         elif kind == 2:

@@ -12,6 +12,7 @@ from typing import Any
 from c2d_box.strict_json import JsonRefused, parse_json
 
 _SHOWN = 64
+"""Characters of a name that a message repeats: names come from strangers."""
 
 
 def parameter_problems(described: Any, given: Mapping[str, Any] | None) -> list[str]:
@@ -25,14 +26,17 @@ def parameter_problems(described: Any, given: Mapping[str, Any] | None) -> list[
 
 
 def _unknown_names(named: Mapping[str, Any], values: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a problem for each value that nobody described."""
     for name in values:
         if name not in named:
             yield f"{name[:_SHOWN]} is not described"
 
 
 def _unfit_values(named: Mapping[str, Mapping[str, Any]], values: Mapping[str, Any]) -> Iterator[str]:
+    """Yield a problem for each described parameter that is missing or of another type."""
     for name, parameter in named.items():
         value = values.get(name)
+        # A form sends an empty text for a field that was left out.
         if value is None or value == "":
             if parameter.get("required") is True:
                 yield f"{name[:_SHOWN]} is required"
@@ -48,6 +52,7 @@ def _wanted_type(parameter: Mapping[str, Any], value: Any) -> str | None:
         case "number":
             return None if _is_number(value) else "a number"
         case "boolean":
+            # Query parameters are texts: ``true`` there means what a JSON true means.
             return None if isinstance(value, bool) or value in ("true", "false") else "true or false"
         case "select":
             options = _select_options(parameter.get("options"))
@@ -57,6 +62,7 @@ def _wanted_type(parameter: Mapping[str, Any], value: Any) -> str | None:
 
 
 def _is_number(value: Any) -> bool:
+    """Return whether the value is a finite number, or text of one; true and false are none."""
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return False
     try:
@@ -73,5 +79,6 @@ def _select_options(given: Any) -> list[str]:
             given = parse_json(given)
         except JsonRefused:
             return [given]
+    # Without options any text fits: there is nothing to compare with.
     entries = given if isinstance(given, list) else []
     return [str(name) for entry in entries for name in (entry if isinstance(entry, dict) else [entry])]

@@ -16,13 +16,16 @@ from pydantic.alias_generators import to_camel
 from c2d_box.strict_json import parse_json
 
 ACCESS = "access"
+"""Type of a service whose files are downloaded."""
 COMPUTE = "compute"
+"""Type of a service whose files are only computed on."""
 
 
 class _DdoNode(BaseModel):
     """A part of a DDO. Unknown keys are kept and absent ones stay absent, so that :meth:`raw` gives back what
     was published."""
 
+    # ``defer_build``: a program that only reads a constant from here does not wait for the models.
     model_config = ConfigDict(
         extra="allow", frozen=True, defer_build=True, alias_generator=to_camel, populate_by_name=True
     )
@@ -30,6 +33,7 @@ class _DdoNode(BaseModel):
     @property
     def raw(self) -> dict[str, Any]:
         """The node as published: same keys, same values, nothing added."""
+        # ``exclude_unset``: a default of ours must not appear in a document that is hashed and signed.
         return self.model_dump(by_alias=True, exclude_unset=True)
 
 
@@ -67,6 +71,7 @@ class ComputeRules(_DdoNode):
     """The rules of a compute service on whom it trusts, uninterpreted: see
     :mod:`c2d_box.assets.permissions`."""
 
+    # Any: with a declared type pydantic would turn "true" or 1 into True.
     allow_raw_algorithm: Any = None
     allow_network_access: Any = None
     publisher_trusted_algorithms: Any = None
@@ -84,6 +89,7 @@ class DdoService(_DdoNode):
     service_endpoint: str = ""
     files: str = ""
     timeout: int = 0
+    """Seconds for which an order carries; 0 means without end."""
     compute: ComputeRules | None = None
     consumer_parameters: list[Any] | None = None
     additional_information: Any = None
@@ -108,29 +114,33 @@ class DDO(_DdoNode):
     services: Sequence[DdoService] = ()
     credentials: Any = None
     nft: dict[str, Any] | None = None
+    """Added by metadata caches and no part of what is published."""
 
     @classmethod
     def parse(cls, document: dict[str, Any] | str | bytes) -> Self:
-        """A DDO from JSON text or an already parsed object; pydantic's ValidationError if it is neither."""
+        """Return a DDO from JSON text or an already parsed object. Raise pydantic's ValidationError if it is
+        neither."""
         value = parse_json(document) if isinstance(document, str | bytes) else document
         return cls.model_validate(value)
 
     def find_service(self, service_id: str) -> DdoService | None:
-        """The service with this id (clients send ``0`` and ``"0"`` alike)."""
+        """Return the service with this id (clients send ``0`` and ``"0"`` alike)."""
         return next((s for s in self.services if s.id == str(service_id)), None)
 
     def index_of(self, service_id: str) -> int | None:
-        """The service's position: the ``serviceIndex`` of its orders on the chain."""
+        """Return the service's position: the ``serviceIndex`` of its orders on the chain."""
         return next((i for i, s in enumerate(self.services) if s.id == str(service_id)), None)
 
     def first_service(self, kind: str) -> DdoService | None:
-        """The first service of type ``access`` or ``compute``."""
+        """Return the first service of type ``access`` or ``compute``."""
         return next((s for s in self.services if s.type == kind), None)
 
     @property
     def is_algorithm(self) -> bool:
+        """True for an algorithm; any other asset is a dataset."""
         return self.metadata.type == "algorithm"
 
     @property
     def container(self) -> DdoContainer | None:
+        """Image and command of an algorithm; None for a dataset."""
         return self.metadata.algorithm.container if self.metadata.algorithm else None

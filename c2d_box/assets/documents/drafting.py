@@ -12,6 +12,7 @@ from c2d_box.assets.documents.validation import validate_ddo
 from c2d_box.errors import Refused
 
 VERSION = "4.1.0"
+"""Version of the DDO schema that is written."""
 DECORATIONS = ("nft", "datatokens", "event", "stats", "purgatory", "indexedMetadata")
 """Keys that a metadata cache adds to a record; they are never part of what is published."""
 
@@ -32,14 +33,16 @@ def metadata_section(
     license: str,
     more: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """``metadata`` of a dataset or algorithm; ``more`` is merged over it."""
+    """Return ``metadata`` of a dataset or algorithm; ``more`` is merged over it."""
     now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return {
         "created": now,
         "updated": now,
         "type": kind,
         "name": name,
+        # The schema demands a text; publishers leave it out.
         "description": description or name,
+        # The schema demands an author as well.
         "author": author or "unknown",
         "license": license,
         **(more or {}),
@@ -56,7 +59,7 @@ def service_section(
     compute: Mapping[str, Any] | None = None,
     extra: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """One entry of ``services``; its id is its type, so an asset has at most one of each."""
+    """Return one entry of ``services``. Its id is its type, so an asset has at most one of each."""
     section: dict[str, Any] = {
         "id": kind,
         "type": kind,
@@ -67,6 +70,7 @@ def service_section(
         "serviceEndpoint": endpoint,
         "timeout": timeout,
     }
+    # Rules that nobody gave let nobody compute, until the publisher permits somebody.
     if kind == "compute":
         section["compute"] = dict(compute or NOBODY)
     return {**section, **(extra or {})}
@@ -79,6 +83,8 @@ def build_ddo(
     services: Sequence[Mapping[str, Any]],
     credentials: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
+    """Return a whole DDO. Its id follows from NFT and chain, so a document cannot be moved to
+    another asset."""
     return {
         "@context": ["https://w3id.org/did/v1"],
         "id": did_for(nft, chain_id),
@@ -99,6 +105,7 @@ def strip_decorations(record: Mapping[str, Any]) -> dict[str, Any]:
 
 def compact_json(document: Mapping[str, Any]) -> bytes:
     """Return the JSON text as it is hashed, encrypted and published."""
+    # Made once and passed on as bytes: the hash on the chain is over exactly these.
     return json.dumps(document, separators=(",", ":"), ensure_ascii=False).encode()
 
 

@@ -14,6 +14,7 @@ from c2d_box.assets.documents.validation import RULES, PropertyRule, is_required
 Schema = dict[str, Any]
 
 _TYPES = {"text": "string", "integer": "integer", "bool": "boolean", "object": "object"}
+"""Names of JSON Schema for the kinds of the table."""
 
 
 @dataclass
@@ -26,10 +27,11 @@ class _SchemaNode:
 
 
 def ddo_schema(version: str) -> Schema:
-    """JSON Schema (2020-12) of a DDO of this ``version``."""
+    """Return the JSON Schema (2020-12) of a DDO of this ``version``."""
     root = _SchemaNode()
     for rule in RULES:
         node = root
+        # The table is flat and a schema nested: the paths become a tree first.
         for part in rule.path.split("."):
             node = node.inside.setdefault(part.removesuffix("[]"), _SchemaNode())
         if rule.path.endswith("[]"):
@@ -44,6 +46,7 @@ def ddo_schema(version: str) -> Schema:
 
 
 def _object_schema(node: _SchemaNode, version: str) -> Schema:
+    """Return an object's schema. Further keys are allowed, as the original schemas allow them."""
     required = [name for name, entry in node.inside.items() if _is_required(entry, version)]
     properties = {name: _value_schema(entry, version) for name, entry in node.inside.items()}
     return {"type": "object", "properties": properties, "required": required}
@@ -59,6 +62,7 @@ def _value_schema(node: _SchemaNode, version: str) -> Schema:
         case "text":
             found: Schema = {"type": "string", **_size_limits("Length", least, most)}
             if rule.pattern:
+                # Patterns of JSON Schema are searched anywhere; the table's match at the beginning.
                 found["pattern"] = f"^{rule.pattern}"
         case "object":
             found = _object_schema(node, version)
@@ -66,10 +70,12 @@ def _value_schema(node: _SchemaNode, version: str) -> Schema:
             found = _list_schema(node, version, max(least, int(_is_required(node, version))), most)
         case kind:
             found = {"type": _TYPES[kind]}
+    # The validator takes null for absent, so the schema has to say so.
     return found if _is_required(node, version) else {"anyOf": [found, {"type": "null"}]}
 
 
 def _list_schema(node: _SchemaNode, version: str, least: int, most: int | None) -> Schema:
+    """Return a list's schema, with the single value that stands for a list of one."""
     assert node.rule is not None
     if node.rule.kind == "objects":
         item = _object_schema(node, version)
@@ -82,6 +88,7 @@ def _list_schema(node: _SchemaNode, version: str, least: int, most: int | None) 
 
 
 def _size_limits(what: str, least: int, most: int | None) -> Schema:
+    """Return ``min...`` and ``max...`` of Length or Items, where there is a limit."""
     return {
         **({f"min{what}": least} if least else {}),
         **({f"max{what}": most} if most is not None else {}),
@@ -89,4 +96,5 @@ def _size_limits(what: str, least: int, most: int | None) -> Schema:
 
 
 def _is_required(node: _SchemaNode, version: str) -> bool:
+    """Return whether the key must be there; a node that only has items has no rule of its own."""
     return node.rule is not None and is_required(node.rule, version)

@@ -17,7 +17,9 @@ from c2d_box.assets.addresses import is_address
 from c2d_box.assets.did import did_for
 
 VERSIONS = ("4.0.0", "4.1.0", "4.3.0", "4.5.0")
+"""Versions that the published schemas know."""
 _LIMITED = frozenset({"4.3.0", "4.5.0"})
+"""Versions whose schemas bound lengths; earlier ones take any."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class PropertyRule:
 
 
 def _parameter_rules(at: str) -> tuple[PropertyRule, ...]:
+    """Return the rules for consumer parameters, which a service and an algorithm have alike."""
     item = f"{at}.consumerParameters[]"
     return (
         PropertyRule(f"{at}.consumerParameters", "objects", longest=64),
@@ -51,6 +54,7 @@ def _parameter_rules(at: str) -> tuple[PropertyRule, ...]:
 
 
 def _credential_rules(which: str) -> tuple[PropertyRule, ...]:
+    """Return the rules for one of the two credential lists."""
     return (
         PropertyRule(f"credentials.{which}", "objects"),
         PropertyRule(f"credentials.{which}[].type", required=True, longest=256),
@@ -59,6 +63,7 @@ def _credential_rules(which: str) -> tuple[PropertyRule, ...]:
 
 
 _ALGORITHM = "metadata.algorithm"
+"""Paths that the table has many times."""
 _CONTAINER = f"{_ALGORITHM}.container"
 _TRUSTED = "services[].compute.publisherTrustedAlgorithms"
 
@@ -110,6 +115,7 @@ RULES: tuple[PropertyRule, ...] = (
     *_credential_rules("allow"),
     *_credential_rules("deny"),
 )
+"""The table, in the order of the schemas. The JSON Schema is made from it as well."""
 
 _EXPECTED = {
     "text": "a text",
@@ -119,6 +125,7 @@ _EXPECTED = {
     "objects": "a list of objects",
     "texts": "a list of texts",
 }
+"""Kinds in the words of a message."""
 
 
 def validate_ddo(document: dict[str, Any]) -> dict[str, str]:
@@ -130,6 +137,7 @@ def validate_ddo(document: dict[str, Any]) -> dict[str, str]:
     if version not in VERSIONS:
         return {"version": f"Version {version} is not supported; use one of {', '.join(VERSIONS)}."}
     errors = dict(_identity_breaches(document))
+    # Identity comes first: of two messages for one path, its own is the one that says why.
     for path, message in rule_breaches(document, str(version)):
         errors.setdefault(path, message)
     return errors
@@ -169,11 +177,13 @@ def _identity_breaches(document: dict[str, Any]) -> Iterator[tuple[str, str]]:
         yield "chainId", "chainId is missing or invalid."
     if not is_address(nft):
         yield "nftAddress", "nftAddress is missing or invalid."
+    # Only where both parts are usable; otherwise their own messages say what is wrong.
     elif isinstance(chain_id, int) and chain_id and document.get("id") != did_for(str(nft), chain_id):
         yield "id", "did is not valid for chain Id and nft address"
 
 
 def _check_rule(rule: PropertyRule, document: dict[str, Any], version: str) -> Iterator[tuple[str, str]]:
+    """Yield a breach for each value at the rule's path: missing, of another kind, too short or too long."""
     required = is_required(rule, version)
     for path, value in _values_at(document, rule.path):
         if value is None:
@@ -186,14 +196,17 @@ def _check_rule(rule: PropertyRule, document: dict[str, Any], version: str) -> I
 
 
 def _out_of_bounds(rule: PropertyRule, value: Any, required: bool, version: str) -> str:
+    """Return in words which bound the value breaks; empty where it breaks none."""
     if rule.pattern and not re.match(rule.pattern, value):
         return f"has to start with {rule.pattern}"
+    # To RDF an empty list is the same as an absent one.
     if required and rule.kind in ("objects", "texts") and not value:
         return "needs at least one item"
     if rule.kind not in ("text", "objects", "texts"):
         return ""
     unit = "characters" if rule.kind == "text" else "items"
     shortest, longest = length_bounds(rule, version)
+    # A single text is a list of one; its characters are not its length.
     length = 1 if rule.kind == "texts" and isinstance(value, str) else len(value)
     if length < shortest:
         return f"is too short: {length} {unit}, at least {shortest}"
@@ -209,6 +222,7 @@ def _has_kind(value: Any, kind: str) -> bool:
         case "text":
             return isinstance(value, str)
         case "integer":
+            # JSON has one kind of number, so 1.0 is whole; true is none, although Python's bool is an int.
             whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
             return whole and not isinstance(value, bool)
         case "bool":
@@ -228,12 +242,15 @@ def _has_kind(value: Any, kind: str) -> bool:
 def _values_at(document: dict[str, Any], path: str) -> Iterator[tuple[str, Any]]:
     """Yield every (concrete path, value) that ``path`` names; a missing leaf of an existing parent yields
     None."""
+    # All nodes of one depth at a time. A node that is no object has no keys, which another rule complains
+    # about.
     nodes: list[tuple[str, Any]] = [("", document)]
     for part in path.split("."):
         key, many = part.removesuffix("[]"), part.endswith("[]")
         nodes = [
             (f"{at}.{key}" if at else key, node.get(key)) for at, node in nodes if isinstance(node, dict)
         ]
+        # A single object stands for a list of one here, too.
         if many:
             nodes = [
                 (f"{at}[{i}]", item)
@@ -245,10 +262,12 @@ def _values_at(document: dict[str, Any], path: str) -> Iterator[tuple[str, Any]]
 
 
 def _leaf_key(path: str) -> str:
+    """Return the last key of a path, by which messages name the property."""
     return path.rsplit(".", 1)[-1]
 
 
 def _is_iso(value: object) -> bool:
+    """Return whether the value is a date or time in ISO 8601, with or without ``Z``."""
     text = value.removesuffix("Z") if isinstance(value, str) else ""
     if not text:
         return False

@@ -40,4 +40,5 @@ class ArweaveFile(FileObject):
         return {"type": "arweave", "transactionId": self.transaction_id, **headers_entry(self.headers)}
 
     def source_request(self, userdata: UserData) -> SourceRequest:
+        # Quoted whole, slashes too: an id must not lead to another path of the gateway.
         return SourceRequest("GET", quote(self.transaction_id, safe=""), self.headers)

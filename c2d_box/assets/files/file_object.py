@@ -15,7 +15,9 @@ from urllib.parse import urlsplit
 UserData = Mapping[str, Any] | None
 
 MISSING_KEYS = "malformed service files, missing required keys."
+"""The original's text for a file object that lacks something; the Provider answers with it."""
 STRING: Mapping[str, Any] = {"type": "string"}
+"""Parts of JSON Schema that the types' ``properties`` share."""
 HEADERS: Mapping[str, Any] = {"type": "object", "additionalProperties": STRING}
 
 
@@ -68,6 +70,7 @@ class FileObject(ABC):
 
     def sends_more_than_get(self, userdata: UserData) -> bool:
         """Return whether reading the file sends more than a bare GET to a place of its author's choice."""
+        # Asked of the request itself, so that a new type cannot forget to say so.
         request = self.source_request(None)
         return request.method != "GET" or bool(request.headers or userdata)
 
@@ -83,8 +86,10 @@ def demanded_text(value: Mapping[str, Any], key: str, problem: str) -> str:
 def parse_headers(value: Mapping[str, Any]) -> dict[str, str]:
     """Return the headers as an object; ocean.py may send an empty list or null for none."""
     headers = value.get("headers") or {}
+    # A list with entries is no set of names and values.
     if not isinstance(headers, dict):
         raise FileObjectError("malformed file object.")
+    # Values may be numbers in published files; anything nested is no header.
     if not all(isinstance(v, str | int | float) and _is_header(k, str(v)) for k, v in headers.items()):
         raise FileObjectError("malformed file object.")
     return {key: str(content) for key, content in headers.items()}
@@ -96,7 +101,10 @@ def headers_entry(headers: Mapping[str, str]) -> dict[str, Any]:
 
 
 def is_http_url(url: str) -> bool:
+    """Return whether the text is an http or https URL with a host: file:, ftp: and data: would read what is
+    not the publisher's."""
     try:
+        # ``urlsplit`` raises ValueError for brackets that do not match, which a stranger's text may have.
         parts = urlsplit(url)
     except ValueError:
         return False

@@ -22,6 +22,7 @@ from c2d_box.assets.files.file_object import (
 from c2d_box.assets.files.url import without_userinfo
 
 _NO_ENDPOINT = "missing graphql endpoint"
+"""The wire text for a missing or unusable endpoint."""
 
 
 @dataclass(frozen=True)
@@ -48,9 +49,12 @@ class GraphqlFile(FileObject):
         return {"type": "graphql", "url": self.url, "query": self.query, **headers_entry(self.headers)}
 
     def source_request(self, userdata: UserData) -> SourceRequest:
+        """Return the POST of the query. User data becomes variables, never text of the query: it could
+        change what is asked."""
         url, headers = without_userinfo(self.url, self.headers)
         document: dict[str, Any] = {"query": self.query}
         if userdata:
             document["variables"] = dict(userdata)
         body = json.dumps(document, separators=(",", ":")).encode()
+        # The publisher's headers last: they may set another content type.
         return SourceRequest("POST", url, {"Content-Type": "application/json", **headers}, body)

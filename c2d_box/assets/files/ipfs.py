@@ -41,7 +41,9 @@ class IpfsFile(FileObject):
         return {"type": "ipfs", "hash": self.hash, **headers_entry(self.headers)}
 
     def source_request(self, userdata: UserData) -> SourceRequest:
+        """Return the GET below the gateway. The hash may have ``ipfs://`` before it and a path behind it."""
         path = self.hash.removeprefix("ipfs://").lstrip("/")
+        # The slash stays: a file inside of a folder is named by the folder's CID and its path.
         return SourceRequest("GET", f"ipfs/{quote(path, safe='/')}", self.headers)
 
     def file_name(self) -> str:

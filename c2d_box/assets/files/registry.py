@@ -18,10 +18,12 @@ the engine writes those."""
 
 
 def parse_file(value: object) -> FileObject:
-    """The file object in ``value``; FileObjectError with the Provider's exact text if it is unusable."""
+    """Return the file object in ``value``. Raise FileObjectError with the Provider's exact text if it is
+    unusable."""
     if not isinstance(value, dict) or not isinstance(value.get("type"), str) or not value["type"]:
         raise FileObjectError("malformed file object.")
     known = FILE_TYPES.get(value["type"])
     if known is None:
+        # Cut: the type is a stranger's text and ends in an answer.
         raise FileObjectError(f"Unsupported type {value['type'][:64]}")
     return known.from_dict(value)

@@ -43,4 +43,5 @@ class ResultFile(FileObject):
         return unquote(urlsplit(self.place).path).rsplit("/", 1)[-1]
 
     def sends_more_than_get(self, userdata: UserData) -> bool:
+        """Return whether user data is sent; a result is read from the operator's own store."""
         return bool(userdata)

@@ -16,6 +16,7 @@ from c2d_box.assets.files.file_object import (
 )
 
 _KEYS = ("endpoint", "region", "bucket", "objectKey", "accessKeyId", "secretAccessKey")
+"""Keys of ``s3Access`` in the order of the fields; all of them are demanded."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +42,10 @@ class S3File(FileObject):
         if not isinstance(access, dict):
             raise FileObjectError("malformed s3 file, missing s3Access.")
         parts = [demanded_text(access, key, f"malformed s3 file, missing {key}.") for key in _KEYS]
+        # The endpoint is the publisher's choice, just as a URL is.
         if not is_http_url(access["endpoint"]):
             raise FileObjectError("malformed s3 file, the endpoint is no http URL.")
+        # The parts are in the order of ``_KEYS``, which is that of the fields.
         return cls(*parts)
 
     def to_dict(self) -> dict[str, Any]:
@@ -57,7 +60,9 @@ class S3File(FileObject):
         return {"type": "s3", "s3Access": dict(zip(_KEYS, parts, strict=True))}
 
     def file_name(self) -> str:
+        """Return the last part of the object's key: its owner chose it, and it gives no address away."""
         return self.object_key.rstrip("/").rsplit("/", 1)[-1]
 
     def sends_more_than_get(self, userdata: UserData) -> bool:
+        """Return True: each request carries a signature by the publisher's key."""
         return True

@@ -13,23 +13,27 @@ from c2d_box.assets.files.result import ResultFile
 from c2d_box.strict_json import parse_json
 
 UNREADABLE = "cannot decrypt files for this service."
+"""One text for every cause: a wrong key, another asset or a damaged document are nothing to tell a stranger
+apart."""
 
 
 def files_document(nft: str, datatoken: str, files: Sequence[FileObject]) -> bytes:
-    """The plaintext of a service's ``files``: bound to its NFT and datatoken, so it serves no other asset."""
+    """Return the plaintext of a service's ``files``: bound to its NFT and datatoken, so it serves no other
+    asset."""
     value = {"datatokenAddress": datatoken, "nftAddress": nft, "files": [f.to_dict() for f in files]}
     return json.dumps(value, separators=(",", ":")).encode()
 
 
 def seal_files(key: bytes | str, nft: str, datatoken: str, files: Sequence[FileObject]) -> str:
-    """``files`` encrypted for the Provider's ``key``: the 0x hex text that stands in the DDO."""
+    """Encrypt ``files`` for the Provider's ``key``; return the 0x hex text that stands in the DDO."""
     return "0x" + ecies.encrypt(key, files_document(nft, datatoken, files)).hex()
 
 
 def unseal_files(
     key: bytes | str, sealed: str, *, nft: str, datatoken: str, version: str = "4.1.0"
 ) -> list[FileObject]:
-    """The file objects of a service; FileObjectError when they are not for ``key`` or not for this asset.
+    """Return the file objects of a service. Raise FileObjectError when they are not for ``key`` or not for
+    this asset.
 
     A DDO of version 4.0.0 (or none) holds a bare array that is bound to nothing.
     """
@@ -37,9 +41,11 @@ def unseal_files(
         value = parse_json(ecies.decrypt(key, bytes.fromhex(sealed.removeprefix("0x"))))
     except ValueError as error:
         raise FileObjectError(UNREADABLE) from error
+    # Old documents are still on chains. A result is never taken from one, see below.
     if version in ("", "4.0.0"):
         entries = value
     else:
+        # Anybody can copy a sealed text into a DDO of their own and sell it; this is the check against that.
         bound = isinstance(value, dict) and (
             same_hex(value.get("nftAddress"), nft) and same_hex(value.get("datatokenAddress"), datatoken)
         )

@@ -37,13 +37,16 @@ class SmartContractFile(FileObject):
         inputs = abi.get("inputs", []) if isinstance(abi, dict) else None
         if not isinstance(inputs, list) or not all(isinstance(i, dict) for i in inputs):
             raise FileObjectError("invalid abi")
+        # For the type checker: ``inputs`` is None otherwise.
         assert isinstance(abi, dict)
+        # Before any library sees the types.
         if not _is_small(abi):
             raise FileObjectError("invalid abi")
         if abi.get("type", "function") != "function" or abi.get("stateMutability") not in ("view", "pure"):
             raise FileObjectError("only view or pure functions are allowed")
         if not isinstance(abi.get("name"), str) or not abi["name"]:
             raise FileObjectError("missing name")
+        # JSON's true is an int to Python.
         if isinstance(chain_id, bool) or not isinstance(chain_id, int):
             raise FileObjectError("malformed file object.")
         return cls(address, chain_id, abi)
@@ -57,10 +60,12 @@ class SmartContractFile(FileObject):
         }
 
     def sends_more_than_get(self, userdata: UserData) -> bool:
+        """Return whether user data is sent, which a contract gets as arguments."""
         return bool(userdata)
 
     def call_arguments(self, userdata: Mapping[str, Any] | None) -> list[Any]:
-        """The call's arguments in ABI order, taken from ``userdata``."""
+        """Return the call's arguments in ABI order, taken from ``userdata``. Raise FileObjectError for
+        missing ones."""
         names = [str(i.get("name", "")) for i in self.abi.get("inputs", [])]
         if names and not userdata:
             raise FileObjectError("Missing parameters")
@@ -81,10 +86,12 @@ def _is_small(abi: Mapping[str, Any]) -> bool:
             return False
         if len(kind) > _ABI_TYPE or kind.count("[") > _ABI_DIMENSIONS:
             return False
+        # Tuples nest; the walk keeps its own stack, so depth costs no recursion.
         pending += _list_entries(entry, "components")
     return True
 
 
 def _list_entries(entry: Mapping[str, Any], key: str) -> list[Any]:
+    """Return the list at ``key``; in place of anything else one entry that is refused."""
     found = entry.get(key) or []
     return found if isinstance(found, list) else [None]

@@ -48,6 +48,7 @@ class UrlFile(FileObject):
         url, method = value.get("url"), value.get("method") or "GET"
         if not isinstance(url, str) or not url or not isinstance(method, str):
             raise FileObjectError(MISSING_KEYS)
+        # Reading a file must not change its source, as PUT or DELETE would.
         if method.upper() not in ("GET", "POST"):
             raise FileObjectError(f"Unsafe method {method[:32].lower()}.")
         if not is_http_url(url):
@@ -58,8 +59,10 @@ class UrlFile(FileObject):
         return {"type": "url", "url": self.url, "method": self.method, **headers_entry(self.headers)}
 
     def source_request(self, userdata: UserData) -> SourceRequest:
+        """Return the GET or POST. User data is added to a GET's query, or is the JSON body of a POST."""
         url, headers = without_userinfo(self.url, self.headers)
         if self.method == "POST":
+            # Always a JSON body, if only an empty object: the header promises one.
             body = json.dumps(userdata or {}, separators=(",", ":")).encode()
             return SourceRequest("POST", url, {"Content-Type": "application/json", **headers}, body)
         return SourceRequest("GET", _with_query(url, userdata), headers)
@@ -70,22 +73,27 @@ class UrlFile(FileObject):
 
 
 def without_userinfo(url: str, headers: Mapping[str, str]) -> tuple[str, dict[str, str]]:
-    """``user:password@`` of a URL as the Authorization header that it means."""
+    """Return the URL without ``user:password@``, and the headers with the Authorization that it means: a URL
+    is shown in logs and errors where a header is not."""
     parts = urlsplit(url)
     if "@" not in parts.netloc:
         return url, dict(headers)
     userinfo, _, netloc = parts.netloc.rpartition("@")
     basic = b64encode(unquote(userinfo).encode()).decode()
+    # A header of the publisher's own comes later and wins.
     return parts._replace(netloc=netloc).geturl(), {"Authorization": f"Basic {basic}", **headers}
 
 
 def _with_query(url: str, userdata: UserData) -> str:
+    """Return the URL with user data behind its own query."""
     if not userdata:
         return url
     parts = urlsplit(url)
+    # Encoded, so that a value cannot bring in parameters of its own.
     added = urlencode({key: _as_text(value) for key, value in userdata.items()})
     return parts._replace(query=f"{parts.query}&{added}" if parts.query else added).geturl()
 
 
 def _as_text(value: Any) -> str:
+    """Return a value as text in a query: JSON for whatever is no text."""
     return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"))

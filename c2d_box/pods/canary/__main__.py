@@ -16,6 +16,7 @@ import threading
 from c2d_box.pods.warden import probes, restrictions
 
 FIRST_BYTES = 200
+"""Bytes of a contact that are read: enough to tell apart who spoke."""
 
 
 def main(arguments: list[str]) -> int:
@@ -31,11 +32,13 @@ def main(arguments: list[str]) -> int:
 
 def dial_targets(timeout: float, targets: list[str]) -> None:
     """Try everything a warden tries, and the targets given, over TCP and UDP."""
+    # The warden's own list comes first, so that the selftest measures the very probes that a job relies on.
     tried = list(dict.fromkeys([*probes.targets(targets), *((target, "udp") for target in targets)]))
     seen = [
         {"target": probe.target, "kind": probe.kind, "closed": probe.closed, "seen": probe.seen}
         for probe in probes.run(tried, timeout)
     ]
+    # One line, because the caller reads it from the pod's log, to which other lines may have been written.
     print(json.dumps({"probes": seen, "restrictions": restrictions.of_this_process()}), flush=True)
 
 
@@ -43,6 +46,8 @@ def listen_on_ports(ports: list[int]) -> None:
     """Print a line for every contact, for ever."""
     with selectors.DefaultSelector() as selector:
         for port in ports:
+            # Both kinds, because a packet rule may close TCP and leave UDP, through which DNS tunnels work,
+            # open.
             for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
                 selector.register(_bind_socket(port, kind), selectors.EVENT_READ)
         print("listening", flush=True)
@@ -56,6 +61,7 @@ def _bind_socket(port: int, kind: socket.SocketKind) -> socket.socket:
     """Bind to the port on IPv6 and IPv4 where the node has both."""
     try:
         bound = socket.socket(socket.AF_INET6, kind)
+        # Zero lets the one socket take IPv4 peers as well, as ``::ffff:a.b.c.d``.
         bound.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         bound.bind(("::", port))
     except OSError:
@@ -67,6 +73,8 @@ def _bind_socket(port: int, kind: socket.SocketKind) -> socket.socket:
 
 
 def _hear_contact(bound: socket.socket) -> None:
+    """Report one contact. A datagram is answered, so that the dialler sees it got through; a TCP peer is
+    read in a thread of its own, because one that sends nothing would block the listener for a second."""
     port = bound.getsockname()[1]
     if bound.type == socket.SOCK_DGRAM:
         text, peer = bound.recvfrom(FIRST_BYTES)
@@ -88,6 +96,8 @@ def _first_words(accepted: socket.socket, port: int, peer: str) -> None:
 
 
 def _print_contact(kind: str, port: int, peer: str, text: bytes) -> None:
+    """Write one whole line in one call: several threads write, and the reader parses line by line. The text
+    is shown as a ``repr``, since it is whatever a stranger sent."""
     sys.stdout.write(f"heard {kind} {port} {peer} {text!r}\n")
     sys.stdout.flush()
 

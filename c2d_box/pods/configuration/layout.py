@@ -12,8 +12,11 @@ from c2d_box.limits import carries_code
 from c2d_box.workflow import names
 
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}\Z")
+"""Names of folders that are names and nothing else. A DID is the publisher's text, and ``..`` or a slash
+would lead out of the inputs."""
 
 Kind = Literal["dataset", "algorithm"]
+"""The two kinds of assets that a job is given."""
 
 
 class NotLaidOut(Exception):
@@ -38,10 +41,12 @@ class GrantedFile:
     @property
     def failure_status(self) -> int:
         """The job's state if this fetch fails."""
+        # Ocean's clients know two states of failed staging, one for data and one for the algorithm.
         return 31 if self.kind == "dataset" else 32
 
     @property
     def title(self) -> str:
+        """The name of the file in logs and reasons, which never holds its address."""
         what = "DDO" if self.index is None else f"file {self.index}"
         return f"{self.kind} {self.did or '(raw)'}, {what}"
 
@@ -67,6 +72,8 @@ class VolumeLayout:
 def lay_out(job: dict[str, Any], grants: dict[str, Any], data: Path) -> VolumeLayout:
     """Compute the layout; raise NotLaidOut where job and grants do not agree or a name is no name."""
     inputs = grants.get("inputs") or []
+    # Grants and WorkFlow come in two objects. Were they of two jobs, an algorithm would get data that nobody
+    # has paid for in this job.
     expected = [entry["id"] for entry in job.get("inputs") or []]
     if [entry.get("did") for entry in inputs] != expected:
         raise NotLaidOut(31, "The grants do not belong to the datasets of this job.")
@@ -75,6 +82,7 @@ def lay_out(job: dict[str, Any], grants: dict[str, Any], data: Path) -> VolumeLa
     algorithm = job.get("algorithm") or {}
     writes = [_custom_data(algorithm, data)]
     target = data / names.TRANSFORMATIONS
+    # Code that the job carries itself needs no fetch; Provider and pods have one rule for when it does.
     code = algorithm.get("rawcode") or ""
     granted = grants.get("algorithm") or {}
     if carries_code(code):
@@ -84,10 +92,12 @@ def lay_out(job: dict[str, Any], grants: dict[str, Any], data: Path) -> VolumeLa
     else:
         fetches += _algorithm_files(granted, target)
     fetches += _ddo_file("algorithm", granted, data)
+    # A folder once, too: two entries of one dataset share it.
     return VolumeLayout(tuple(dict.fromkeys(folders)), tuple(writes), tuple(_without_repeats(fetches)))
 
 
 def _dataset_files(entry: dict[str, Any], data: Path) -> list[GrantedFile]:
+    """Return the files of one dataset at ``inputs/<did>/<index>``, and its DDO: the original's tree."""
     did = entry["did"]
     folder = data / names.INPUTS / _folder_name(did)
     files = [
@@ -98,6 +108,8 @@ def _dataset_files(entry: dict[str, Any], data: Path) -> list[GrantedFile]:
 
 
 def _algorithm_files(granted: dict[str, Any], target: Path) -> list[GrantedFile]:
+    """Return the algorithm's files. The first is called ``algorithm``, which ``$ALGO`` in entrypoints stands
+    for; further ones go by their index."""
     return [
         GrantedFile("algorithm", granted.get("did") or "", index, token, target / (str(index or "algorithm")))
         for index, token in enumerate(granted["files"])
@@ -105,6 +117,7 @@ def _algorithm_files(granted: dict[str, Any], target: Path) -> list[GrantedFile]
 
 
 def _ddo_file(kind: Kind, entry: dict[str, Any], data: Path) -> list[GrantedFile]:
+    """Return the DDO of an asset at ``ddos/<did>``; nothing for raw code, which has none."""
     did, token = entry.get("did") or "", entry.get("ddo")
     return (
         [GrantedFile(kind, did, None, token, data / names.DDOS / _folder_name(did))] if did and token else []
@@ -125,6 +138,7 @@ def _without_repeats(fetches: list[GrantedFile]) -> list[GrantedFile]:
 
 
 def _folder_name(did: str) -> str:
+    """Return the DID as a folder's name; raise NotLaidOut for one that is no plain name."""
     bare = names.bare_did(did)
     if not _SAFE.match(bare):
         raise NotLaidOut(31, "A dataset's DID cannot be the name of a folder.")

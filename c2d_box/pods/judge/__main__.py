@@ -29,7 +29,10 @@ if TYPE_CHECKING:
     from c2d_box.assets.disclosure import DisclosureRules
 
 _ALGORITHM_LOG = "algorithm.log"
+"""The log that the gate writes; everything else beside it counts as an output."""
 _WITHHELD = b"The log stays in: a rule of a dataset's publisher.\n"
+"""The one text that stands in place of a log that stays in. It is fixed: a text that depended on the log
+would say something about it."""
 _LISTING_SPARE = 4000
 """The part of the list of results that is kept free for logs and our own files."""
 _FULL = 500
@@ -45,6 +48,9 @@ class Places:
 
 
 def main() -> int:
+    # Upload has another user and reads the copied logs through the job's group.
+    """Judge the outputs once the engine says so, and return the exit status. The manifest is written last:
+    upload waits for it, and must not send anything that the engine does not know to be judged."""
     os.umask(0o027)
     reporter = engine.from_environment("judge")
     places = Places(Path(names.DATA), Path(names.VERDICT_FOLDER))
@@ -67,15 +73,22 @@ def judge(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return the manifest for ``upload`` and the report for the engine. ``rules`` are those of the inputs'
     publishers."""
+    # Rules that cannot be understood are found before anything of the algorithm's is read.
     ruled = _PublisherRules.from_section(rules, limits)
     full = _full(places.data / names.OUTPUTS)
+    # A failed job on a full volume has written as much as there was room for, so its outputs are cut off at
+    # any point: only its log leaves. A job that ended well on a full volume has a result.
     wanted = mandate["outputs"] and not (full and mandate.get("failed"))
     verdict = examine_outputs(places.data, limits) if wanted else OutputsVerdict()
+    # Publishers' rules come second: they read contents, and only of files that passed the general checks.
     outputs = [_output_entry(entry) for entry in verdict.accepted]
     verdict = ruled.judge_outputs(verdict, outputs, places.data)
+    # One output that may not leave keeps all in. Logs leave anyway: the consumer learns from them why.
     files = [] if verdict.refused else list(outputs)
     if mandate["logs"]:
         files.append(_algorithm_log(ruled.log_gate(verdict), places))
+    # Our own programs write these; they go through a gate all the same, because they quote other servers'
+    # answers.
     for log, kind in _admin_logs(places.data / names.ADMIN_LOGS):
         gate = LogGate(limits.log_bytes)
         files.append(_copy_log(log, f"{names.ADMIN_LOGS}/{log.name}", kind, gate, places))
@@ -84,6 +97,7 @@ def judge(
         "refused": [entry.as_report() for entry in verdict.refused],
         "refusedCount": verdict.refused_count,
         "files": len(files),
+        # With rules a moment of the algorithm's choice would be a channel: 19 bits in a second.
         "exited": None if ruled.has_rules else modified,
         "full": full,
         "manifest": manifests.manifest_digest(files),
@@ -93,7 +107,8 @@ def judge(
 
 @dataclass(frozen=True, slots=True)
 class _PublisherRules:
-    """The publishers' sets of rules; most jobs have none and need not wait for their parser."""
+    """The publishers' sets of rules. Their parser (pydantic) is imported only where there are rules: most
+    jobs have none and need not wait for it."""
 
     limits: Limits
     sets: tuple[DisclosureRules, ...] = ()
@@ -102,6 +117,7 @@ class _PublisherRules:
 
     @classmethod
     def from_section(cls, section: object, limits: Limits) -> _PublisherRules:
+        """Parse the rules of a job's output section; a section that cannot be parsed lets nothing leave."""
         if section is None:
             return cls(limits)
         from c2d_box.assets.disclosure import InvalidRules, parse_sets
@@ -118,6 +134,8 @@ class _PublisherRules:
     def judge_outputs(
         self, verdict: OutputsVerdict, outputs: list[dict[str, Any]], data: Path
     ) -> OutputsVerdict:
+        """Return the verdict under the rules. Reasons are made anonymous even where the general checks
+        refused already: a refused name would carry data out just as well."""
         if not self.has_rules:
             return verdict
         from c2d_box.pods.judge.disclosure import anonymous_verdict, disclosure_verdict
@@ -140,6 +158,7 @@ class _PublisherRules:
 
 
 def _algorithm_log(gate: LogGate | None, places: Places) -> dict[str, Any]:
+    """Copy the algorithm's log, or the fixed line in its place: the index of each result stays the same."""
     path, log = f"{names.LOGS}/{_ALGORITHM_LOG}", places.data / names.LOGS / _ALGORITHM_LOG
     if gate is None:
         gate, log = LogGate(len(_WITHHELD)), places.verdict / "withheld"
@@ -158,6 +177,8 @@ def examine_outputs(data: Path, limits: Limits) -> OutputsVerdict:
         limits,
     )
     if (
+        # The list has to fit into the WorkFlow's status. After the upload would be too late: results would
+        # be stored then.
         len(listing.pack_listing([_listing_entry(entry) for entry in verdict.accepted]))
         > agreed.LISTING_PACKED_CHARACTERS - _LISTING_SPARE
     ):
@@ -174,6 +195,8 @@ def _listing_entry(entry: AcceptedFile) -> dict[str, Any]:
 
 
 def _output_entry(entry: AcceptedFile) -> dict[str, Any]:
+    """Return the manifest's line of an output. ``filename`` begins below the outputs' folder; ``onDisk`` is
+    given only where normalisation changed the name, so that upload still finds the file."""
     line = {
         "source": "data",
         "path": entry.path,
@@ -207,6 +230,8 @@ def _copy_log(source: Path, path: str, kind: str, gate: LogGate, places: Places)
 
 
 def _read_through_gate(source: Path, gate: LogGate) -> Iterator[bytes]:
+    """Yield a log through the gate; nothing where there is no log or something else in its place. The
+    algorithm owns the folder: a link could lead to a file of ours, and a pipe would be read for ever."""
     try:
         handle = os.open(source, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY)
     except OSError:
@@ -215,6 +240,7 @@ def _read_through_gate(source: Path, gate: LogGate) -> Iterator[bytes]:
         os.close(handle)
         return
     with os.fdopen(handle, "rb") as file:
+        # Past the budget nothing leaves, so the rest of a log of gigabytes is not even read.
         while not gate.truncated and (chunk := file.read(1 << 16)):
             yield gate.filter_bytes(chunk)
         yield gate.finish_log()
@@ -235,6 +261,8 @@ def _modified_time(log: Path) -> float | None:
 
 
 def _full(folder: Path) -> bool:
+    """Return whether the volume is full. A volume that cannot be asked counts as not full, which loses no
+    result."""
     try:
         facts = os.statvfs(folder)
     except OSError:

@@ -20,14 +20,19 @@ from typing import BinaryIO
 from c2d_box.pods.judge.formats import READABLE, archive_kind
 
 CHUNK = 1 << 18
+"""Bytes that are unpacked at a time, so that a bomb costs no more memory than any other archive."""
 RATIO, FREE = 250, 64 << 20
 """An archive that unpacks to more than ``RATIO`` times its size is a bomb, once that is more than ``FREE``
 bytes."""
 DEPTH = 3
+"""Archives within archives that are opened: in a nested bomb each level multiplies what the last
+one holds."""
 NESTED = 32 << 20
 """The most bytes of an archive within an archive that are looked into: they are held in memory."""
 MEMBERS = 50_000
+"""Files of one zip at most; each is opened and unpacked for itself."""
 XZ_MEMORY = 96 << 20
+"""Bytes that xz may take: its header chooses up to 4 GiB, and the judge's container has 256 MiB."""
 
 
 class _ArchiveRefused(Exception):
@@ -38,11 +43,13 @@ class _UnpackBudget:
     """The bytes that may be unpacked, shared by an archive and all that is nested in it."""
 
     def __init__(self, packed: int, limit: int) -> None:
+        # Text compresses well: a small archive may unpack to FREE bytes at any ratio.
         self._most = min(limit, max(FREE, RATIO * packed))
         self._limit = limit
         self._spent = 0
 
     def spend_bytes(self, count: int) -> None:
+        """Count unpacked bytes; raise _ArchiveRefused as soon as they are more than may be."""
         self._spent += count
         if self._spent > self._limit:
             raise _ArchiveRefused("an archive that unpacks to more than the outputs may be")
@@ -63,9 +70,12 @@ def archive_problem(file: BinaryIO, size: int, limit: int) -> str | None:
 
 
 def _examine_archive(file: BinaryIO, budget: _UnpackBudget, depth: int) -> None:
+    """Look into what may be an archive; raise _ArchiveRefused. The kind comes from the content, never from
+    the name."""
     kind = archive_kind(file)
     if kind is None:
         return
+    # Only archives count: a plain file at any depth has ended above.
     if depth > DEPTH:
         raise _ArchiveRefused(
             f"archives nested more than {DEPTH} deep: it cannot be known what it unpacks to"
@@ -79,12 +89,14 @@ def _examine_archive(file: BinaryIO, budget: _UnpackBudget, depth: int) -> None:
 
 
 def _unpack_stream(file: BinaryIO, kind: str) -> Iterator[bytes]:
+    """Yield what a gzip, bzip2 or xz stream unpacks to, piece by piece."""
     file.seek(0)
     opened: Iterator[bytes]
     if kind == "xz":
         opened = _unpack_xz(file)
     else:
         reader = gzip.GzipFile(fileobj=file, mode="rb") if kind == "gzip" else bz2.BZ2File(file)
+        # Both readers go on with a further stream behind the first: consumers' tools do, too.
         opened = iter(lambda: reader.read(CHUNK), b"")
     try:
         yield from opened
@@ -96,6 +108,7 @@ def _unpack_stream(file: BinaryIO, kind: str) -> Iterator[bytes]:
 
 def _unpack_xz(file: BinaryIO) -> Iterator[bytes]:
     """Unpack within bounded memory, which the reader of the standard library does not offer."""
+    # ``lzma.LZMAFile`` takes no limit of memory.
     unpacker = lzma.LZMADecompressor(lzma.FORMAT_XZ, XZ_MEMORY)
     while True:
         packed = file.read(CHUNK) if unpacker.needs_input else b""
@@ -104,6 +117,7 @@ def _unpack_xz(file: BinaryIO) -> Iterator[bytes]:
         try:
             data = unpacker.decompress(packed, CHUNK)
         except lzma.LZMAError as error:
+            # The module has one exception for everything; only liblzma's text tells this case.
             if "emory" in str(error):
                 raise _ArchiveRefused(
                     "an xz archive that takes more memory to unpack than there is"
@@ -111,6 +125,8 @@ def _unpack_xz(file: BinaryIO) -> Iterator[bytes]:
             raise _ArchiveRefused("a damaged xz archive, which cannot be looked into") from error
         yield data
         if unpacker.eof:
+            # Zero bytes after a stream are padding by the format; a second stream would be unpacked by
+            # readers and not here.
             rest = unpacker.unused_data.lstrip(b"\0")
             if not rest:
                 return
@@ -118,6 +134,8 @@ def _unpack_xz(file: BinaryIO) -> Iterator[bytes]:
 
 
 def _examine_zip(file: BinaryIO, budget: _UnpackBudget, depth: int) -> None:
+    """Look into each member of a zip. All that ``zipfile`` raises for strange files is a refusal: it has no
+    one exception for them, and NotImplementedError stands for a compression that it does not know."""
     try:
         with zipfile.ZipFile(file) as archive:
             members = archive.infolist()
@@ -134,6 +152,8 @@ def _examine_zip(file: BinaryIO, budget: _UnpackBudget, depth: int) -> None:
 
 
 def _check_plausible(file: BinaryIO, members: list[zipfile.ZipInfo]) -> None:
+    """Refuse, before anything is unpacked, encrypted members and members that share their bytes: a zip whose
+    entries overlap unpacks to far more than any one of them shows."""
     if any(member.flag_bits & 1 for member in members):
         raise _ArchiveRefused("an encrypted zip, which cannot be looked into")
     size = file.seek(0, io.SEEK_END)
@@ -143,6 +163,8 @@ def _check_plausible(file: BinaryIO, members: list[zipfile.ZipInfo]) -> None:
 
 def _examine_member(pieces: Iterator[bytes], budget: _UnpackBudget, depth: int) -> None:
     """Count what comes out; a member that is an archive itself is kept and looked into."""
+    # A member is held until its kind is known, and on only if it is an archive: zip needs its end first, so
+    # nested ones have to be in memory as a whole.
     held, looked, kept = io.BytesIO(), False, True
     for piece in pieces:
         budget.spend_bytes(len(piece))
@@ -151,6 +173,7 @@ def _examine_member(pieces: Iterator[bytes], budget: _UnpackBudget, depth: int) 
                 raise _ArchiveRefused("an archive within an archive, too big to look into")
             held.write(piece)
         if not looked and held.tell() >= CHUNK:
+            # The kind moves the position; writing has to go on at the end.
             looked, kept = True, archive_kind(held) is not None
             held.seek(0, io.SEEK_END)
     if kept:

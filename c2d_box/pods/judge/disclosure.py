@@ -27,6 +27,7 @@ _PICTURES: Mapping[str, Callable[[BinaryIO], None]] = {
     "jpeg": pictures.check_jpeg,
     "gif": pictures.check_gif,
 }
+"""Checks by file name extension. A new type also belongs in ``CHECKABLE`` of ``assets/disclosure.py``."""
 _TABLES: Mapping[str, Callable[[DisclosureRules, BinaryIO], None]] = {
     "csv": tables.check_csv,
     "tsv": partial(tables.check_csv, delimiter="\t"),
@@ -43,11 +44,13 @@ def disclosure_verdict(
 ) -> OutputsVerdict:
     """Return what of the accepted ``outputs`` (the manifest's lines) any of the sets of rules refuses."""
     verdict = OutputsVerdict()
+    # Totals first: they need no file to be read.
     for rules in sets:
         for reason in _all_together(rules, outputs):
             verdict.add_refusal(RefusedFile("", f"{reason}: the publisher's disclosure rule"))
     for line in outputs:
         try:
+            # Each set by itself. Merged rules could allow what one of the publishers refuses.
             for rules in sets:
                 _check_output(rules, data / line.get("onDisk", line["path"]), line)
         except Unfit as reason:
@@ -64,12 +67,16 @@ def anonymous_verdict(verdict: OutputsVerdict) -> OutputsVerdict:
             else "outputs",
             entry.reason if entry.figures is None else entry.figures,
         )
+        # A few lines and eight digits each: every further one would be a name by which an algorithm can tell
+        # something.
         for number, entry in enumerate(verdict.refused[:REFUSED_LISTED_UNDER_RULES], 1)
     ]
     return OutputsVerdict([], told, verdict.refused_count)
 
 
 def _all_together(rules: DisclosureRules, outputs: Sequence[dict[str, Any]]) -> list[str]:
+    """Return which limits on all outputs together are broken, in words that hold no figure of the
+    algorithm's."""
     found = []
     names = sum(len(str(line["filename"]).encode()) for line in outputs)
     if rules.max_files is not None and len(outputs) > rules.max_files:
@@ -82,6 +89,8 @@ def _all_together(rules: DisclosureRules, outputs: Sequence[dict[str, Any]]) -> 
 
 
 def _check_output(rules: DisclosureRules, path: Path, line: Mapping[str, Any]) -> None:
+    """Check one output against one set; raise Unfit. The cheap checks come first, and the content is read
+    only where a rule speaks of content."""
     if not rules.allows_name(str(line["filename"])):
         raise Unfit("its name is not one that the publisher's disclosure rule allows")
     if not rules.speaks_of_content:
@@ -94,9 +103,11 @@ def _check_output(rules: DisclosureRules, path: Path, line: Mapping[str, Any]) -
     with path.open("rb") as file:
         if kind in _PICTURES:
             _PICTURES[kind](file)
+            # A picture says of nobody how many individuals it shows.
             if rules.min_cell is not None:
                 raise Unfit("the publisher lets only tables with a count column leave")
         elif kind in _TABLES:
             _TABLES[kind](rules, file)
         else:
+            # Also for a type that the rules name: a rule cannot be kept that nothing here can check.
             raise Unfit("its type cannot be checked against the publisher's disclosure rules")

@@ -15,8 +15,11 @@ from collections.abc import Callable
 from typing import BinaryIO
 
 _HEAD = 64
+"""Bytes from the beginning that are read; the headers of all formats end before."""
 _ZSTANDARD_BLOCK = 128 << 10
+"""The largest block that the format allows (RFC 8878, 3.1.1.2.4)."""
 _BZIP2_BLOCKS = (b"\x31\x41\x59\x26\x53\x59", b"\x17\x72\x45\x38\x50\x90")
+"""The two marks that may follow the header: of a block (pi), and of the end (its square root)."""
 READABLE = ("gzip", "bzip2", "xz", "zip")
 """Formats that can be looked into."""
 
@@ -28,26 +31,32 @@ def archive_kind(file: BinaryIO) -> str | None:
     for magic, (name, proof) in _FORMATS.items():
         if head.startswith(magic):
             return name if proof(head, file) else None
+    # A zip is read from its end: it may follow other bytes, as in a program that unpacks itself.
     return "zip" if head.startswith(b"PK\x03\x04") or zipfile.is_zipfile(file) else None
 
 
 def _is_gzip(head: bytes, _file: BinaryIO) -> bool:
+    """Check the reserved flags, which have to be zero (RFC 1952, 2.3.1.2)."""
     return len(head) > 3 and not head[3] & 0xE0  # flags that no version defines
 
 
 def _is_bzip2(head: bytes, _file: BinaryIO) -> bool:
+    """Check the block size, a digit from 1 to 9, and the mark that follows it."""
     return head[3:4].isdigit() and head[3:4] != b"0" and head[4:10] in _BZIP2_BLOCKS
 
 
 def _is_xz(head: bytes, _file: BinaryIO) -> bool:
+    """Check the CRC32 of the stream flags."""
     return len(head) >= 12 and zlib.crc32(head[6:8]) == struct.unpack("<I", head[8:12])[0]
 
 
 def _is_seven_zip(head: bytes, _file: BinaryIO) -> bool:
+    """Check the CRC32 of the start header."""
     return len(head) >= 32 and zlib.crc32(head[12:32]) == struct.unpack("<I", head[8:12])[0]
 
 
 def _is_rar(head: bytes, _file: BinaryIO) -> bool:
+    """Check the bytes behind the magic number: those of version 4, or those of version 5."""
     return head[6:7] == b"\0" or head[6:8] == b"\x01\0"
 
 
@@ -55,6 +64,7 @@ def _is_lz4(head: bytes, _file: BinaryIO) -> bool:
     """Check the descriptor's version, its reserved bits, and its checksum."""
     if len(head) < 7 or head[4] >> 6 != 1 or head[4] & 2 or head[5] & 0x8F:
         return False
+    # FLG and BD, then the content's size and the dictionary's id where the flags say so.
     size = 2 + (8 if head[4] & 8 else 0) + (4 if head[4] & 1 else 0)
     descriptor = head[4 : 4 + size]
     return len(head) > 4 + size and head[4 + size] == (_xxh32_checksum(descriptor) >> 8) & 0xFF
@@ -66,8 +76,10 @@ def _is_zstandard(head: bytes, file: BinaryIO) -> bool:
         return False
     single = head[4] & 0x20
     content = (1 if single else 0, 2, 4, 8)[head[4] >> 6]
+    # Magic, descriptor, window (not for a single segment), dictionary id, content size: RFC 8878, 3.1.1.1.
     at = 5 + (0 if single else 1) + (0, 1, 2, 4)[head[4] & 3] + content
     size = file.seek(0, io.SEEK_END)
+    # Two blocks, because one may fit by chance.
     for _ in range(2):
         file.seek(at)
         header = file.read(3)
@@ -75,6 +87,7 @@ def _is_zstandard(head: bytes, file: BinaryIO) -> bool:
             return False
         block = int.from_bytes(header, "little")
         kind, length = block >> 1 & 3, block >> 3
+        # An RLE block is one byte that stands for many.
         at += 3 + (1 if kind == 1 else length)
         if kind == 3 or length > _ZSTANDARD_BLOCK or at > size:
             return False
@@ -84,7 +97,8 @@ def _is_zstandard(head: bytes, file: BinaryIO) -> bool:
 
 
 def _xxh32_checksum(data: bytes) -> int:
-    """XXH32 with seed 0 of fewer than 16 bytes."""
+    """Return XXH32 with seed 0 of fewer than 16 bytes, which LZ4's header is; longer input would need the
+    striped rounds."""
     most = 0xFFFFFFFF
     found, at = (374761393 + len(data)) & most, 0
     while at + 4 <= len(data):

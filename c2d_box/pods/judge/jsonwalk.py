@@ -13,9 +13,12 @@ from collections.abc import Iterator
 from typing import BinaryIO, Protocol
 
 CHUNK = 1 << 16
+"""Bytes decoded at a time."""
 DEPTH = 64
+"""Open arrays and objects at most, as in ``strict_json``; they are all that the walk holds."""
 TOKEN = 1 << 20
 """Characters of the longest text."""
+# Possessive quantifiers (``*+``): the expression cannot backtrack, however hostile the document.
 _TOKEN = re.compile(
     r"[ \t\n\r]*+(?:"
     r"([{}\[\],:])"
@@ -55,6 +58,7 @@ def walk_json(file: BinaryIO, shape: JsonHandler, *, many: bool = False) -> None
     stack: list[str] = []
     expected, documents = _VALUE, 0
     for kind, text in _read_tokens(file):
+        # Documents are told apart by their ends; NDJSON's line ends are blanks like any other.
         if expected == _OVER and many:
             expected = _VALUE
         if kind == _MARK:
@@ -72,6 +76,7 @@ def walk_json(file: BinaryIO, shape: JsonHandler, *, many: bool = False) -> None
                 shape.open_container(text)
                 expected = _NAME_OR_END if text == "{" else _VALUE_OR_END
                 continue
+            # A closing mark may follow a value or the opening, but not a comma: JSON has no trailing ones.
             empty = _NAME_OR_END if text == "}" else _VALUE_OR_END
             _demand_syntax(expected in (_COMMA_OR_END, empty) and stack.pop() == _OPENED_BY[text])
             shape.close_container()
@@ -88,18 +93,23 @@ def walk_json(file: BinaryIO, shape: JsonHandler, *, many: bool = False) -> None
                 shape.take_value(_number_value(text) if kind == _NUMBER else _WORDS[text])
         expected = _COMMA_OR_END if stack else _OVER
         documents += not stack
+    # Of many documents there may be none: an empty file is valid NDJSON.
     _demand_syntax(not stack and (expected == _OVER or (many and not documents)))
 
 
 _OPENED_BY = {"}": "{", "]": "["}
+"""The opening of each closing mark."""
 
 
 def _demand_syntax(right: bool) -> None:
+    """Raise NotJson where the document is not right."""
     if not right:
         raise NotJson
 
 
 def _read_tokens(file: BinaryIO) -> Iterator[tuple[int, str]]:
+    """Yield each token with its kind. A match that ends where the buffer does may be half of a token, so it
+    waits for the next piece."""
     decoder = codecs.getincrementaldecoder("utf-8")("strict")
     held, final = "", False
     while not final:
@@ -117,6 +127,7 @@ def _read_tokens(file: BinaryIO) -> Iterator[tuple[int, str]]:
             kind = found.lastindex or 0
             yield kind, found.group(kind)
         held = held[at:]
+        # Without this bound a file of one string would be in memory as a whole.
         if len(held) > TOKEN:
             raise NotJson
     if held.strip(" \t\n\r"):
@@ -124,6 +135,7 @@ def _read_tokens(file: BinaryIO) -> Iterator[tuple[int, str]]:
 
 
 def _text_value(token: str) -> str:
+    """Return the text of a token; only one with escapes needs the parser."""
     if "\\" not in token:
         return token[1:-1]
     found: str = json.loads(token)
@@ -131,6 +143,8 @@ def _text_value(token: str) -> str:
 
 
 def _number_value(token: str) -> int | float:
+    """Return the number. Python converts long digits in quadratic time, so a hundred characters are the
+    most."""
     if len(token) > 100:
         raise NotJson
     if token.isdecimal():

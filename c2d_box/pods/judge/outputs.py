@@ -15,7 +15,9 @@ from c2d_box.pods.judge import archives
 from c2d_box.workflow.filenames import judge_name, with_number
 
 CHUNK = 1 << 20
+"""Bytes hashed at a time."""
 DEPTH = 32
+"""Folders within folders; each open one costs a descriptor and a level of Python's stack."""
 HOLES_FREE = 1 << 20
 """Files up to so many bytes may have holes."""
 COUNTED = 100_000
@@ -54,9 +56,12 @@ class RefusedFile:
 
     @property
     def path_digest(self) -> str:
+        """The SHA-256 of the whole path, also of one that is no UTF-8, as ``sha256sum`` gives it for common
+        names."""
         return hashlib.sha256(self.name.encode("utf-8", "backslashreplace")).hexdigest()
 
     def as_report(self) -> dict[str, str]:
+        """Return the refusal as the report to the engine has it, without name and digest."""
         return {"path": self.path, "reason": self.reason}
 
 
@@ -70,6 +75,8 @@ class OutputsVerdict:
     refused_count: int = 0
 
     def add_refusal(self, finding: RefusedFile) -> None:
+        """Count a refusal. Only the first ones are kept, because their list stands in the WorkFlow, which
+        has limits."""
         self.refused_count += 1
         if len(self.refused) < REFUSED_LISTED:
             self.refused.append(finding)
@@ -82,6 +89,7 @@ class _OutputsBudget:
         self.most = limits.files
         self.entries = limits.files
         self.bytes = limits.bytes
+        # An archive may unpack to as much as all outputs may be; each archive for itself.
         self.unpacked = limits.bytes
         self.path_bytes = PATH_BYTES
         self.files: set[str] = set()
@@ -90,6 +98,7 @@ class _OutputsBudget:
     def place_path(self, path: str, *, folder: bool = False) -> str:
         """Return the path for the consumer: numbered where another name became the same by normalisation."""
         wanted, number = path, 1
+        # Two names that differ in normalisation only are two files on the disk and one for the consumer.
         while path in self.files or (not folder and path in self.folders):
             number += 1
             path = with_number(wanted, number)
@@ -113,6 +122,7 @@ def examine_folders(folders: Sequence[tuple[Path, str, frozenset[str]]], limits:
                 verdict.accepted.append(finding)
             else:
                 verdict.add_refusal(finding)
+    # A caller cannot send a part of the outputs by mistake: there are none any more.
     if verdict.refused:
         verdict.accepted = []
     return verdict
@@ -121,11 +131,13 @@ def examine_folders(folders: Sequence[tuple[Path, str, frozenset[str]]], limits:
 def _walk_root(
     root: Path, prefix: str, budget: _OutputsBudget, skip: frozenset[str]
 ) -> Iterator[AcceptedFile | RefusedFile]:
+    """Walk one folder from a descriptor of it. A folder that is a link, or is not there, is a finding too."""
     try:
         folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError as error:
         yield _refused_file(prefix, f"the folder cannot be read: {error.strerror}")
         return
+    # The limit is on the path below the folder, as the consumer gets it.
     budget.path_bytes = PATH_BYTES + (len(prefix) + 1 if prefix else 0)
     try:
         yield from _walk_folder(folder, _OutputPath(prefix, prefix), budget, 0, skip)
@@ -141,6 +153,7 @@ class _OutputPath:
     on_disk: str
 
     def child_path(self, name: str, on_disk: str) -> _OutputPath:
+        """Return the path of an entry: ``name`` for the consumer, ``on_disk`` as it is there."""
         return _OutputPath(_join_path(self.path, name), _join_path(self.on_disk, on_disk))
 
 
@@ -151,6 +164,8 @@ def _join_path(folder: str, name: str) -> str:
 def _walk_folder(
     folder: int, at: _OutputPath, budget: _OutputsBudget, depth: int, skip: frozenset[str]
 ) -> Iterator[AcceptedFile | RefusedFile]:
+    """Walk an open folder and yield a finding for each file below it. Entries are opened relative to the
+    descriptor, so no part of a path can be a link that leads elsewhere."""
     if depth > DEPTH:
         yield _refused_file(at.path, f"more than {DEPTH} folders deep")
         return
@@ -158,6 +173,7 @@ def _walk_folder(
     if problem is not None:
         yield _refused_file(at.path, problem, "too many files and folders")
         return
+    # Names are bytes until they are judged: not every one is UTF-8.
     for raw in names:
         name, problem = judge_name(raw)
         full = at.child_path(name, raw.decode("utf-8", "replace"))
@@ -179,25 +195,32 @@ def _list_names(folder: int, budget: _OutputsBudget, skip: frozenset[str]) -> tu
             if entry.name in skip:
                 continue
             count += 1
+            # A folder of millions of entries would be read for minutes only to say its number.
             if count > COUNTED:
                 break
+            # Names beyond the limit are counted and not kept: memory stays bounded.
             if count <= budget.entries:
                 found.append(os.fsencode(entry.name))
     used = budget.most - budget.entries
     budget.entries -= count
     if count and budget.entries < 0:
+        # The number is the algorithm's choice; under rules the reason goes without it.
         many = f"more than {COUNTED}" if count > COUNTED else str(count)
         rest = f", after {used} elsewhere" if used else ""
         return [], f"it holds {many} files and folders{rest}: {budget.most} may leave in all"
+    # Sorted, because an index of results has to mean the same file each time.
     return sorted(found), None
 
 
 def _examine_entry(
     folder: int, raw: bytes, at: _OutputPath, budget: _OutputsBudget, depth: int
 ) -> Iterator[AcceptedFile | RefusedFile]:
+    """Examine one entry: a folder is walked, anything else is a file or a refusal."""
     try:
+        # ``follow_symlinks=False``: the entry itself is examined, not what it points to.
         facts = os.stat(raw, dir_fd=folder, follow_symlinks=False)
         if stat.S_ISDIR(facts.st_mode):
+            # O_NOFOLLOW, in case the folder became a link after the ``stat``.
             inner = os.open(raw, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
             try:
                 place = _OutputPath(budget.place_path(at.path, folder=True), at.on_disk)
@@ -213,16 +236,21 @@ def _examine_entry(
 def _examine_file(
     folder: int, raw: bytes, at: _OutputPath, facts: os.stat_result, budget: _OutputsBudget
 ) -> AcceptedFile | RefusedFile:
+    """Examine one file: its kind, links and size, then its content. Everything read is checked to be the
+    file that was judged, since the volume was the algorithm's."""
     if not stat.S_ISREG(facts.st_mode):
         return _refused_file(at.path, _kind_name(facts.st_mode))
+    # One content would be counted and sent as often as it has names.
     if facts.st_nlink > 1:
         return _refused_file(at.path, "a hard link")
     if facts.st_size > budget.bytes:
         return _refused_file(at.path, "the outputs are too big")
     budget.bytes -= facts.st_size
+    # O_NONBLOCK: a pipe that took the file's place would block the open for ever.
     handle = os.open(raw, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY, dir_fd=folder)
     with os.fdopen(handle, "rb") as file:
         opened = os.fstat(file.fileno())
+        # Between ``stat`` and ``open`` another file may have taken the name.
         if (opened.st_ino, opened.st_dev) != (facts.st_ino, facts.st_dev):
             return _refused_file(at.path, "it changed while it was judged")
         if _mostly_holes(file.fileno(), facts.st_size):
@@ -244,6 +272,7 @@ def _mostly_holes(handle: int, size: int) -> bool:
     written, at = 0, 0
     while at < size:
         try:
+            # Not ``st_blocks``: on a file system that compresses a file without holes has few blocks.
             begin = os.lseek(handle, at, os.SEEK_DATA)
         except OSError as error:
             if error.errno == errno.ENXIO:  # only a hole is left
@@ -251,6 +280,7 @@ def _mostly_holes(handle: int, size: int) -> bool:
             return False  # this file system knows no holes
         at = os.lseek(handle, begin, os.SEEK_HOLE)
         written += at - begin
+    # The hash reads on from the position of this descriptor.
     os.lseek(handle, 0, os.SEEK_SET)
     return written * 2 < size
 
@@ -270,6 +300,7 @@ def _hash_file(handle: int, expected: int) -> tuple[int, str]:
 
 
 def _refused_file(path: str, reason: str, figures: str | None = None) -> RefusedFile:
+    """Return a refusal. ``figures``: the reason to give under rules, where the full one has numbers."""
     return RefusedFile(printable_path(path), reason, path, figures)
 
 
@@ -279,6 +310,7 @@ def printable_path(text: str) -> str:
 
 
 def _kind_name(mode: int) -> str:
+    """Return in words the kind of an entry that is no regular file; the consumer reads it."""
     if stat.S_ISLNK(mode):
         return "a symbolic link"
     if stat.S_ISFIFO(mode):

@@ -13,17 +13,22 @@ from typing import BinaryIO
 from c2d_box.pods.judge.tables import Unfit
 
 CHUNK = 1 << 16
+"""Bytes read or unpacked at a time."""
 PIXELS = 100_000_000
+"""The most pixels that are checked: a header of a few bytes can claim any number."""
 ADDED = 64 << 10
 """The most bytes of blocks that are no part of the picture: comments, profiles, what wrote it."""
 _PNG = b"\x89PNG\r\n\x1a\n"
 _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 """Values per pixel for each colour type of a PNG."""
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
+"""Bits of a sample that the PNG specification allows for each colour type."""
 _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 """The passes of an interlaced PNG: first column, first row, step of columns, step of rows."""
 _JPEG_FRAMES = frozenset({0xC0, 0xC1, 0xC2})
+"""Frames of baseline, extended and progressive pictures; any other kind is refused."""
 _JPEG_TABLES = frozenset({0xC4, 0xDB, 0xDD})
+"""Huffman tables, quantisation tables and the restart interval."""
 
 
 def check_png(file: BinaryIO) -> None:
@@ -36,8 +41,10 @@ def check_png(file: BinaryIO) -> None:
     while True:
         head = _read_exactly(file, 8, unfit)
         length, kind = struct.unpack(">I4s", head)
+        # IHDR comes first, and a chunk has at most 2**31 - 1 bytes.
         if (first and kind != b"IHDR") or length > 0x7FFFFFFF:
             raise unfit
+        # A chunk with a wrong checksum is refused: a reader that skips it would not miss what it holds.
         checksum = zlib.crc32(kind)
         for piece in _read_pieces(file, length, unfit):
             checksum = zlib.crc32(piece, checksum)
@@ -46,6 +53,7 @@ def check_png(file: BinaryIO) -> None:
             elif kind == b"IDAT":
                 pixels.take_data(piece)
             else:
+                # Chunks that are no pixels may hold text; palettes count with them.
                 added += len(piece)
         if struct.unpack(">I", _read_exactly(file, 4, unfit))[0] != checksum or added > ADDED:
             raise unfit
@@ -53,6 +61,7 @@ def check_png(file: BinaryIO) -> None:
         if kind == b"IEND":
             break
     pixels.end_picture()
+    # Bytes behind the end belong to no picture, and every viewer ignores them.
     if length or file.read(1):
         raise unfit
 
@@ -66,6 +75,7 @@ class _PngPixels:
         self._unpacker = zlib.decompressobj()
 
     def begin_picture(self, head: bytes, length: int, first: bool) -> None:
+        """Read the header and compute how many bytes the pixels have to unpack to, filter bytes included."""
         if not first or length != 13 or len(head) != 13:
             raise self._unfit
         width, height, depth, colour, packing, filtering, interlaced = struct.unpack(">IIBBBBB", head)
@@ -76,10 +86,13 @@ class _PngPixels:
         bits = depth * _SAMPLES[colour]
         parts = [(width, height)]
         if interlaced:
+            # Adam7: each pass is a small picture of its own, with rows rounded up.
             parts = [(-(-(width - x) // dx), -(-(height - y) // dy)) for x, y, dx, dy in _PASSES]
         self._left = sum(rows * (1 + (columns * bits + 7) // 8) for columns, rows in parts if columns > 0)
 
     def take_data(self, packed: bytes) -> None:
+        """Unpack compressed pixels and count them. Bytes behind the end of the compressed stream are
+        refused."""
         try:
             while packed and not self._unpacker.eof:
                 self._left -= len(self._unpacker.decompress(packed, CHUNK))
@@ -92,6 +105,7 @@ class _PngPixels:
             raise self._unfit
 
     def end_picture(self) -> None:
+        """Demand that there were exactly as many bytes as the header announced."""
         if self._left != 0 or not self._unpacker.eof:
             raise self._unfit
 
@@ -105,6 +119,7 @@ def check_jpeg(file: BinaryIO) -> None:
     added, tables, room = 0, 0, -1
     while True:
         mark = _read_exactly(file, 2, unfit)
+        # Marks without a length (stuffing, restarts, begin and end) have no place here.
         if mark[0] != 0xFF or mark[1] in (0x00, 0xFF) or 0xD0 <= mark[1] <= 0xD9:
             raise unfit
         length = struct.unpack(">H", _read_exactly(file, 2, unfit))[0] - 2
@@ -113,6 +128,7 @@ def check_jpeg(file: BinaryIO) -> None:
         content = _read_exactly(file, length, unfit)
         if mark[1] in _JPEG_FRAMES and room < 0:
             room = _jpeg_room(content, unfit)
+        # Comments and application segments (EXIF, ICC, JFIF): text and profiles.
         elif mark[1] == 0xFE or 0xE0 <= mark[1] <= 0xEF:
             added += length
         elif mark[1] in _JPEG_TABLES:
@@ -123,9 +139,11 @@ def check_jpeg(file: BinaryIO) -> None:
             raise unfit
         if mark[1] == 0xDA:
             begin = file.tell()
+            # A scan needs a frame before it, and its head has a fixed length for its components.
             if room < 0 or not content or length != 4 + 2 * content[0]:
                 raise unfit
             ended = _skip_scan(file, unfit)
+            # All scans share the room: a progressive picture has many.
             room -= file.tell() - begin
             if room < 0:
                 raise unfit
@@ -152,9 +170,11 @@ def _skip_scan(file: BinaryIO, unfit: Unfit) -> bool:
         piece = file.read(CHUNK)
         at = 0
         while (at := piece.find(b"\xff", at)) >= 0:
+            # The mark may lie across two pieces.
             if at + 1 == len(piece):
                 piece += file.read(1)
             following = piece[at + 1] if at + 1 < len(piece) else -1
+            # A stuffed 0xFF of the data, or a restart mark: the scan goes on.
             if following == 0x00 or 0xD0 <= following <= 0xD7:
                 at += 2
                 continue
@@ -180,6 +200,7 @@ def check_gif(file: BinaryIO) -> None:
     _skip_colours(file, flags, unfit)
     added, frames = 0, 0
     while (mark := _read_exactly(file, 1, unfit)) != b"\x3b":
+        # An extension: comment, application or control block, all counted as added.
         if mark == b"\x21":
             _read_exactly(file, 1, unfit)
             added += _skip_blocks(file, unfit)
@@ -187,6 +208,7 @@ def check_gif(file: BinaryIO) -> None:
             frames += 1
             across, down, marks = struct.unpack("<4xHHB", _read_exactly(file, 9, unfit))
             _skip_colours(file, marks, unfit)
+            # The size of the first LZW code.
             _read_exactly(file, 1, unfit)
             # A code has twelve bits at most, and each pixel needs at most one code.
             if not 0 < across * down <= PIXELS or _skip_blocks(file, unfit) > 2 * across * down + 1024:
@@ -200,11 +222,13 @@ def check_gif(file: BinaryIO) -> None:
 
 
 def _skip_colours(file: BinaryIO, flags: int, unfit: Unfit) -> None:
+    """Skip a colour table where the flags announce one: 2 to 256 colours of three bytes."""
     if flags & 0x80:
         _read_exactly(file, 3 << ((flags & 7) + 1), unfit)
 
 
 def _skip_blocks(file: BinaryIO, unfit: Unfit) -> int:
+    """Skip sub-blocks up to the empty one, and return how many bytes they held."""
     total = 0
     while length := _read_exactly(file, 1, unfit)[0]:
         total += len(_read_exactly(file, length, unfit))
@@ -212,6 +236,7 @@ def _skip_blocks(file: BinaryIO, unfit: Unfit) -> int:
 
 
 def _read_exactly(file: BinaryIO, count: int, unfit: Unfit) -> bytes:
+    """Return so many bytes; a file that ends before is no picture."""
     found = file.read(count)
     if len(found) != count:
         raise unfit
@@ -219,6 +244,7 @@ def _read_exactly(file: BinaryIO, count: int, unfit: Unfit) -> bytes:
 
 
 def _read_pieces(file: BinaryIO, count: int, unfit: Unfit) -> Iterator[bytes]:
+    """Yield so many bytes in pieces: a chunk of a PNG may have two gigabytes."""
     while count:
         piece = _read_exactly(file, min(count, CHUNK), unfit)
         count -= len(piece)

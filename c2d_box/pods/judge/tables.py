@@ -18,6 +18,7 @@ from c2d_box.assets.disclosure import DisclosureRules
 from c2d_box.pods.judge.jsonwalk import NotJson, Scalar, walk_json
 
 CHUNK = 1 << 16
+"""Bytes decoded at a time."""
 RECORD = 1 << 20
 """Characters of the longest record that is read."""
 CELL = 1000
@@ -38,28 +39,35 @@ class _TableLimits:
         self._rows = 0
 
     def add_rows(self, count: int = 1) -> None:
+        """Count rows; raise Unfit at the first one too many, without reading on."""
         self._rows += count
         self.demand_rows(self._rows)
 
     def demand_rows(self, count: int) -> None:
+        """Raise Unfit where so many rows are too many."""
         most = self.rules.max_rows
         if most is not None and count > most:
             raise Unfit(f"it has more than {most} rows")
 
     def demand_columns(self, count: int) -> None:
+        """Raise Unfit where so many columns are too many."""
         most = self.rules.column_limit
         if most is not None and count > most:
             raise Unfit(f"it has more than {most} columns")
 
     def demand_cell(self, text: str) -> None:
+        """Bound a cell where rows are bounded: else one row could hold everything in one cell."""
         if self.rules.max_rows is not None and len(text) > CELL:
             raise Unfit(f"a cell or a line in it is longer than {CELL} characters")
 
     def demand_count(self, value: object) -> None:
+        """Demand that a figure stands for enough individuals. No number, or no finite one, counts as too
+        few."""
         if self.rules.min_cell is not None and _individual_count(value) < self.rules.min_cell:
             raise Unfit(f"a figure in it stands for fewer than {self.rules.min_cell} individuals")
 
     def without_count(self) -> Unfit:
+        """Return the exception for a record that does not say of how many individuals it is."""
         return Unfit(f"a record in it has no count column ({', '.join(sorted(self.counted))})")
 
 
@@ -67,15 +75,20 @@ def check_csv(rules: DisclosureRules, file: BinaryIO, delimiter: str = ",") -> N
     """Check a CSV file; raise Unfit."""
     limits, source = _TableLimits(rules), _RecordLines(file)
     try:
+        # Strict: a lenient reader takes a broken quote for text, and other programs may see other rows in
+        # it.
         reader = csv.reader(source, strict=True, delimiter=delimiter)
         head = next(reader, None)
         if head is None:
             return
         columns = _find_count_columns(limits, head)
         for row in reader:
+            # The bound is on one record, so it begins anew with each.
             source.used = 0
+            # An empty line is no record; readers skip it as well.
             if not row:
                 continue
+            # A line of another length has cells without a column, of which no rule on columns speaks.
             if len(row) != len(head):
                 raise Unfit("its lines have not the columns of its header")
             limits.add_rows()
@@ -95,6 +108,7 @@ def _find_count_columns(limits: _TableLimits, head: list[str]) -> list[int]:
         limits.demand_cell(name)
     if limits.rules.min_cell is None:
         return []
+    # A reader of the table may take either column for the count.
     if len(set(names)) < len(names):
         raise Unfit("two of its columns have one name")
     found = [position for position, name in enumerate(names) if name in limits.counted]
@@ -130,6 +144,7 @@ def check_text(rules: DisclosureRules, file: BinaryIO) -> None:
         for line in _read_lines(file):
             limits.add_rows()
             limits.demand_cell(line)
+            # No text has these: a binary file under a text's name ends here.
             if any(mark < " " and mark not in "\t\n\f" for mark in line):
                 raise Unfit("its content is not text")
     except UnicodeDecodeError as problem:
@@ -138,6 +153,7 @@ def check_text(rules: DisclosureRules, file: BinaryIO) -> None:
 
 def _read_lines(file: BinaryIO) -> Iterator[str]:
     """Yield the lines; each ends with a line feed, whichever end of line it had."""
+    # The csv module counts ``\r`` as an end of line as well, so both have to agree on what a line is.
     decoder = io.IncrementalNewlineDecoder(codecs.getincrementaldecoder("utf-8")("strict"), translate=True)
     held = ""
     while data := file.read(CHUNK):
@@ -190,21 +206,26 @@ class _JsonTable:
         self._stack: list[_OpenContainer] = []
 
     def open_container(self, kind: str) -> None:
+        """Begin a container; one that is a record counts as a row."""
         outer = self._stack[-1] if self._stack else None
         in_array = outer is not None and outer.kind == "["
         if outer is not None:
             self._count_member(outer)
+            # Objects but the outermost, and arrays in arrays: see the class.
             if kind == "{" or in_array:
                 self._limits.add_rows()
         self._stack.append(_OpenContainer(kind, in_array))
 
     def take_name(self, name: str) -> None:
+        """Take the name of the next value. Names are cells too: an algorithm chooses them."""
         self._limits.demand_cell(name)
         self._stack[-1].name = name.strip().lower()
 
     def take_value(self, found: Scalar) -> None:
+        """Take a plain value; one in a count column has to be large enough."""
         if isinstance(found, str):
             self._limits.demand_cell(found)
+        # A document that is one plain value has no record that could name a count.
         if not self._stack:
             if self._limits.rules.min_cell is not None:
                 raise self._limits.without_count()
@@ -224,11 +245,13 @@ class _JsonTable:
         return self._stack[-2].name
 
     def _count_member(self, outer: _OpenContainer) -> None:
+        """Count a member: members of an object are its columns."""
         outer.size += 1
         if outer.kind == "{":
             self._limits.demand_columns(outer.size)
 
     def close_container(self) -> None:
+        """End a container: an array of plain values in an array was a row, elsewhere a column."""
         done = self._stack.pop()
         if done.kind == "[" and done.scalars:
             if done.in_array:
@@ -250,6 +273,7 @@ class _JsonTable:
             outer = self._stack[-1] if self._stack else None
             if outer is None or outer.kind != "{" or done.scalars != done.size:
                 raise self._limits.without_count()
+            # Columns of one table have one length; a longer one would hold rows without a count.
             outer.lengths.add(done.scalars)
             outer.counted_columns += outer.name in self._limits.counted
         elif (done.scalars and not done.counts) or (

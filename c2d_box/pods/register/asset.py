@@ -28,6 +28,7 @@ from c2d_box.units import ETHER
 STOCK = 1000
 """Datatokens a free asset starts with: its dispenser cannot mint once the NFT has changed hands."""
 _ENCRYPTED = 2
+"""Flag of ``setMetaData`` on the NFT: the description is encrypted for a Provider (1 means compressed)."""
 
 
 class AssetRegistration:
@@ -37,8 +38,10 @@ class AssetRegistration:
         self._engine = engine
         self._order = order
         self._signer = signer
+        # Transactions that an earlier run of this container has signed; the engine keeps them.
         self._recorded: dict[str, str] = dict(order.get("transactions") or {})
         found = addresses.parse_addresses(order["addresses"], int(order["chainId"]))
+        # The pod cannot reach a node: the engine relays the few calls that registering takes.
         self._chain = Chain(
             engine.stage_url("rpc"),
             found,
@@ -52,6 +55,7 @@ class AssetRegistration:
         wish = self._order["publish"]
         free = bool(wish.get("free"))
         name = str(wish.get("name") or f"Results of job {self._engine.job}")
+        # Without ``free`` no sale of datatokens is set up.
         price = publishing.DispenserTerms() if free else None
         made = publishing.read_creation(
             self._send_once(
@@ -59,15 +63,18 @@ class AssetRegistration:
                 publishing.creation_transaction(self._chain, self._signer, name, "C2D-RESULT", price),
             )
         )
+        # The DID follows from the NFT, so the description can only be written once that exists.
         document = self._asset_document(name, made, wish)
         self._send_once("describe", self._description_call(made, document))
         if free:
+            # Before the transfer, which takes away the dispenser's right to mint.
             dispenser = self._chain.addresses.dispenser
             stock = publishing.mint_transaction(made.datatoken, dispenser, STOCK * ETHER)
             self._send_once("stock", stock)
         self._send_once(
             "transfer", publishing.transfer_transaction(self._signer, made.nft, str(self._order["owner"]))
         )
+        # Read from the chain: that the transfer succeeded does not say which roles it removed.
         if nfts.holds_roles(self._chain, made.nft, made.datatoken, self._signer.address):
             raise Failed(
                 "C2D-REGISTER-ROLES", "the NFT was handed over and the register kept a role", "do not use it"
@@ -75,8 +82,13 @@ class AssetRegistration:
         return {"did": str(document["id"]), "nft": made.nft, "datatoken": made.datatoken}
 
     def _send_once(self, step: str, call: UnsignedTransaction) -> Any:
+        """Send the transaction of a step, or the recorded one where there is one, and return its receipt. It
+        is recorded at the engine before it is sent: a register that dies in between sends the very same one
+        again."""
+
         def record(raw: str, replaces: str | None) -> None:
             self._engine.post_request("intent", {"step": step, "raw": raw, "replaces": replaces})
+            # After the engine has it: a record that failed must not count as one.
             self._recorded[step] = raw
 
         return send_idempotent(self._chain, self._signer, call, self._recorded.get(step), record)
@@ -84,6 +96,8 @@ class AssetRegistration:
     def _asset_document(
         self, name: str, made: publishing.CreatedAsset, wish: Mapping[str, Any]
     ) -> dict[str, Any]:
+        """Return the DDO of the results. The Provider seals where the files are, for this NFT and datatoken
+        alone; no address and no key of the store is seen here."""
         sealed = self._engine.post_request(f"seal?nft={made.nft}&datatoken={made.datatoken}", b"")["sealed"]
         origin = dict(self._order["origin"])
         metadata = metadata_section(
@@ -102,6 +116,7 @@ class AssetRegistration:
             timeout=0,
         )
         document = build_ddo(made.nft, self._chain.chain_id, metadata, [service])
+        # An invalid description would be refused by metadata caches, after its transaction was paid.
         demand_valid(document)
         return document
 
@@ -118,6 +133,7 @@ class AssetRegistration:
             str(self._order["provider"]),
             _ENCRYPTED,
             bytes.fromhex(sealed.removeprefix("0x")),
+            # The hash of the plain text, with which a metadata cache checks what the Provider decrypts.
             "0x" + hashlib.sha256(content).hexdigest(),
             decryptor_address=self._signer.address,
         )

@@ -26,11 +26,15 @@ from c2d_box.workflow import manifests, names
 PATIENCE = 600.0
 """Seconds for which an unreachable store is tried again."""
 _LISTED = ("filename", "type", "size", "sha256")
+"""Keys of a manifest's line that go into the evidence record."""
 Send = Callable[[list[UploadEntry]], list[SentFile]]
+"""Stores files and returns the results in the same order. Raises SendFailed or SendInterrupted."""
 _QUICK, _CALM = 0.005, 0.1
+"""Seconds between two looks for the manifest: in the first five seconds, and later."""
 
 
 def main() -> int:
+    """Send what the judge has listed, and the evidence record with it; return the exit status."""
     reporter = engine.from_environment("upload")
     manifest = _await_manifest(Path(names.MANIFEST), reporter.deadline)
     if manifest is None:
@@ -39,16 +43,20 @@ def main() -> int:
     store = json.loads(Path(names.STORE_FILE).read_text())
     files = manifest_entries(manifest, Path(names.DATA), Path(names.VERDICT_FOLDER))
     try:
+        # The record is made from the judge's list, before anything is encrypted: it is about what was
+        # computed.
         listed = [{key: file[key] for key in _LISTED} for file in manifest["files"]]
         record = reporter.post_request("evidence", {"files": listed})["record"]
     except engine.GivenUp as reason:
         print(f"gave up: {reason}", flush=True)
         return 1
+    # Last, so that the indexes of the judge's files stay as they are.
     files.append(memory_entry(manifests.EVIDENCE, "evidence", json.dumps(record, indent=1).encode()))
     send = sender_for(store, reporter)
     if key := os.environ.get(names.ENV_ENCRYPT):
         from c2d_box.pods.upload.sealing import sealing_sender  # most jobs need no cryptography
 
+        # The evidence record is sealed with the rest: it names inputs and outputs.
         send = sealing_sender(send, key, reporter.token.encode())
     report = deliver_files(files, send, PATIENCE)
     try:
@@ -66,7 +74,9 @@ def deliver_files(
     patience: float,
     sleep: Callable[[float], None] = time.sleep,
 ) -> dict[str, Any]:
-    """Send the files; return the report: results in the manifest's order, or why there are none."""
+    """Send the files; return the report: results in the manifest's order, or why there are none. It is all
+    files or none: a result that is missing would move the index of every later one. ``patience`` is in
+    seconds."""
     until, backoff = time.monotonic() + patience, Backoff(0.2, 10.0)
     while True:
         try:
@@ -82,14 +92,18 @@ def deliver_files(
 
 
 def sender_for(store: dict[str, Any], reporter: engine.EngineClient) -> Send:
+    """Return the sender of the store. For S3 the engine signs each upload; for IPFS the store's own token is
+    here."""
     if store["kind"] == "ipfs":
         return lambda files: ipfs.send_to_ipfs(files, store, reporter.token.encode())
 
     def ask(files: list[UploadEntry]) -> Mapping[str, Mapping[str, str]]:
+        # The hash is part of the signature: a slot takes the judged bytes and no others.
         wish = [{"path": file.path, "sha256": file.sha256} for file in files]
         try:
             found: dict[str, dict[str, str]] = reporter.post_request("slots", {"files": wish})["slots"]
         except engine.GivenUp as reason:
+            # The engine was asked until the deadline already.
             raise SendFailed(f"the engine gives no places in the store: {reason}") from None
         return found
 
@@ -97,6 +111,7 @@ def sender_for(store: dict[str, Any], reporter: engine.EngineClient) -> Send:
 
 
 def _await_manifest(manifest: Path, deadline: float) -> dict[str, Any] | None:
+    """Return the judge's manifest, which appears as a whole; None where the deadline comes first."""
     began = time.monotonic()
     while not manifest.exists():
         now = time.monotonic()

@@ -19,6 +19,7 @@ CHUNK = 1 << 20
 WIDTH = 1024
 """Links of a node inside a file."""
 Pieces = Callable[[], Iterable[bytes]]
+"""Reads a file's bytes from their beginning, each time it is called."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,7 @@ class ResultTree:
     files: dict[str, bytes]
 
     def cid_of(self, path: str) -> str:
+        """Return the CID of a file as text, as the job's results list it."""
         return salted_blocks.cid_text(self.files[path])
 
 
@@ -46,6 +48,7 @@ class DagBuilder:
         self._secret = secret
         self._top = _DagFolder()
         for path, pieces in files.items():
+            # A path is a file or a folder, never both: the judge has placed them so.
             *folders, name = path.split("/")
             place = self._top
             for folder in folders:
@@ -64,6 +67,8 @@ class DagBuilder:
 
     def car_stream(self, root: bytes) -> Iterator[bytes]:
         """Yield the CAR stream; reads each file once more."""
+        # A CARv1 header in DAG-CBOR: ``{roots: [root], version: 1}``, with the root as tag 42 behind a zero
+        # byte.
         header = b"\xa2\x65roots\x81\xd8\x2a\x58\x25\x00" + root + b"\x67version\x01"
         yield encode_varint(len(header)) + header
         for _, block in self._folder_blocks("", self._top):
@@ -72,6 +77,7 @@ class DagBuilder:
     def _folder_blocks(self, path: str, folder: _DagFolder) -> Iterator[tuple[str, DagBlock]]:
         """Yield every block below a folder and, last, its own; each with the path of what it ends."""
         links = []
+        # Sorted, so that the same files make the same blocks whatever order they came in.
         for name in sorted({*folder.folders, *folder.files}):
             inner = f"{path}/{name}" if path else name
             below = folder.folders.get(name)
@@ -96,6 +102,7 @@ class DagBuilder:
             links.append(block.link)
             yield path, block
         level = 0
+        # A file of one leaf is that leaf; a larger one is a tree whose root is made last.
         while len(links) > 1:
             above = []
             for start in range(0, len(links), WIDTH):
@@ -107,6 +114,9 @@ class DagBuilder:
             links, level = above, level + 1
 
     def _block_salt(self, path: str, part: str) -> bytes:
+        """Return the salt of one block. It depends on path and position, so that equal files, and equal
+        pieces of one, share no block: an equality would be told to anybody who reads names. It is the same
+        at each reading, because the stream has to give the blocks that were planned."""
         return hmac.digest(self._secret, f"{part}\n{path}".encode(), hashlib.sha256)[:SALT_BYTES]
 
 
@@ -117,6 +127,7 @@ def _equal_pieces(pieces: Iterable[bytes]) -> Iterator[bytes]:
     empty = True
     for piece in pieces:
         waiting += piece
+        # More than, not at least: the last piece is never empty unless the file is.
         while len(waiting) > CHUNK:
             yield bytes(waiting[:CHUNK])
             del waiting[:CHUNK]

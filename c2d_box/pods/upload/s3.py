@@ -18,6 +18,7 @@ _FINAL = frozenset({400, 401, 404, 405, 411, 413})
 """Statuses after which another try would not help. 403 is not among them: a signature may have grown too old
 while a file was sent."""
 IDLE_SECONDS = 60.0
+"""Seconds without progress of the connection after which it counts as broken."""
 BATCH = 20
 """Signatures asked for at once: they are good for a quarter of an hour."""
 
@@ -38,6 +39,7 @@ class S3Sender:
 
     def send_files(self, entries: list[UploadEntry]) -> list[SentFile]:
         """Store the entries and return the results. Raises SendFailed or SendInterrupted."""
+        # A try that broke off had stored some already; the caller calls again with all of them.
         left = [entry for entry in entries if entry.path not in self._done]
         for start in range(0, len(left), BATCH):
             batch = left[start : start + BATCH]
@@ -49,8 +51,11 @@ class S3Sender:
 
 
 def _put_object(entry: UploadEntry, store: dict[str, Any], key: str, headers: Mapping[str, str]) -> SentFile:
+    """Store one object; raise SendFailed or SendInterrupted. The headers are the engine's signature for this
+    very file."""
     parts = urlsplit(store["endpoint"])
     kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    # The same quoting as in the signature: a path that differs in one escape is refused by the store.
     path = f"{parts.path.rstrip('/')}/{quote(store['bucket'], safe='')}/{quote(key, safe='/~-._')}"
     connection = kind(parts.hostname or "", parts.port, timeout=IDLE_SECONDS)
     with contextlib.closing(connection):
@@ -59,9 +64,11 @@ def _put_object(entry: UploadEntry, store: dict[str, Any], key: str, headers: Ma
                 "PUT",
                 path,
                 body=entry_content(entry),
+                # S3 answers 411 to a body of unknown length.
                 headers={**headers, "Content-Length": str(entry.size)},
             )
             response = connection.getresponse()
+            # The body may quote keys and signatures: it is read and not told.
             response.read(1 << 16)
         except (OSError, http.client.HTTPException) as error:
             raise SendInterrupted(f"S3 could not be reached ({type(error).__name__})") from None

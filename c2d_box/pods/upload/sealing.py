@@ -33,9 +33,12 @@ def sealing_sender(send: Send, key: str, secret: bytes) -> Send:
 
 def sealed_entry(entry: UploadEntry, key: str, secret: bytes) -> UploadEntry:
     """Return the file as it is to be sent; raise SendFailed where it is not what was judged."""
+    # Path and hash are in the secret: key and nonce of AES-GCM must never serve two plaintexts, and here
+    # another text gives another secret.
     sealer = EciesSealer(key, hmac.digest(secret, f"{entry.path}\n{entry.sha256}".encode(), hashlib.sha256))
     encryptor = sealer.encryptor()
     for piece in entry_content(entry):
+        # The output is thrown away: this reading is for the tag alone, which has to be sent first.
         encryptor.update(piece)
     encryptor.finalize()
     head = sealer.head + encryptor.tag
@@ -47,11 +50,14 @@ def sealed_entry(entry: UploadEntry, key: str, secret: bytes) -> UploadEntry:
             yield again.update(piece)
         yield again.finalize()
 
+    # The store's signature covers the hash of the sealed bytes, which can only be known by making them once.
     digest = hashlib.sha256()
     for piece in pieces():
         digest.update(piece)
     return replace(
         entry,
+        # Name, size and hash become those of the sealed bytes; ``judged`` keeps the hash that evidence
+        # lists.
         filename=entry.filename + manifests.SEALED,
         size=entry.size + OVERHEAD,
         sha256=digest.hexdigest(),

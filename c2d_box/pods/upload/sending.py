@@ -13,6 +13,7 @@ from typing import Any
 from c2d_box.workflow import manifests
 
 CHUNK = 1 << 18
+"""Bytes read and sent at a time."""
 
 
 class SendFailed(Exception):
@@ -50,6 +51,7 @@ class SentFile:
     cid: str | None = None
 
     def as_result(self) -> dict[str, Any]:
+        """Return the line of the job's results, as the status keeps it."""
         sealed = {"encryption": manifests.ENCRYPTION, "judged": self.entry.judged}
         return {
             "filename": self.entry.filename,
@@ -63,6 +65,8 @@ class SentFile:
 
 
 def manifest_entries(manifest: dict[str, Any], data: Path, verdict: Path) -> list[UploadEntry]:
+    """Return the manifest's files with the places of their bytes. The manifest was written by the judge,
+    into a folder that only the judge can write."""
     roots = {"data": data, "logs": verdict / "logs"}
     return [
         UploadEntry(
@@ -89,6 +93,7 @@ def entry_content(entry: UploadEntry) -> Iterator[bytes]:
     if entry.sealed is not None:
         yield from entry.sealed()
         return
+    # Made here and never on the volume, so nobody can have changed it.
     if entry.data is not None:
         yield entry.data
         return
@@ -97,6 +102,7 @@ def entry_content(entry: UploadEntry) -> Iterator[bytes]:
     with os.fdopen(handle, "rb", buffering=0) as file:
         while chunk := file.read(CHUNK):
             size += len(chunk)
+            # A file that grows is noticed at once, before more of it than was judged is sent.
             if size > entry.size:
                 raise SendFailed(f"{entry.filename} is not what was judged")
             digest.update(chunk)
@@ -108,6 +114,7 @@ def entry_content(entry: UploadEntry) -> Iterator[bytes]:
 def _open_entry(entry: UploadEntry) -> int:
     """Open the file component by component, so that no folder of the path can be a link either."""
     depth = len(Path(entry.path).parts)
+    # The root is our own mount; every part below it was the algorithm's to name.
     root, parts = entry.place.parents[depth - 1], entry.place.parts[-depth:]
     folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
     try:
@@ -115,11 +122,13 @@ def _open_entry(entry: UploadEntry) -> int:
             inner = os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=folder)
             os.close(folder)
             folder = inner
+        # O_NONBLOCK: a pipe in the file's place would block the open for ever.
         handle = os.open(parts[-1], os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY, dir_fd=folder)
     except OSError as error:
         raise SendFailed(f"{entry.filename} cannot be opened: {error.strerror}") from None
     finally:
         os.close(folder)
+    # Asked of the open file, which no longer can become another one.
     if not stat.S_ISREG(os.fstat(handle).st_mode):
         os.close(handle)
         raise SendFailed(f"{entry.filename} is not a regular file")

@@ -18,10 +18,16 @@ from pathlib import Path
 from typing import Literal
 
 METADATA = ("169.254.169.254:80", "[fd00:ec2::254]:80")
+"""Addresses where clouds serve a node's credentials to whoever asks from the node."""
 PUBLIC = ("1.1.1.1:443", "8.8.8.8:53", "[2606:4700:4700::1111]:443")
+"""Resolvers that answer everywhere: were there any way to the internet, they would be reached."""
 PUBLIC_UDP = ("8.8.8.8:53", "1.1.1.1:443", "8.8.8.8:123")
+"""DNS, QUIC and NTP: ports that firewalls tend to leave open."""
 NEAR_PORTS = (22, 53, 443, 6443, 10250)
+"""Ports of a node that are worth an attack: ssh, DNS, an ingress, the API server and the kubelet."""
 _DNS_QUERY = struct.pack(">HHHHHH", 0x4332, 0x0100, 1, 0, 0, 0) + b"\x03c2d\x07invalid\x00\x00\x01\x00\x01"
+"""A query for ``c2d.invalid``, a name that by RFC 2606 never exists: any server answers it, if only with
+NXDOMAIN."""
 _ECHO = struct.pack(">BBHHH", 8, 0, 0xF7FF, 0, 0)
 """An ICMP echo request; the kernel fills in what concerns the socket."""
 _SOCKETS = {
@@ -29,12 +35,16 @@ _SOCKETS = {
     "udp": (socket.SOCK_DGRAM,),
     "icmp": (socket.SOCK_DGRAM, socket.IPPROTO_ICMP),
 }
+"""Kinds of sockets that need no privilege; ICMP over a datagram socket is Linux's own
+(``ping_group_range``)."""
 _NO_ROUTE = frozenset(
     {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT, errno.ENETDOWN}
     | {errno.EPERM, errno.EACCES, errno.ENODEV, errno.EINVAL}
 )
+"""Errors with which the kernel says that it has sent nothing, or was told that there is no way."""
 
 Kind = Literal["tcp", "udp", "icmp"]
+"""The protocol of a probe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +59,7 @@ class ProbeResult:
 
 def targets(configured: Iterable[str], proc: Path = Path("/proc/net")) -> list[tuple[str, Kind]]:
     """Return the configured addresses, and those that any pod on any node should try."""
+    # No name is resolved: the pod has no resolver, and a name that does not resolve would look closed.
     near, given = _near_gateways(proc), [*configured]
     tcp = [
         *given,
@@ -57,11 +68,13 @@ def targets(configured: Iterable[str], proc: Path = Path("/proc/net")) -> list[t
         *(f"{host}:{port}" for host in near for port in NEAR_PORTS),
         *_near_ipv6_gateways(proc),
     ]
+    # Known addresses are tried over UDP and ICMP as well, since packet rules are written per protocol.
     udp = [address for known in given if not known.startswith("[") for address in _datagram_addresses(known)]
     udp += [f"{host}:{port}" for host in near for port in (53, 123)]
     pinged = [f"{_host_of(known)}:0" for known in given if not known.startswith("[")]
     pinged += [f"{host}:0" for host in (*near, "8.8.8.8")]
     kinds: dict[Kind, list[str]] = {"tcp": tcp, "udp": [*udp, *PUBLIC_UDP], "icmp": pinged}
+    # Each once: a gateway may be a configured target as well.
     return [(address, kind) for kind, all_ in kinds.items() for address in dict.fromkeys(all_)]
 
 
@@ -78,19 +91,26 @@ def run(found: list[tuple[str, Kind]], timeout: float) -> list[ProbeResult]:
     """Run all probes at once; ``timeout`` in seconds is what silence takes."""
     if not found:
         return []
+    # Together: silence takes the whole timeout, so one after the other would take minutes.
     with ThreadPoolExecutor(min(128, len(found))) as pool:
         return list(pool.map(lambda entry: probe_address(entry[0], entry[1], timeout), found))
 
 
 def probe_address(target: str, kind: Kind, timeout: float) -> ProbeResult:
+    """Try one address and return what came of it. Over TCP a connection is an answer; over UDP and ICMP
+    nothing says that a packet arrived, so something is sent to which a reply is due."""
     host, _, port = target.rpartition(":")
     host = host.strip("[]")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         with socket.socket(family, *_SOCKETS[kind]) as tried:
             tried.settimeout(timeout)
+            # AI_NUMERICHOST: an address with a zone (``fe80::1%eth0``) is parsed, and nothing is ever
+            # resolved.
             address = socket.getaddrinfo(host, int(port), family, flags=socket.AI_NUMERICHOST)[0][4]
             tried.connect(address)
+            # ``connect`` on a datagram socket makes an ICMP refusal arrive as ECONNREFUSED, which counts as
+            # an answer.
             if kind != "tcp":
                 tried.send(_DNS_QUERY if kind == "udp" else _ECHO)
                 tried.recv(512)
@@ -99,10 +119,12 @@ def probe_address(target: str, kind: Kind, timeout: float) -> ProbeResult:
         return ProbeResult(target, kind, True, "silence")
     except OSError as error:
         name = errno.errorcode.get(error.errno or 0, type(error).__name__)
+        # gaierror: a host that the kernel cannot express, such as a zone of an interface that is not there.
         return ProbeResult(target, kind, error.errno in _NO_ROUTE or isinstance(error, socket.gaierror), name)
 
 
 def _host_of(address: str) -> str:
+    """Return the host of ``host:port``."""
     return address.rpartition(":")[0]
 
 
@@ -120,9 +142,12 @@ def _near_gateways(proc: Path) -> list[IPv4Address]:
     with contextlib.suppress(OSError):
         for line in (proc / "route").read_text().splitlines()[1:]:
             fields = line.split()
+            # Columns of /proc/net/route: destination, gateway and mask, as hexadecimal in the host's byte
+            # order.
             network, gateway, mask = (_little_endian(fields[at]) for at in (1, 2, 7))
             if int(gateway):
                 hosts.add(gateway)
+            # A mask of zero is the default route: its network has no first address.
             elif int(mask):
                 hosts.add(IPv4Network((network, str(mask)), strict=False).network_address + 1)
     own = _own_addresses()
@@ -152,4 +177,6 @@ def _own_addresses() -> set[IPv4Address]:
 
 
 def _little_endian(text: str) -> IPv4Address:
+    """Return an address of /proc/net/route, which is written as the number that it is on a little-endian
+    machine."""
     return IPv4Address(struct.unpack("<L", bytes.fromhex(text).rjust(4, b"\0"))[0].to_bytes(4, "big"))
