@@ -1,8 +1,8 @@
 """A network namespace for one process, with a name server that answers some names and is silent on others.
 
-Run as ``unshare -Urnm python -m tests.harness.silent_name_server``: nothing leaves the network namespace, and
-what looks like a public address is one of its loopback device. Prints, as JSON, how long requests of others took
-while the Provider was quiet, and while it held slow names in flight.
+Run as ``unshare -Urnm python -m tests.harness.silent_name_server``: nothing leaves the network namespace,
+and what looks like a public address is one of its loopback device. Prints, as JSON, how long requests of
+others took while the Provider was quiet, and while it held slow names in flight.
 """
 
 from __future__ import annotations
