@@ -101,7 +101,6 @@ class JobOwner:
         received.unlink()
         return path
 
-    # A second public name of the SDK; both are documented.
     fetch_result = download_result
 
     def read_result(self, job: Job | str, index: int, most: int = READ_BYTES) -> bytes:

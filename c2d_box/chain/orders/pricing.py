@@ -46,7 +46,7 @@ def offer_for(chain: Chain, datatoken: str) -> DatatokenOffer | None:
     # The datatoken's own lists: contracts that its owner attached. One request for the three.
     questions = ("getDispensers", "getFixedRates", "getPools")
     views = [ViewCall(abis.DATATOKEN, datatoken, question) for question in questions]
-    # Datatokens of the current release have no getPools; that call's None is an empty list.
+    # A datatoken without one of these functions (enterprise: no getPools) answers None, an empty list.
     dispensers, rates, pools = (answer or () for answer in chain.read_many(views))
     # Free beats every price, so the others are not even asked for theirs.
     if dispenser := _dispenser_offer(chain, datatoken, dispensers):

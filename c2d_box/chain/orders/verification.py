@@ -118,9 +118,9 @@ def verify_order(chain: Chain, claim: OrderClaim) -> Order:
 
 
 def _require_receipt(chain: Chain, tx: str, wait: float) -> TxReceipt:
-    # A request's text goes to the node only once it is a hash; the echo is cut.
     """Return the receipt of a successful transaction; OrderNotMined while there is none, else
     OrderInvalid."""
+    # A request's text goes to the node only once it is a hash; the echo is cut.
     if not _HASH.match(tx):
         raise OrderInvalid(f"{tx[:80]!r} is not a transaction id.")
     # Lower case: an index or a lock by text must see one transaction only.

@@ -60,7 +60,7 @@ def check_consent(
     did = str(record.get("id"))
     service = DDO.parse(dict(record)).find_service(service_id)
     rules = (service.raw.get("compute") if service else None) or {}
-    # Where a DID stands twice the Provider's rule takes the first entry, and so does this.
+    # More than one entry may name the DID; the first is compared.
     entries = [entry for entry in trusted_entries(rules) if is_entry_of(entry, ran.did)]
     if not entries:
         return
