@@ -1,6 +1,7 @@
 """The contracts' interfaces, from the artifacts that the ``ocean-contracts`` package ships.
 
-No ABI is copied into this project: a name that the package lacks fails at its first use."""
+No ABI is copied into this project: a name that the package lacks fails at its first use.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ POOL = "BPool"
 def contract_abi(contract: str) -> list[dict[str, Any]]:
     """Return the ABI of ``contract`` (its Solidity name). The file is read once per process.
 
-    The cached list is shared by all callers, so none may change it."""
+    The cached list is shared by all callers, so none may change it.
+    """
     # The package installs its artifacts as a top-level package ``artifacts``, not under its own name.
     text = resources.files("artifacts").joinpath(f"{contract}.json").read_text()
     entries: list[dict[str, Any]] = json.loads(text)["abi"]

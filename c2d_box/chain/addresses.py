@@ -35,7 +35,8 @@ class ContractAddresses:
     """Checksummed addresses of one chain's contracts.
 
     ``network`` is the entry's name in the file (``development`` here). ``start_block`` is where a scan for
-    events begins: the contracts have none before it. ``raw`` is the whole entry, for names of tokens."""
+    events begins: the contracts have none before it. ``raw`` is the whole entry, for names of tokens.
+    """
 
     network: str
     chain_id: int
@@ -53,7 +54,8 @@ def load_addresses(path_or_url: str | Path, chain_id: int) -> ContractAddresses:
     """Return the entry for ``chain_id`` from a file or an http(s) URL.
 
     Raises StateProblem while the file is missing, unreadable or incomplete: the box serves it only once
-    its contracts are deployed."""
+    its contracts are deployed.
+    """
     return parse_addresses(_read(str(path_or_url)), chain_id)
 
 
@@ -110,7 +112,8 @@ def _read(source: str) -> dict[str, Any]:
     """Return the parsed file, or an empty object where its JSON is no object.
 
     An unfinished or half-written file is a state of the box that passes, so every fault of reading is one
-    StateProblem."""
+    StateProblem.
+    """
     try:
         if source.startswith(("http://", "https://")):
             # Ten seconds for the answer; the time to connect is shorter, see CONNECT_SECONDS.

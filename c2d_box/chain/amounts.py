@@ -45,8 +45,8 @@ def amount_text(chain: Chain, amount: int, token: str) -> str:
     """``2.5 OCEAN``: exact, in whole tokens; in base units where the token does not say its decimals."""
     try:
         decimals = chain.decimals(token)
-    # A token that is no contract or does not answer must not keep an error message from being made.
     except C2DError:
+        # A token that is no contract or does not answer must not keep an error message from being made.
         return f"{amount} base units of {token}"
     return f"{whole_tokens(amount, decimals)} {token_name(chain, token)}"
 

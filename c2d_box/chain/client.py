@@ -48,7 +48,8 @@ def call_many(web3: Web3, parameters: Sequence[list[Any]]) -> Sequence[RpcAnswer
     """Send one ``eth_call`` per entry of ``parameters`` and return the node's bare answers, in that order.
 
     web3's formatting of results is left out, since it costs more than the request. A provider inside this
-    process goes through it all the same. Raises Web3RPCError where the batch as a whole is refused."""
+    process goes through it all the same. Raises Web3RPCError where the batch as a whole is refused.
+    """
     provider = web3.provider
     requests = [(cast(Any, "eth_call"), each) for each in parameters]
     # A provider inside the process (tests) has no batches, so it is asked one by one.

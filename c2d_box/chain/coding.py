@@ -43,8 +43,8 @@ def decode_values(types: Sequence[str], data: bytes) -> tuple[Any, ...]:
 
     try:
         return _default_codec().decode(types, data)
-    # OverflowError: a length word of 256 bits does not fit into a Python index.
     except (DecodingError, OverflowError) as error:
+        # OverflowError: a length word of 256 bits does not fit into a Python index.
         raise ValueError("the bytes are no values of these types") from error
 
 

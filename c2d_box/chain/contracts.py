@@ -32,8 +32,8 @@ def call_function(
                 address=cast(Any, checksum_address(address)), abi=[cast(Any, dict(function))]
             )
             return _plain_value(contract.functions[name](*arguments).call())
-        # web3 raises the same kinds for arguments that do not fit, an empty answer and a revert.
         except (Web3Exception, ValueError, TypeError) as error:
+            # web3 raises the same kinds for arguments that do not fit, an empty answer and a revert.
             raise revert_error(f"calling {name}", str(error)) from error
 
 

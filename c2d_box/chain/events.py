@@ -1,7 +1,7 @@
 """Events of Ocean's contracts: their topics, and logs decoded to plain values.
 
 A log proves nothing by its shape, only by the address that emitted it: code that decides on a log compares
-``Event.address`` first.
+``ContractEvent.address`` first.
 """
 
 from __future__ import annotations
@@ -62,8 +62,9 @@ def event_topic(name: str) -> str:
 def decode_logs(logs: Iterable[Mapping[str, Any]], names: Sequence[str]) -> Iterator[ContractEvent]:
     """Yield the logs that are events called one of ``names``, in their order; all others are passed over.
 
-    A log that claims to be such an event and cannot be decoded is passed over too: it can only be a
-    forgery."""
+    A log that claims to be such an event and cannot be decoded is passed over too
+    (:func:`unreadable_logs` yields those).
+    """
     # Two events with one signature cannot be told apart by topic; the later of ``names`` would win.
     wanted = {event_topic(name): name for name in names}
     for log in logs:
@@ -88,7 +89,8 @@ class UnreadableLog:
 def unreadable_logs(logs: Iterable[Mapping[str, Any]], names: Sequence[str]) -> Iterator[UnreadableLog]:
     """Yield the logs that :func:`decode_logs` passes over although they claim to be one of ``names``.
 
-    Indexers count them, so that a log that was left out is seen and not a silent gap."""
+    The indexer records them as refused: an unreadable update of an asset is still an update.
+    """
     wanted = {event_topic(name): name for name in names}
     for log in logs:
         topics = [_as_hex(t) for t in log["topics"]]
@@ -118,7 +120,7 @@ def metadata_of(chain: Chain, tx: str, nft: str) -> ContractEvent | None:
     """Return the first event by which a transaction wrote ``nft``'s metadata (created or updated),
     or None."""
     receipt = chain.find_receipt(tx)
-    # METADATA[:2] are the two that carry a document; the others change its state only.
+    # METADATA[:2] are the two that carry a document; the other events carry none.
     written = decode_logs(receipt["logs"], METADATA[:2]) if receipt else ()
     return next((e for e in written if same_hex(e.address, nft)), None)
 
@@ -128,7 +130,8 @@ def order_logs(
 ) -> list[ContractEvent]:
     """Return OrderStarted and OrderReused in these blocks, in chain order.
 
-    Without ``datatoken`` the logs are those of every contract that emits this shape: compare the address."""
+    Without ``datatoken`` the logs are those of every contract that emits this shape: compare the address.
+    """
     names = ("OrderStarted", "OrderReused")
     logs = chain.get_logs([event_topic(name) for name in names], from_block, to_block, datatoken)
     return sorted(decode_logs(logs, names), key=lambda e: (e.block, e.index))
@@ -150,8 +153,8 @@ def _decode_log(name: str, topics: list[str], log: Mapping[str, Any]) -> Contrac
         for entry, word in zip(indexed, topics[1:], strict=True):
             (value,) = decode_values([_abi_type(entry)], bytes.fromhex(word[2:]))
             arguments[entry["name"]] = _plain_value(entry["type"], value)
-    # One bad log must not stop an indexer, nor hide the good ones beside it.
     except ValueError:
+        # One bad log must not stop an indexer, nor hide the good ones beside it.
         return None
     return ContractEvent(
         name,

@@ -26,8 +26,8 @@ def wrapped(doing: str) -> Iterator[None]:
     """Turn whatever web3 raises while ``doing`` something into a C2DError, cause chained."""
     try:
         yield
-    # An inner call has coded it already; coding it again would hide the first cause.
     except C2DError:
+        # An inner call has coded it already; coding it again would hide the first cause.
         raise
     except Exception as error:
         coded = _coded_error(doing, error)
@@ -78,7 +78,8 @@ def revert_error(doing: str, reason: str) -> Refused:
 def is_nonce_conflict(error: C2DError) -> bool:
     """Return whether a node refused a transaction only because another one of the same account came first.
 
-    JSON-RPC has no code for it (geth says -32000 for everything), so the words of the known nodes decide."""
+    JSON-RPC has no code for it (geth says -32000 for everything), so the words of the known nodes decide.
+    """
     text = f"{error.message} {error.__cause__}".lower()
     signs = (
         "nonce too low",

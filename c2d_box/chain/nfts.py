@@ -66,14 +66,16 @@ def is_deployed_datatoken(chain: Chain, nft: str, datatoken: str) -> bool:
     """Return whether ``datatoken`` belongs to ``nft``.
 
     The answer is the NFT's own, so it is worth something only for an NFT that :func:`is_deployed_nft`
-    accepts."""
+    accepts.
+    """
     return bool(chain.read_view(abis.NFT, nft, "isDeployed", checksum_address(datatoken)))
 
 
 def may_update_metadata(chain: Chain, nft: str, account: str) -> bool:
     """Return whether ``account`` may write the NFT's metadata.
 
-    The role is separate from ownership: the owner grants it, and a transfer takes it away."""
+    The role is separate from ownership: the owner grants it, and a transfer takes it away.
+    """
     # Named, so that the position of the one that counts is seen: the struct has four flags.
     _manager, _deployer, updater, _store = chain.read_view(
         abis.NFT, nft, "getPermissions", checksum_address(account)
@@ -94,7 +96,8 @@ def holds_roles(chain: Chain, nft: str, datatoken: str, account: str) -> bool:
 def publishing_market(chain: Chain, datatoken: str) -> str:
     """Return the address of the market through which a datatoken was published, or the empty text.
 
-    ``trustedMarkets`` of a dataset's rules compares it."""
+    ``trustedMarkets`` of a dataset's rules compares it.
+    """
     address = str(chain.read_view(abis.DATATOKEN, datatoken, "getPublishingMarketFee")[0])
     # As an address, the contract's zero for "none" would make one market of all assets without one.
     return "" if address == ZERO else address
@@ -103,7 +106,8 @@ def publishing_market(chain: Chain, datatoken: str) -> str:
 def nft_details(chain: Chain, nft: str) -> dict[str, Any]:
     """Return what the metadata cache adds to a DDO as ``nft``: name, symbol, state, tokenURI and owner.
 
-    The keys are those of Aquarius, which clients read."""
+    The keys are those of Aquarius, which clients read.
+    """
     return {
         "address": checksum_address(nft),
         "name": chain.read_view(abis.NFT, nft, "name"),

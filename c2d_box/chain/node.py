@@ -92,7 +92,8 @@ class Chain:
     def read_view(self, name: str, address: str, function: str, *arguments: Any) -> Any:
         """Call a view function and return what it answers at the latest block.
 
-        Raises Refused C2D-CHAIN-REVERTED where the contract reverts, Failed where it is no such contract."""
+        Raises Refused C2D-CHAIN-REVERTED where the contract reverts, Failed where it is no such contract.
+        """
         view = ViewCall(name, address, function, arguments)
         with wrapped(f"reading {function}"):
             answer = self._client.call_many(self.web3, [view.call_parameters()])[0]
@@ -143,7 +144,8 @@ class Chain:
     def decimals(self, token: str) -> int:
         """Return the decimals of an ERC-20 token; they never change, so they are asked for once.
 
-        The zero address stands for what is free and counts like the chain's coin."""
+        The zero address stands for what is free and counts like the chain's coin.
+        """
         if token == ZERO:
             # No request: there is no contract at the zero address.
             return 18
@@ -169,7 +171,8 @@ class Chain:
         """Return the logs whose first topic is one of ``topics``.
 
         ``rest``: the topics after the first, None for any. ``to_block`` may be a tag. Decoding, and the
-        judgement of the emitter, are the caller's (:mod:`c2d_box.chain.events`)."""
+        judgement of the emitter, are the caller's (:mod:`c2d_box.chain.events`).
+        """
         wanted = [list(topics), *rest]
         query: dict[str, Any] = {"fromBlock": from_block, "toBlock": to_block, "topics": wanted}
         # An absent key means every contract; nodes differ in how they read null.

@@ -106,7 +106,8 @@ def creation_transaction(
 ) -> UnsignedTransaction:
     """Return the one transaction of :func:`create_asset`, for prices that need no liquidity.
 
-    It is separate so that a register can record it before it is sent (:func:`send_idempotent`)."""
+    It is separate so that a register can record it before it is sent (:func:`send_idempotent`).
+    """
     nft, datatoken = _template_arguments(signer, name, symbol, market, template, token_uri)
     factory = chain.addresses.factory
     if price is None:
@@ -185,7 +186,8 @@ def set_state(chain: Chain, signer: Signer, nft: str, state: int) -> str:
 def mint_tokens(chain: Chain, signer: Signer, datatoken: str, to: str, amount: int = ETHER) -> str:
     """Mint ``amount`` base units of the datatoken for ``to``; return the transaction's hash.
 
-    ``signer`` needs the datatoken's minter role."""
+    ``signer`` needs the datatoken's minter role.
+    """
     call = mint_transaction(datatoken, to, amount)
     return hash_of(send(chain, signer, call.contract, call.address, call.function, *call.arguments))
 
@@ -198,7 +200,8 @@ def mint_transaction(datatoken: str, to: str, amount: int) -> UnsignedTransactio
 def set_price(chain: Chain, signer: Signer, exchange_id: str, amount: int) -> str:
     """Change a fixed rate to ``amount`` base units of its token; return the transaction's hash.
 
-    The exchange refuses anybody but its owner."""
+    The exchange refuses anybody but its owner.
+    """
     address, exchange = chain.addresses.fixed_price, _bytes32(exchange_id)
     decimals = int(chain.read_view(abis.EXCHANGE, address, "getExchange", exchange)[4])
     # The exchange counts rates with 18 decimals, whatever its token has.

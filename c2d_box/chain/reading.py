@@ -1,7 +1,7 @@
 """Any transaction and log of Ocean's contracts as text: for people to read, never for decisions.
 
 A log or call is decoded by its shape alone, whatever contract emitted it; deciding on one is the business of
-:mod:`c2d_box.chain.job_events`, which compares addresses.
+:mod:`c2d_box.chain.events`, which compares addresses.
 """
 
 from __future__ import annotations

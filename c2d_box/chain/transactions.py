@@ -89,7 +89,8 @@ def ensure_allowance(
     """Let ``spender`` take ``amount`` base units of ``token``, where it may not yet.
 
     With ``exactly`` an allowance above it is lowered too, since an allowance is all that limits what an
-    order's fees may take."""
+    order's fees may take.
+    """
     allowed = int(
         chain.read_view(abis.DATATOKEN, token, "allowance", signer.address, checksum_address(spender))
     )
@@ -176,7 +177,8 @@ def _broadcast_raw(chain: Chain, raw: str) -> None:
 def _is_overtaken(chain: Chain, signer: Signer, number: int) -> bool:
     """Return whether a block has used the nonce ``number`` of the account.
 
-    "latest" and not "pending": a transaction in the pool may still be replaced."""
+    "latest" and not "pending": a transaction in the pool may still be replaced.
+    """
     with wrapped("asking for the account's number"):
         return int(chain.web3.eth.get_transaction_count(cast(Any, signer.address), "latest")) > number
 

@@ -19,7 +19,8 @@ class Connection:
     """A Provider, a metadata cache and a chain that belong together; shared by any number of accounts.
 
     It is a context manager: leaving it closes the HTTP connections. Construction contacts nothing, so
-    commands that need one of the three do not wait for the others."""
+    commands that need one of the three do not wait for the others.
+    """
 
     def __init__(
         self,

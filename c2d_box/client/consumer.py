@@ -167,7 +167,8 @@ class Consumer(JobOwner):
         """Compare the job's evidence with chain, descriptions, files, image and results.
 
         Raises Refused C2D-EVIDENCE-NONE while the job has published none, C2DError where a source does not
-        answer."""
+        answer.
+        """
         return verification.verify_job(self, id_of(job))
 
     def quote_download(
@@ -209,7 +210,8 @@ class Consumer(JobOwner):
         """Order an access service where no earlier order is good, and fetch its files into ``folder``.
 
         ``limits`` and ``slippage`` are those of :meth:`start`. Returns the paths in the files' order.
-        Where the fetch breaks off, the same call uses the order that was paid."""
+        Where the fetch breaks off, the same call uses the order that was paid.
+        """
         quote, payments = (
             self.quote_download(did, userdata=userdata, market=market),
             list[PaymentTransaction](),
@@ -248,7 +250,7 @@ class Consumer(JobOwner):
         try:
             return JobDetails.parse(self.connection.provider.start_job(self.signer, request))
         except Failed as error:
-            # Any other failure is certain: no job was started.
+            # This one alone says that another request of the account came between two tries.
             if error.code != "C2D-START-UNCERTAIN":
                 raise
             # A new job with one of our orders can only be ours: an order is locked by its job.
@@ -293,7 +295,8 @@ class Consumer(JobOwner):
     def _demand_publishable(self, dids: Sequence[str]) -> None:
         """Raise Refused where a dataset's publisher does not allow results to become assets.
 
-        The Provider decides the same; here it is found out before anything is paid."""
+        The Provider decides the same; here it is found out before anything is paid.
+        """
         for did in dids:
             service = _choose_service(self.connection.cache.read_ddo(did), COMPUTE)
             # Exactly True: a text such as "no" must not count as consent.

@@ -53,7 +53,8 @@ def explain_permission(
     """Return the verdict on ``algorithm`` as it is now (or on :data:`RAW`), with the reason of every rule.
 
     ``empty_lists`` is the operator's setting for datasets that name nobody. Raises Refused where an asset
-    is unknown, offers no service or is no algorithm."""
+    is unknown, offers no service or is no algorithm.
+    """
     ddo = connection.cache.read_ddo(dataset)
     # A dataset without compute service may still be additional input; its rules stand at the first.
     service = ddo.first_service(COMPUTE) or next(iter(ddo.services), None)

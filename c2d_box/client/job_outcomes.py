@@ -50,7 +50,8 @@ _STEPS: Mapping[int, tuple[str, str]] = {
 def explain_outcome(details: JobDetails) -> str:
     """Explain a job in two sentences, for the person who started it: why it ended, and what to do.
 
-    A job that has not ended gets one sentence on where it is, and one on how to follow it."""
+    A job that has not ended gets one sentence on where it is, and one on how to follow it.
+    """
     job, reason = details.id, _one_sentence(details.reason)
     if not details.has_ended:
         return f"The job has not ended: {details.text or 'unknown'}. Follow it with: c2d-box job {job}."

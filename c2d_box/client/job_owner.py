@@ -49,7 +49,8 @@ class JobOwner:
     def jobs(self) -> list[JobDetails]:
         """Return all jobs of this account, as the Provider reports them.
 
-        The request is signed, so reasons, exit codes and times are in it, which others do not get."""
+        The request is signed, so reasons, exit codes and times are in it, which others do not get.
+        """
         found = self.connection.provider.list_jobs(self.signer.address, signer=self.signer)
         return [JobDetails.parse(job) for job in found]
 
@@ -64,7 +65,8 @@ class JobOwner:
     def wait(self, job: Job | str, timeout: float = 3600) -> JobDetails:
         """Return the job's details once it has ended; Failed C2D-JOB-SLOW after ``timeout`` seconds.
 
-        The job itself goes on: waiting again is always possible."""
+        The job itself goes on: waiting again is always possible.
+        """
         deadline, backoff = time.monotonic() + timeout, Backoff(0.1, 2.0, 1.3)
         while True:
             # Asked once more after the deadline passed, so a job that ends in the last pause still counts.

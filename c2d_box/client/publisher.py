@@ -84,7 +84,8 @@ class Publisher:
 
         ``timeout`` is how many seconds an order carries (0: without end). ``check_files`` False skips
         asking the Provider whether it reaches the files. Raises Refused or UsageError before anything is
-        on the chain where the description, the files or the price cannot be used."""
+        on the chain where the description, the files or the price cannot be used.
+        """
         section = metadata_section("dataset", name, description, author, license, metadata)
         # Nobody unless said otherwise: a dataset must not be open by omission.
         rules = {**NOBODY, **(compute or {})}
@@ -123,7 +124,8 @@ class Publisher:
         """Publish an algorithm: ``container`` has entrypoint, image, tag and checksum.
 
         With ``services=("compute",)`` it is private: it runs in jobs and can be downloaded by nobody. The
-        checksum is the image's digest; what runs and what is permitted is compared by it."""
+        checksum is the image's digest; what runs and what is permitted is compared by it.
+        """
         algorithm = {"container": dict(container), "version": version}
         if language:
             algorithm["language"] = language
@@ -226,7 +228,8 @@ class Publisher:
         """Set what may become of what is computed on the dataset; None leaves a setting as it is.
 
         ``may_be_published``: whether a consumer's job may make an asset of its results. ``disclosure``:
-        limits of :class:`c2d_box.assets.disclosure.Rules`; ``{}`` lifts them. Returns the transaction's hash.
+        limits of :class:`c2d_box.assets.disclosure.DisclosureRules`; ``{}`` lifts them.
+        Returns the transaction's hash.
         """
         try:
             # Parsed before the transaction: wrong rules on the chain would make the dataset unusable.
@@ -249,7 +252,8 @@ class Publisher:
         """Publish the asset's DDO again after ``change`` has altered it in place; return the transaction's
         hash.
 
-        The read and the write are not one step: of two editors at once the later one wins."""
+        The read and the write are not one step: of two editors at once the later one wins.
+        """
         # Without what the cache added: it would be published as part of the description.
         document = strip_decorations(self.connection.cache.read_record(did))
         # The contract would refuse too, after the document was encrypted and the gas estimated.
@@ -409,7 +413,8 @@ class Publisher:
     def _demand_reachable(self, files: Sequence[FileObject]) -> None:
         """Raise Refused C2D-FILE-UNREACHABLE where the Provider cannot read one of the files.
 
-        Jobs fail much later and less clearly, and a consumer has paid by then."""
+        Jobs fail much later and less clearly, and a consumer has paid by then.
+        """
         for position, file in enumerate(files):
             infos = self.connection.provider.file_info(file.to_dict(), self.signer)
             # The Provider answers with a list, also for one file object; each entry has to be readable.

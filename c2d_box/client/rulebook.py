@@ -40,7 +40,8 @@ def update_settings(service: dict[str, Any], settings: Mapping[str, Any]) -> Non
 def trusted_entries(rules: Mapping[str, Any]) -> list[Any]:
     """Return the trusted algorithms; empty where the document has no list there.
 
-    Documents of other tools may hold anything under the key."""
+    Documents of other tools may hold anything under the key.
+    """
     listed = rules.get("publisherTrustedAlgorithms")
     return list(listed) if isinstance(listed, list) else []
 

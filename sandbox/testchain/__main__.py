@@ -28,7 +28,8 @@ from sandbox.testchain.settings import ChainNodeListen, ChainNodeSettings
 def main(arguments: list[str] | None = None) -> int:
     """Serve the chain that the arguments describe, until a signal; return the exit status.
 
-    Coded errors of the start become text on stderr and an exit status (:func:`exit_status`)."""
+    Coded errors of the start become text on stderr and an exit status (:func:`exit_status`).
+    """
     parser = argparse.ArgumentParser(prog="python -m sandbox.testchain", description="Serve the test chain.")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--config", type=Path, help="JSON settings, see sandbox/testchain/settings.py")
@@ -62,7 +63,8 @@ def serve_chain(settings: ChainNodeSettings, ready_file: Path | None = None) -> 
     """Serve until SIGTERM or SIGINT.
 
     ``ready_file`` gets URL and process id once the port is open; contracts may still be missing then,
-    which ``/readyz`` tells."""
+    which ``/readyz`` tells.
+    """
     # Bound before the slow imports: a taken port is reported at once, and callers queue instead of failing.
     listener = _open_listener(settings.listen)
     import uvicorn

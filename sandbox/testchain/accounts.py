@@ -37,7 +37,8 @@ class ChainAccount:
 def derive_accounts(mnemonic: str, count: int) -> tuple[ChainAccount, ...]:
     """Return the first ``count`` accounts of ``mnemonic`` (BIP-39 without passphrase).
 
-    The checksum of the words is not checked: any text gives accounts."""
+    The checksum of the words is not checked: any text gives accounts.
+    """
     # BIP-39 wants NFKD and single spaces: a file may have line breaks between the words.
     words = unicodedata.normalize("NFKD", " ".join(mnemonic.split()))
     # 2048 rounds and the salt "mnemonic" are fixed by BIP-39.
@@ -89,7 +90,8 @@ def _split_digest(digest: bytes) -> tuple[bytes, bytes]:
 def _derive_child(key: bytes, code: bytes, index: int) -> tuple[bytes, bytes]:
     """Derive the child ``index`` of a key and chain code (BIP-32, CKDpriv).
 
-    The case of an invalid child, of chance 2**-127, is left out."""
+    The case of an invalid child, of chance 2**-127, is left out.
+    """
     parent = b"\0" + key if index >= _HARDENED else PrivateKey(key).public_key.format(compressed=True)
     tweak, chain_code = _split_digest(hmac.digest(code, parent + index.to_bytes(4, "big"), "sha512"))
     child = (int.from_bytes(tweak, "big") + int.from_bytes(key, "big")) % _CURVE_ORDER

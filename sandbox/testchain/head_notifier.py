@@ -9,7 +9,7 @@ from sandbox.testchain.storage.chain_index import ChainHead
 
 
 class HeadNotifier:
-    """Wakes coroutines when the head moves. ``moved`` is called from the ledger's thread."""
+    """Wakes coroutines when the head moves. ``head_moved`` is called from the ledger's thread."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, current: Callable[[], ChainHead]) -> None:
         self._loop = loop

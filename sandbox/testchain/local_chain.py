@@ -103,8 +103,8 @@ def start(scratch: Path, data_dir: Path, **settings: object) -> LocalChain:
     chain = LocalChain("", data_dir, process)
     try:
         chain.url = _wait_ready(process, ready)
-    # Also on Ctrl-C: no child may stay behind.
     except BaseException as error:
+        # Also on Ctrl-C: no child may stay behind.
         chain.kill()
         if isinstance(error, TimeoutError):
             tail = output.read_text()[-2000:]

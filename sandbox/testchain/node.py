@@ -81,8 +81,8 @@ def open_node(settings: ChainNodeSettings, clock: ChainClock | None = None) -> C
         ledger.make_genesis(
             {account.address: GENESIS_BALANCE for account in keys.accounts}, {"identity": identity}
         )
-    # Other accounts or another chain id would serve a history that their clients cannot use.
     elif ledger.meta("identity") != identity:
+        # Other accounts or another chain id would serve a history that their clients cannot use.
         store.close()
         raise StateProblem(
             "C2D-CHAIN-MISMATCH",
@@ -98,6 +98,7 @@ def open_node(settings: ChainNodeSettings, clock: ChainClock | None = None) -> C
 def _chain_identity(settings: ChainNodeSettings, keys: KeyRing) -> str:
     """Return a text that is equal for settings that make the same chain.
 
-    The accounts are hashed: the mnemonic itself is not written into the database."""
+    The accounts are hashed: the mnemonic itself is not written into the database.
+    """
     addresses = hashlib.sha256(b"".join(account.address for account in keys.accounts)).hexdigest()
     return json.dumps({"chainId": settings.chain_id, "accounts": addresses})

@@ -31,7 +31,8 @@ def content_refusal(request: Request) -> Response | None:
     """Return the answer for a request that is no JSON; None for one that is.
 
     A page can send text/plain or a form to any address without asking first, and the body could still be
-    JSON."""
+    JSON.
+    """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         return JSONResponse({"error": "invalid content type, only application/json is supported"}, 415)

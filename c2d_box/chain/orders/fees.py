@@ -39,7 +39,7 @@ def fee_amount(seconds: float, price_per_minute: float, decimals: int) -> int:
     """
     if seconds <= 0 or price_per_minute <= 0:
         return 0
-    # Fractions of the decimal text: with floats two Providers could round one quote differently.
+    # Fractions of the decimal text: with 18 decimals, floats would be wrong in the last digits.
     exact: Fraction = Fraction(str(seconds)) * Fraction(str(price_per_minute)) / 60 * Fraction(10) ** decimals
     return math.floor(exact)
 
@@ -48,7 +48,8 @@ def fee_hash(data: bytes, address: str, token: str, amount: int, valid_until: in
     """Return the keccak of the packed fee: what the Provider signs and the datatoken recovers.
 
     ``data`` is ``providerData``; ``amount`` is in base units, ``valid_until`` in Unix seconds. Every field
-    is inside, so that none can be altered without the contract's refusal."""
+    is inside, so that none can be altered without the contract's refusal.
+    """
     # abi.encodePacked as in the contract: no padding of the addresses, the data first.
     return keccak256(
         data
@@ -74,7 +75,8 @@ def sign_fee(
     time).
 
     Access services: no environment, amount 0, ``valid_until`` 0. A zero amount is signed like any other,
-    since the order's proof looks for the signature and not for the money."""
+    since the order's proof looks for the signature and not for the money.
+    """
     data = _fee_data(environment, time.time() if now is None else now, datatoken, service_id)
     address, fee_token = address_of(key), checksum_address(token)
     # The contract recovers over the EIP-191 prefixed hash, as sign_hash makes it.

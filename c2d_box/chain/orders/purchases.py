@@ -137,7 +137,7 @@ def start_order(
 ) -> str:
     """Order a service for ``consumer``, paying with a datatoken that ``signer`` holds; return the tx hash."""
     with spending_lock(chain, signer):
-        # Read under the lock, right before they are approved: another process may have changed them.
+        # Read right before they are approved: a market may change its fee at any moment.
         due = order_fees(chain, datatoken, fee, market)
         return _send_order(
             chain, signer, datatoken, (checksum_address(consumer), service_index), fee, market, due
@@ -193,7 +193,7 @@ def buy_and_start(
         due = order_fees(chain, datatoken, fee, market)
         # Before the datatoken is bought: after that, refusing would leave it paid for and unused.
         _demand_as_quoted(chain, due, most_fees)
-        # Held already, from an earlier start or a mint: only the order's fees are due.
+        # Bought only where the account has none left of an earlier start or a mint.
         if chain.balance_of(signer.address, datatoken) < ETHER:
             offer = _require_offer(chain, datatoken)
             limit = _price_limit(chain, offer, max_price, slippage)
@@ -337,7 +337,8 @@ def _require_all(chain: Chain, signer: Signer, due: Mapping[str, int]) -> None:
 def _require_balance(chain: Chain, signer: Signer, token: str, amount: int) -> None:
     """Raise Refused C2D-ORDER-FUNDS where the account holds less than ``amount`` base units of ``token``.
 
-    The contract would refuse too, but without saying which token is short, and after gas was paid."""
+    The contract would refuse too, but without saying which token is short, and after gas was paid.
+    """
     held = chain.balance_of(signer.address, token)
     if held < amount:
         raise Refused(

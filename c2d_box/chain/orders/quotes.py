@@ -26,7 +26,8 @@ def quote_fee(
 
     ``price_per_minute`` is in whole tokens, ``valid_until`` and ``now`` in Unix seconds. ``token``
     defaults to the chain's Ocean token: it has to be a real ERC-20 even where nothing is due, because
-    ocean.js asks it for its allowance regardless."""
+    ocean.js asks it for its allowance regardless.
+    """
     # One moment for amount and timestamp: the proof measures the confirmation's lag from it.
     moment = time.time() if now is None else now
     fee_token = token or chain.addresses.ocean

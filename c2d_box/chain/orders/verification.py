@@ -149,7 +149,8 @@ def _own_logs(receipt: TxReceipt, datatoken: str) -> list[ContractEvent]:
 def _fee_event(logs: list[ContractEvent], claim: OrderClaim) -> ContractEvent:
     """Return the last ProviderFee event whose signed data names this datatoken and service.
 
-    One transaction may order several services; a fee for one of them must not pay for another."""
+    One transaction may order several services; a fee for one of them must not pay for another.
+    """
     for event in reversed(logs):
         data = read_data(event["providerData"]) if event.name == "ProviderFee" else None
         if data is None or not same_hex(data.get("dt"), claim.datatoken):
@@ -184,7 +185,8 @@ def _check_fee(chain: Chain, fee: ContractEvent, claim: OrderClaim, now: float) 
 def _start_event(logs: list[ContractEvent], claim: OrderClaim) -> ContractEvent:
     """Return the OrderStarted event that serves the claim.
 
-    The checks run one by one, so that the refusal names the first rule that no event passes."""
+    The checks run one by one, so that the refusal names the first rule that no event passes.
+    """
     started = [e for e in logs if e.name == "OrderStarted"]
     if not started:
         raise OrderInvalid(f"Cannot find the OrderStarted event of datatoken {claim.datatoken}.")

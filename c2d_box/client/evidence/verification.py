@@ -113,7 +113,8 @@ def _evidence_checks(
 ) -> Iterator[EvidenceCheck]:
     """Yield all comparisons of one record, in the order in which each rests on those before.
 
-    A record that is not sound ends it: nothing in it is worth comparing."""
+    A record that is not sound ends it: nothing in it is worth comparing.
+    """
     # Hashes and signature first: without them no other statement of the record is anybody's.
     wrong = evidence.evidence_problems(found)
     yield EvidenceCheck(
@@ -159,7 +160,8 @@ def _evidence_checks(
 def _check_environment(connection: Connection, name: str, signer: str) -> EvidenceCheck:
     """Check that the Provider offers the record's environment under the address that signed.
 
-    The environment's consumer address is that of its evidence key (ADR 0027)."""
+    The environment's consumer address is that of its evidence key (ADR 0027).
+    """
     known = [entry for entry in connection.provider.list_environments() if entry.get("id") == name]
     addresses = [str(entry.get("consumerAddress")) for entry in known]
     right = any(same_hex(address, signer) for address in addresses)
@@ -183,7 +185,7 @@ def _check_asset(
     service = ddo.find_service(str(asset["serviceId"]))
     receipt = chain.find_receipt(str(asset["txId"])) if asset.get("txId") else None
     token = service.datatoken_address if service else ""
-    # Any contract can emit these events: only the service's own datatoken counts.
+    # Any contract can emit these events: of this transaction only the service's own datatoken counts.
     orders = [
         event
         for event in events.decode_logs(receipt["logs"] if receipt else (), ("OrderStarted", "OrderReused"))
@@ -328,7 +330,7 @@ def _check_consents(
     for asset in inputs:
         cached = _cached_record(connection, str(asset["did"]))
         if cached is None:
-            continue  # _asset has reported the missing description already
+            continue  # _check_asset has reported the missing description already
         admitted = same_hex((cached.get("event") or {}).get("tx"), str(asset.get("metadataTx")))
         for found in check_consent(cached, str(asset["serviceId"]), ran, admitted):
             yield EvidenceCheck(f"permission of {ran.did} on {found.dataset}", found.ok, found.text, "chain")
@@ -369,7 +371,8 @@ def _check_isolation(proof: Mapping[str, Any], times: Mapping[str, Any]) -> Evid
 def _check_outputs(consumer: JobOwner, job: str, outputs: Mapping[str, Any]) -> Iterator[EvidenceCheck]:
     """Check list, encryption and bytes of the results against what was judged.
 
-    The bytes are fetched and hashed again: a store that alters one of them is found."""
+    The bytes are fetched and hashed again: a store that alters one of them is found.
+    """
     listed = [entry for entry in consumer.results(job) if entry["type"] != "evidence"]
     named = outputs.get("files", [])
     # Compared in order and whole, so neither an added nor a missing result goes unseen.

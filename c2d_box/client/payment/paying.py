@@ -73,7 +73,8 @@ def gas_of(quote: OrderQuote) -> int:
     """Return the units of gas that paying takes at most.
 
     Each token that is due has to be approved once per item, that of the price apart from those of the
-    fees: their spenders differ."""
+    fees: their spenders differ.
+    """
     from c2d_box.chain import orders
 
     return sum(orders.most_gas(cost.action, len(cost.order_fees) + (cost.price > 0)) for cost in quote.costs)

@@ -32,7 +32,8 @@ class PoolPrice:
 def sale_terms(chain: Chain, price: Amount | PoolPrice, token: str | None = None) -> SaleTerms:
     """Return ``price`` as terms in base units of ``token`` (default OCEAN); 0 is free.
 
-    Raises UsageError for what is no price, and for one below the token's smallest unit."""
+    Raises UsageError for what is no price, and for one below the token's smallest unit.
+    """
     from c2d_box.chain.publishing import DispenserTerms, FixedRateTerms, PoolTerms
 
     if isinstance(price, PoolPrice):

@@ -150,13 +150,13 @@ def earlier_order(chain: Chain, account: str, service: DdoService, index: int, b
     mine: dict[str, str] = {}
     for event in logs:
         if event.name == "OrderStarted":
-            # Payer and consumer may both be this account: a job's order names the environment as consumer.
+            # A job's order names the environment as consumer, a download's the account itself.
             if event["serviceIndex"] == index and (
                 same_hex(event["payer"], account) or same_hex(event["consumer"], account)
             ):
                 mine[event.tx] = event.tx
-        # Someone else's reuse would bring a fee that this account did not agree to.
         elif event["orderTxId"] in mine and same_hex(event["caller"], account):
+            # Someone else's reuse would bring a fee that this account did not agree to.
             mine[event["orderTxId"]] = event.tx
     # A Provider tells an order by its key or by any transaction of it, so all are looked up.
     free = [

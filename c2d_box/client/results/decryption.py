@@ -18,7 +18,8 @@ from c2d_box.workflow.manifests import SEALED
 def is_sealed(item: Mapping[str, Any]) -> bool:
     """Return whether a result, as it is listed, is encrypted.
 
-    The list decides and not the name: an algorithm may call a file as it likes."""
+    The list decides and not the name: an algorithm may call a file as it likes.
+    """
     return bool(item.get("encryption"))
 
 

@@ -54,7 +54,8 @@ class MetadataCache:
     def list_assets(self, size: int = 1000) -> list[dict[str, Any]]:
         """Return every DDO the cache knows, newest first, at most ``size``.
 
-        The query is Elasticsearch's, as Aquarius' clients send it."""
+        The query is Elasticsearch's, as Aquarius' clients send it.
+        """
         query = {"from": 0, "size": size, "query": {"match_all": {}}, "sort": {"event.block": "desc"}}
         with reaching_service("metadata cache", self.url):
             response = self._http.post(f"{_ROOT}/query", json=query)
@@ -71,7 +72,8 @@ class MetadataCache:
     def validate_ddo(self, document: bytes) -> dict[str, Any]:
         """Return the validator's proof for the exact bytes of a DDO: ``hash, publicKey, v, r, s``.
 
-        Refused C2D-DDO-INVALID names every field that keeps it from being published."""
+        Refused C2D-DDO-INVALID names every field that keeps it from being published.
+        """
         with reaching_service("metadata cache", self.url):
             response = self._http.post(f"{_ROOT}/ddo/validate", content=document, headers=_OCTETS)
         body = json_of(response)

@@ -83,8 +83,8 @@ def reaching_service(service: str, url: str) -> Iterator[None]:
     """Turn a connection that fails or hangs into a coded error."""
     try:
         yield
-    # Before HTTPError, of which it is a kind: a slow service needs other advice than an absent one.
     except httpx.TimeoutException as error:
+        # Before HTTPError, of which it is a kind: a slow service needs other advice than an absent one.
         raise Failed(
             "C2D-SERVICE-TIMEOUT", f"the {service} at {url} took too long to answer", "try again; see its log"
         ) from error
@@ -163,7 +163,8 @@ def _outage_error(away: str, service: str, doing: str) -> Failed:
 def json_of(response: httpx.Response) -> Any:
     """Return the body as JSON, or an empty object.
 
-    For error answers, whose status says enough where the body is unreadable."""
+    For error answers, whose status says enough where the body is unreadable.
+    """
     try:
         return parse_json(response.content, WRAPPED)
     except JsonRefused:

@@ -62,7 +62,8 @@ class Provider:
         """The address whose fees and encryption this Provider uses on the chain; Refused where it serves
         another one.
 
-        A Provider tells one per chain that it serves."""
+        A Provider tells one per chain that it serves.
+        """
         address = self._discover_endpoints()["providerAddresses"].get(str(self.chain_id))
         if not address:
             raise Refused(
@@ -145,10 +146,9 @@ class Provider:
                         return self._require_certain(response, broken)
                     broken = True
                 time.sleep(pause)
+            # The last try has no pause behind it, and its failure is the caller's to see.
             return self._require_certain(
-                # The last try has no pause behind it, and its failure is the caller's to see.
-                self._send_request("POST", "computeStart", json={**request, **proof}),
-                broken,
+                self._send_request("POST", "computeStart", json={**request, **proof}), broken
             )
 
         answer = self._send_signed(signer, subject, "the compute job", post)
@@ -194,7 +194,8 @@ class Provider:
     def stream_file(self, signer: Signer, query: Mapping[str, str]) -> Iterator[httpx.Response]:
         """Yield one file of an ordered access service as a stream.
 
-        ``query`` is that of :func:`c2d_box.client.results.downloads.download_query` with ``fileIndex``."""
+        ``query`` is that of :func:`c2d_box.client.results.downloads.download_query` with ``fileIndex``.
+        """
         with self._open_stream(signer, "download", query["documentId"], query, "the download") as response:
             yield response
 
@@ -247,7 +248,8 @@ class Provider:
     ) -> httpx.Response:
         """Send a request that is signed over ``subject`` and the next nonce; return the successful answer.
 
-        ``send`` gets nonce and signature. A nonce that another process used first is read again."""
+        ``send`` gets nonce and signature. A nonce that another process used first is read again.
+        """
         # Held until the answer begins: the Provider refuses a nonce below one that it has seen.
         with self._nonce_lock(signer):
             for attempt in range(_ATTEMPTS):
@@ -276,11 +278,12 @@ class Provider:
     def _find_endpoint(self, name: str) -> tuple[str, str]:
         """Return method and path of an endpoint by its name in the Provider's own list.
 
-        Paths are not built in: they carry a version, and Ocean's clients discover them too."""
+        Paths are not built in: they carry a version, and Ocean's clients discover them too.
+        """
         try:
             method, path = self._discover_endpoints()["serviceEndpoints"][name]
-        # What answers may be any web server, so every shape of a wrong answer is expected.
         except (KeyError, ValueError, TypeError) as error:
+            # What answers may be any web server, so every shape of a wrong answer is expected.
             raise Failed(
                 "C2D-PROVIDER-UNKNOWN",
                 f"what answers at {self.url} offers no {name}: it is no Provider of this generation",

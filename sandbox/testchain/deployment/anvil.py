@@ -96,8 +96,8 @@ class AnvilProcess:
                 try:
                     rpc.call("eth_chainId")
                     return
-                # Not listening yet.
                 except Failed:
+                    # Not listening yet.
                     time.sleep(0.05)
         raise Failed(
             "C2D-ANVIL-START",
@@ -118,8 +118,8 @@ class AnvilProcess:
             self.process.send_signal(signal.SIGTERM)
         try:
             return self.process.wait(_STOP_SECONDS)
-        # State up to the last interval is on disk.
         except subprocess.TimeoutExpired:
+            # State up to the last interval is on disk.
             self.process.kill()
             return self.process.wait()
 

@@ -68,7 +68,8 @@ class DeploymentPlan:
     def creations(self) -> dict[str, tuple[int, str]]:
         """Position and artifact of each contract, by its name.
 
-        With the first nonce, the position gives the contract's address before anything is sent."""
+        With the first nonce, the position gives the contract's address before anything is sent.
+        """
         return {s.name: (at, s.artifact) for at, s in enumerate(self.steps) if isinstance(s, Create)}
 
 
@@ -148,7 +149,8 @@ def step_message(plan: DeploymentPlan, step: Step, addresses: Mapping[str, bytes
 def _encode_arguments(kinds: list[str], arguments: tuple[object, ...]) -> bytes:
     """Return the ABI encoding of a step's arguments.
 
-    eth_abi is imported here: a start that deploys nothing need not pay for it."""
+    eth_abi is imported here: a start that deploys nothing need not pay for it.
+    """
     from eth_abi.abi import encode
 
     return bytes(encode(kinds, arguments))
@@ -170,8 +172,8 @@ def load_artifact(name: str, artifacts: Traversable = CURRENT) -> dict[str, Any]
     """Return Hardhat's compiled artifact of a contract."""
     try:
         text = artifacts.joinpath(f"{name}.json").read_text("utf-8")
-    # A wrong folder of the pools' release is a mistake of the settings, so it is named as such.
     except OSError as error:
+        # A wrong folder of the pools' release is a mistake of the settings, so it is named as such.
         raise EnvironmentProblem(
             "C2D-CHAIN-ARTIFACTS",
             f"the compiled contract {name} is not in {artifacts}",

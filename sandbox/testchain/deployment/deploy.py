@@ -135,7 +135,8 @@ def _send_step(
     """Sign and send one step as account 0; return the transaction's hash.
 
     A legacy transaction, which every chain takes; the gas is fixed, since a step cannot be estimated
-    before the steps it builds on are mined."""
+    before the steps it builds on are mined.
+    """
     # Twice the present price: it may rise before the last step is mined.
     price = max(int(rpc.call("eth_gasPrice"), 16) * 2, 1)
     fields = [_integer_bytes(nonce), _integer_bytes(price), _integer_bytes(_GAS), to, b"", payload]
@@ -177,7 +178,8 @@ def _await_receipt(rpc: RpcCaller, tx_hash: str) -> None:
 def _check_code(rpc: RpcCaller, plan: DeploymentPlan, addresses: Mapping[str, bytes]) -> None:
     """Raise StateProblem C2D-CHAIN-FOREIGN where a planned address has other code.
 
-    Without this check a used account would give an address file that names strangers' contracts."""
+    Without this check a used account would give an address file that names strangers' contracts.
+    """
     for name, (_, artifact) in plan.creations.items():
         if not is_same_code(_contract_code(rpc, addresses[name]), artifact, plan.artifacts):
             raise StateProblem(

@@ -43,7 +43,8 @@ def build_block(
 ) -> BuiltBlock:
     """Make the block after ``parent`` whose state is ``root``; ``done`` is its only transaction, or None.
 
-    Everything that queries answer is rendered here, once, and stored as text."""
+    Everything that queries answer is rendered here, once, and stored as text.
+    """
     header = _block_header(parent, around, root, done)
     # A block's hash is that of its header alone; transactions and receipts are in it by their roots.
     encoded = rlp.encode(header)

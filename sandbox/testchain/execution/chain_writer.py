@@ -124,7 +124,8 @@ class ChainLedger:
     def _keep_waiting(self, tx: Any, raw: bytes) -> None:
         """Keep a transaction until the nonces before it are used; it survives a restart.
 
-        One of the same nonce replaces the earlier one, without the price bump that geth's pool demands."""
+        One of the same nonce replaces the earlier one, without the price bump that geth's pool demands.
+        """
         with self._store.write_transaction() as db:
             others = "SELECT count(*) FROM waiting WHERE sender = ? AND nonce != ?"
             # Bounded per sender: the database must not be filled with what can never be mined.
@@ -149,8 +150,8 @@ class ChainLedger:
             tx = tx_admission.decode_transaction(found[0], self._machine.chain_id)
             try:
                 tx_admission.check_funds(tx, state)
-            # The money was spent by an earlier one; those behind it wait for this nonce again.
             except RpcFault:
+                # The money was spent by an earlier one; those behind it wait for this nonce again.
                 self._forget_waiting(tx)
                 return
             self._mine_transaction(state, around, tx, found[0])
@@ -229,7 +230,7 @@ class ChainLedger:
             db.execute("INSERT OR REPLACE INTO meta VALUES ('clock', ?)", (self.clock.to_text(),))
 
     def write_meta(self, name: str, value: str) -> None:
-        """Store a value beside the blocks, durable when this returns."""
+        """Store a value beside the blocks; it survives a kill once this has returned."""
         with self._store.write_transaction() as db:
             db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
 

@@ -71,7 +71,8 @@ def check_form(tx: Any) -> None:
 def _check_gas(tx: Any) -> None:
     """Refuse a gas limit below what the transaction costs before any code runs.
 
-    Two bounds since Prague: the intrinsic cost, and the floor for transactions that are mostly data."""
+    Two bounds since Prague: the intrinsic cost, and the floor for transactions that are mostly data.
+    """
     intrinsic = tx.intrinsic_gas
     if tx.gas < intrinsic:
         raise refusal_fault(f"intrinsic gas too low: gas {tx.gas}, minimum needed {intrinsic}")
@@ -84,7 +85,8 @@ def _check_gas(tx: Any) -> None:
 def check_funds(tx: Any, state: Any) -> None:
     """Refuse a sender who cannot pay for all of its gas at its highest price, and the value.
 
-    The base fee may be lower than the highest price; the protocol demands the whole all the same."""
+    The base fee may be lower than the highest price; the protocol demands the whole all the same.
+    """
     balance = state.get_balance(tx.sender)
     cost = tx.gas * tx.max_fee_per_gas + tx.value
     if balance < cost:

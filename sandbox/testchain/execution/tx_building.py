@@ -1,4 +1,4 @@
-"""Makes a :class:`Call` to try, or a transaction signed by us, from a caller's transaction object."""
+"""Makes a :class:`MessageCall` to try, or a transaction signed by us, from a caller's transaction object."""
 
 from __future__ import annotations
 

@@ -87,8 +87,8 @@ class RpcDispatcher:
             return _failure_text(request.id, request.fault)
         try:
             return _success_text(request.id, request.method(self._node, request.params))
-        # A failure of one request is an answer; the others of its batch go on.
         except RpcFault as fault:
+            # A failure of one request is an answer; the others of its batch go on.
             return _failure_text(request.id, fault)
         except Exception:
             # The caller gets no details: they are a fault of ours, and stand in the log.

@@ -50,7 +50,8 @@ class FilterRegistry:
         """Keep a new filter and return its name.
 
         ``first`` and ``last`` bound the blocks it looks at; what lies before ``head`` is not reported as a
-        change."""
+        change.
+        """
         with self._lock:
             self._drop_idle()
             if len(self._filters) >= MAX_FILTERS:

@@ -26,7 +26,8 @@ def compact_json(value: object) -> str:
 def header_json(header: Any, block_hash: bytes, size: int) -> dict[str, Any]:
     """Return everything of a block but its ``transactions``.
 
-    Those are put in per query, as hashes or whole objects (:meth:`ChainIndex.block`)."""
+    Those are put in per query, as hashes or whole objects (:meth:`ChainIndex.block`).
+    """
     return {
         "number": hex_quantity(header.block_number),
         "hash": hex_data(block_hash),
@@ -103,8 +104,8 @@ def effective_gas_price(tx: Any, base_fee: int) -> int:
 
 
 def log_json(log: Any, place: dict[str, Any], position: int, timestamp: int) -> dict[str, Any]:
-    """Return a log with its place in the chain. ``removed`` is always false: reverts drop logs without a
-    word."""
+    """Return a log with its place in the chain. ``removed`` is always false: a revert drops
+    logs without announcing it."""
     return {
         "address": hex_data(log.address),
         "topics": [hex_word(topic) for topic in log.topics],

@@ -44,7 +44,7 @@ def keccak_hash(node: ChainNode, value: object) -> str:
 
 @rpc_method("net_listening")
 def is_listening(node: ChainNode) -> bool:
-    """Answer True: there are no peers, and clients take False for a broken node."""
+    """Answer True: the node serves. It has no peers to listen for."""
     return True
 
 

@@ -27,7 +27,8 @@ def get_balance(node: ChainNode, address: object, tag: object = "latest") -> str
 def get_transaction_count(node: ChainNode, address: object, tag: object = "latest") -> str:
     """Answer an account's next nonce at a block.
 
-    Transactions that wait for a gap are not counted, also for ``pending``."""
+    Transactions that wait for a gap are not counted, also for ``pending``.
+    """
     return hex_quantity(node.ledger.state_at(node.resolve_block(tag)).get_nonce(as_address(address)))
 
 

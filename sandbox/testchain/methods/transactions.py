@@ -64,7 +64,8 @@ def send_raw_transaction(node: ChainNode, raw: object) -> str:
 def send_transaction(node: ChainNode, request: object) -> str:
     """Sign a transaction with a key that the node holds, and take it.
 
-    Signed on the ledger's thread, so that no other transaction takes the nonce in between."""
+    Signed on the ledger's thread, so that no other transaction takes the nonce in between.
+    """
     return hex_data(
         node.ledger.submit_transaction(tx_admission.encode_transaction(signed_transaction(node, request)))
     )

@@ -256,6 +256,7 @@ class ChainIndex:
 def _in_clause(column: str, options: frozenset[bytes], values: list[object]) -> str:
     """Return the SQL condition for one of ``options`` and add them to ``values``.
 
-    Sorted, so that equal filters give equal statements and parameters."""
+    Sorted, so that equal filters give equal statements and parameters.
+    """
     values.extend(sorted(options))
     return f"{column} IN ({','.join('?' * len(options))})"

@@ -54,8 +54,8 @@ class ChainStore:
         try:
             self._writer = self._open_connection()
             self._writer.executescript(_SCHEMA)
-        # The lock goes back, so that the folder can be moved away and used anew.
         except sqlite3.DatabaseError as error:
+            # The lock goes back, so that the folder can be moved away and used anew.
             os.close(self._lock)
             raise Failed(
                 "C2D-CHAIN-CORRUPT",
@@ -81,8 +81,8 @@ class ChainStore:
         self._writer.execute("BEGIN IMMEDIATE")
         try:
             yield self._writer
-        # Also on SystemExit: half a block must not stay open on the one writer.
         except BaseException:
+            # Also on SystemExit: half a block must not stay open on the one writer.
             self._writer.execute("ROLLBACK")
             raise
         self._writer.execute("COMMIT")
@@ -116,7 +116,8 @@ class ChainStore:
 def _lock_folder(folder: Path) -> int:
     """Return the descriptor that holds the folder's lock; StateProblem C2D-CHAIN-LOCKED where it is taken.
 
-    The kernel drops the lock with the process, so a kill leaves none behind."""
+    The kernel drops the lock with the process, so a kill leaves none behind.
+    """
     handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
