@@ -22,6 +22,7 @@ def token_name(chain: Chain, token: str) -> str:
     itself does not count: every token can call itself OCEAN."""
     if same_hex(token, chain.addresses.ocean):
         return OCEAN
+    # The address file is the operator's word. An attacker's token named "OCEAN" or "USDC" stays an address.
     for name, address in chain.addresses.raw.items():
         if isinstance(address, str) and is_address(address) and same_hex(address, token):
             return str(name)
@@ -34,6 +35,7 @@ def token_called(chain: Chain, name: str) -> str | None:
         return checksum_address(name)
     if name.upper() == OCEAN:
         return chain.addresses.ocean
+    # Users type names in any case; the file's own spelling is kept for output only.
     known = {str(key).lower(): value for key, value in chain.addresses.raw.items()}
     found = known.get(name.lower())
     return checksum_address(found) if isinstance(found, str) and is_address(found) else None
@@ -44,6 +46,7 @@ def amount_text(chain: Chain, amount: int, token: str) -> str:
     try:
         decimals = chain.decimals(token)
     except C2DError:
+        # A token that is no contract or does not answer must not keep an error message from being made.
         return f"{amount} base units of {token}"
     return f"{whole_tokens(amount, decimals)} {token_name(chain, token)}"
 
@@ -51,6 +54,7 @@ def amount_text(chain: Chain, amount: int, token: str) -> str:
 def whole_tokens(amount: int, decimals: int) -> str:
     """Return base units as text in whole tokens: exact, without trailing zeros."""
     with localcontext() as context:
+        # The default of 28 digits would round a 256-bit amount, which has up to 78.
         context.prec = 100
         text = f"{Decimal(amount).scaleb(-decimals):f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
@@ -60,9 +64,11 @@ def base_units(said: object, decimals: int) -> int | None:
     """Return whole tokens as base units, rounded down; None for what is no amount, or more than
     there can be."""
     try:
+        # By way of text: the float 0.1 means a tenth, not its 55 binary digits.
         value = Decimal(str(said))
     except InvalidOperation:
         return None
+    # The bound on the exponent comes before the arithmetic: ``1e999999999`` would fill the memory.
     if not value.is_finite() or value < 0 or value.adjusted() + decimals > 60:
         return None
     with localcontext() as context:

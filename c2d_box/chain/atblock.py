@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# Answers per head: enough for the assets and orders of many requests, small beside a service's memory.
 _KEPT = 4096
 
 
@@ -26,18 +27,23 @@ class BlockPinnedChain(Chain):
 
     def __init__(self, chain: Chain) -> None:
         vars(self).update(vars(chain))  # the same connection, contracts and checks
+        # A copy per head: when the head moves, the caller drops this object and all its answers at once.
         self._answers: dict[Hashable, Any] = {}
 
     def read_view(self, name: str, address: str, function: str, *arguments: Any) -> Any:
+        """Return what a view function answered under this head."""
         key = ("read", name, address, function, arguments)
         return self._ask_once(
             key, lambda: super(BlockPinnedChain, self).read_view(name, address, function, *arguments)
         )
 
     def find_receipt(self, tx: str) -> TxReceipt | None:
+        """Return the receipt of a mined transaction. None is not kept: a later question may find it in a
+        block."""
         return self._ask_once(("receipt", tx), lambda: super(BlockPinnedChain, self).find_receipt(tx))
 
     def block_header(self, number: int | str) -> Mapping[str, Any]:
+        """Return a block's header, as it was first read under this head."""
         return self._ask_once(("block", number), lambda: super(BlockPinnedChain, self).block_header(number))
 
     def _ask_once(self, key: Hashable, ask: Callable[[], T]) -> T:
@@ -47,8 +53,10 @@ class BlockPinnedChain(Chain):
             return ask()
         if found is not None:
             return found
+        # No lock: two threads may ask the same question once each, which costs a request and no correctness.
         answer = ask()
         if answer is not None:
+            # Forgetting everything is simpler than an order of use, and the head soon moves anyway.
             if len(self._answers) >= _KEPT:
                 self._answers.clear()
             self._answers[key] = answer

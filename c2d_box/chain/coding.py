@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _READ_AGAIN = 4
 """The most times that a byte of an answer is read: heads are read twice, padding apart from its value."""
+# Room for short answers, whose heads and padding weigh more than their values.
 _FREE_BYTES = 4096
 MOST_BYTES = 8 << 20
 """The most bytes of one answer."""
@@ -29,6 +30,7 @@ def encode_values(types: Sequence[str], values: Sequence[Any]) -> bytes:
     from eth_abi.abi import encode as encoded
     from eth_abi.exceptions import EncodingError
 
+    # Values often come from users, so both of eth_abi's kinds of refusal become one ValueError.
     try:
         return encoded(types, values)
     except (EncodingError, TypeError) as error:
@@ -42,11 +44,13 @@ def decode_values(types: Sequence[str], data: bytes) -> tuple[Any, ...]:
     try:
         return _default_codec().decode(types, data)
     except (DecodingError, OverflowError) as error:
+        # OverflowError: a length word of 256 bits does not fit into a Python index.
         raise ValueError("the bytes are no values of these types") from error
 
 
 def bounded_codec(codec: ABICodec) -> ABICodec:
     """Return ``codec`` with a decoder that gives up on answers whose bytes are read again and again."""
+    # The registry is shared: web3's own types stay known to the new codec.
     return _bounded_class()(codec._registry)
 
 
@@ -63,10 +67,12 @@ def _bounded_class() -> type[ABICodec]:
     from eth_abi.decoding import ContextFramesBytesIO
     from eth_abi.exceptions import DecodingError
 
+    # Made inside a function because its base class is part of the import that is put off.
     class BoundedStream(ContextFramesBytesIO):
         """Counts what is read of it."""
 
         def __init__(self, data: bytes) -> None:
+            # Refused before anything is read: a hostile node can send an answer of any size.
             if len(data) > MOST_BYTES:
                 raise DecodingError(f"the answer has more than {MOST_BYTES} bytes")
             super().__init__(data)  # type: ignore[no-untyped-call]
@@ -74,6 +80,7 @@ def _bounded_class() -> type[ABICodec]:
 
         def read(self, size: int | None = -1, /) -> bytes:
             found = super().read(size)
+            # A budget over the whole answer: nesting multiplies reads, so a limit per list would not hold.
             self._left -= len(found)
             if self._left < 0:
                 raise DecodingError("the answer refers to the same bytes too often")

@@ -23,18 +23,22 @@ def call_function(
         from web3.exceptions import Web3Exception
 
     name = str(function["name"])
+    # Outside the try: a node of another chain is a StateProblem, not a refusal by the contract.
     web3 = chain.web3
     with wrapped(f"calling {name}"):
         try:
+            # No cache of contracts: ABI and address are a publisher's, so there is no end to them.
             contract = web3.eth.contract(
                 address=cast(Any, checksum_address(address)), abi=[cast(Any, dict(function))]
             )
             return _plain_value(contract.functions[name](*arguments).call())
         except (Web3Exception, ValueError, TypeError) as error:
+            # web3 raises the same kinds for arguments that do not fit, an empty answer and a revert.
             raise revert_error(f"calling {name}", str(error)) from error
 
 
 def _plain_value(value: Any) -> Any:
+    # The result goes into JSON, which has neither bytes nor tuples.
     if isinstance(value, bytes):
         return "0x" + value.hex()
     return [_plain_value(v) for v in value] if isinstance(value, list | tuple) else value

@@ -1,7 +1,7 @@
 """Events of Ocean's contracts: their topics, and logs decoded to plain values.
 
 A log proves nothing by its shape, only by the address that emitted it: code that decides on a log compares
-``Event.address`` first.
+``ContractEvent.address`` first.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from c2d_box.chain.node import Chain
 
 METADATA = ("MetadataCreated", "MetadataUpdated", "MetadataState", "MetadataValidated", "TokenURIUpdate")
 ORDERS = ("OrderStarted", "OrderReused", "ProviderFee", "OrderExecuted")
+# The contract whose ABI has an event. ``Transfer721`` is our name for the NFT's Transfer: an ERC-20 Transfer
+# has the same first topic and one topic less.
 _HOME = {
     **dict.fromkeys(METADATA, abis.NFT),
     "Transfer721": abis.NFT,
@@ -50,14 +52,20 @@ class ContractEvent:
 
 @cache
 def event_topic(name: str) -> str:
-    """The first topic of an event: the keccak of its signature."""
+    """Return the first topic of an event: the keccak of its signature, as 0x hex."""
+    # The ABI of these events has no tuples, so the types can be joined as they stand.
     entry = _event_abi(name)
     types = ",".join(_abi_type(i) for i in entry["inputs"])
     return "0x" + keccak256(f"{entry['name']}({types})".encode()).hex()
 
 
 def decode_logs(logs: Iterable[Mapping[str, Any]], names: Sequence[str]) -> Iterator[ContractEvent]:
-    """The logs that are events called one of ``names``, in their order; all others are passed over."""
+    """Yield the logs that are events called one of ``names``, in their order; all others are passed over.
+
+    A log that claims to be such an event and cannot be decoded is passed over too
+    (:func:`unreadable_logs` yields those).
+    """
+    # Two events with one signature cannot be told apart by topic; the later of ``names`` would win.
     wanted = {event_topic(name): name for name in names}
     for log in logs:
         topics = [_as_hex(t) for t in log["topics"]]
@@ -79,7 +87,10 @@ class UnreadableLog:
 
 
 def unreadable_logs(logs: Iterable[Mapping[str, Any]], names: Sequence[str]) -> Iterator[UnreadableLog]:
-    """The logs that :func:`decode_logs` passes over although they claim to be one of ``names``."""
+    """Yield the logs that :func:`decode_logs` passes over although they claim to be one of ``names``.
+
+    The indexer records them as refused: an unreadable update of an asset is still an update.
+    """
     wanted = {event_topic(name): name for name in names}
     for log in logs:
         topics = [_as_hex(t) for t in log["topics"]]
@@ -101,6 +112,7 @@ def metadata_logs(chain: Chain, from_block: int, to_block: int | str = "latest")
     (:func:`c2d_box.chain.nfts.is_deployed_nft`).
     """
     logs = chain.get_logs([event_topic(name) for name in METADATA], from_block, to_block)
+    # Indexers depend on chain order, so it does not rest on the node's.
     return sorted(decode_logs(logs, METADATA), key=lambda e: (e.block, e.index))
 
 
@@ -108,6 +120,7 @@ def metadata_of(chain: Chain, tx: str, nft: str) -> ContractEvent | None:
     """Return the first event by which a transaction wrote ``nft``'s metadata (created or updated),
     or None."""
     receipt = chain.find_receipt(tx)
+    # METADATA[:2] are the two that carry a document; the other events carry none.
     written = decode_logs(receipt["logs"], METADATA[:2]) if receipt else ()
     return next((e for e in written if same_hex(e.address, nft)), None)
 
@@ -115,7 +128,10 @@ def metadata_of(chain: Chain, tx: str, nft: str) -> ContractEvent | None:
 def order_logs(
     chain: Chain, from_block: int, to_block: int | str = "latest", datatoken: str | None = None
 ) -> list[ContractEvent]:
-    """OrderStarted and OrderReused in these blocks, in chain order, of one datatoken or of every contract."""
+    """Return OrderStarted and OrderReused in these blocks, in chain order.
+
+    Without ``datatoken`` the logs are those of every contract that emits this shape: compare the address.
+    """
     names = ("OrderStarted", "OrderReused")
     logs = chain.get_logs([event_topic(name) for name in names], from_block, to_block, datatoken)
     return sorted(decode_logs(logs, names), key=lambda e: (e.block, e.index))
@@ -127,15 +143,18 @@ def _decode_log(name: str, topics: list[str], log: Mapping[str, Any]) -> Contrac
     inputs = _event_abi(name)["inputs"]
     indexed = [i for i in inputs if i["indexed"]]
     plain = [i for i in inputs if not i["indexed"]]
+    # A contract of the attacker's may index other arguments under the same signature.
     if len(topics) != len(indexed) + 1:
         return None
     try:
         values = decode_values([_abi_type(i) for i in plain], _as_bytes(log["data"]))
         arguments = {i["name"]: _plain_value(i["type"], v) for i, v in zip(plain, values, strict=True)}
+        # An indexed value is one 32-byte word. Dynamic types would be a hash; none of these events has one.
         for entry, word in zip(indexed, topics[1:], strict=True):
             (value,) = decode_values([_abi_type(entry)], bytes.fromhex(word[2:]))
             arguments[entry["name"]] = _plain_value(entry["type"], value)
     except ValueError:
+        # One bad log must not stop an indexer, nor hide the good ones beside it.
         return None
     return ContractEvent(
         name,
@@ -159,6 +178,7 @@ def _abi_type(entry: Mapping[str, Any]) -> str:
 def _plain_value(kind: str, value: Any) -> Any:
     if kind == "address":
         return checksum_address(value)
+    # Hashes are compared as text all over the project; other bytes (documents) stay bytes.
     return "0x" + value.hex() if kind == "bytes32" else value
 
 

@@ -37,6 +37,7 @@ class Chain:
         headers: Mapping[str, str] | None = None,
     ) -> None:
         """``headers`` go with every request to a node that asks who is calling."""
+        # Imports web3, which takes a second: a process that never opens a chain does not pay it.
         from c2d_box.chain import client
 
         self.addresses = addresses
@@ -49,11 +50,13 @@ class Chain:
 
     @property
     def chain_id(self) -> int:
+        """The id of the chain whose contracts these are, by the address file."""
         return self.addresses.chain_id
 
     @property
     def network(self) -> str:
         """The network's name as the Provider's texts say it."""
+        # Ocean's Provider calls chain 8996 so, and its clients show these texts.
         return "Ganache" if self.chain_id == LOCAL_CHAIN_ID else self.addresses.network or "Unknown"
 
     @property
@@ -62,6 +65,7 @@ class Chain:
         if not self._checked:
             with wrapped("asking for the chain id"):
                 found = self._web3.eth.chain_id
+            # A repeated check by two threads is harmless, so there is no lock around the first use.
             if found != self.chain_id:
                 raise StateProblem(
                     "C2D-CHAIN-MISMATCH",
@@ -72,10 +76,12 @@ class Chain:
         return self._web3
 
     def contract_at(self, name: str, address: str) -> Contract:
-        """The contract ``name`` (Solidity name) at ``address``."""
+        """Return web3's contract ``name`` (Solidity name) at ``address``, for sending; views do not use
+        it."""
         key = (name, checksum_address(address))
         with self._lock:
             if key not in self._contracts:
+                # Orders and publications go to any number of contracts: without a bound it grows for ever.
                 if len(self._contracts) > 2048:
                     self._contracts.clear()
                 self._contracts[key] = self._web3.eth.contract(
@@ -84,7 +90,10 @@ class Chain:
             return self._contracts[key]
 
     def read_view(self, name: str, address: str, function: str, *arguments: Any) -> Any:
-        """Call a view function and return what it answers now."""
+        """Call a view function and return what it answers at the latest block.
+
+        Raises Refused C2D-CHAIN-REVERTED where the contract reverts, Failed where it is no such contract.
+        """
         view = ViewCall(name, address, function, arguments)
         with wrapped(f"reading {function}"):
             answer = self._client.call_many(self.web3, [view.call_parameters()])[0]
@@ -95,9 +104,11 @@ class Chain:
         such contract."""
         with wrapped("reading contracts"):
             asked = [view.call_parameters() for view in views]
+            # One contract that reverts must not spoil the others' answers, so errors are None here.
             return decode_answers(views, self._client.call_many(self.web3, asked))
 
     def latest_block(self) -> int:
+        """Return the number of the newest block."""
         with wrapped("asking for the latest block"):
             return int(self.web3.eth.block_number)
 
@@ -118,19 +129,25 @@ class Chain:
         A transaction that the node does not know is given only ``unknown`` seconds, so that an invented hash
         holds nobody up.
         """
+        # Own polling instead of web3's: that one waits its whole timeout for an invented hash too.
         start, backoff = time.monotonic(), Backoff(0.01, 1.0, 1.5)
         while True:
             found = self.find_receipt(tx)
             waited = time.monotonic() - start
             if found is not None or waited >= timeout:
                 return found
+            # A node behind a load balancer may learn of a transaction a moment after it was accepted.
             if waited >= unknown and not self.has_transaction(tx):
                 return None
             time.sleep(min(backoff.next_pause(), timeout - waited))
 
     def decimals(self, token: str) -> int:
-        """The decimals of an ERC20 token; they never change, so they are asked for once."""
+        """Return the decimals of an ERC-20 token; they never change, so they are asked for once.
+
+        The zero address stands for what is free and counts like the chain's coin.
+        """
         if token == ZERO:
+            # No request: there is no contract at the zero address.
             return 18
         if token not in self._decimals:
             self._decimals[token] = int(self.read_view(abis.DATATOKEN, token, "decimals"))
@@ -151,9 +168,14 @@ class Chain:
         address: str | Sequence[str] | None = None,
         rest: Sequence[str | None] = (),
     ) -> list[Mapping[str, Any]]:
-        """Logs whose first topic is one of ``topics``; ``rest``: the other topics, None for any."""
+        """Return the logs whose first topic is one of ``topics``.
+
+        ``rest``: the topics after the first, None for any. ``to_block`` may be a tag. Decoding, and the
+        judgement of the emitter, are the caller's (:mod:`c2d_box.chain.events`).
+        """
         wanted = [list(topics), *rest]
         query: dict[str, Any] = {"fromBlock": from_block, "toBlock": to_block, "topics": wanted}
+        # An absent key means every contract; nodes differ in how they read null.
         if address:
             query["address"] = address
         with wrapped("reading logs"):

@@ -14,7 +14,9 @@ from c2d_box.chain.transactions import UnsignedTransaction, ensure_allowance, ha
 from c2d_box.errors import Refused, UsageError
 from c2d_box.units import ETHER
 
+# The most datatokens that can ever be minted: the contract takes it once, when the token is made.
 _CAP = 100_000 * ETHER
+# Flags of setMetaData: how the document in the event is to be read (Aquarius' own bits).
 PLAIN, COMPRESSED, ENCRYPTED = 0, 1, 2
 
 
@@ -22,6 +24,7 @@ PLAIN, COMPRESSED, ENCRYPTED = 0, 1, 2
 class DispenserTerms:
     """A dispenser hands one datatoken to whoever asks."""
 
+    # One datatoken per call, to an account that does not hold one yet: enough for one order.
     max_tokens: int = ETHER
     max_balance: int = ETHER
 
@@ -80,6 +83,7 @@ def create_asset(
     Raises Refused (C2D-POOLS-NONE) for a pool on a chain without the contracts that have them.
     Without a ``price`` there are only the datatokens that its owner mints.
     """
+    # A pool needs an allowance first, so it cannot be the single transaction of the others.
     if isinstance(price, PoolTerms):
         nft, datatoken = _template_arguments(signer, name, symbol, market, template, token_uri)
         return _with_pool(chain, signer, price, nft, datatoken)
@@ -100,13 +104,17 @@ def creation_transaction(
     template: int = 1,
     token_uri: str = "",
 ) -> UnsignedTransaction:
-    """The one transaction of :func:`create_asset`, for prices that need no liquidity."""
+    """Return the one transaction of :func:`create_asset`, for prices that need no liquidity.
+
+    It is separate so that a register can record it before it is sent (:func:`send_idempotent`).
+    """
     nft, datatoken = _template_arguments(signer, name, symbol, market, template, token_uri)
     factory = chain.addresses.factory
     if price is None:
         return UnsignedTransaction(abis.FACTORY, factory, "createNftWithErc20", (nft, datatoken))
     if isinstance(price, DispenserTerms):
         function = "createNftWithErc20WithDispenser"
+        # With mint: the dispenser makes tokens on demand; ZERO: anybody may ask.
         terms: Any = (chain.addresses.dispenser, price.max_tokens, price.max_balance, True, ZERO)
     else:
         function = "createNftWithErc20WithFixedRate"
@@ -118,7 +126,9 @@ def _template_arguments(
     signer: Signer, name: str, symbol: str, market: str, template: int, token_uri: str
 ) -> tuple[Any, Any]:
     """The factory's arguments for NFT and datatoken."""
+    # Template 1 is the basic NFT; True makes it transferable.
     nft = (name, symbol, 1, token_uri, True, signer.address)
+    # The contract's order: minter, payment collector (zero: the NFT's owner), market, token of its fee.
     minters = [signer.address, ZERO, checksum_address(market), ZERO]
     return nft, (template, [name, symbol], minters, [_CAP, 0], [])
 
@@ -135,7 +145,7 @@ def set_metadata(
     proofs: Sequence[Mapping[str, Any]] = (),
     decryptor_address: str = "",
 ) -> str:
-    """Write the (encrypted) DDO; the transaction's hash."""
+    """Write the (encrypted) DDO as the NFT's metadata; return the transaction's hash."""
     call = metadata_transaction(nft, state, decryptor_url, flags, data, hash, proofs, decryptor_address)
     return hash_of(send(chain, signer, call.contract, call.address, call.function, *call.arguments))
 
@@ -159,6 +169,7 @@ def metadata_transaction(
         state,
         decryptor_url,
         decryptor_address,
+        # The contract takes the flags as ``bytes``, of which readers look at the first.
         bytes([flags]),
         data,
         _bytes32(hash),
@@ -173,23 +184,33 @@ def set_state(chain: Chain, signer: Signer, nft: str, state: int) -> str:
 
 
 def mint_tokens(chain: Chain, signer: Signer, datatoken: str, to: str, amount: int = ETHER) -> str:
+    """Mint ``amount`` base units of the datatoken for ``to``; return the transaction's hash.
+
+    ``signer`` needs the datatoken's minter role.
+    """
     call = mint_transaction(datatoken, to, amount)
     return hash_of(send(chain, signer, call.contract, call.address, call.function, *call.arguments))
 
 
 def mint_transaction(datatoken: str, to: str, amount: int) -> UnsignedTransaction:
+    """Return the transaction of :func:`mint_tokens`."""
     return UnsignedTransaction(abis.DATATOKEN, datatoken, "mint", (checksum_address(to), amount))
 
 
 def set_price(chain: Chain, signer: Signer, exchange_id: str, amount: int) -> str:
-    """Change a fixed rate to ``amount`` base units of its token."""
+    """Change a fixed rate to ``amount`` base units of its token; return the transaction's hash.
+
+    The exchange refuses anybody but its owner.
+    """
     address, exchange = chain.addresses.fixed_price, _bytes32(exchange_id)
     decimals = int(chain.read_view(abis.EXCHANGE, address, "getExchange", exchange)[4])
+    # The exchange counts rates with 18 decimals, whatever its token has.
     rate = amount * 10 ** (18 - decimals)
     return hash_of(send(chain, signer, abis.EXCHANGE, address, "setRate", exchange, rate))
 
 
 def transfer_nft(chain: Chain, signer: Signer, nft: str, to: str) -> str:
+    """Hand the NFT over to ``to``; return the transaction's hash."""
     call = transfer_transaction(signer, nft, to)
     return hash_of(send(chain, signer, call.contract, call.address, call.function, *call.arguments))
 
@@ -201,9 +222,12 @@ def transfer_transaction(signer: Signer, nft: str, to: str) -> UnsignedTransacti
 
 
 def _fixed_rate(chain: Chain, signer: Signer, price: FixedRateTerms) -> tuple[Any, ...]:
+    """Return the factory's terms of a fixed-rate exchange. The signer owns it; its market fee is 0."""
     token = checksum_address(price.token or chain.addresses.ocean)
     rate = price.amount * 10 ** (18 - chain.decimals(token))
+    # Base token, owner, market fee's collector, allowed swapper (zero: anybody may buy).
     addresses = [token, signer.address, signer.address, ZERO]
+    # Decimals of base token and datatoken, rate, market fee, and 1: the exchange may mint what it sells.
     return (chain.addresses.fixed_price, addresses, [chain.decimals(token), 18, rate, 0, 1])
 
 
@@ -217,6 +241,7 @@ def _with_pool(chain: Chain, signer: Signer, price: PoolTerms, nft: Any, datatok
     token = checksum_address(price.token or chain.addresses.ocean)
     decimals, market = chain.decimals(token), datatoken[2][2]
     liquidity = 100 * price.amount if price.liquidity is None else price.liquidity
+    # Found out here, since the contract would accept the pool and then never sell.
     if liquidity < 4 * price.amount:
         raise UsageError(
             "C2D-PUBLISH-LIQUIDITY",
@@ -224,13 +249,16 @@ def _with_pool(chain: Chain, signer: Signer, price: PoolTerms, nft: Any, datatok
             "it sells none",
             "put more in",
         )
+    # The pool wants datatokens per base token, the inverse of a price, with 18 decimals.
     rate = ETHER * 10**decimals // price.amount
+    # Nothing vests (amount 0), yet the contract demands a period above the router's minimum.
     vesting = (0, int(chain.read_view(abis.ROUTER, pools.router, "getMinVestingPeriod")) + 1)
     terms = (
         [rate, decimals, *vesting, liquidity],
         [int(price.fee * ETHER), 0],
         [pools.staking, token, pools.factory, signer.address, market, pools.template],
     )
+    # Another purchase of this account could use the allowance up before the factory does.
     with spending_lock(chain, signer):
         ensure_allowance(chain, signer, token, pools.factory, liquidity)
         function = "createNftWithErc20WithPool"
@@ -242,6 +270,7 @@ def _with_pool(chain: Chain, signer: Signer, price: PoolTerms, nft: Any, datatok
 def read_creation(receipt: Any) -> CreatedAsset:
     """Return the contracts that the transaction of :func:`creation_transaction` made."""
     names = ("NFTCreated", "TokenCreated", "NewFixedRate", "ExchangeCreated", "NewPool")
+    # The receipt is that of our own call to the factory, so the emitters need no check here.
     found = {event.name: event for event in events.decode_logs(receipt["logs"], names)}
     exchange, pool = found.get("ExchangeCreated"), found.get("NewPool")
     return CreatedAsset(
@@ -254,9 +283,11 @@ def read_creation(receipt: Any) -> CreatedAsset:
 
 
 def _proof_tuple(proof: Mapping[str, Any]) -> tuple[str, int, bytes, bytes]:
+    # The cache answers r and s as lists of one, after Aquarius' own validate route.
     r, s = (value[0] if isinstance(value, list | tuple) else value for value in (proof["r"], proof["s"]))
     return checksum_address(proof["publicKey"]), int(proof["v"]), _bytes32(r), _bytes32(s)
 
 
 def _bytes32(value: str) -> bytes:
+    # Hex of a number may lack its leading zeros.
     return bytes.fromhex(value.removeprefix("0x").rjust(64, "0"))

@@ -15,8 +15,10 @@ from c2d_box.assets.addresses import keccak256
 from c2d_box.chain import abis
 from c2d_box.chain.coding import decode_values
 
+# The ERC-20 of the current release: it has the Transfer and Approval that most receipts contain.
 OCEAN = "OceanToken"
 CONTRACTS = (abis.FACTORY, abis.NFT, abis.DATATOKEN, abis.EXCHANGE, abis.DISPENSER, abis.ROUTER, OCEAN)
+# One entry of an ABI, or one of its inputs: both have ``type`` and, for tuples, ``components``.
 AbiEntry = Mapping[str, Any]
 
 
@@ -30,6 +32,7 @@ class DecodedEntry:
 
 def decode_call(data: str) -> DecodedEntry | None:
     """Decode the call that a transaction's input makes; None for what is no call of a known contract."""
+    # The first four bytes select the function, the rest are its arguments.
     payload = bytes.fromhex(data.removeprefix("0x"))
     entry = _functions_by_selector().get(payload[:4])
     if entry is None:
@@ -42,6 +45,7 @@ def decode_event(topics: Sequence[str], data: str) -> DecodedEntry | None:
     """Decode a log; None for a log of no known contract."""
     if not topics:
         return None
+    # The number of topics is part of the key, see `_events_by_topic`.
     entry = _events_by_topic().get((topics[0].lower(), len(topics)))
     if entry is None:
         return None
@@ -49,6 +53,7 @@ def decode_event(topics: Sequence[str], data: str) -> DecodedEntry | None:
     values = _try_decode([_abi_type(i) for i in inside], bytes.fromhex(data.removeprefix("0x")))
     if values is None:
         return None
+    # Indexed values come from the topics, the others from the data; both keep the inputs' order.
     plain, words = iter(values), iter(topics[1:])
     found = [_topic_value(i, next(words)) if i["indexed"] else next(plain) for i in entry["inputs"]]
     return DecodedEntry(str(entry["name"]), _named_texts(entry["inputs"], found))
@@ -56,6 +61,7 @@ def decode_event(topics: Sequence[str], data: str) -> DecodedEntry | None:
 
 def _topic_value(entry: AbiEntry, topic: str) -> Any:
     kind = _abi_type(entry)
+    # An indexed value of a dynamic type is stored as its hash, so the hash is all there is to show.
     if kind in ("string", "bytes") or kind.endswith("]") or kind.startswith("("):
         return topic
     values = _try_decode([kind], bytes.fromhex(topic.removeprefix("0x")))
@@ -71,11 +77,13 @@ def _try_decode(types: Sequence[str], data: bytes) -> Sequence[Any] | None:
 
 def _named_texts(inputs: Sequence[AbiEntry], values: Iterable[Any]) -> dict[str, str]:
     pairs = zip(inputs, values, strict=True)
+    # Unnamed arguments get their position; Solidity's leading underscore is dropped for readers.
     return {str(i["name"] or f"#{n}").lstrip("_"): _value_text(v) for n, (i, v) in enumerate(pairs)}
 
 
 def _value_text(value: Any) -> str:
     if isinstance(value, bytes):
+        # A document or bytecode would fill the screen; 32 bytes identify it.
         return "0x" + (value.hex() if len(value) <= 32 else f"{value[:32].hex()}… ({len(value)} bytes)")
     if isinstance(value, tuple | list):
         return f"({', '.join(_value_text(each) for each in value)})"
@@ -84,6 +92,7 @@ def _value_text(value: Any) -> str:
 
 @cache
 def _functions_by_selector() -> Mapping[bytes, AbiEntry]:
+    # Where two contracts share a selector the later one names the arguments, which is fine for reading.
     return {
         _signature_hash(entry)[:4]: entry for name in CONTRACTS for entry in _abi_entries(name, "function")
     }
@@ -111,6 +120,7 @@ def _signature_hash(entry: AbiEntry) -> bytes:
 
 def _abi_type(entry: AbiEntry) -> str:
     kind = str(entry["type"])
+    # A signature spells a struct as its fields in parentheses, with any array suffix kept.
     if not kind.startswith("tuple"):
         return kind
     return f"({','.join(_abi_type(part) for part in entry['components'])}){kind[5:]}"

@@ -69,11 +69,15 @@ class Consumer(JobOwner):
     def quote_job(self, wanted: JobRequest) -> OrderQuote:
         """Return what :meth:`quote` returns, for a :class:`JobRequest`."""
         chosen = self._choose_environment(wanted.environment)
+        # The default is an hour, or less where the environment ends jobs sooner: nobody pays for more.
         longest = int(chosen.get("maxJobDuration") or 3600)
         seconds = min(3600, longest) if wanted.seconds is None else wanted.seconds
+        # The account's jobs tell which orders are in use: an order carries one job at a time.
         jobs = self._jobs_unless_away() if wanted.reuse else None
         busy = None if jobs is None else orders_of([job for job in jobs if not job.has_ended])
         data = wanted.userdata or {}
+        # The order of the items is the order of the Provider's answers: main dataset, additional ones,
+        # algorithm.
         items = [self._order_item(each, COMPUTE, data, busy) for each in wanted.datasets]
         if isinstance(wanted.algorithm, str):
             items.append(self._order_item(wanted.algorithm, None, data, busy, wanted.parameters))
@@ -128,14 +132,19 @@ class Consumer(JobOwner):
         """Start what :meth:`start` starts, from a :class:`JobRequest`; the started job."""
         chain = self.connection.chain
         limits = wanted.spending.limits_for(chain)
+        # All that can be refused without asking for a price comes first.
         output = self._demand_output(wanted)
+        # Listed before the start: a job that appears later for these orders must be the new one.
         before = self.jobs()
         quote = self.quote_job(wanted)
+        # The limit was the sum of an earlier quote: ask again for a few seconds less (computing_time).
         if (end := end_within(quote, limits)) is not None:
             quote = self._quoted_until(end, quote.items, wanted, quote.environment or {})
         assert quote.environment is not None
+        # Compute orders are made for the environment's address, which runs the job on the account's behalf.
         consumer, payments = str(quote.environment["consumerAddress"]), list[PaymentTransaction]()
         proofs = pay_quote(chain, self.signer, quote, consumer, limits, wanted.spending.slippage, payments)
+        # One proof per item, in the items' order; a raw algorithm has none.
         paid = [item.as_request(tx) for item, tx in zip(quote.items, proofs, strict=True)]
         count = len(wanted.datasets)
         request: dict[str, Any] = {
@@ -149,12 +158,17 @@ class Consumer(JobOwner):
             request["additionalDatasets"] = paid[1:count]
         if output is not None:
             request["output"] = output
+        # Paid by now: an error from here on has to say so.
         with reporting_payments(payments):
             details = self._post_start(request, before)
         return Job(details.id, quote.costs, details)
 
     def verify(self, job: Job | str) -> JobVerification:
-        """Compare the job's evidence with chain, descriptions, files, image and results."""
+        """Compare the job's evidence with chain, descriptions, files, image and results.
+
+        Raises Refused C2D-EVIDENCE-NONE while the job has published none, C2DError where a source does not
+        answer.
+        """
         return verification.verify_job(self, id_of(job))
 
     def quote_download(
@@ -172,6 +186,7 @@ class Consumer(JobOwner):
             raise Refused(
                 "C2D-DOWNLOAD-COMPUTE-ONLY", f"{did} can be computed on, not downloaded", "start a job on it"
             )
+        # No set of busy orders: a download does not lock its order.
         previous = earlier_order(
             self.connection.chain, self.signer.address, service, ddo.index_of(service.id) or 0, set()
         )
@@ -192,7 +207,11 @@ class Consumer(JobOwner):
         slippage: float = 0.0,
         market: ConsumeMarketFee | None = None,
     ) -> list[Path]:
-        """Order an access service where no earlier order is good, and fetch its files into ``folder``."""
+        """Order an access service where no earlier order is good, and fetch its files into ``folder``.
+
+        ``limits`` and ``slippage`` are those of :meth:`start`. Returns the paths in the files' order.
+        Where the fetch breaks off, the same call uses the order that was paid.
+        """
         quote, payments = (
             self.quote_download(did, userdata=userdata, market=market),
             list[PaymentTransaction](),
@@ -219,6 +238,7 @@ class Consumer(JobOwner):
             "algorithm": _published_or_raw(wanted, asked[count:]),
         }
         answer = self.connection.provider.initialize_compute(request)
+        # The Provider leaves the algorithm's answer out for a raw one.
         answers = [*answer.get("datasets", []), *([answer["algorithm"]] if answer.get("algorithm") else [])]
         chain, provider = self.connection.chain, self.connection.provider.address
         who, market = self.signer.address, wanted.market
@@ -230,8 +250,10 @@ class Consumer(JobOwner):
         try:
             return JobDetails.parse(self.connection.provider.start_job(self.signer, request))
         except Failed as error:
+            # This one alone says that another request of the account came between two tries.
             if error.code != "C2D-START-UNCERTAIN":
                 raise
+            # A new job with one of our orders can only be ours: an order is locked by its job.
             items = [request["dataset"], request["algorithm"], *request.get("additionalDatasets", [])]
             orders = {item.get("transferTxId") for item in items} - {None}
             known = {job.id for job in before}
@@ -246,6 +268,7 @@ class Consumer(JobOwner):
         try:
             return self.jobs()
         except Failed as error:
+            # Any other failure (a wrong answer, a refusal) must not pass for "there are no jobs".
             if is_outage(error):
                 return None
             raise
@@ -256,6 +279,7 @@ class Consumer(JobOwner):
         if wanted.output is None:
             return None
         output = dict(wanted.output)
+        # The public half only: the Provider and the pod need nothing secret to encrypt.
         if output.get("encrypt") is True:
             output["encrypt"] = ecies.public_key_of(self.signer.key)
         if output.get("publish"):
@@ -269,8 +293,13 @@ class Consumer(JobOwner):
         return output
 
     def _demand_publishable(self, dids: Sequence[str]) -> None:
+        """Raise Refused where a dataset's publisher does not allow results to become assets.
+
+        The Provider decides the same; here it is found out before anything is paid.
+        """
         for did in dids:
             service = _choose_service(self.connection.cache.read_ddo(did), COMPUTE)
+            # Exactly True: a text such as "no" must not count as consent.
             if service.trust_settings.get("allowPublishedResults") is not True:
                 raise Refused(
                     "C2D-RESULTS-NOT-PUBLISHABLE",
@@ -279,6 +308,7 @@ class Consumer(JobOwner):
                 )
 
     def _choose_environment(self, wanted: str | None) -> dict[str, Any]:
+        """Return the environment called ``wanted``, or the cheapest one; Refused where there is none."""
         found = self.connection.provider.list_environments()
         if wanted is not None:
             found = [environment for environment in found if environment.get("id") == wanted]
@@ -303,6 +333,7 @@ class Consumer(JobOwner):
         service = _choose_service(ddo, preferred)
         index = ddo.index_of(service.id) or 0
         previous = None
+        # Without the list of jobs an order might be in use, and its reuse refused after paying the others.
         if busy is not None:
             previous = earlier_order(self.connection.chain, self.signer.address, service, index, busy)
         return OrderItem(ddo, service, previous, userdata.get(did), algocustomdata)
@@ -314,6 +345,7 @@ def _published_or_raw(wanted: JobRequest, published: list[dict[str, Any]]) -> di
 
 
 def _choose_service(ddo: DDO, preferred: str | None) -> DdoService:
+    """Return the first service of the ``preferred`` type, else the first one; Refused where there is none."""
     service = ddo.first_service(preferred) if preferred else None
     if service is None:
         service = next(iter(ddo.services), None)

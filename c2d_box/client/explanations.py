@@ -42,6 +42,7 @@ class AlgorithmVersion:
     def is_version_of(self, facts: PublishedAlgorithm) -> bool:
         """Return whether a published algorithm is this very version. One whose files cannot be
         read is not."""
+        # Hex in a DDO may be in either case.
         files, container = facts.files_checksum.lower(), facts.container_checksum.lower()
         return (files, container) == (self.files_checksum.lower(), self.container_checksum.lower())
 
@@ -49,12 +50,18 @@ class AlgorithmVersion:
 def explain_permission(
     connection: Connection, dataset: str, algorithm: str, empty_lists: EmptyLists = "none"
 ) -> PermissionVerdict:
-    """Return the verdict on ``algorithm`` as it is now (or on :data:`RAW`), with the reason of every rule."""
+    """Return the verdict on ``algorithm`` as it is now (or on :data:`RAW`), with the reason of every rule.
+
+    ``empty_lists`` is the operator's setting for datasets that name nobody. Raises Refused where an asset
+    is unknown, offers no service or is no algorithm.
+    """
     ddo = connection.cache.read_ddo(dataset)
+    # A dataset without compute service may still be additional input; its rules stand at the first.
     service = ddo.first_service(COMPUTE) or next(iter(ddo.services), None)
     if service is None:
         raise Refused("C2D-ASSET-NO-SERVICE", f"{dataset} offers no service", "ask its publisher")
     facts = RawAlgorithm() if algorithm == RAW else algorithm_facts(connection, algorithm)
+    # The Provider demands a compute service of the first dataset only.
     main = service.type == COMPUTE
     return decide_permission(PermissionRequest(dataset, service, facts, empty_lists=empty_lists, main=main))
 
@@ -68,12 +75,14 @@ def algorithm_facts(connection: Connection, did: str) -> PublishedAlgorithm:
     if not algorithm.is_algorithm or algorithm.container is None or not algorithm.services:
         raise Refused("C2D-PERMIT-NOT-ALGORITHM", f"{did} is not an algorithm", "name an algorithm's DID")
     service, container = algorithm.services[0], algorithm.container
+    # The Provider hashes the files: they are encrypted for it, and nobody else can read them.
     infos = connection.provider.file_info({"did": did, "serviceId": service.id, "checksum": True})
     digests = [str(info.get("checksum") or "") for info in infos]
     return PublishedAlgorithm(
         did=did,
         owner=nfts.nft_owner(connection.chain, algorithm.nft_address),
         market=nfts.publishing_market(connection.chain, service.datatoken_address),
+        # One missing digest makes the whole checksum meaningless, so it stays empty.
         files_checksum=checksums.files_checksum(digests) if all(digests) else "",
         container_checksum=checksums.container_checksum(container.entrypoint, container.checksum),
         service_type=service.type,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from c2d_box.client.jobs import JobDetails
 
+# Keyed by the job's final state (docs/job-states.md). ``{job}`` is put in later.
 _STEPS: Mapping[int, tuple[str, str]] = {
     31: (
         "An input could not be brought to the job",
@@ -47,14 +48,19 @@ _STEPS: Mapping[int, tuple[str, str]] = {
 
 
 def explain_outcome(details: JobDetails) -> str:
-    """Explain a job in two sentences, for the person who started it."""
+    """Explain a job in two sentences, for the person who started it: why it ended, and what to do.
+
+    A job that has not ended gets one sentence on where it is, and one on how to follow it.
+    """
     job, reason = details.id, _one_sentence(details.reason)
     if not details.has_ended:
         return f"The job has not ended: {details.text or 'unknown'}. Follow it with: c2d-box job {job}."
+    # A stopped job has succeeded too: what it wrote until then is published.
     if details.has_succeeded:
         stopped = {1: "It was stopped by its owner.", 2: "It reached its time limit."}
         first = stopped.get(details.stop_reason, "The job finished.")
         return f"{first} Fetch what it left: c2d-box results {job} --to ."
+    # A Provider of another make may know states that are not in the table.
     what, step = _STEPS.get(details.status, ("The job did not finish", "Look at it: c2d-box job {job}."))
     return f"{what}{f': {reason}' if reason else '.'} {step.format(job=job)}"
 

@@ -21,6 +21,7 @@ from c2d_box.workflow.manifests import SEALED
 if TYPE_CHECKING:
     from c2d_box.chain import Signer
 
+# Bytes that a result may have to be held in memory: 64 MiB is far above any log.
 READ_BYTES = 64 << 20
 
 
@@ -35,6 +36,7 @@ class JobOwner:
         """Return the job as the Provider reports it; Refused C2D-JOB-UNKNOWN if this account has
         no such job."""
         found = self.connection.provider.list_jobs(self.signer.address, id_of(job), self.signer)
+        # The Provider may answer for another job than was asked; only the id decides.
         match = next((each for each in map(JobDetails.parse, found) if each.id == id_of(job)), None)
         if match is None:
             raise Refused(
@@ -45,7 +47,10 @@ class JobOwner:
         return match
 
     def jobs(self) -> list[JobDetails]:
-        """All jobs of this account."""
+        """Return all jobs of this account, as the Provider reports them.
+
+        The request is signed, so reasons, exit codes and times are in it, which others do not get.
+        """
         found = self.connection.provider.list_jobs(self.signer.address, signer=self.signer)
         return [JobDetails.parse(job) for job in found]
 
@@ -58,9 +63,13 @@ class JobOwner:
         return JobDetails.parse(self.connection.provider.stop_job(self.signer, id_of(job)))
 
     def wait(self, job: Job | str, timeout: float = 3600) -> JobDetails:
-        """Return the job's details once it has ended; Failed C2D-JOB-SLOW after ``timeout`` seconds."""
+        """Return the job's details once it has ended; Failed C2D-JOB-SLOW after ``timeout`` seconds.
+
+        The job itself goes on: waiting again is always possible.
+        """
         deadline, backoff = time.monotonic() + timeout, Backoff(0.1, 2.0, 1.3)
         while True:
+            # Asked once more after the deadline passed, so a job that ends in the last pause still counts.
             details = self.get_job_details(job)
             if details.has_ended:
                 return details
@@ -68,6 +77,7 @@ class JobOwner:
                 raise Failed(
                     "C2D-JOB-SLOW", f"job {id_of(job)} is still: {details.text}", f"c2d-box job {id_of(job)}"
                 )
+            # The last pause ends at the deadline, not after it.
             time.sleep(min(backoff.next_pause(), max(0.0, deadline - time.monotonic())))
 
     def results(self, job: Job | str) -> list[Mapping[str, Any]]:
@@ -81,11 +91,13 @@ class JobOwner:
         sealed = self._is_sealed(job, index)
         with self.connection.provider.stream_result(self.signer, id_of(job), index) as response:
             path = Path(to)
+            # The name is the Provider's; name_of leaves only its last part.
             if path.is_dir():
                 name = downloads.name_of(response, f"result-{index}")
                 path = path / (name.removesuffix(SEALED) if sealed else name)
             if not sealed:
                 return save_response(response, path)
+            # Stored encrypted first: if the key does not fit, the bytes are still there to decrypt elsewhere.
             received = save_response(response, path.with_name(path.name + SEALED))
         decryption.decrypt_file(self.signer.key, received, path)
         received.unlink()
@@ -101,6 +113,7 @@ class JobOwner:
         """
         content = bytearray()
         with self.connection.provider.stream_result(self.signer, id_of(job), index) as response:
+            # Counted while it arrives: the size in a list of results is a claim.
             for chunk in response.iter_bytes():
                 content += chunk
                 if len(content) > most:
@@ -116,12 +129,14 @@ class JobOwner:
     def result_sha256(self, job: Job | str, index: int) -> str:
         """Return the SHA-256 of a result, decrypted where it is encrypted for this account, in bounded
         memory."""
+        # By way of a file: decryption in one piece would need the memory for the whole result.
         with tempfile.TemporaryDirectory(prefix="c2d-result-") as scratch:
             path = self.download_result(job, index, Path(scratch) / "result")
             with path.open("rb") as file:
                 return hashlib.file_digest(file, "sha256").hexdigest()
 
     def _is_sealed(self, job: Job | str, index: int) -> bool:
+        """Return whether the listed result is encrypted; False for an index that is not in the list."""
         listed = self.results(job)
         return 0 <= index < len(listed) and decryption.is_sealed(listed[index])
 
@@ -133,4 +148,5 @@ class JobOwner:
             raise Refused(
                 "C2D-LOG-NONE", f"job {id_of(job)} has no such log yet", f"c2d-box job {id_of(job)}"
             )
+        # An algorithm may write any bytes; those that are no UTF-8 must not keep the rest from being read.
         return "".join(self.read_result(job, e["index"]).decode(errors="replace") for e in listed)

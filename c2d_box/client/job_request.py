@@ -52,15 +52,18 @@ class JobRequest:
         Left out is what the command has no option for: ``seconds``, ``userdata``, ``reuse``, ``market`` and
         limits in base units. Raises ValueError for a raw algorithm, which only the SDK starts.
         """
+        # The command has no place for code; a shell line would not carry it safely either.
         if not isinstance(self.algorithm, str):
             raise ValueError("a job with a raw algorithm is started by the SDK only")
         return shlex.join(["start", self.dataset, self.algorithm, *self._command_options()])
 
     def _command_options(self) -> Iterator[str]:
+        """Yield the options of ``c2d-box start`` that say what this request says."""
         for did in self.additional:
             yield from ("--with", did)
         if self.environment:
             yield from ("--environment", self.environment)
+        # Values keep their JSON type, see parameter_line.
         for name, value in (self.parameters or {}).items():
             yield from ("--param", parameter_line(name, value))
         output = self.output or {}
@@ -68,10 +71,12 @@ class JobRequest:
             yield from ("--publish", str(publish["name"]))
             if publish.get("free"):
                 yield "--free"
+        # A key of another reader cannot be named on the command line; the option means the account's own.
         if output.get("encrypt"):
             yield "--encrypt"
         for most in self.spending.most:
             yield from ("--max-price", most)
+        # 15 digits show every float that a person writes, without the binary tail of 100 * 0.07.
         if self.spending.slippage:
             yield from ("--slippage", f"{100 * self.spending.slippage:.15g}")
 
@@ -80,6 +85,7 @@ def parameter_line(name: str, value: Any) -> str:
     """Return ``name=value`` so that the value is read back as it is: text stays plain unless it would be
     taken for JSON or for several lines."""
     line = f"{name}={value}"
+    # The text "5" must not come back as a number, so what reads as JSON is quoted as JSON.
     if isinstance(value, str) and line.splitlines() == [line] and not _is_json(value):
         return line
     return f"{name}={json.dumps(value)}"

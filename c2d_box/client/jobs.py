@@ -59,6 +59,7 @@ class JobDetails:
                 "the Provider gave an answer that cannot be used: a job is no object",
                 "see whether the address is that of such a service",
             )
+        # Missing and wrong fields become empty ones: Providers of other makes tell less.
         exit_code, evidence, times = (
             wire.get("exitCode"),
             _parse_fields(wire, "evidence"),
@@ -72,13 +73,16 @@ class JobDetails:
             algorithm=_text(wire.get("algoDID")),
             inputs=tuple(map(_text, _text_list(wire.get("inputDID")))),
             environment=_text(wire.get("environment")),
+            # Ocean's name for the order of the first dataset; it is a transaction's hash.
             agreement=_text(wire.get("agreementId")),
             orders=tuple(map(_text, _text_list(wire.get("orders")))),
             created=_number(wire.get("dateCreated")),
             ended=_number(wire.get("dateFinished")),
+            # Only moments that have happened; a 0 would be the year 1970.
             times={str(name): _number(moment) for name, moment in times.items() if moment},
             stop_reason=int(_number(wire.get("stopreq"))),
             reason=_text(wire.get("reason")),
+            # None where the Provider does not tell it: 0 would be a success.
             exit_code=exit_code if isinstance(exit_code, int) else None,
             results=tuple(_parse_results(wire.get("results"))),
             asset=_text(wire.get("asset")),
@@ -110,12 +114,14 @@ class Job:
 
 
 def id_of(job: Job | str) -> str:
+    """Return the id of a job that is given as such or as an object; every method of the SDK takes both."""
     return job.id if isinstance(job, Job) else job
 
 
 def stage_seconds(details: JobDetails) -> dict[str, float]:
     """Return the seconds from each recorded moment of a job to the next, keyed by the earlier; empty without
     any."""
+    # Sorted by time: the order of the keys on the wire says nothing.
     moments = sorted((moment, name) for name, moment in details.times.items())
     return {name: later - earlier for (earlier, name), (later, _next) in pairwise(moments)}
 
@@ -137,11 +143,13 @@ def _text_list(value: Any) -> list[Any]:
 
 
 def _parse_fields(wire: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """Return the object under ``key``, or an empty one where there is none."""
     found = wire.get(key)
     return found if isinstance(found, Mapping) else {}
 
 
 def _text(value: Any) -> str:
+    """Return a value as text; None, which stands for "not told", becomes the empty text."""
     return "" if value is None else str(value)
 
 
@@ -151,4 +159,5 @@ def _number(value: Any) -> float:
         found = float(value or 0)
     except (TypeError, ValueError, OverflowError):
         return 0.0
+    # NaN and infinity are not JSON, yet some encoders write them; they break every comparison.
     return found if math.isfinite(found) else 0.0

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from c2d_box.chain.publishing import SaleTerms
 
 Files = Sequence[Mapping[str, Any] | FileObject]
+# Flag of setMetaData: the document is encrypted for the Provider. The cache decrypts it through that one.
 ENCRYPTED = 2
 
 
@@ -79,8 +80,14 @@ class Publisher:
         credentials: Mapping[str, Any] | None = None,
         check_files: bool = True,
     ) -> PublishedAsset:
-        """Publish ``files`` as a dataset. Its compute service trusts no algorithm until :meth:`permit`."""
+        """Publish ``files`` as a dataset. Its compute service trusts no algorithm until :meth:`permit`.
+
+        ``timeout`` is how many seconds an order carries (0: without end). ``check_files`` False skips
+        asking the Provider whether it reaches the files. Raises Refused or UsageError before anything is
+        on the chain where the description, the files or the price cannot be used.
+        """
         section = metadata_section("dataset", name, description, author, license, metadata)
+        # Nobody unless said otherwise: a dataset must not be open by omission.
         rules = {**NOBODY, **(compute or {})}
         return self._publish_asset(
             section,
@@ -116,11 +123,13 @@ class Publisher:
     ) -> PublishedAsset:
         """Publish an algorithm: ``container`` has entrypoint, image, tag and checksum.
 
-        With ``services=("compute",)`` it is private: it runs in jobs and can be downloaded by nobody.
+        With ``services=("compute",)`` it is private: it runs in jobs and can be downloaded by nobody. The
+        checksum is the image's digest; what runs and what is permitted is compared by it.
         """
         algorithm = {"container": dict(container), "version": version}
         if language:
             algorithm["language"] = language
+        # Fields of ``metadata["algorithm"]`` win over the arguments: they are the more special wish.
         section = metadata_section("algorithm", name, description, author, license, metadata)
         section = {**section, "algorithm": {**algorithm, **section.get("algorithm", {})}}
         return self._publish_asset(
@@ -141,10 +150,12 @@ class Publisher:
         The permission holds the checksums of its files and container: a changed algorithm needs a new one.
         With ``version``, Refused (C2D-PERMIT-CHANGED) where the algorithm is not, or no longer, that one.
         """
+        # Made before the document is read: it asks the Provider for checksums, which may take long.
         entry = self._trusted_entry(algorithm, version)
 
         def change(document: dict[str, Any]) -> None:
             for rules in rulebook.compute_rules(document):
+                # The old entry goes: two for one DID would permit two versions.
                 others = [
                     e for e in rulebook.trusted_entries(rules) if not rulebook.is_entry_of(e, algorithm)
                 ]
@@ -159,8 +170,10 @@ class Publisher:
             found = False
             for rules in rulebook.compute_rules(document):
                 kept = [e for e in rulebook.trusted_entries(rules) if not rulebook.is_entry_of(e, algorithm)]
+                # All services are searched: one may list the algorithm while another does not.
                 found = found or len(kept) < len(rulebook.trusted_entries(rules))
                 rules["publisherTrustedAlgorithms"] = kept
+            # Writing an unchanged document would cost gas and look like a change.
             if not found:
                 raise Refused(
                     "C2D-PERMIT-NONE",
@@ -186,6 +199,8 @@ class Publisher:
         it was published. ``all_published`` counts only while all lists are empty. ``raw`` and ``network`` are
         the publisher's word on unpublished code and network access. Returns the transaction's hash.
         """
+        # Fields of Ocean's standard stand in ``compute``, which its Provider reads; ours have a section of
+        # their own.
         stored = {
             "publisherTrustedAlgorithmPublishers": None if publishers is None else list(publishers),
             "allowRawAlgorithm": raw,
@@ -213,10 +228,11 @@ class Publisher:
         """Set what may become of what is computed on the dataset; None leaves a setting as it is.
 
         ``may_be_published``: whether a consumer's job may make an asset of its results. ``disclosure``:
-        limits of :class:`c2d_box.assets.disclosure.DisclosureRules`; ``{}`` lifts them. Returns the
-        transaction's hash.
+        limits of :class:`c2d_box.assets.disclosure.DisclosureRules`; ``{}`` lifts them.
+        Returns the transaction's hash.
         """
         try:
+            # Parsed before the transaction: wrong rules on the chain would make the dataset unusable.
             rules = parse_rules(disclosure or None)
         except InvalidRules as problem:
             raise UsageError("C2D-DISCLOSURE-INVALID", str(problem), "see docs/disclosure.md") from problem
@@ -233,10 +249,17 @@ class Publisher:
         return self.edit(dataset, change)
 
     def edit(self, did: str, change: Callable[[dict[str, Any]], None]) -> str:
-        """Publish the asset's DDO again after ``change`` has altered it in place; the transaction's hash."""
+        """Publish the asset's DDO again after ``change`` has altered it in place; return the transaction's
+        hash.
+
+        The read and the write are not one step: of two editors at once the later one wins.
+        """
+        # Without what the cache added: it would be published as part of the description.
         document = strip_decorations(self.connection.cache.read_record(did))
+        # The contract would refuse too, after the document was encrypted and the gas estimated.
         self._demand_updater(did, document["nftAddress"])
         change(document)
+        # Our own clock: the schema demands the moment of the last change.
         document["metadata"]["updated"] = metadata_section("", "", "", "", "")["updated"]
         return self._write_ddo(document)
 
@@ -250,6 +273,8 @@ class Publisher:
 
         def change(ddo: dict[str, Any]) -> None:
             for service in ddo["services"]:
+                # Each service has a copy that is bound to its NFT and datatoken, so it cannot be used
+                # elsewhere.
                 sealed = files_document(ddo["nftAddress"], service["datatokenAddress"], objects)
                 service["files"] = self.connection.provider.encrypt_document(sealed)
             if container is not None:
@@ -280,8 +305,11 @@ class Publisher:
         credentials: Mapping[str, Any] | None,
         check_files: bool,
     ) -> PublishedAsset:
+        """Check everything, make NFT and price, write the description; return the asset once the cache
+        shows it."""
         from c2d_box.chain import publishing
 
+        # Parsed first: a wrong file object costs nothing yet.
         objects = [_file_object(file) for file in files]
         if not objects or not services:
             raise UsageError(
@@ -302,13 +330,17 @@ class Publisher:
             ]
             return build_ddo(nft, self.connection.chain_id, metadata, sections, credentials)
 
+        # Zero addresses stand for contracts that do not exist yet; the form is the same.
         demand_valid(document_for(ZERO, ZERO, "0x"))
+        # Before the NFT is made: an asset whose document the cache cannot read never appears.
         self.connection.cache.demand_decryptor(self.connection.provider_url)
         if check_files:
             self._demand_reachable(objects)
+        # The first transaction. From here on a failure leaves an NFT without a description behind.
         made = publishing.create_asset(
             self.connection.chain, self.signer, str(metadata["name"]), "C2D", price, market=market
         )
+        # After it, since the sealed files name NFT and datatoken.
         sealed = self.connection.provider.encrypt_document(files_document(made.nft, made.datatoken, objects))
         complete = document_for(made.nft, made.datatoken, sealed)
         tx = self._write_ddo(complete)
@@ -321,7 +353,10 @@ class Publisher:
         from c2d_box.chain import publishing
 
         demand_valid(document)
+        # These exact bytes are validated, encrypted and hashed: another spelling of the JSON has another
+        # hash.
         text = compact_json(document)
+        # The validator's signature goes onto the chain, where indexers may demand it.
         proof = self.connection.cache.validate_ddo(text)
         sealed = self.connection.provider.encrypt_document(text)
         tx = publishing.set_metadata(
@@ -333,15 +368,18 @@ class Publisher:
             ENCRYPTED,
             bytes.fromhex(sealed.removeprefix("0x")),
             "0x" + hashlib.sha256(text).hexdigest(),
+            # A cache that signs nothing answers without a key.
             [proof] if proof.get("publicKey") else (),
             decryptor_address=self.signer.address,
         )
+        # By transaction, since an edit keeps the DID.
         self.connection.cache.wait_for(document["id"], tx)
         return tx
 
     def _trusted_entry(self, did: str, version: AlgorithmVersion | None) -> dict[str, str]:
         """Return what a dataset stores of an algorithm it trusts."""
         facts = algorithm_facts(self.connection, did)
+        # An entry without checksum would permit every later version too.
         if not facts.files_checksum:
             raise Refused(
                 "C2D-PERMIT-NO-CHECKSUM",
@@ -362,6 +400,7 @@ class Publisher:
         }
 
     def _demand_updater(self, did: str, nft: str) -> None:
+        """Raise Refused C2D-ASSET-NOT-YOURS where the account may not write the NFT's metadata."""
         from c2d_box.chain import nfts
 
         if not nfts.may_update_metadata(self.connection.chain, nft, self.signer.address):
@@ -372,12 +411,18 @@ class Publisher:
             )
 
     def _demand_reachable(self, files: Sequence[FileObject]) -> None:
+        """Raise Refused C2D-FILE-UNREACHABLE where the Provider cannot read one of the files.
+
+        Jobs fail much later and less clearly, and a consumer has paid by then.
+        """
         for position, file in enumerate(files):
             infos = self.connection.provider.file_info(file.to_dict(), self.signer)
+            # The Provider answers with a list, also for one file object; each entry has to be readable.
             bad = next((info for info in infos if not info.get("valid")), None)
             if bad is None and infos:
                 continue
             reason = str((bad or {}).get("reason") or "")
+            # The one refusal that no better address can solve: the Provider guards its own network.
             inside = "not a public address" in reason
             raise Refused(
                 "C2D-FILE-UNREACHABLE",
@@ -389,6 +434,7 @@ class Publisher:
 
 
 def _file_object(file: Mapping[str, Any] | FileObject) -> FileObject:
+    """Return a file object as parsed; UsageError names the field that is wrong."""
     try:
         return parse_file(dict(file)) if isinstance(file, Mapping) else file
     except FileObjectError as error:

@@ -9,6 +9,7 @@ from c2d_box.assets.documents.drafting import NOBODY
 
 
 def compute_rules(document: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the ``compute`` sections of the services that decide; changes to them change the document."""
     return [service["compute"] for service in judged_services(document)]
 
 
@@ -20,6 +21,7 @@ def judged_services(document: dict[str, Any]) -> list[dict[str, Any]]:
     services = document["services"]
     chosen = [s for s in services if s.get("type") == "compute"] or services
     for service in chosen:
+        # Missing fields are filled with refusals, so that a change of one rule opens no other.
         service["compute"] = {**NOBODY, **(service.get("compute") or {})}
     return chosen
 
@@ -29,15 +31,21 @@ def update_settings(service: dict[str, Any], settings: Mapping[str, Any]) -> Non
     if not settings:
         return
     more = dict(service.get("additionalInformation") or {})
+    # Other tools' fields beside ``c2d`` and our other settings stay as they are.
     merged = {**(more.get("c2d") or {}), **settings}
     more["c2d"] = {key: value for key, value in merged.items() if value is not None}
     service["additionalInformation"] = more
 
 
 def trusted_entries(rules: Mapping[str, Any]) -> list[Any]:
+    """Return the trusted algorithms; empty where the document has no list there.
+
+    Documents of other tools may hold anything under the key.
+    """
     listed = rules.get("publisherTrustedAlgorithms")
     return list(listed) if isinstance(listed, list) else []
 
 
 def is_entry_of(entry: Any, did: str) -> bool:
+    """Return whether an entry of the list names ``did``; entries may be of any type."""
     return isinstance(entry, dict) and entry.get("did") == did

@@ -26,6 +26,10 @@ from sandbox.testchain.settings import ChainNodeListen, ChainNodeSettings
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Serve the chain that the arguments describe, until a signal; return the exit status.
+
+    Coded errors of the start become text on stderr and an exit status (:func:`exit_status`).
+    """
     parser = argparse.ArgumentParser(prog="python -m sandbox.testchain", description="Serve the test chain.")
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument("--config", type=Path, help="JSON settings, see sandbox/testchain/settings.py")
@@ -35,10 +39,12 @@ def main(arguments: list[str] | None = None) -> int:
         "--until-stdin-closes", action="store_true", help="stop when whoever started this ends"
     )
     options = parser.parse_args(arguments)
+    # Started first: a parent that dies during the deployment must end this process too.
     if options.until_stdin_closes:
         threading.Thread(target=_stop_with_stdin, daemon=True).start()
     configure_logging()
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    # eth_hash picks its backend by this variable, at its first use.
     os.environ.setdefault("ETH_HASH_BACKEND", "pysha3" if find_spec("sha3") else "pycryptodome")
 
     def work() -> None:
@@ -54,7 +60,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def serve_chain(settings: ChainNodeSettings, ready_file: Path | None = None) -> None:
-    """Serve until SIGTERM or SIGINT."""
+    """Serve until SIGTERM or SIGINT.
+
+    ``ready_file`` gets URL and process id once the port is open; contracts may still be missing then,
+    which ``/readyz`` tells.
+    """
+    # Bound before the slow imports: a taken port is reported at once, and callers queue instead of failing.
     listener = _open_listener(settings.listen)
     import uvicorn
 
@@ -66,6 +77,7 @@ def serve_chain(settings: ChainNodeSettings, ready_file: Path | None = None) -> 
     node = open_node(settings)
     server = NodeServer(node)
 
+    # Made in here because uvicorn is imported in here.
     class Stopping(uvicorn.Server):
         """A server whose long polls end with the signal; uvicorn alone would wait for each."""
 
@@ -75,9 +87,11 @@ def serve_chain(settings: ChainNodeSettings, ready_file: Path | None = None) -> 
 
     host, port = listener.getsockname()[:2]
     url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    # Replaced in one step, so a reader never sees half of the JSON.
     if ready_file is not None:
         replace_file(ready_file, json.dumps({"url": url, "pid": os.getpid()}))
     logging.getLogger("c2d.testchain").info("serving chain %d at %s", settings.chain_id, url)
+    # One second for open requests: polls were let go, and an EVM run may take minutes.
     config = server_config(server.build_app(), stop_seconds=1)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # uvicorn raises what it caught again, when it is done
@@ -90,6 +104,8 @@ def serve_chain(settings: ChainNodeSettings, ready_file: Path | None = None) -> 
 
 
 def _stop_with_stdin() -> None:
+    """Send this process SIGTERM once stdin closes, which the kernel does when the parent dies, however it
+    died."""
     with contextlib.suppress(OSError):
         while os.read(0, 4096):
             pass
@@ -97,8 +113,10 @@ def _stop_with_stdin() -> None:
 
 
 def _open_listener(listen: ChainNodeListen) -> socket.socket:
+    """Return a listening socket for the address; EnvironmentProblem C2D-PORT-TAKEN where it is in use."""
     family = socket.AF_INET6 if ":" in listen.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
+    # A restart must not wait for the old connections' TIME_WAIT.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((listen.host, listen.port))

@@ -29,8 +29,11 @@ from sandbox.testchain.json_rpc.dispatch import RpcDispatcher
 from sandbox.testchain.node import ChainNode
 
 log = logging.getLogger("c2d.testchain")
+# Reading is CPU work under the interpreter's lock: more threads would not read faster.
 READERS = 4
+# Proxies and clients give up on a silent connection after about a minute.
 _MAX_POLL_SECONDS = 60.0
+# A run of EVM code cannot be interrupted; beyond this the process ends without it.
 _STOP_SECONDS = 1.0
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -41,16 +44,20 @@ class NodeServer:
     def __init__(self, node: ChainNode) -> None:
         self.node = node
         self.addresses: dict[str, Any] | None = None
+        # Why the deployment failed; the server goes on answering with it.
         self.failure: str | None = None
         self.busy = False
         """True after the stop while a computation is still running, so that the threads cannot be joined."""
+        # One thread, so that blocks are made one after the other without a lock.
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="reader")
         self._dispatcher = RpcDispatcher(node, self._readers, self._writer)
         self._heads: HeadNotifier | None = None
+        # asyncio keeps weak references to tasks only: without this one the deployment could be collected.
         self._background: set[asyncio.Task[None]] = set()
 
     def build_app(self) -> Starlette:
+        """Return the application. Health routes have no guard: a kubelet names the pod's address as host."""
         return Starlette(
             routes=[
                 Route("/", self._guard_handler(self._handle_rpc), methods=["POST"]),
@@ -74,16 +81,19 @@ class NodeServer:
         loop = asyncio.get_running_loop()
         self._heads = HeadNotifier(loop, lambda: self.node.ledger.head)
         self.node.ledger.add_listener(self._heads.head_moved)
+        # In the background: health and liveness answer while the contracts are deployed.
         task = asyncio.create_task(self._prepare_contracts())
         self._background.add(task)
         try:
             yield
         finally:
             self.let_go()
+            # Off the loop, which still has to send the last answers.
             self.busy = await asyncio.to_thread(self._still_busy)
 
     def _still_busy(self) -> bool:
         """End the threads; True if one is inside a computation that does not end soon."""
+        # Joining an executor has no timeout, so another thread joins and this one watches it.
         ending = threading.Thread(target=self._end_threads, daemon=True)
         ending.start()
         ending.join(_STOP_SECONDS)
@@ -96,6 +106,7 @@ class NodeServer:
             executor.shutdown()
 
     async def _prepare_contracts(self) -> None:
+        """Deploy what is missing, on the ledger's thread; remember addresses or failure."""
         try:
             loop = asyncio.get_running_loop()
             self.addresses = await loop.run_in_executor(self._writer, self._recall_or_deploy)
@@ -109,15 +120,19 @@ class NodeServer:
             return {}
         settings = self.node.settings
         addresses: dict[str, Any] = json.loads(self.node.ledger.meta("addresses") or "{}")
+        # A chain from before the pools has one section; it gets the second one now.
         wanted = 1 if settings.pool_contracts is None else 2
         if len(addresses) < wanted:
             addresses = deploy_contracts(LocalRpc(self.node), settings.mnemonic, 0, settings.pool_contracts)
             self.node.ledger.write_meta("addresses", json.dumps(addresses))
             log.info("deployed Ocean's contracts up to block %d", self.node.ledger.head.number)
+        # Written on every start: the file may have been deleted, the database has the truth.
         replace_file(self.node.settings.data_dir / "address.json", json.dumps(addresses, indent=2) + "\n")
         return addresses
 
     def _guard_handler(self, handler: Handler) -> Handler:
+        """Return ``handler`` behind the guard; CORS headers go onto refusals too, so that a listed page
+        can read them."""
         settings = self.node.settings
 
         async def guarded(request: Request) -> Response:
@@ -129,6 +144,7 @@ class NodeServer:
         return guarded
 
     async def _handle_rpc(self, request: Request) -> Response:
+        """Answer JSON-RPC; a body above the limit is refused before it is read whole."""
         wrong = request_guard.content_refusal(request)
         if wrong is not None:
             return wrong
@@ -139,18 +155,22 @@ class NodeServer:
         return Response(await self._dispatcher.answer_body(body), media_type="application/json")
 
     async def _handle_preflight(self, _request: Request) -> Response:
+        """Answer a CORS preflight; the headers that decide come from the guard."""
         return Response(status_code=204)
 
     async def _handle_address_file(self, _request: Request) -> Response:
+        """Answer the address file; 503 until the contracts are there, with the reason if that failed."""
         if self.addresses is None:
             return JSONResponse({"error": self.failure or "contracts are being deployed"}, 503)
         return JSONResponse(self.addresses)
 
     async def _handle_live(self, _request: Request) -> Response:
         """Answer whether the chain is live: a deployment that failed is not tried again by this process."""
+        # A failed deployment needs a restart, which is what failing liveness asks Kubernetes for.
         return JSONResponse({"live": self.failure is None}, 200 if self.failure is None else 503)
 
     async def _handle_health(self, _request: Request) -> Response:
+        """Answer whether the contracts are deployed, which is when clients can use the chain."""
         if self.addresses is None:
             return JSONResponse({"ready": False, "error": self.failure}, 503)
         return JSONResponse({"ready": True, "block": self.node.ledger.head.number})
@@ -162,6 +182,7 @@ class NodeServer:
             after = int(request.query_params.get("after", "-1"))
             patience = float(request.query_params.get("timeout", "25"))
         except ValueError:
+            # NaN fails the comparison below, so both kinds of nonsense have one refusal.
             patience = math.nan
         if not 0 <= patience < math.inf:
             return JSONResponse({"error": "after and timeout are numbers"}, 400)

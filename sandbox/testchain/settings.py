@@ -12,11 +12,14 @@ from c2d_box.units import LOCAL_CHAIN_ID
 BARGE_MNEMONIC = "taxi music thumb unique chat sand crew more leg another off lamp"
 """Ocean's local test mnemonic. Public: it funds accounts, it protects nothing."""
 
+# Names under which a box's services and the chart reach the chain; others may be rebound names.
 DEFAULT_HOSTS = ("localhost", "127.0.0.1", "::1", "chain", "chain.c2d", "*.svc", "*.svc.cluster.local")
 
 
 class ChainNodeListen(ListenSection):
+    # Not open to the network unless asked for: its accounts are unlocked and their keys are public.
     host: str = "127.0.0.1"
+    # 8545 as with ganache and geth; 0 is any free port.
     port: int = Field(default=8545, ge=0, le=65535)
 
 
@@ -26,6 +29,7 @@ class ChainNodeSettings(SettingsSection):
     """
 
     listen: ChainNodeListen = ChainNodeListen()
+    # Part of the chain's identity, with the mnemonic and the number of accounts: see node.open_node.
     chain_id: int = Field(default=LOCAL_CHAIN_ID, ge=1)
     data_dir: Path = Path("/var/lib/c2d")
     secrets_dir: Path | None = None
@@ -33,6 +37,7 @@ class ChainNodeSettings(SettingsSection):
     accounts: int = Field(default=20, ge=1, le=100)
     allowed_hosts: tuple[str, ...] = DEFAULT_HOSTS
     allowed_origins: tuple[str, ...] = ()
+    # False for a bare chain, as tests of the node itself want it.
     deploy_contracts: bool = True
     pool_contracts: Path | None = None
     """Folder with the compiled contracts of release 1.1.14; without it the chain has no pools."""

@@ -23,6 +23,7 @@ class ProviderFee(TypedDict):
 
     providerFeeAddress: str
     providerFeeToken: str
+    # Text, since JSON readers in other languages round numbers above 2**53.
     providerFeeAmount: str
     providerData: str
     v: int
@@ -38,12 +39,18 @@ def fee_amount(seconds: float, price_per_minute: float, decimals: int) -> int:
     """
     if seconds <= 0 or price_per_minute <= 0:
         return 0
+    # Fractions of the decimal text: with 18 decimals, floats would be wrong in the last digits.
     exact: Fraction = Fraction(str(seconds)) * Fraction(str(price_per_minute)) / 60 * Fraction(10) ** decimals
     return math.floor(exact)
 
 
 def fee_hash(data: bytes, address: str, token: str, amount: int, valid_until: int) -> bytes:
-    """keccak of the packed fee: what the Provider signs and the datatoken recovers."""
+    """Return the keccak of the packed fee: what the Provider signs and the datatoken recovers.
+
+    ``data`` is ``providerData``; ``amount`` is in base units, ``valid_until`` in Unix seconds. Every field
+    is inside, so that none can be altered without the contract's refusal.
+    """
+    # abi.encodePacked as in the contract: no padding of the addresses, the data first.
     return keccak256(
         data
         + bytes.fromhex(address[2:])
@@ -64,12 +71,15 @@ def sign_fee(
     valid_until: int = 0,
     now: float | None = None,
 ) -> ProviderFee:
-    """A quote of ``amount`` base units of ``token`` for one service, good until ``valid_until`` (unix time).
+    """Return a quote of ``amount`` base units of ``token`` for one service, good until ``valid_until`` (Unix
+    time).
 
-    Access services: no environment, amount 0, ``valid_until`` 0. A zero amount is signed like any other.
+    Access services: no environment, amount 0, ``valid_until`` 0. A zero amount is signed like any other,
+    since the order's proof looks for the signature and not for the money.
     """
     data = _fee_data(environment, time.time() if now is None else now, datatoken, service_id)
     address, fee_token = address_of(key), checksum_address(token)
+    # The contract recovers over the EIP-191 prefixed hash, as sign_hash makes it.
     signature = sign_hash(key, fee_hash(data, address, fee_token, amount, valid_until))
     return ProviderFee(
         providerFeeAddress=address,
@@ -86,6 +96,7 @@ def sign_fee(
 def signer_of(fee: Mapping[str, Any]) -> str | None:
     """Return the signer of a fee, given with the keys of the wire or of the ProviderFee event; None if
     malformed."""
+    # Fees come from contract events and from other Providers, so any field may be anything.
     try:
         data, r, s = (_as_bytes(fee[key]) for key in ("providerData", "r", "s"))
         address, token = (
@@ -99,7 +110,7 @@ def signer_of(fee: Mapping[str, Any]) -> str | None:
 
 
 def read_data(data: bytes | str) -> dict[str, Any] | None:
-    """The JSON object inside ``providerData``, or None: anybody can put anything there."""
+    """Return the JSON object inside ``providerData``, or None: anybody can put anything there."""
     try:
         value = parse_json(_as_bytes(data))
     except ValueError:
@@ -108,12 +119,13 @@ def read_data(data: bytes | str) -> dict[str, Any] | None:
 
 
 def as_tuple(fee: Mapping[str, Any]) -> tuple[Any, ...]:
-    """The fee in the order of the contract's struct."""
+    """Return the fee in the order of the contract's struct."""
     return (
         checksum_address(fee["providerFeeAddress"]),
         checksum_address(fee["providerFeeToken"]),
         int(fee["providerFeeAmount"]),
         int(fee["v"]),
+        # Hex of a number may lack its leading zeros; the contract takes exactly 32 bytes.
         _as_bytes(fee["r"]).rjust(32, b"\0"),
         _as_bytes(fee["s"]).rjust(32, b"\0"),
         int(fee["validUntil"]),
@@ -122,6 +134,8 @@ def as_tuple(fee: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _fee_data(environment: str | None, now: float, datatoken: str, service_id: str) -> bytes:
+    """Return the bytes of ``providerData``: what the quote is good for, under the key names of Ocean's
+    Provider."""
     value = {"environment": environment, "timestamp": now, "dt": datatoken, "id": service_id}
     return json.dumps(value, separators=(",", ":")).encode()
 

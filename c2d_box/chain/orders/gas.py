@@ -13,6 +13,7 @@ from c2d_box.chain.node import Chain
 from c2d_box.chain.transactions import highest_price
 from c2d_box.errors import Refused
 
+# Ceilings in units of gas, each above the highest value measured.
 APPROVAL = 60_000
 PURCHASE = 300_000
 ORDER = 300_000
@@ -22,6 +23,7 @@ EXTENSION = 150_000
 
 def most_gas(action: str, approvals: int) -> int:
     """Return the units of gas that ``order`` (with its datatoken), ``extend`` or ``none`` takes at most."""
+    # A valid order that is used as it stands sends nothing, so it takes no gas.
     taken = {"order": PURCHASE + ORDER, "extend": EXTENSION}.get(action)
     return 0 if taken is None else taken + approvals * APPROVAL
 
@@ -31,6 +33,7 @@ def demand_gas(chain: Chain, signer: Signer, gas: int) -> None:
     transactions would offer: a node takes none of them otherwise."""
     if not gas:
         return
+    # The chain's own coin has 18 decimals on every EVM chain.
     due, held = gas * highest_price(chain), chain.balance_of(signer.address)
     if held < due:
         raise Refused(

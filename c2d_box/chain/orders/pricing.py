@@ -25,6 +25,7 @@ class DatatokenOffer:
     """
 
     datatoken: str
+    # The dispenser, exchange or pool contract; the payer approves its token to this address.
     source: str
     kind: OfferKind = "free"
     amount: int = 0
@@ -36,18 +37,23 @@ class DatatokenOffer:
 
     @property
     def is_free(self) -> bool:
+        """True for a dispenser: the datatoken costs nothing, while the order may still take fees."""
         return self.kind == "free"
 
 
 def offer_for(chain: Chain, datatoken: str) -> DatatokenOffer | None:
     """Return the cheapest way to get one datatoken now, or None where no source hands it out."""
+    # The datatoken's own lists: contracts that its owner attached. One request for the three.
     questions = ("getDispensers", "getFixedRates", "getPools")
     views = [ViewCall(abis.DATATOKEN, datatoken, question) for question in questions]
+    # A datatoken without one of these functions (enterprise: no getPools) answers None, an empty list.
     dispensers, rates, pools = (answer or () for answer in chain.read_many(views))
+    # Free beats every price, so the others are not even asked for theirs.
     if dispenser := _dispenser_offer(chain, datatoken, dispensers):
         return dispenser
     offers = [_exchange_offer(chain, datatoken, str(address), bytes(exchange)) for address, exchange in rates]
     offers += [_pool_offer(chain, datatoken, str(address)) for address in pools]
+    # Amounts of different tokens are compared as numbers: there is no rate between them to go by.
     return min((o for o in offers if o), key=lambda o: o.amount, default=None)
 
 
@@ -55,6 +61,7 @@ def _dispenser_offer(chain: Chain, datatoken: str, addresses: Sequence[str]) -> 
     for address in addresses:
         status = chain.read_view(abis.DISPENSER, address, "status", checksum_address(datatoken))
         active, _owner, is_minter, max_tokens, _max_balance, balance, swapper = status
+        # max_tokens below one whole datatoken hands out too little for an order.
         if (
             active
             and max_tokens >= ETHER
@@ -69,10 +76,13 @@ def _dispenser_offer(chain: Chain, datatoken: str, addresses: Sequence[str]) -> 
 
 def _exchange_offer(chain: Chain, datatoken: str, address: str, exchange: bytes) -> DatatokenOffer | None:
     terms = chain.read_view(abis.EXCHANGE, address, "getExchange", exchange)
+    # The positions are those of the contract's Exchange struct.
     token, active, supply = str(terms[3]), bool(terms[6]), int(terms[7])
     swapper = chain.read_view(abis.EXCHANGE, address, "getAllowedSwapper", exchange)
+    # An exchange that may not mint sells only what it holds.
     if not active or supply < ETHER or not _is_open(swapper, datatoken):
         return None
+    # The exchange adds its fees itself; the rate alone would be too low a limit.
     amount, *fees = chain.read_view(abis.EXCHANGE, address, "calcBaseInGivenOutDT", exchange, ETHER, 0)
     return DatatokenOffer(
         datatoken=checksum_address(datatoken),
@@ -94,6 +104,7 @@ def _pool_offer(chain: Chain, datatoken: str, address: str) -> DatatokenOffer | 
     and there is no offer.
     """
     token = checksum_address(chain.read_view(abis.POOL, address, "getBaseTokenAddress"))
+    # One batch, so that price and reserves are answered close together.
     asked: tuple[tuple[str, tuple[object, ...]], ...] = (
         ("isFinalized", ()),
         ("getBalance", (checksum_address(datatoken),)),
@@ -110,6 +121,7 @@ def _pool_offer(chain: Chain, datatoken: str, address: str) -> DatatokenOffer | 
         kind="pool",
         amount=int(amounts[0]),
         token=token,
+        # The spot price of two equal weights: base tokens per datatoken.
         rate=int(paid_in) / 10 ** chain.decimals(token) / (int(held) / ETHER),
         fees=sum(map(int, amounts[1:])),
     )

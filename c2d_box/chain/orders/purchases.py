@@ -30,6 +30,7 @@ class ConsumeMarketFee:
     amount: int = 0
 
 
+# Ordered directly: the contract takes no market fee when the address is zero.
 NO_MARKET = ConsumeMarketFee()
 RecordPayment = Callable[[str, str], None]
 """Callback for each payment, called once a block has it: with what was got (``datatoken``), and the
@@ -37,6 +38,7 @@ transaction."""
 _ANY_SPOT_PRICE = 2**256 - 1
 """No limit on the price that a purchase leaves behind: it is not the buyer's concern. What is paid is
 limited."""
+# The words in the reverts of BPool and FixedRateExchange; they are part of the deployed contracts.
 _ABOVE_LIMIT = re.compile("ERR_LIMIT_IN|Too many base tokens", re.IGNORECASE)
 
 
@@ -64,6 +66,7 @@ def buy_datatoken(
     the same pool raise it. Beyond that the contract refuses, and C2D-ORDER-SLIPPAGE says so.
     """
     with spending_lock(chain, signer):
+        # A datatoken left over from a start that broke off is used before another one is bought.
         if chain.balance_of(signer.address, datatoken) >= ETHER:
             return Purchase(None)
         offer = _require_offer(chain, datatoken)
@@ -73,17 +76,22 @@ def buy_datatoken(
 def accept_offer(chain: Chain, signer: Signer, offer: DatatokenOffer, limit: int) -> Purchase:
     """Accept an offer that was read before, for ``limit`` base units at most, whatever it costs by now."""
     datatoken = offer.datatoken
+    # The contract would refuse with words that tell the payer nothing to do.
     if offer.bound:
         raise Refused(
             "C2D-ORDER-BOUND",
             f"datatoken {datatoken} is only sold together with an order",
             "order in one step (buy_and_start)",
         )
+    # Nothing to pay, so neither balance nor allowance matters.
     if offer.is_free:
         tx = send(chain, signer, abis.DISPENSER, offer.source, "dispense", datatoken, ETHER, signer.address)
         return Purchase(hash_of(tx))
+    # Looked at first: an approval alone would already cost gas.
     _require_balance(chain, signer, offer.token, offer.amount)
+    # Not exact: a limit above the price leaves some over, which the next purchase may use.
     ensure_allowance(chain, signer, offer.token, offer.source, limit)
+    # The receipt of a pool does not name the price; the payer's balance does.
     before = chain.balance_of(signer.address, offer.token)
     with _within_limit(chain, limit, offer):
         bought = _swap_tokens(chain, signer, offer, limit)
@@ -91,10 +99,12 @@ def accept_offer(chain: Chain, signer: Signer, offer: DatatokenOffer, limit: int
 
 
 def _swap_tokens(chain: Chain, signer: Signer, offer: DatatokenOffer, limit: int) -> str:
+    """Buy one datatoken from a pool or an exchange for ``limit`` base units at most; return the tx hash."""
     if offer.kind == "pool":
         tokens = (offer.token, offer.datatoken, ZERO)
         amounts = (limit, ETHER, _ANY_SPOT_PRICE, 0)
         return hash_of(send(chain, signer, abis.POOL, offer.source, "swapExactAmountOut", tokens, amounts))
+    # ZERO and 0: no consume market takes a fee of the purchase itself.
     arguments = (bytes.fromhex(offer.exchange_id[2:]), ETHER, limit, ZERO, 0)
     return hash_of(send(chain, signer, abis.EXCHANGE, offer.source, "buyDT", *arguments))
 
@@ -105,6 +115,7 @@ def _within_limit(chain: Chain, limit: int, offer: DatatokenOffer) -> Iterator[N
     try:
         yield
     except Refused as refused:
+        # Any other refusal keeps its own code and words.
         if refused.code != failures.REVERTED or not _ABOVE_LIMIT.search(str(refused.details.get("reason"))):
             raise
         raise Refused(
@@ -126,6 +137,7 @@ def start_order(
 ) -> str:
     """Order a service for ``consumer``, paying with a datatoken that ``signer`` holds; return the tx hash."""
     with spending_lock(chain, signer):
+        # Read right before they are approved: a market may change its fee at any moment.
         due = order_fees(chain, datatoken, fee, market)
         return _send_order(
             chain, signer, datatoken, (checksum_address(consumer), service_index), fee, market, due
@@ -141,6 +153,7 @@ def _send_order(
     market: ConsumeMarketFee,
     due: Mapping[str, int],
 ) -> str:
+    """Approve the fees and send ``startOrder``; return the tx hash. The caller holds the spending lock."""
     _approve(chain, signer, datatoken, due)
     arguments = (*service, as_tuple(fee), _market_tuple(market))
     return hash_of(send(chain, signer, abis.DATATOKEN, datatoken, "startOrder", *arguments))
@@ -150,6 +163,7 @@ def reuse_order(chain: Chain, signer: Signer, datatoken: str, order_tx: str, fee
     """Extend an order, which takes only the new provider fee; return the tx hash."""
     order = bytes.fromhex(order_tx.removeprefix("0x"))
     with spending_lock(chain, signer):
+        # A reuse takes no market's fee: neither contract nor publisher are paid a second time.
         _approve(chain, signer, datatoken, _fees_due(fee, NO_MARKET))
         return hash_of(send(chain, signer, abis.DATATOKEN, datatoken, "reuseOrder", order, as_tuple(fee)))
 
@@ -177,14 +191,18 @@ def buy_and_start(
     service = (checksum_address(consumer), service_index)
     with spending_lock(chain, signer):
         due = order_fees(chain, datatoken, fee, market)
+        # Before the datatoken is bought: after that, refusing would leave it paid for and unused.
         _demand_as_quoted(chain, due, most_fees)
+        # Bought only where the account has none left of an earlier start or a mint.
         if chain.balance_of(signer.address, datatoken) < ETHER:
             offer = _require_offer(chain, datatoken)
             limit = _price_limit(chain, offer, max_price, slippage)
+            # Price and fees may be in one token, so they are compared as a sum.
             _require_all(chain, signer, {**due, offer.token: due.get(offer.token, 0) + offer.amount})
             if offer.bound:
                 return _order_at_source(chain, signer, offer, limit, service, fee, market, due)
             bought = accept_offer(chain, signer, offer, limit)
+            # Recorded before the order: if that fails, the payer learns what the money bought.
             if record is not None and bought.tx is not None:
                 record("datatoken", bought.tx)
         return _send_order(chain, signer, datatoken, service, fee, market, due)
@@ -213,6 +231,7 @@ def _price_limit(chain: Chain, offer: DatatokenOffer, max_price: int | None, sli
             price=offer.amount,
             limit=max_price,
         )
+    # Slippage never lifts the payer's own limit.
     limit = offer.amount + int(offer.amount * slippage)
     return limit if max_price is None else min(limit, max_price)
 
@@ -228,6 +247,7 @@ def _order_at_source(
     due: Mapping[str, int],
 ) -> str:
     """Buy and order in one transaction: enterprise datatokens buy from their own dispenser or exchange."""
+    # The order and the purchase, as the two structs that the enterprise contract takes.
     order = (*service, as_tuple(fee), _market_tuple(market))
     allowed = dict(due)
     source: Any
@@ -237,6 +257,7 @@ def _order_at_source(
         allowed[offer.token] = allowed.get(offer.token, 0) + limit
         function = "buyFromFreAndOrder"
         source = (offer.source, bytes.fromhex(offer.exchange_id[2:]), limit, 0, ZERO)
+    # The datatoken contract is the spender here: it pays the exchange on the buyer's behalf.
     for token, amount in allowed.items():
         ensure_allowance(chain, signer, token, offer.datatoken, amount, exactly=True)
     with _within_limit(chain, limit, offer):
@@ -253,6 +274,7 @@ def order_fees(
     token, amount = publishing_fee(chain, datatoken)
     if amount:
         due[token] += amount
+    # A fee in the zero address is none: the contract skips it.
     return {token: amount for token, amount in due.items() if amount and token != ZERO}
 
 
@@ -267,6 +289,7 @@ def _demand_as_quoted(chain: Chain, due: Mapping[str, int], most: Mapping[str, i
     """Raise C2D-ORDER-FEE-ROSE where more is due than was quoted: a market may raise its fee at
     any moment."""
     for token, amount in due.items():
+        # A token that was not quoted at all has the limit 0.
         if most is not None and amount > most.get(token, 0):
             quoted = amount_text(chain, most.get(token, 0), token)
             raise Refused(
@@ -280,12 +303,14 @@ def _demand_as_quoted(chain: Chain, due: Mapping[str, int], most: Mapping[str, i
 
 
 def _market_tuple(market: ConsumeMarketFee) -> tuple[str, str, int]:
+    """Return the consume market's fee in the order of the contract's struct."""
     return checksum_address(market.address), checksum_address(market.token), market.amount
 
 
 def _fees_due(fee: Mapping[str, Any], market: ConsumeMarketFee) -> defaultdict[str, int]:
     """Return what the datatoken will pull from the payer, per token."""
     due: defaultdict[str, int] = defaultdict(int)
+    # Several fees may be in one token, and one allowance has to cover them all.
     due[checksum_address(fee["providerFeeToken"])] += int(fee["providerFeeAmount"])
     if market.address != ZERO:
         due[checksum_address(market.token)] += market.amount
@@ -296,18 +321,24 @@ def _approve(chain: Chain, signer: Signer, datatoken: str, due: Mapping[str, int
     """Approve exactly what is due: an allowance is the only limit that a market's fee, raised meanwhile,
     meets."""
     due = {token: amount for token, amount in due.items() if amount > 0 and token != ZERO}
+    # All balances before the first approval, so that a refusal costs no gas.
     _require_all(chain, signer, due)
     for token, amount in due.items():
         ensure_allowance(chain, signer, token, datatoken, amount, exactly=True)
 
 
 def _require_all(chain: Chain, signer: Signer, due: Mapping[str, int]) -> None:
+    """Raise Refused C2D-ORDER-FUNDS where the account holds less than is due of any token."""
     for token, amount in due.items():
         if amount > 0 and token != ZERO:
             _require_balance(chain, signer, token, amount)
 
 
 def _require_balance(chain: Chain, signer: Signer, token: str, amount: int) -> None:
+    """Raise Refused C2D-ORDER-FUNDS where the account holds less than ``amount`` base units of ``token``.
+
+    The contract would refuse too, but without saying which token is short, and after gas was paid.
+    """
     held = chain.balance_of(signer.address, token)
     if held < amount:
         raise Refused(

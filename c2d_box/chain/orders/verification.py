@@ -23,8 +23,10 @@ from c2d_box.units import ETHER
 if TYPE_CHECKING:
     from web3.types import TxReceipt
 
+# Seconds beyond the end of a fee: a start needs some time after its order is in a block.
 CONFIRMATION_GRACE = 90
 _HASH = re.compile(r"0x[0-9a-fA-F]{64}\Z")
+# Other events of the same transaction (transfers, swaps) prove nothing about an order.
 _NAMES = ("OrderStarted", "OrderReused", "ProviderFee")
 
 
@@ -46,15 +48,18 @@ class OrderClaim:
 
     tx: str
     sender: str
+    # Addresses and service are those of the asset's description, not of the request.
     nft: str
     datatoken: str
     service_id: str
     service_index: int
+    # Seconds that an order carries, by the service's description; 0: without end.
     timeout: int
     providers: Sequence[str]
     environment: str | None = None
     allow_expired: bool = False
     now: float | None = None
+    # Seconds to wait for the block of a transaction that the node knows already.
     wait: float = 120
 
 
@@ -68,6 +73,7 @@ class Order:
     tx: str
     start_tx: str
     consumer: str
+    # May differ from the consumer: jobs are ordered for the environment's address.
     payer: str
     service_index: int
     market: str
@@ -78,6 +84,7 @@ class Order:
     fee_amount: int
     fee_token: str
     fee_valid_until: int
+    # When the Provider made the quote, by its own clock.
     quoted: float
     fee: ContractEvent = field(repr=False, compare=False)
     datatoken: str = ""
@@ -92,14 +99,18 @@ class Order:
 def verify_order(chain: Chain, claim: OrderClaim) -> Order:
     """Return the order behind ``claim``; raise OrderInvalid saying what is wrong with it."""
     now = time.time() if claim.now is None else claim.now
+    # A datatoken of the attacker's, named in a DDO, must not count as the asset's.
     if not nfts.is_deployed_datatoken(chain, claim.nft, claim.datatoken):
         raise OrderInvalid(f"Datatoken {claim.datatoken} was not deployed by data NFT {claim.nft}.")
     receipt = _require_receipt(chain, claim.tx, claim.wait)
     logs = _own_logs(receipt, claim.datatoken)
+    # The fee of the transaction handed in: a reuse brings its own.
     fee = _fee_event(logs, claim)
     _check_fee(chain, fee, claim, now)
+    # Of several reuses in one transaction the last counts, as its fee is the last one.
     reused = next((e for e in reversed(logs) if e.name == "OrderReused"), None)
     if reused:
+        # The start lies in the reused transaction, and has to be this datatoken's too.
         logs = _own_logs(_reused_receipt(chain, reused["orderTxId"]), claim.datatoken)
     started = _start_event(logs, claim)
     _check_age(started, reused, fee, claim, now)
@@ -107,8 +118,12 @@ def verify_order(chain: Chain, claim: OrderClaim) -> Order:
 
 
 def _require_receipt(chain: Chain, tx: str, wait: float) -> TxReceipt:
+    """Return the receipt of a successful transaction; OrderNotMined while there is none, else
+    OrderInvalid."""
+    # A request's text goes to the node only once it is a hash; the echo is cut.
     if not _HASH.match(tx):
         raise OrderInvalid(f"{tx[:80]!r} is not a transaction id.")
+    # Lower case: an index or a lock by text must see one transaction only.
     receipt = chain.wait_for_receipt(tx.lower(), timeout=wait, unknown=2)
     if receipt is None:
         raise OrderNotMined(f"Transaction {tx} was not found on the chain.")
@@ -127,10 +142,15 @@ def _reused_receipt(chain: Chain, tx: str) -> TxReceipt:
 
 
 def _own_logs(receipt: TxReceipt, datatoken: str) -> list[ContractEvent]:
+    """Return the order events that the datatoken itself emitted, in their order."""
     return [e for e in decode_logs(receipt["logs"], _NAMES) if same_hex(e.address, datatoken)]
 
 
 def _fee_event(logs: list[ContractEvent], claim: OrderClaim) -> ContractEvent:
+    """Return the last ProviderFee event whose signed data names this datatoken and service.
+
+    One transaction may order several services; a fee for one of them must not pay for another.
+    """
     for event in reversed(logs):
         data = read_data(event["providerData"]) if event.name == "ProviderFee" else None
         if data is None or not same_hex(data.get("dt"), claim.datatoken):
@@ -141,32 +161,43 @@ def _fee_event(logs: list[ContractEvent], claim: OrderClaim) -> ContractEvent:
 
 
 def _check_fee(chain: Chain, fee: ContractEvent, claim: OrderClaim, now: float) -> None:
+    """Raise OrderInvalid where the fee is not this Provider's, is for another environment, or has ended."""
     data = read_data(fee["providerData"]) or {}
     if claim.environment is not None and data.get("environment") != claim.environment:
         raise OrderInvalid("Mismatch between ordered c2d environment and selected one.")
     if not any(same_hex(fee["providerFeeAddress"], own) for own in claim.providers):
         raise OrderInvalid("The providerFeeAddress is not the expected one.")
+    # The address alone is an argument that anybody may write; the signature is not.
     if not same_hex(signer_of(fee.arguments), fee["providerFeeAddress"]):
         raise OrderInvalid("The provider fee was not signed by this Provider.")
     valid_until = int(fee["validUntil"])
+    # Access services have no end; ``allow_expired`` is for questions that start nothing.
     if valid_until == 0 or claim.environment is None or claim.allow_expired or now < valid_until:
         return
+    # The time that the chain took to confirm is the consumer's loss on a slow chain, so it is added.
     confirmed = int(chain.block_header(fee.block)["timestamp"])
+    # A quote without a timestamp counts as made in the infinite future: its lag is 0.
     lag = max(0.0, confirmed - _quote_time(fee))
     if now >= valid_until + lag + CONFIRMATION_GRACE:
         raise OrderInvalid("Ordered c2d time was exceeded, check validUntil.")
 
 
 def _start_event(logs: list[ContractEvent], claim: OrderClaim) -> ContractEvent:
+    """Return the OrderStarted event that serves the claim.
+
+    The checks run one by one, so that the refusal names the first rule that no event passes.
+    """
     started = [e for e in logs if e.name == "OrderStarted"]
     if not started:
         raise OrderInvalid(f"Cannot find the OrderStarted event of datatoken {claim.datatoken}.")
     served = [e for e in started if e["serviceIndex"] == claim.service_index]
     if not served:
         raise OrderInvalid(f"The order is not for service {claim.service_id}.")
+    # Anybody may order a fraction of a datatoken; a whole one is the price of a service.
     paid = [e for e in served if e["amount"] >= ETHER]
     if not paid:
         raise OrderInvalid(f"The order paid {served[-1]['amount']} wei of the datatoken, {ETHER} are due.")
+    # The payer may use an order too: it is made for the environment and paid by the account.
     mine = [e for e in paid if same_hex(e["consumer"], claim.sender) or same_hex(e["payer"], claim.sender)]
     if not mine:
         raise OrderInvalid("The consumer of the order is not the sender of the request.")
@@ -181,8 +212,10 @@ def _check_age(
     if claim.timeout <= 0:
         return
     begun = int(started["timestamp"])
+    # Else an order of years ago would come back to life for the fee of an hour.
     if reused and int(reused["timestamp"]) - begun > claim.timeout:
         raise OrderInvalid("The order had already expired when it was reused.")
+    # The order itself is still good, whatever the reuse paid.
     if now - begun <= claim.timeout:
         return
     paid_until = int(fee["validUntil"]) if reused and int(fee["providerFeeAmount"]) > 0 else 0
@@ -191,6 +224,7 @@ def _check_age(
 
 
 def _proven_order(started: ContractEvent, reused: ContractEvent | None, fee: ContractEvent) -> Order:
+    """Put the checked events together; ``environment`` is None unless the signed data has a text there."""
     environment = (read_data(fee["providerData"]) or {}).get("environment")
     return Order(
         tx=fee.tx,
@@ -215,5 +249,6 @@ def _proven_order(started: ContractEvent, reused: ContractEvent | None, fee: Con
 def _quote_time(fee: ContractEvent) -> float:
     """Return the time at which the Provider made the quote. The Provider signed it, so it is trustworthy once
     the signature was checked."""
+    # True is an int in Python, and JSON from outside may well have it.
     stamp = (read_data(fee["providerData"]) or {}).get("timestamp")
     return float(stamp) if isinstance(stamp, int | float) and not isinstance(stamp, bool) else float("inf")

@@ -39,12 +39,14 @@ class ExecutedAlgorithm:
     def from_record(
         cls, did: str, run: Mapping[str, Any], staged: Sequence[Mapping[str, Any]]
     ) -> ExecutedAlgorithm:
-        """Make one from the facts of a record's entries ``run`` and ``staged``."""
+        """Make an :class:`ExecutedAlgorithm` from the facts of a record's entries ``run`` and ``staged``."""
+        # The checksum of files depends on their order, which is that of the description.
         mine = sorted(
             (file for file in staged if file.get("did") == did and file.get("index") is not None),
             key=lambda file: int(file["index"]),
         )
         digests = [str(file["sha256"]) for file in mine]
+        # A record names the image as name@digest; the permission holds the digest.
         image = str(run.get("image") or "").partition("@")[2]
         return cls(did, digests, str(run.get("entrypoint") or ""), image)
 
@@ -58,11 +60,13 @@ def check_consent(
     did = str(record.get("id"))
     service = DDO.parse(dict(record)).find_service(service_id)
     rules = (service.raw.get("compute") if service else None) or {}
+    # More than one entry may name the DID; the first is compared.
     entries = [entry for entry in trusted_entries(rules) if is_entry_of(entry, ran.did)]
     if not entries:
         return
     files = str(entries[0].get("filesChecksum") or "").lower()
     container = str(entries[0].get("containerSectionChecksum") or "").lower()
+    # Lists made by other tools may name the DID alone; that permits every version, which is worth a word.
     if not (files and container):
         missing = " and ".join(
             name for name, value in (("files", files), ("container", container)) if not value
@@ -72,10 +76,12 @@ def check_consent(
     if not ran.files:
         yield ConsentCheck(did, None, "the record does not list the algorithm's files")
         return
+    # The same functions as at permission time, so equal content gives equal text.
     same = (checksums.files_checksum(ran.files), checksums.container_checksum(ran.entrypoint, ran.image))
     if same == (files, container):
         yield ConsentCheck(did, True, "it is for the files and the container that ran")
         return
+    # Not a contradiction unless this very description admitted the job: it may have been replaced since.
     text = "it is for another version than the one that ran"
     yield ConsentCheck(
         did, False if admitted else None, text if admitted else f"{text}; it was given anew since"

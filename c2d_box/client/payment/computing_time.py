@@ -34,11 +34,14 @@ def end_of_time(
     that is at least half of them. A Provider that does not tell its jobs' orders cannot say which orders no
     job has used."""
     now = int(time.time())
+    # Guessing would pay for a job with an order that another one has used.
     if any(not job.orders for job in jobs):
         return now + seconds
     used = orders_of(jobs)
     paid = [paid_until(chain, item, environment, used) for item in items]
+    # Half of the time is worth more to the consumer than a second payment; less than that is not.
     left = [until for until in paid if until is not None and now + seconds / 2 <= until < now + seconds]
+    # The job runs until the first of its fees ends.
     return min(left, default=now + seconds)
 
 
@@ -54,11 +57,14 @@ def end_within(quote: OrderQuote, limits: Mapping[str, int] | None) -> int | Non
         return None
     left, less = quote.valid_until - time.time(), 0
     for token, due in quote.totals.items():
+        # Tokens in limits may be spelled in either case; a token without a limit has the limit 0.
         above = due - next((most for named, most in limits.items() if same_hex(named, token)), 0)
         if above <= 0:
             continue
         fee = sum(cost.fee for cost in quote.costs if same_hex(cost.fee_token, token))
+        # Even a job of no time at all would cost too much: the price is above the limit, not the seconds.
         if above >= fee:
             return None
+        # The fee is proportional to time; one second more covers the rounding.
         less = max(less, math.ceil(left * above / fee) + 1)
     return quote.valid_until - less if 0 < less <= min(MOST_SECONDS_LESS, left / 2) else None

@@ -52,13 +52,16 @@ def pay_quote(
     """
     from c2d_box.chain import orders
 
+    # Limits and balances of every token, then gas: after this, each payment is expected to succeed.
     room = _room_below_limits(chain, signer, quote, limits)
     orders.demand_gas(chain, signer, gas_of(quote))
+    # The caller's own list where given: it reports payments that precede an error outside of here.
     made: list[PaymentTransaction] = [] if payments is None else payments
     proofs = []
     with reporting_payments(made):
         for position, cost in enumerate(quote.costs):
             extra = int(cost.price * slippage)
+            # Several items share a token's limit, so each takes its slippage out of what is left.
             if cost.token in room:
                 extra = min(extra, room[cost.token])
                 room[cost.token] -= extra
@@ -67,8 +70,11 @@ def pay_quote(
 
 
 def gas_of(quote: OrderQuote) -> int:
-    """Return the units of gas that paying takes at most: each token that is due has to be approved once per
-    item, that of the price apart from those of the fees."""
+    """Return the units of gas that paying takes at most.
+
+    Each token that is due has to be approved once per item, that of the price apart from those of the
+    fees: their spenders differ.
+    """
     from c2d_box.chain import orders
 
     return sum(orders.most_gas(cost.action, len(cost.order_fees) + (cost.price > 0)) for cost in quote.costs)
@@ -80,9 +86,11 @@ def reporting_payments(payments: list[PaymentTransaction]) -> Iterator[None]:
     try:
         yield
     except C2DError as error:
+        # A nested call has told it already.
         if not payments or "paid" in error.details:
             raise
         told = "; ".join(f"{payment.what} of {payment.did} in {payment.tx}" for payment in payments)
+        # Changed in place, so that code and type, on which callers and scripts match, stay.
         error.message = f"{error.message}. Paid before: {told}"
         error.next_step = f"{error.next_step}; {GOES_ON}" if error.next_step else GOES_ON
         error.details["paid"] = [asdict(payment) for payment in payments]
@@ -105,10 +113,12 @@ def _pay_item(
 
     item, answer, cost = quote.items[position], quote.answers[position], quote.costs[position]
     token, fee = item.service.datatoken_address, _provider_fee(answer)
+    # The order still covers everything: its transaction is the proof, and nothing is sent.
     if cost.action == "none":
         return str(answer["validOrder"])
     if cost.action == "extend":
         tx = orders.reuse_order(chain, signer, token, str(answer["validOrder"]), fee)
+        # Noted at once: the next item may fail.
         payments.append(PaymentTransaction(cost.did, "extension", tx))
         return tx
     tx = orders.buy_and_start(
@@ -119,6 +129,7 @@ def _pay_item(
         item.index,
         fee,
         quote.market or orders.NO_MARKET,
+        # Price, slippage and fees as quoted: the contracts enforce what the limits were held against.
         max_price=cost.price + extra,
         slippage=_slippage_share(extra, cost),
         most_fees=cost.order_fees,
@@ -134,6 +145,7 @@ def _slippage_share(extra: int, cost: ItemCost) -> float:
 
 
 def _provider_fee(answer: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the fee of a Provider's answer; an empty one where the order needs none."""
     fee: Mapping[str, Any] = answer.get("providerFee") or {}
     return fee
 
@@ -144,9 +156,11 @@ def _room_below_limits(
     """Return what each limit leaves above the quoted sum; Refused where a limit or the funds are below it."""
     from c2d_box.chain.amounts import amount_text
 
+    # Keys in one spelling: limits come from users, the quote's tokens from the chain.
     ceilings = None if limits is None else {_token_address(token): amount for token, amount in limits.items()}
     for token, due in quote.totals.items():
         text = amount_text(chain, due, token)
+        # The limit before the balance: "too dear" is the answer even where the funds are short as well.
         if ceilings is not None and due > ceilings.get(token, 0):
             raise _too_dear(chain, token, due, ceilings, text)
         held = chain.balance_of(signer.address, token)
@@ -161,10 +175,12 @@ def _room_below_limits(
             )
     if ceilings is None:
         return {}
+    # What is left of each limit may go into slippage, and no more.
     return {token: ceilings.get(token, 0) - due for token, due in quote.totals.items()}
 
 
 def _too_dear(chain: Chain, token: str, due: int, ceilings: SpendingLimits, text: str) -> Refused:
+    """Return the refusal for a sum above its limit, or of a token that no limit names."""
     from c2d_box.chain.amounts import amount_text, token_name
 
     if token in ceilings:
@@ -181,6 +197,7 @@ def _too_dear(chain: Chain, token: str, due: int, ceilings: SpendingLimits, text
 
 
 def _token_address(token: str) -> str:
+    """Return the checksummed address of a limit's token; UsageError for anything that is no address."""
     if not is_address(token):
         raise UsageError("C2D-USAGE-TOKEN", f"{token} is no token's address", "give a limit per address")
     return checksum_address(token)

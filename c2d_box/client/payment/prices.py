@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from c2d_box.chain import Chain
     from c2d_box.chain.publishing import SaleTerms
 
+# Whole tokens. Text and Decimal are exact; a float is read as the digits that it prints.
 Amount = float | str | Decimal
 
 
@@ -29,12 +30,16 @@ class PoolPrice:
 
 
 def sale_terms(chain: Chain, price: Amount | PoolPrice, token: str | None = None) -> SaleTerms:
-    """``price`` in base units of ``token`` (default OCEAN); 0 is free. UsageError for what is no price."""
+    """Return ``price`` as terms in base units of ``token`` (default OCEAN); 0 is free.
+
+    Raises UsageError for what is no price, and for one below the token's smallest unit.
+    """
     from c2d_box.chain.publishing import DispenserTerms, FixedRateTerms, PoolTerms
 
     if isinstance(price, PoolPrice):
         first = _price_units(chain, price.price, token)
         put_in = None if price.liquidity is None else _price_units(chain, price.liquidity, token)
+        # A pool's rate is the inverse of its first price.
         if first == 0:
             raise UsageError("C2D-PUBLISH-PRICE", "a pool needs a first price", "give it in tokens per order")
         return PoolTerms(first, token, put_in, price.fee)
@@ -43,6 +48,7 @@ def sale_terms(chain: Chain, price: Amount | PoolPrice, token: str | None = None
 
 
 def _price_units(chain: Chain, amount: Amount, token: str | None) -> int:
+    """Return whole tokens as base units of ``token``; UsageError for what cannot be a price."""
     from c2d_box.chain.amounts import base_units
 
     units = base_units(amount, chain.decimals(token or chain.addresses.ocean))
@@ -52,6 +58,7 @@ def _price_units(chain: Chain, amount: Amount, token: str | None) -> int:
             f"{amount} is no price, or more than anybody could pay",
             "give tokens per order; 0 is free",
         )
+    # Rounded to 0 it would give the asset away for nothing.
     if not units and Decimal(str(amount)):
         raise UsageError(
             "C2D-PUBLISH-PRICE", f"{amount} is less than the token's smallest unit", "ask for more"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from c2d_box.chain import Chain
     from c2d_box.chain.orders import ConsumeMarketFee, DatatokenOffer
 
+# Order anew, extend by a fee (reuseOrder), or use an order as it stands.
 Action = Literal["order", "extend", "none"]
 
 
@@ -36,11 +37,14 @@ class OrderItem:
 
     @property
     def index(self) -> int:
+        """The service's position in the DDO: the contract's events name services by it."""
         return self.ddo.index_of(self.service.id) or 0
 
     def as_request(self, order: str | None = None) -> dict[str, Any]:
         """The item as the Provider's routes take it."""
         value: dict[str, Any] = {"documentId": self.ddo.id, "serviceId": self.service.id}
+        # With the earlier order the Provider judges whether it is still good; with the new one, whether it
+        # paid.
         transfer = order or self.previous
         if transfer:
             value["transferTxId"] = transfer
@@ -118,8 +122,10 @@ def build_quote(
     is refused."""
     if len(answers) != len(items):
         raise _unusable_answer("it answered for other assets than were asked")
+    # All fees are judged before the first price is asked: a bad answer needs no chain.
     for item, answer in zip(items, answers, strict=True):
         _demand_own_fee(item, answer, items[0], provider)
+    # One for all items: a datatoken in the purse pays for the first item that needs it.
     purse = _PayerBalances(chain, payer)
     costs = tuple(
         _item_cost(chain, purse, item, answer, market) for item, answer in zip(items, answers, strict=True)
@@ -140,15 +146,19 @@ def earlier_order(chain: Chain, account: str, service: DdoService, index: int, b
         logs = events.order_logs(chain, chain.addresses.start_block, "latest", token)
     except C2DError:
         return None
+    # Start transaction to the latest transaction of the same order.
     mine: dict[str, str] = {}
     for event in logs:
         if event.name == "OrderStarted":
+            # A job's order names the environment as consumer, a download's the account itself.
             if event["serviceIndex"] == index and (
                 same_hex(event["payer"], account) or same_hex(event["consumer"], account)
             ):
                 mine[event.tx] = event.tx
         elif event["orderTxId"] in mine and same_hex(event["caller"], account):
+            # Someone else's reuse would bring a fee that this account did not agree to.
             mine[event["orderTxId"]] = event.tx
+    # A Provider tells an order by its key or by any transaction of it, so all are looked up.
     free = [
         latest
         for start, latest in mine.items()
@@ -162,16 +172,19 @@ def paid_until(chain: Chain, item: OrderItem, environment: str, used: set[str]) 
     that broke off. None where the item's earlier order is none of that kind."""
     from c2d_box.chain import events, orders
 
+    # An order that a job has used is no left-over of a start, whatever its fee says.
     if item.previous is None or item.previous in used:
         return None
     receipt = chain.find_receipt(item.previous)
     fees = list(events.decode_logs(receipt["logs"] if receipt else (), ("ProviderFee", "OrderReused")))
+    # The key under which a job's orders are listed: transaction, datatoken, service.
     token, key = item.service.datatoken_address, f"{item.previous}:{item.service.datatoken_address}"
     if any(event.name == "OrderReused" and event["orderTxId"] in used for event in fees):
         return None
     if f"{key}:{item.index}".lower() in used:
         return None
     for event in fees:
+        # Only the fee of this datatoken and environment says until when computing is paid.
         data = orders.read_data(event["providerData"]) if event.name == "ProviderFee" else None
         if data and same_hex(event.address, token) and data.get("environment") == environment:
             return int(event["validUntil"])
@@ -188,6 +201,7 @@ class _PayerBalances:
 
     def spend_datatoken(self, datatoken: str) -> bool:
         """Spend one datatoken; return whether the payer had one more."""
+        # Asked once: the balance must not change between two items of one quote.
         if datatoken not in self._left:
             self._left[datatoken] = self._chain.balance_of(self._payer, datatoken)
         if self._left[datatoken] < ETHER:
@@ -197,6 +211,7 @@ class _PayerBalances:
 
     def demand_one_purchase(self, offer: DatatokenOffer, did: str) -> None:
         """Refuse a second purchase from one pool: its price is known only after the first."""
+        # A fixed rate stays the same however often one buys, so only pools are refused.
         if offer.kind == "pool" and offer.source in self._pools:
             raise Refused(
                 "C2D-ORDER-POOL-TWICE",
@@ -214,19 +229,23 @@ def _item_cost(
     answer: Mapping[str, Any],
     market: ConsumeMarketFee | None,
 ) -> ItemCost:
+    """Return what one item costs: nothing but a fee where an order is valid, else all of a new order."""
     from c2d_box.chain import orders
 
     fee = answer.get("providerFee") or {}
     amount, token = int(fee.get("providerFeeAmount") or 0), str(fee.get("providerFeeToken") or ZERO)
+    # The Provider's word: with a fee the order has to be extended, without one it covers all.
     if answer.get("validOrder"):
         return ItemCost(item.ddo.id, "extend" if fee else "none", fee=amount, fee_token=token)
     datatoken = item.service.datatoken_address
+    # Read from the contract: the publishing market's fee is no business of the Provider.
     market_token, market_fee = orders.publishing_fee(chain, datatoken)
     cost = ItemCost(
         item.ddo.id, "order", fee=amount, fee_token=token, market_fee=market_fee, market_token=market_token
     )
     if market is not None and market.address != ZERO:
         cost = replace(cost, consume_fee=market.amount, consume_token=market.token)
+    # Held already: nothing to buy, the fees of the order stay.
     if purse.spend_datatoken(datatoken):
         return cost
     offer = orders.offer_for(chain, datatoken)
@@ -249,6 +268,7 @@ def _demand_own_fee(item: OrderItem, answer: Mapping[str, Any], first: OrderItem
         if not isinstance(answer, Mapping) or not answer.get("validOrder"):
             raise _unusable_answer("it names neither a fee nor a valid order")
         return
+    # Another Provider's asset brings that one's fee; its address is not known here.
     own = same_endpoint(item.service.service_endpoint, first.service.service_endpoint)
     if own and not same_hex(fee.get("providerFeeAddress"), provider):
         raise Refused(
@@ -256,12 +276,14 @@ def _demand_own_fee(item: OrderItem, answer: Mapping[str, Any], first: OrderItem
             "the Provider asks for a fee to an address that is not its own",
             "do not pay it",
         )
+    # The contract recovers the signer too, yet only in startOrder, when the datatoken is paid.
     signer = orders.signer_of(fee)
     if signer is None or not same_hex(signer, fee["providerFeeAddress"]):
         raise _unusable_answer("its fee is not signed by whom it is for")
 
 
 def _unusable_answer(why: str) -> Failed:
+    """Return the error for an answer of the Provider that no payment can be built on."""
     return Failed("C2D-PROVIDER-ANSWER", f"the Provider's answer cannot be used: {why}", "see its log")
 
 

@@ -26,11 +26,13 @@ class SpendingLimits:
 
     def limits_for(self, chain: Chain) -> Mapping[str, int] | None:
         """Return the limit per token in base units; None where any price will do."""
+        # None is any price; an empty mapping would forbid every payment.
         if not self.most:
             return self.limits
         limits: dict[str, int] = {}
         for said in self.most:
             token, units = _parse_limit(chain, said)
+            # Two limits for one token: either order of them would surprise somebody.
             if token in limits:
                 raise UsageError(
                     "C2D-USAGE-LIMIT", f"{said}: that token has a limit already", "give one each"
@@ -40,8 +42,10 @@ class SpendingLimits:
 
 
 def _parse_limit(chain: Chain, said: str) -> tuple[str, int]:
+    """Return address and base units of a limit such as ``2.5`` (OCEAN) or ``3:TOKEN``; UsageError else."""
     from c2d_box.chain.amounts import OCEAN, base_units, token_called
 
+    # Neither an amount nor a token's name has a colon.
     amount, _, name = said.partition(":")
     token = token_called(chain, name or OCEAN)
     if token is None:

@@ -16,7 +16,10 @@ from c2d_box.workflow.manifests import SEALED
 
 
 def is_sealed(item: Mapping[str, Any]) -> bool:
-    """Return whether a result, as it is listed, is encrypted."""
+    """Return whether a result, as it is listed, is encrypted.
+
+    The list decides and not the name: an algorithm may call a file as it likes.
+    """
     return bool(item.get("encryption"))
 
 
@@ -28,6 +31,7 @@ def plain_name(item: Mapping[str, Any]) -> str:
 
 def decrypt_result(key: bytes, content: bytes) -> bytes:
     """Return the decrypted content. Raises Refused C2D-RESULT-SEALED."""
+    # In memory: for content that its caller has bounded (read_result).
     target = BytesIO()
     try:
         ecies.decrypt_stream(key, BytesIO(content), target)
@@ -40,6 +44,7 @@ def decrypt_file(key: bytes, source: Path, target: Path) -> Path:
     """Decrypt ``source`` into ``target``, whole or not at all; ``source`` stays. Raises Refused
     C2D-RESULT-SEALED."""
     try:
+        # The replacement appears under its name only at the end: an altered file leaves no part of it.
         with source.open("rb") as sealed, open_replacement(target) as plain:
             ecies.decrypt_stream(key, sealed, plain)
     except ecies.DecryptionError as error:
@@ -48,6 +53,8 @@ def decrypt_file(key: bytes, source: Path, target: Path) -> Path:
 
 
 def _not_ours(what: str) -> Refused:
+    """Return the refusal for a wrong key or altered bytes: authenticated encryption cannot tell them
+    apart."""
     return Refused(
         "C2D-RESULT-SEALED",
         f"{what} was not encrypted for this account, or was altered",

@@ -22,7 +22,7 @@ _NAME_BYTES = 240
 
 
 def download_query(item: OrderItem, consumer: str, order: str | None = None) -> dict[str, str]:
-    """The item as the query of ``initialize`` and ``download``."""
+    """Return the item as the query of ``initialize`` and ``download``."""
     request = {"documentId": item.ddo.id, "serviceId": item.service.id, "consumerAddress": consumer}
     transfer = order or item.previous
     if transfer:
@@ -33,21 +33,25 @@ def download_query(item: OrderItem, consumer: str, order: str | None = None) -> 
 
 
 def fetch_all(provider: Provider, signer: Signer, item: OrderItem, order: str, folder: Path) -> list[Path]:
-    """Every file of the service, in its order."""
+    """Fetch every file of the service into ``folder``, in its order; return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
+    # The description's files are encrypted; only the Provider knows how many there are.
     count = len(provider.file_info({"did": item.ddo.id, "serviceId": item.service.id}))
     fetched: list[Path] = []
     for index in range(count):
         request = {**download_query(item, signer.address, order), "fileIndex": str(index)}
         with provider.stream_file(signer, request) as response:
             name = name_of(response, f"file-{index}")
+            # Distinct among this call's files only: a second download replaces those of the first.
             path = folder / unused_name(name, {path.name for path in fetched})
             fetched.append(save_response(response, path))
     return fetched
 
 
 def name_of(response: httpx.Response, otherwise: str) -> str:
-    """The name the Provider gives the file, reduced to its last part and to what a file system takes."""
+    """Return the name the Provider gives the file, reduced to its last part and to what a file system
+    takes."""
+    # The header is the Provider's and may hold any path; name_in keeps the last part.
     name = name_in(response.headers.get("content-disposition", "")) or otherwise
     return name if len(name.encode()) <= _NAME_BYTES else _cut_name(name)
 
@@ -56,6 +60,7 @@ def unused_name(name: str, used: Collection[str]) -> str:
     """Return ``name``, or the same with a number before its extension where a file of this call has it
     already. Names that some file systems take for one count as one."""
     taken = {_folded_name(each) for each in used}
+    # A leading dot is no extension: ``.env`` becomes ``.env-2``.
     stem, dot, extension = name.rpartition(".") if "." in name[1:] else (name, "", "")
     number, candidate = 1, name
     while _folded_name(candidate) in taken:
@@ -65,13 +70,16 @@ def unused_name(name: str, used: Collection[str]) -> str:
 
 
 def _folded_name(name: str) -> str:
+    """Return the form in which macOS and Windows compare names: composed, without case."""
     return unicodedata.normalize("NFC", name).casefold()
 
 
 def _cut_name(name: str) -> str:
     """Cut whole characters off the end of the stem; the extension stays."""
     stem, dot, extension = name.rpartition(".")
+    # What is longer than 40 bytes after the last dot is no extension that a program looks at.
     if not dot or len(extension.encode()) > 40:
         stem, dot, extension = name, "", ""
     left = _NAME_BYTES - len(f"{dot}{extension}".encode())
+    # The limit counts bytes; a character cut in half is dropped.
     return f"{stem.encode()[:left].decode(errors='ignore')}{dot}{extension}"

@@ -19,6 +19,7 @@ from c2d_box.client.services.http_errors import (
 from c2d_box.errors import Failed, Refused
 from c2d_box.retry import Backoff
 
+# Ocean's routes take DDO and document as bare bytes: what is hashed is what was sent.
 _OCTETS = {"Content-Type": "application/octet-stream"}
 _ROOT = "/api/aquarius/assets"
 
@@ -31,14 +32,16 @@ class MetadataCache:
         self._http = client_for(url, 30, transport)
 
     def close(self) -> None:
+        """Close the connections."""
         self._http.close()
 
     def read_ddo(self, did: str) -> DDO:
-        """The asset's DDO with what the cache adds to it; Refused C2D-ASSET-UNKNOWN when there is none."""
+        """Return the asset's DDO with what the cache adds to it; Refused C2D-ASSET-UNKNOWN when there is
+        none."""
         return DDO.parse(self.read_record(did))
 
     def read_record(self, did: str) -> dict[str, Any]:
-        """Like :meth:`read_ddo`, as the plain object."""
+        """Return what :meth:`read_ddo` returns, as the plain object."""
         found = self._find_record(did)
         if found is None:
             raise Refused(
@@ -49,12 +52,16 @@ class MetadataCache:
         return found
 
     def list_assets(self, size: int = 1000) -> list[dict[str, Any]]:
-        """Every DDO the cache knows, newest first, at most ``size``."""
+        """Return every DDO the cache knows, newest first, at most ``size``.
+
+        The query is Elasticsearch's, as Aquarius' clients send it.
+        """
         query = {"from": 0, "size": size, "query": {"match_all": {}}, "sort": {"event.block": "desc"}}
         with reaching_service("metadata cache", self.url):
             response = self._http.post(f"{_ROOT}/query", json=query)
         demand_success(response, "metadata cache", "listing assets")
         found = answer_of(response, "metadata cache", dict)
+        # The address may be that of another service that answers JSON too.
         try:
             return [hit["_source"] for hit in found["hits"]["hits"]]
         except (KeyError, TypeError):
@@ -63,13 +70,14 @@ class MetadataCache:
             ) from None
 
     def validate_ddo(self, document: bytes) -> dict[str, Any]:
-        """The validator's proof for the exact bytes of a DDO: ``hash, publicKey, v, r, s``.
+        """Return the validator's proof for the exact bytes of a DDO: ``hash, publicKey, v, r, s``.
 
         Refused C2D-DDO-INVALID names every field that keeps it from being published.
         """
         with reaching_service("metadata cache", self.url):
             response = self._http.post(f"{_ROOT}/ddo/validate", content=document, headers=_OCTETS)
         body = json_of(response)
+        # A list of wrong fields is an answer for the publisher, not a failure of the service.
         if response.status_code == 400 and isinstance(body, dict) and "errors" in body:
             text = "; ".join(f"{path}: {message}" for path, message in body["errors"].items())
             raise Refused("C2D-DDO-INVALID", f"the DDO is not valid: {text}", "correct it and publish again")
@@ -82,6 +90,7 @@ class MetadataCache:
         to."""
         with reaching_service("metadata cache", self.url):
             response = self._http.get("/api/c2d/decryptor", params={"url": provider_url})
+        # Aquarius does not have this route: a 404 says nothing about its Provider.
         body = json_of(response) if response.status_code == 200 else None
         if isinstance(body, dict) and body.get("usable") is False:
             raise Refused(
@@ -91,10 +100,12 @@ class MetadataCache:
             )
 
     def wait_for(self, did: str, tx: str, timeout: float = 60) -> dict[str, Any]:
-        """The record once the cache has indexed transaction ``tx``."""
+        """Return the record once the cache has indexed transaction ``tx``; Failed C2D-ASSET-NOT-INDEXED
+        after ``timeout`` seconds."""
         deadline, backoff = time.monotonic() + timeout, Backoff(0.03, 1.0, 1.5)
         while True:
             found = self._find_record(did)
+            # The DID alone would match the version before an edit.
             if found is not None and (found.get("event") or {}).get("tx", "").lower() == tx.lower():
                 return found
             if time.monotonic() > deadline:
@@ -107,6 +118,7 @@ class MetadataCache:
             time.sleep(backoff.next_pause())
 
     def _find_record(self, did: str) -> dict[str, Any] | None:
+        """Return the cache's record of an asset, or None where it has none."""
         with reaching_service("metadata cache", self.url):
             response = self._http.get(f"{_ROOT}/ddo/{quote(did, safe=':')}")
         if response.status_code == 404:

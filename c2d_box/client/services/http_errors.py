@@ -24,6 +24,7 @@ AWAY: Mapping[str, str] = {
 }
 """Codes for what the Provider says is away: no fault of an asset, of its publisher or of the request."""
 
+# Keyed by the wire's codes, which Ocean's clients match on: they stay, the sentences may change.
 SENTENCES: Mapping[str, tuple[str, str]] = {
     "not_trusted_algo": (
         "the dataset's publisher has not permitted this algorithm",
@@ -73,7 +74,7 @@ SENTENCES: Mapping[str, tuple[str, str]] = {
 def client_for(
     url: str, timeout: float | httpx.Timeout, transport: httpx.BaseTransport | None = None
 ) -> httpx.Client:
-    """An HTTP client; the environment's proxy settings are not for services on this machine."""
+    """Return an HTTP client; the environment's proxy settings are not for services on this machine."""
     return httpx.Client(base_url=url, timeout=timeout, transport=transport, trust_env=may_use_proxy(url))
 
 
@@ -83,6 +84,7 @@ def reaching_service(service: str, url: str) -> Iterator[None]:
     try:
         yield
     except httpx.TimeoutException as error:
+        # Before HTTPError, of which it is a kind: a slow service needs other advice than an absent one.
         raise Failed(
             "C2D-SERVICE-TIMEOUT", f"the {service} at {url} took too long to answer", "try again; see its log"
         ) from error
@@ -104,16 +106,20 @@ def response_error(response: httpx.Response, service: str, doing: str) -> C2DErr
     body = json_of(response)
     error = body.get("error") if isinstance(body, dict) else None
     errors = body.get("errors") if isinstance(body, dict) else None
+    # Looked at first: an outage elsewhere must not read as this service's failure (ADR 0034).
     if response.status_code == 503 and isinstance(body, dict) and isinstance(body.get("away"), str):
         return _outage_error(body["away"], service, doing)
     if response.status_code >= 500:
         text = error if isinstance(error, str) else f"status {response.status_code}"
         return Failed("C2D-SERVICE-FAILED", f"the {service} failed while {doing}: {text}", "see its log")
+    # ``{"error": {resource: code}}``: a rule of the Provider refused.
     if isinstance(error, dict) and error:
         return _rule_refusal(body, error, doing)
+    # ``{"errors": ...}``: the request itself is wrong, field by field.
     if errors:
         text = "; ".join(_field_texts(errors))
         return Refused("C2D-REQUEST-INVALID", f"the {service} refused {doing}: {text}", errors=errors)
+    # A foreign server may answer with a whole page: what is shown has to end somewhere.
     text = str(error or body or f"status {response.status_code}")[:2000] + _problem_suffix(body)
     return Refused(
         "C2D-SERVICE-REFUSED", f"the {service} refused {doing}: {text}", status=response.status_code
@@ -130,6 +136,7 @@ def answer_of(response: httpx.Response, service: str, kind: type[T]) -> T:
     else:
         if isinstance(found, kind):
             return found
+        # A list where an object belongs is as unusable as no JSON; the caller indexes into it.
         reason = f"It is no {'object' if kind is dict else 'list'}."
     raise Failed(
         "C2D-ANSWER-INVALID",
@@ -154,7 +161,10 @@ def _outage_error(away: str, service: str, doing: str) -> Failed:
 
 
 def json_of(response: httpx.Response) -> Any:
-    """The body as JSON, or an empty object."""
+    """Return the body as JSON, or an empty object.
+
+    For error answers, whose status says enough where the body is unreadable.
+    """
     try:
         return parse_json(response.content, WRAPPED)
     except JsonRefused:
@@ -165,6 +175,7 @@ def deciding_text(reasons: Any) -> str:
     """Return the text of the innermost rule that refused, out of the Provider's reason tree."""
     if not isinstance(reasons, dict):
         return ""
+    # Rules hold rules: the innermost refusal is the one that a person can do something about.
     inner = next(
         (r for r in reasons.get("because", []) if isinstance(r, dict) and not r.get("allowed")), None
     )
@@ -178,6 +189,7 @@ def _rule_refusal(body: Mapping[str, Any], error: Mapping[str, Any], doing: str)
     sentence, next_step = SENTENCES.get(str(code), (f"{resource}: {code}", ""))
     reasons = body.get("reasons")
     why = deciding_text(reasons) or _file_problem(reasons)
+    # A code that is no plain word could break the format of our own codes.
     stable = str(code).upper().replace("_", "-") if str(code).replace("_", "").isalnum() else "ASSET-REFUSED"
     return Refused(
         f"C2D-{stable}",
@@ -195,11 +207,13 @@ def _file_problem(reasons: Any) -> str:
 
 
 def _problem_suffix(body: Any) -> str:
+    """Return the Provider's finding about a file in parentheses, or the empty text."""
     why = _file_problem(body.get("reasons")) if isinstance(body, dict) else ""
     return f" ({why})" if why else ""
 
 
 def _field_texts(errors: Any) -> Iterator[str]:
+    """Yield one text per refused field, whatever shape the service gives its errors."""
     if not isinstance(errors, dict):
         yield str(errors)
         return

@@ -30,7 +30,9 @@ from sandbox.testchain.deployment.deploy import deploy_contracts
 from sandbox.testchain.json_rpc.callers import HttpRpc
 from sandbox.testchain.settings import ChainNodeSettings
 
+# Pinned: another version may deploy or fork differently, and addresses must not change.
 PACKAGE = "@foundry-rs/anvil@1.7.1"
+# anvil has no durable write per block: up to this much is lost with a kill.
 _SAVE_SECONDS = 5
 _START_SECONDS = 30.0
 _STOP_SECONDS = 10.0
@@ -40,6 +42,7 @@ log = logging.getLogger("c2d.testchain.anvil")
 def find_anvil(cache: Path | None = None) -> Path | None:
     """Return anvil's binary in ``cache`` or on PATH, or None."""
     if cache is not None:
+        # npm installs one package per platform; only the one that fits this machine is there.
         for place in sorted(cache.glob("node_modules/@foundry-rs/anvil-*/bin/anvil")):
             return place
     found = shutil.which("anvil")
@@ -59,9 +62,11 @@ def install_anvil(cache: Path) -> Path:
             "Install one of them, or use the built-in chain.",
         )
     cache.mkdir(parents=True, exist_ok=True)
+    # No install scripts: the platform's package carries the binary itself.
     command = [npm, "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(cache), PACKAGE]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     found = find_anvil(cache)
+    # npm may succeed without the optional package of this platform.
     if done.returncode or found is None:
         raise Failed(
             "C2D-ANVIL-INSTALL", f"npm could not fetch {PACKAGE}: {done.stderr[-500:]}", "Is npm online?"
@@ -74,6 +79,7 @@ class AnvilProcess:
 
     def __init__(self, binary: Path, settings: ChainNodeSettings, port: int) -> None:
         host = settings.listen.host
+        # 0.0.0.0 is an address to listen at, not one to call.
         self.url = f"http://127.0.0.1:{port}" if host == "0.0.0.0" else f"http://{host}:{port}"
         self._settings = settings
         settings.data_dir.mkdir(parents=True, exist_ok=True)
@@ -83,6 +89,7 @@ class AnvilProcess:
             )
 
     def wait_ready(self) -> None:
+        """Return once anvil answers; Failed C2D-ANVIL-START where it ends or takes too long."""
         deadline = time.monotonic() + _START_SECONDS
         with HttpRpc(self.url) as rpc:
             while time.monotonic() < deadline and self.process.poll() is None:
@@ -90,6 +97,7 @@ class AnvilProcess:
                     rpc.call("eth_chainId")
                     return
                 except Failed:
+                    # Not listening yet.
                     time.sleep(0.05)
         raise Failed(
             "C2D-ANVIL-START",
@@ -111,11 +119,13 @@ class AnvilProcess:
         try:
             return self.process.wait(_STOP_SECONDS)
         except subprocess.TimeoutExpired:
+            # State up to the last interval is on disk.
             self.process.kill()
             return self.process.wait()
 
 
 def _anvil_command(binary: Path, settings: ChainNodeSettings, port: int) -> list[str]:
+    """Return anvil's command line for the same chain that our own node would serve."""
     values = {
         "--host": settings.listen.host,
         "--port": port,
@@ -124,6 +134,7 @@ def _anvil_command(binary: Path, settings: ChainNodeSettings, port: int) -> list
         "--accounts": settings.accounts,
         "--balance": 1_000_000,
         "--derivation-path": "m/44'/60'/0'/0/",
+        # The rules, gas limit and base fee of execution/evm_runner.py.
         "--hardfork": "prague",
         "--gas-limit": 60_000_000,
         "--block-base-fee-per-gas": 1,
@@ -131,10 +142,12 @@ def _anvil_command(binary: Path, settings: ChainNodeSettings, port: int) -> list
         "--state-interval": _SAVE_SECONDS,
     }
     pairs = [text for name, value in values.items() for text in (name, str(value))]
+    # Past states stay readable, as clients of our own node expect; no CORS for any page.
     return [str(binary), *pairs, "--preserve-historical-states", "--no-cors", "--disable-min-priority-fee"]
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Serve anvil until SIGTERM; return the exit status. Errors go to stderr as one JSON object."""
     parser = argparse.ArgumentParser(
         prog="python -m sandbox.testchain.deployment.anvil", description="Serve anvil as the chain."
     )
@@ -159,6 +172,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _serve_anvil(anvil: AnvilProcess) -> int:
+    """Deploy the contracts and watch the process until a signal; return 0, or raise Failed where anvil
+    ends."""
+    # A signal handler should do as little as setting a flag.
     asked = threading.Event()
 
     def stop(_number: int, _frame: FrameType | None) -> None:
@@ -170,6 +186,7 @@ def _serve_anvil(anvil: AnvilProcess) -> int:
         anvil.wait_ready()
         anvil.deploy_contracts()
         log.info("anvil serves %s", anvil.url)
+        # anvil is a child: if it dies, nobody else would notice.
         while not asked.wait(0.2):
             if anvil.process.poll() is not None:
                 raise Failed(

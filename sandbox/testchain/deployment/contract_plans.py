@@ -21,7 +21,9 @@ from c2d_box.errors import EnvironmentProblem
 from c2d_box.units import ETHER
 from sandbox.testchain.accounts import ChainAccount
 
+# A placeholder where the Router wants a pool template: this release has no pools.
 _BURN = bytes.fromhex("000000000000000000000000000000000000dead")
+# PUSH32 of 32 zero bytes, which Solidity leaves for an immutable's value.
 _IMMUTABLE = re.compile(rb"\x7f\x00{32}")
 CURRENT: Traversable = importlib.resources.files("artifacts")
 
@@ -59,11 +61,15 @@ class DeploymentPlan:
     """Transactions of account 0, in order, with the artifacts of the release that they come from."""
 
     steps: tuple[Step, ...]
+    # Two releases have contracts of one name and different code.
     artifacts: Traversable = CURRENT
 
     @property
     def creations(self) -> dict[str, tuple[int, str]]:
-        """Position and artifact of each contract, by its name."""
+        """Position and artifact of each contract, by its name.
+
+        With the first nonce, the position gives the contract's address before anything is sent.
+        """
         return {s.name: (at, s.artifact) for at, s in enumerate(self.steps) if isinstance(s, Create)}
 
 
@@ -88,11 +94,14 @@ def current_steps(accounts: Sequence[ChainAccount]) -> tuple[Step, ...]:
     ocean, router = Ref("Ocean"), Ref("Router")
     return (
         Create("Ocean", "OceanToken", (owner,)),
+        # Accounts 0 to 9 can pay with tokens from the start.
         Invoke("Ocean", "mint", (owner, 1_000_000 * ETHER)),
         *(Invoke("Ocean", "mint", (account.address, 100_000 * ETHER)) for account in accounts[1:10]),
         Create("MockDAI", "MockERC20Decimals", ("DAI", "DAI", 18)),
+        # Six decimals, as the real USDC has: for prices in a token that does not have 18.
         Create("MockUSDC", "MockERC20Decimals", ("USDC", "USDC", 6)),
         Create("OPFCommunityFeeCollector", "OPFCommunityFeeCollector", (owner, owner)),
+        # The Router comes first: exchange, dispenser and factory take its address when they are made.
         Create("Router", "FactoryRouter", (owner, ocean, _BURN, Ref("OPFCommunityFeeCollector"), ())),
         Create("FixedPrice", "FixedRateExchange", (router,)),
         *_MARKET,
@@ -110,6 +119,7 @@ def pool_plan(artifacts: Traversable) -> DeploymentPlan:
     router, ocean = Ref("Router"), Ref("Ocean")
     collector, template = Ref("OPFCommunityFeeCollector"), Ref("poolTemplate")
     steps: tuple[Step, ...] = (
+        # ``owner`` and ``Ocean`` are no steps of this plan: the deployer hands their addresses in.
         Create("OPFCommunityFeeCollector", "OPFCommunityFeeCollector", (Ref("owner"), Ref("owner"))),
         Create("poolTemplate", "BPool"),
         Create("Router", "FactoryRouter", (Ref("owner"), ocean, template, collector, ())),
@@ -125,6 +135,7 @@ def step_message(plan: DeploymentPlan, step: Step, addresses: Mapping[str, bytes
     """Return recipient and data of the step's transaction; ``addresses`` has every name a
     :class:`Ref` uses."""
     arguments = tuple(addresses[item.name] if isinstance(item, Ref) else item for item in step.arguments)
+    # A creation has no recipient; its data is the bytecode with the constructor's arguments.
     if isinstance(step, Create):
         artifact = load_artifact(step.artifact, plan.artifacts)
         kinds = _input_types(artifact, None)
@@ -136,12 +147,18 @@ def step_message(plan: DeploymentPlan, step: Step, addresses: Mapping[str, bytes
 
 
 def _encode_arguments(kinds: list[str], arguments: tuple[object, ...]) -> bytes:
+    """Return the ABI encoding of a step's arguments.
+
+    eth_abi is imported here: a start that deploys nothing need not pay for it.
+    """
     from eth_abi.abi import encode
 
     return bytes(encode(kinds, arguments))
 
 
 def _input_types(artifact: dict[str, Any], function: str | None) -> list[str]:
+    """Return the parameter types of a function, or of the constructor for None; none where it has no
+    entry."""
     for entry in artifact["abi"]:
         if (
             entry["type"] == ("constructor" if function is None else "function")
@@ -156,6 +173,7 @@ def load_artifact(name: str, artifacts: Traversable = CURRENT) -> dict[str, Any]
     try:
         text = artifacts.joinpath(f"{name}.json").read_text("utf-8")
     except OSError as error:
+        # A wrong folder of the pools' release is a mistake of the settings, so it is named as such.
         raise EnvironmentProblem(
             "C2D-CHAIN-ARTIFACTS",
             f"the compiled contract {name} is not in {artifacts}",
@@ -171,9 +189,11 @@ def is_same_code(deployed: bytes, artifact: str, artifacts: Traversable = CURREN
     Those stand in the artifact as ``PUSH32`` of zero and get their value when the contract is made.
     """
     expected = bytes.fromhex(load_artifact(artifact, artifacts)["deployedBytecode"][2:])
+    # Immutables change no lengths.
     if len(deployed) != len(expected):
         return False
     masked = bytearray(deployed)
+    # The byte of PUSH32 itself stays and has to agree.
     for hole in _IMMUTABLE.finditer(expected):
         masked[hole.start() + 1 : hole.end()] = bytes(32)
     return masked == expected

@@ -41,6 +41,7 @@ _RECEIPT_SECONDS = 60.0
 class RpcCaller(Protocol):
     """A JSON-RPC node. ``call`` returns the result or raises with the node's message."""
 
+    # HttpRpc and LocalRpc have it, so one deployer serves any node.
     def call(self, method: str, *params: object) -> Any: ...
 
 
@@ -53,14 +54,17 @@ def deploy_contracts(
     (or the account is unused), else the account's next nonce, on a chain that has another history.
     ``pool_contracts`` is the folder with the artifacts of release 1.1.14; without it there are no pools.
     """
+    # Ten accounts get tokens, however many the node holds: the steps, and so the addresses, stay the same.
     accounts = derive_accounts(mnemonic, 10)
     owner, current = accounts[0], DeploymentPlan(current_steps(accounts))
+    # 0 on our own node and on anvil; a foreign chain may have a history.
     base = _first_nonce(rpc, owner, current, 0) if first_nonce is None else first_nonce
     addresses = _deploy_plan(rpc, owner, current, base, {})
     document = {"development": _current_section(rpc, addresses)}
     if pool_contracts is not None:
         pools = pool_plan(pool_contracts)
         known = {"Ocean": addresses["Ocean"], "owner": owner.address}
+        # Behind the current set, which is where its nonces end, unless the account was used since.
         place = _first_nonce(rpc, owner, pools, base + len(current.steps))
         document["development-pools"] = _pool_section(rpc, _deploy_plan(rpc, owner, pools, place, known))
     return document
@@ -71,7 +75,9 @@ def _deploy_plan(
 ) -> dict[str, bytes]:
     """Take all the plan's steps; return the addresses of its contracts and the ``known`` ones."""
     chain_id = int(rpc.call("eth_chainId"), 16)
+    # The account's nonce counts the steps that were taken: the plan is its only user.
     done = _account_nonce(rpc, owner) - base
+    # All addresses follow from owner and nonce, so every step can be made without waiting for the one before.
     made = {name: created_address(owner.address, base + place) for name, (place, _) in plan.creations.items()}
     addresses = {**known, **made}
     pending = [
@@ -79,8 +85,10 @@ def _deploy_plan(
         for place, step in enumerate(plan.steps)
         if place >= done
     ]
+    # Receipts only after all are sent: nodes with a block time would take one block per step otherwise.
     for tx_hash in pending:
         _await_receipt(rpc, tx_hash)
+    # In every run, also when nothing was sent: the code proves that these are our contracts.
     _check_code(rpc, plan, addresses)
     return addresses
 
@@ -90,6 +98,7 @@ def _first_nonce(rpc: RpcCaller, owner: ChainAccount, plan: DeploymentPlan, usua
     next one."""
     used = _account_nonce(rpc, owner)
     place, artifact = next(iter(plan.creations.values()))
+    # Code of the plan's first contract at its usual place means that the plan was begun there.
     there = _contract_code(rpc, created_address(owner.address, usual + place))
     return usual if used <= usual or is_same_code(there, artifact, plan.artifacts) else used
 
@@ -105,23 +114,33 @@ def recorded_nonce(rpc: RpcCaller, mnemonic: str, address_file: Path) -> int | N
     if chain_id != int(rpc.call("eth_chainId"), 16):
         return None
     owner = derive_accounts(mnemonic, 1)[0]
+    # Searched, since the address file does not say the nonce; Ocean's is the first contract of the plan.
     nonces = range(_account_nonce(rpc, owner))
     return next((n for n in nonces if checksum_address(created_address(owner.address, n)) == ocean), None)
 
 
 def _account_nonce(rpc: RpcCaller, account: ChainAccount) -> int:
+    """Return the number of mined transactions of the account, which is its next nonce."""
     return int(rpc.call("eth_getTransactionCount", f"0x{account.address.hex()}", "latest"), 16)
 
 
 def _contract_code(rpc: RpcCaller, address: bytes, tag: str = "latest") -> bytes:
+    """Return the code at an address; empty where there is none."""
     return bytes.fromhex(rpc.call("eth_getCode", f"0x{address.hex()}", tag)[2:])
 
 
 def _send_step(
     rpc: RpcCaller, owner: ChainAccount, nonce: int, chain_id: int, to: bytes, payload: bytes
 ) -> str:
+    """Sign and send one step as account 0; return the transaction's hash.
+
+    A legacy transaction, which every chain takes; the gas is fixed, since a step cannot be estimated
+    before the steps it builds on are mined.
+    """
+    # Twice the present price: it may rise before the last step is mined.
     price = max(int(rpc.call("eth_gasPrice"), 16) * 2, 1)
     fields = [_integer_bytes(nonce), _integer_bytes(price), _integer_bytes(_GAS), to, b"", payload]
+    # EIP-155: the chain id is signed, so the step cannot be replayed on another chain.
     digest = keccak(rlp.encode([*fields, _integer_bytes(chain_id), b"", b""]))
     recovery, r, s = sign_digest(owner, digest)
     raw = rlp.encode(
@@ -138,6 +157,7 @@ def _send_step(
 
 
 def _await_receipt(rpc: RpcCaller, tx_hash: str) -> None:
+    """Wait until the transaction is mined; Failed C2D-CHAIN-DEPLOY where it fails or is not mined in time."""
     deadline = time.monotonic() + _RECEIPT_SECONDS
     while (receipt := rpc.call("eth_getTransactionReceipt", tx_hash)) is None:
         if time.monotonic() > deadline:
@@ -156,6 +176,10 @@ def _await_receipt(rpc: RpcCaller, tx_hash: str) -> None:
 
 
 def _check_code(rpc: RpcCaller, plan: DeploymentPlan, addresses: Mapping[str, bytes]) -> None:
+    """Raise StateProblem C2D-CHAIN-FOREIGN where a planned address has other code.
+
+    Without this check a used account would give an address file that names strangers' contracts.
+    """
     for name, (_, artifact) in plan.creations.items():
         if not is_same_code(_contract_code(rpc, addresses[name]), artifact, plan.artifacts):
             raise StateProblem(
@@ -174,6 +198,7 @@ def _current_section(rpc: RpcCaller, addresses: Mapping[str, bytes]) -> dict[str
         "MockDAI": of["MockDAI"],
         "MockUSDC": of["MockUSDC"],
         "OPFCommunityFeeCollector": of["OPFCommunityFeeCollector"],
+        # The Router comes before everything that clients look for; scans for events begin there.
         "startBlock": _creation_block(rpc, addresses["Router"]),
         "Router": of["Router"],
         "FixedPrice": of["FixedPrice"],
@@ -210,6 +235,7 @@ def _pool_section(rpc: RpcCaller, addresses: Mapping[str, bytes]) -> dict[str, A
 
 def _creation_block(rpc: RpcCaller, address: bytes) -> int:
     """Return the block in which a contract appeared, by bisection."""
+    # Code never disappears from these contracts, so bisection is valid. It needs past states.
     low, high = 0, int(rpc.call("eth_blockNumber"), 16)
     while low < high:
         middle = (low + high) // 2
@@ -221,10 +247,12 @@ def _creation_block(rpc: RpcCaller, address: bytes) -> int:
 
 
 def _integer_bytes(value: int) -> bytes:
+    """Return an integer as RLP wants it: big-endian, without leading zeros, empty for zero."""
     return value.to_bytes((value.bit_length() + 7) // 8, "big")
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Deploy to any node by its URL and write the address file; return the exit status."""
     from sandbox.testchain.json_rpc.callers import HttpRpc
 
     parser = argparse.ArgumentParser(
@@ -244,6 +272,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with HttpRpc(options.rpc) as rpc:
             first = options.first_nonce
+            # A second run finds where the first one began, by the file that it wrote.
             if first is None:
                 first = recorded_nonce(rpc, mnemonic, options.output)
             addresses = deploy_contracts(rpc, mnemonic, first, options.pool_contracts)

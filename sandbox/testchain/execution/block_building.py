@@ -41,8 +41,12 @@ class BuiltBlock:
 def build_block(
     chain_id: int, parent: bytes, around: BlockContext, root: bytes, done: ExecutedTransaction | None
 ) -> BuiltBlock:
-    """Make the block after ``parent`` whose state is ``root``."""
+    """Make the block after ``parent`` whose state is ``root``; ``done`` is its only transaction, or None.
+
+    Everything that queries answer is rendered here, once, and stored as text.
+    """
     header = _block_header(parent, around, root, done)
+    # A block's hash is that of its header alone; transactions and receipts are in it by their roots.
     encoded = rlp.encode(header)
     block_hash = keccak(encoded)
     body = rendering.header_json(header, block_hash, _block_size(len(encoded), done))
@@ -51,6 +55,7 @@ def build_block(
     )
     if done is None:
         return BuiltBlock(block, (), ())
+    # Fields that transaction, receipt and logs share.
     place = {
         "blockHash": hex_data(block.hash),
         "blockNumber": hex_quantity(block.number),
@@ -66,6 +71,7 @@ def build_block(
 
 
 def _block_header(parent: bytes, around: BlockContext, root: bytes, done: ExecutedTransaction | None) -> Any:
+    """Return the header; fields that depend on a transaction keep their empty roots without one."""
     fields: dict[str, Any] = {}
     if done:
         fields = {
@@ -76,6 +82,7 @@ def _block_header(parent: bytes, around: BlockContext, root: bytes, done: Execut
         }
     make: Any = PragueBlockHeader
     return make(
+        # Zero, as the nonce, since the Merge (EIP-3675); mix_hash carries PREVRANDAO (EIP-4399).
         difficulty=0,
         block_number=around.number,
         gas_limit=GAS_LIMIT,
@@ -86,6 +93,7 @@ def _block_header(parent: bytes, around: BlockContext, root: bytes, done: Execut
         mix_hash=around.mix_hash,
         nonce=bytes(8),
         base_fee_per_gas=BASE_FEE,
+        # EIP-7685: the hash of an empty list of requests.
         requests_hash=EMPTY_SHA256,
         **fields,
     )
@@ -98,11 +106,13 @@ def _transaction_row(
     place: dict[str, Any],
     logs: list[dict[str, Any]],
 ) -> TransactionRow:
+    """Return the transaction's row, with transaction and receipt as the text that queries answer."""
     tx = done.tx
     body = rendering.transaction_json(tx, chain_id, BASE_FEE)
     body |= {key: place[key] for key in ("blockHash", "blockNumber", "transactionIndex")}
     body["blockTimestamp"] = hex_quantity(block.timestamp)
     receipt = rendering.receipt_json(tx, done.receipt, place, logs, done.gas_used, BASE_FEE)
+    # Kept as a number, since eth_feeHistory sorts by it.
     tip = rendering.effective_gas_price(tx, BASE_FEE) - BASE_FEE
     return TransactionRow(
         tx.hash,
@@ -117,6 +127,7 @@ def _transaction_row(
 
 
 def _log_rows(number: int, logs: Any, bodies: list[dict[str, Any]]) -> tuple[LogRow, ...]:
+    """Return one row per log; topics are stored as 32 bytes, which the queries compare."""
     return tuple(
         LogRow(
             number,
@@ -133,11 +144,14 @@ def _block_size(header: int, done: ExecutedTransaction | None) -> int:
     """Return the length of the block's RLP: header, transaction (a string if typed), no uncles or
     withdrawals."""
     inner = 0
+    # A typed transaction (EIP-2718) is wrapped as a byte string in the block's list.
     if done:
         inner = len(done.raw) + (_prefix_length(len(done.raw)) if done.tx.type_id else 0)
+    # The two bytes are the empty lists of uncles and withdrawals.
     payload = header + _prefix_length(inner) + inner + 2
     return payload + _prefix_length(payload)
 
 
 def _prefix_length(length: int) -> int:
+    """Return the length of RLP's prefix for a payload of ``length`` bytes."""
     return 1 if length < 56 else 1 + (length.bit_length() + 7) // 8

@@ -18,12 +18,14 @@ class ChainClock:
 
     def __init__(self, wall: Callable[[], float] = time.time) -> None:
         self._wall = wall
+        # Seconds added to the wall clock; may be negative after set_time.
         self.offset = 0
         self.fixed: int | None = None
 
     def next_timestamp(self, previous: int) -> int:
         """Return the timestamp a block made now would get, in Unix seconds."""
         wanted = self.fixed if self.fixed is not None else int(self._wall()) + self.offset
+        # Equal timestamps are allowed here: several blocks are made within one second.
         return max(min(wanted, LAST_SECOND), previous)
 
     def wall_seconds(self) -> int:
@@ -32,18 +34,22 @@ class ChainClock:
 
     def note_block(self, timestamp: int) -> None:
         """Note that a block was made with ``timestamp``."""
+        # The time that was set is the chain's time from now on, not a single leap.
         if self.fixed is not None:
             self.offset = timestamp - int(self._wall())
             self.fixed = None
 
     def set_time(self, timestamp: int) -> int:
         """Make it ``timestamp`` now; return the offset."""
+        # The next block still is no earlier than the newest one.
         self.offset = timestamp - int(self._wall())
         return self.offset
 
     def to_text(self) -> str:
+        """Return the clock's state as JSON; it is stored with every block."""
         return json.dumps({"offset": self.offset, "fixed": self.fixed})
 
     def restore_text(self, text: str) -> None:
+        """Take over a state that :meth:`to_text` gave: after a restart or a revert."""
         state = json.loads(text)
         self.offset, self.fixed = int(state["offset"]), state["fixed"]

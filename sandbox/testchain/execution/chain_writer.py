@@ -28,6 +28,7 @@ from sandbox.testchain.storage.trie_database import CACHED_NODES, TrieDatabase
 
 MAX_WAITING = 64
 """Transactions of one sender that may wait for an earlier nonce."""
+# The BLOCKHASH opcode sees 256 blocks back.
 _HASH_DEPTH = 256
 Listener = Callable[[ChainHead, bool], None]
 
@@ -38,12 +39,15 @@ class ChainLedger:
     def __init__(self, store: ChainStore, machine: EvmRunner, clock: ChainClock) -> None:
         self._store = store
         self._machine = machine
+        # Shared by all readers; it holds committed nodes only.
         self._cache: LRU[bytes, bytes] = LRU(CACHED_NODES)
         self._nodes = TrieDatabase(store, self._cache)
         self._listeners: list[Listener] = []
         self.clock = clock
         self.index = ChainIndex(store)
+        # Number -1: an empty database, until make_genesis.
         self.head = self.index.newest_head() or ChainHead(-1, bytes(32), 0, bytes(32))
+        # Time that a test has moved stays moved after a restart.
         saved = self.meta("clock")
         if saved is not None:
             clock.restore_text(saved)
@@ -56,6 +60,7 @@ class ChainLedger:
 
     def view_at(self, head: ChainHead) -> StateView:
         """Return the view for calls *at* ``head``, which see that block's own number and time."""
+        # The block's own value is in its stored text only; calls get one that is as fixed.
         mix_hash = _block_randomness(head.hash, head.number)
         around = BlockContext(head.number, head.timestamp, mix_hash, self._hashes_below(head.number))
         return StateView(self._reading_database(), head.state_root, around)
@@ -79,9 +84,11 @@ class ChainLedger:
         )
 
     def state_at(self, head: ChainHead) -> Any:
+        """Return the state after ``head``, for reading accounts."""
         return self._machine.open_state(self.view_at(head))
 
     def meta(self, name: str) -> str | None:
+        """Return a value that was stored beside the blocks, or None."""
         row = (
             self._store.read_connection().execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
         )
@@ -93,6 +100,7 @@ class ChainLedger:
         """Take a signed transaction: mined now, or kept while an earlier nonce is missing. Returns its
         hash.
         """
+        # First all that needs no state; nonce and funds are compared with the state of the next block.
         tx = tx_admission.decode_transaction(raw, self._machine.chain_id)
         if (
             self.index.raw_transaction(tx.hash) is not None
@@ -102,6 +110,7 @@ class ChainLedger:
         tx_admission.check_form(tx)
         state, around = self._open_state()
         expected = state.get_nonce(tx.sender)
+        # Here because it needs the state, yet before the funds, as in geth.
         if tx.nonce < expected:
             raise tx_admission.nonce_too_low(expected, tx.nonce)
         if tx.nonce > expected:
@@ -113,8 +122,13 @@ class ChainLedger:
         return bytes(tx.hash)
 
     def _keep_waiting(self, tx: Any, raw: bytes) -> None:
+        """Keep a transaction until the nonces before it are used; it survives a restart.
+
+        One of the same nonce replaces the earlier one, without the price bump that geth's pool demands.
+        """
         with self._store.write_transaction() as db:
             others = "SELECT count(*) FROM waiting WHERE sender = ? AND nonce != ?"
+            # Bounded per sender: the database must not be filled with what can never be mined.
             if db.execute(others, (tx.sender, tx.nonce)).fetchone()[0] >= MAX_WAITING:
                 raise refusal_fault(f"nonce too high: {MAX_WAITING} transactions of this sender wait already")
             db.execute(
@@ -124,6 +138,7 @@ class ChainLedger:
     def _mine_waiting(self, sender: bytes) -> None:
         """Mine what was waiting for the nonce just used; drop what has become impossible."""
         while True:
+            # Opened anew for each: the block just made has changed state and time.
             state, around = self._open_state()
             nonce = state.get_nonce(sender)
             row = self._store.read_connection().execute(
@@ -136,6 +151,7 @@ class ChainLedger:
             try:
                 tx_admission.check_funds(tx, state)
             except RpcFault:
+                # The money was spent by an earlier one; those behind it wait for this nonce again.
                 self._forget_waiting(tx)
                 return
             self._mine_transaction(state, around, tx, found[0])
@@ -149,6 +165,7 @@ class ChainLedger:
     def make_genesis(self, balances: dict[bytes, int], meta: dict[str, str]) -> None:
         """Make block 0 with these balances in wei."""
         around = self.next_block_context()
+        # No transaction could give the first money; the balances are written into the state.
         state = self._machine.open_state(StateView(self._nodes, _EMPTY_ROOT, around))
         for address, balance in balances.items():
             state.set_balance(address, balance)
@@ -167,10 +184,12 @@ class ChainLedger:
         self._commit_block(state, around)
 
     def _open_state(self) -> tuple[Any, BlockContext]:
+        """Return the state that the next block starts from, and that block's context."""
         around = self.next_block_context()
         return self._machine.open_state(StateView(self._nodes, self.head.state_root, around)), around
 
     def _mine_transaction(self, state: Any, around: BlockContext, tx: Any, raw: bytes) -> None:
+        """Run the transaction in a block of its own. A revert is mined too, with status 0."""
         receipt, gas_used = self._machine.run_transaction(state, tx)
         self._commit_block(state, around, ExecutedTransaction(tx, raw, receipt, gas_used))
 
@@ -183,11 +202,14 @@ class ChainLedger:
     ) -> None:
         """Make the block and everything it changed durable, in one transaction."""
         self._nodes.discard_pending()  # what an earlier failure may have left
+        # Writes the trie's nodes into the overlay, not yet into the file.
         state.persist()
         built = block_building.build_block(
             self._machine.chain_id, self.head.hash, around, state.state_root, done
         )
+        # Before the transaction: the clock is stored together with the block.
         self.clock.note_block(built.block.timestamp)
+        # Nodes, rows, clock and pool in one commit: after a kill all of it is there or nothing.
         with self._store.write_transaction() as db:
             self._nodes.flush_pending(db)
             chain_index.insert_block(db, built.block, built.transactions, built.logs)
@@ -196,22 +218,26 @@ class ChainLedger:
             if done:
                 place = (done.tx.sender, done.tx.nonce)
                 db.execute("DELETE FROM waiting WHERE sender = ? AND nonce = ?", place)
+        # Readers may see the new nodes only now that they cannot be rolled back.
         self._nodes.share_pending()
         self._move_head(built.head, reverted=False)
 
     # -- time travel --
 
     def save_clock(self) -> None:
+        """Store the clock by itself: time may be moved without making a block."""
         with self._store.write_transaction() as db:
             db.execute("INSERT OR REPLACE INTO meta VALUES ('clock', ?)", (self.clock.to_text(),))
 
     def write_meta(self, name: str, value: str) -> None:
+        """Store a value beside the blocks; it survives a kill once this has returned."""
         with self._store.write_transaction() as db:
             db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
 
     def take_snapshot(self) -> int:
         """Remember head, clock and waiting transactions; returns the snapshot's number."""
         with self._store.write_transaction() as db:
+            # Transactions and not rows: the schema may change, signed bytes do not.
             waiting = [raw.hex() for (raw,) in db.execute("SELECT raw FROM waiting")]
             cursor = db.execute(
                 "INSERT INTO snapshots (block, clock, waiting) VALUES (?, ?, ?)",
@@ -227,6 +253,7 @@ class ChainLedger:
             ).fetchone()
             if row is None:
                 return False
+            # Trie nodes stay: they are addressed by hash, and the old root still leads to its own.
             chain_index.truncate_blocks(db, row[0])
             db.execute("DELETE FROM snapshots WHERE id >= ?", (snapshot,))
             db.execute("DELETE FROM waiting")
@@ -234,6 +261,7 @@ class ChainLedger:
                 tx = tx_admission.decode_transaction(raw, self._machine.chain_id)
                 db.execute("INSERT INTO waiting VALUES (?, ?, ?, ?)", (tx.hash, tx.sender, tx.nonce, raw))
             db.execute("INSERT OR REPLACE INTO meta VALUES ('clock', ?)", (row[1],))
+        # After the commit, so that memory and file agree if it fails.
         self.clock.restore_text(row[1])
         head = self.index.newest_head()
         assert head is not None
@@ -241,14 +269,19 @@ class ChainLedger:
         return True
 
     def _move_head(self, head: ChainHead, reverted: bool) -> None:
+        """Publish the new head, then tell the listeners. The assignment is atomic, so readers need no
+        lock."""
         self.head = head
         for listener in self._listeners:
             listener(head, reverted)
 
     def _hashes_below(self, number: int) -> Callable[[], Iterable[bytes]]:
+        """Return the function that reads earlier hashes. Most code never asks, so nothing is read in
+        advance."""
         return lambda: self.index.hashes_below(number, _HASH_DEPTH)
 
 
+# The root of an empty trie: the keccak of an empty RLP string.
 _EMPTY_ROOT = keccak(b"\x80")
 
 

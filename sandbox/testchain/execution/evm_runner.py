@@ -15,9 +15,11 @@ from typing import Any
 from sandbox.testchain.execution.evm import ExecutionContext, PragueState, PragueVM, computing
 from sandbox.testchain.storage.trie_database import TrieDatabase
 
+# Per block, and so the most for one transaction.
 GAS_LIMIT = 60_000_000
 BASE_FEE = 1
 """Wei per gas; constant, for only a block over half full could raise it and nothing would lower it."""
+# The zero address: nobody collects the tips.
 COINBASE = bytes(20)
 
 
@@ -49,6 +51,7 @@ class EvmRunner:
 
     def open_state(self, view: StateView, base_fee: int = BASE_FEE) -> Any:
         """Return py-evm's state at ``view``. Changes stay in it until it is persisted."""
+        # py-evm's constructors want its NewTypes; see the module's docstring.
         context_of: Any = ExecutionContext
         state_of: Any = PragueState
         context = context_of(
@@ -58,26 +61,33 @@ class EvmRunner:
             difficulty=0,
             mix_hash=view.around.mix_hash,
             gas_limit=GAS_LIMIT,
+            # An iterator that reads nothing until BLOCKHASH asks.
             prev_hashes=_lazy_hashes(view.around.hashes),
             chain_id=self.chain_id,
             base_fee_per_gas=base_fee,
+            # Blob transactions are not taken, so blob gas never costs more than its minimum.
             excess_blob_gas=0,
         )
         return state_of(view.nodes, context, view.root)
 
     def run_transaction(self, state: Any, tx: Any) -> tuple[Any, int]:
         """Run a signed transaction alone in its block; return its receipt and the gas it used."""
+        # py-evm's checkpoint: storage's "original value", by which SSTORE is priced, is the one before this
+        # transaction.
         state.lock_changes()
         with computing():
             computation = state.apply_transaction(tx)
             used = gas_used(tx, computation)
+            # The post-Byzantium receipt (EIP-658) has a status where there was a state root.
             status = b"" if computation.is_error else b"\x01"
             return tx.make_receipt(status, used, computation.get_log_entries()), used
 
 
 def gas_used(tx: Any, computation: Any) -> int:
+    """Return the gas a run used, refunds deducted and the floor for data (EIP-7623) applied."""
     return PragueVM.finalize_gas_used(tx, computation)
 
 
 def _lazy_hashes(hashes: Callable[[], Iterable[bytes]]) -> Iterator[bytes]:
+    """Yield the hashes once they are asked for: a generator does not run before."""
     yield from hashes()

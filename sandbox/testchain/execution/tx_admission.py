@@ -14,8 +14,11 @@ from sandbox.testchain.execution.evm import PragueTransactionBuilder
 from sandbox.testchain.execution.evm_runner import BASE_FEE, GAS_LIMIT
 from sandbox.testchain.json_rpc.rpc_errors import RpcFault, invalid_params, refusal_fault
 
+# EIP-3860: twice the largest contract (EIP-170).
 _MAX_INITCODE = 49_152
+# EIP-7623: a zero byte is one token, any other byte four.
 _FLOOR_PER_TOKEN = 10
+# Legacy, access list (EIP-2930), dynamic fee (EIP-1559); no blobs, no set-code.
 _TYPES = (0, 1, 2)
 
 
@@ -23,13 +26,16 @@ def decode_transaction(raw: bytes, chain_id: int) -> Any:
     """Decode the signed transaction in ``raw``: legacy, EIP-2930 or EIP-1559, of this chain."""
     if not raw:
         raise invalid_params("empty transaction")
+    # EIP-2718: below 0x80 the first byte is a type, above 0xbf a legacy list.
     if raw[0] < 0x80 and raw[0] not in _TYPES[1:]:
         raise refusal_fault("transaction type not supported")
     try:
         tx: Any = PragueTransactionBuilder.decode(raw)
+        # Recovered here, so that a wrong signature fails inside the try.
         sender = tx.sender
     except Exception as error:  # rlp, signature and field errors of four libraries
         raise refusal_fault(f"invalid transaction: {error}") from error
+    # None: signed in the form before EIP-155, which is valid on every chain.
     signed_for = tx.chain_id
     if signed_for is not None and signed_for != chain_id:
         raise refusal_fault(f"invalid chain id for signer: have {signed_for} want {chain_id}")
@@ -55,6 +61,7 @@ def check_form(tx: Any) -> None:
     if not tx.to and len(tx.data) > _MAX_INITCODE:
         raise refusal_fault(f"max initcode size exceeded: code size {len(tx.data)} limit {_MAX_INITCODE}")
     _check_gas(tx)
+    # Whatever py-evm checks beyond that: field sizes and the signature's range.
     try:
         tx.validate()
     except ValidationError as error:
@@ -62,6 +69,10 @@ def check_form(tx: Any) -> None:
 
 
 def _check_gas(tx: Any) -> None:
+    """Refuse a gas limit below what the transaction costs before any code runs.
+
+    Two bounds since Prague: the intrinsic cost, and the floor for transactions that are mostly data.
+    """
     intrinsic = tx.intrinsic_gas
     if tx.gas < intrinsic:
         raise refusal_fault(f"intrinsic gas too low: gas {tx.gas}, minimum needed {intrinsic}")
@@ -72,6 +83,10 @@ def _check_gas(tx: Any) -> None:
 
 
 def check_funds(tx: Any, state: Any) -> None:
+    """Refuse a sender who cannot pay for all of its gas at its highest price, and the value.
+
+    The base fee may be lower than the highest price; the protocol demands the whole all the same.
+    """
     balance = state.get_balance(tx.sender)
     cost = tx.gas * tx.max_fee_per_gas + tx.value
     if balance < cost:
@@ -82,9 +97,10 @@ def check_funds(tx: Any, state: Any) -> None:
 
 
 def nonce_too_low(expected: int, given: int) -> RpcFault:
+    """Return the refusal of a used nonce, in the words that clients take for "send it again"."""
     return refusal_fault(f"nonce too low: next nonce {expected}, tx nonce {given}")
 
 
 def encode_transaction(tx: Any) -> bytes:
-    """The canonical bytes of a signed transaction (EIP-2718 envelope or legacy RLP)."""
+    """Return the canonical bytes of a signed transaction (EIP-2718 envelope or legacy RLP)."""
     return bytes(tx.encode())

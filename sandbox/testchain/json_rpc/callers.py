@@ -1,4 +1,5 @@
-"""JSON-RPC callers: over HTTP, and straight into a node of this process. Both satisfy ``deploy.Rpc``."""
+"""JSON-RPC callers: over HTTP, and straight into a node of this process. Both satisfy
+``deploy.RpcCaller``."""
 
 from __future__ import annotations
 
@@ -20,6 +21,7 @@ class HttpRpc:
     def __init__(self, url: str, timeout: float = 60.0) -> None:
         self._client = httpx.Client(base_url=url, timeout=timeout, trust_env=False)
 
+    # One request at a time with a fixed id: answers need no matching.
     def call(self, method: str, *params: object) -> Any:
         request = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params}
         try:
@@ -32,12 +34,14 @@ class HttpRpc:
                 f"{self._client.base_url} does not answer JSON-RPC: {error}",
                 "Is the node running there?",
             ) from error
+        # The node's own refusal keeps its code and words: the deployer reports them.
         if "error" in answer:
             fault = answer["error"]
             raise RpcFault(fault.get("code", 0), fault.get("message", ""), fault.get("data"))
         return answer["result"]
 
     def close(self) -> None:
+        """Close the connections."""
         self._client.close()
 
     def __enter__(self) -> Self:
@@ -55,4 +59,5 @@ class LocalRpc:
 
     def call(self, method: str, *params: object) -> Any:
         result = METHODS[method](self._node, params)
+        # Stored answers are JSON text; a caller over HTTP would have parsed it.
         return json.loads(result) if isinstance(result, RawJson) else result

@@ -38,6 +38,7 @@ class RpcRequest:
 
     @property
     def lane(self) -> Lane:
+        """The threads that answer this request; a faulty one touches nothing and goes with the readers."""
         return self.method.lane if self.method else Lane.READ
 
 
@@ -51,6 +52,7 @@ class RpcDispatcher:
     async def answer_body(self, body: bytes) -> bytes:
         """The response body; empty when there were only notifications."""
         try:
+            # Depth and size are bounded: a body of brackets must not end in a stack overflow.
             message = parse_json(body, JsonLimits(size_bytes=self._node.settings.body_limit))
         except JsonRefused:
             return _failure_text(None, RpcFault(rpc_errors.PARSE_ERROR, "parse error")).encode()
@@ -61,12 +63,15 @@ class RpcDispatcher:
     async def _answer_batch(self, messages: list[object]) -> str:
         if not messages:
             return _failure_text(None, RpcFault(rpc_errors.INVALID_REQUEST, "empty batch"))
+        # One body could otherwise occupy the threads of its kind for very long.
         if len(messages) > self._node.settings.batch_limit:
             return _failure_text(None, RpcFault(rpc_errors.INVALID_REQUEST, "batch too large"))
         requests = [parse_request(message) for message in messages]
         answers: list[str] = []
+        # Groups of neighbours: a read after a write in one batch sees what was written.
         for _, run in itertools.groupby(requests, key=lambda request: request.lane):
             answers += await self._run_requests(list(run))
+        # JSON-RPC: a batch of notifications alone has no answer at all, not an empty list.
         return f"[{','.join(answers)}]" if answers else ""
 
     async def _run_requests(self, requests: list[RpcRequest]) -> list[str]:
@@ -83,8 +88,10 @@ class RpcDispatcher:
         try:
             return _success_text(request.id, request.method(self._node, request.params))
         except RpcFault as fault:
+            # A failure of one request is an answer; the others of its batch go on.
             return _failure_text(request.id, fault)
         except Exception:
+            # The caller gets no details: they are a fault of ours, and stand in the log.
             log.exception("%s failed", request.method.name)
             return _failure_text(request.id, RpcFault(rpc_errors.INTERNAL, "internal error"))
 
@@ -95,13 +102,16 @@ def parse_request(message: object) -> RpcRequest:
         return RpcRequest(None, None, (), RpcFault(rpc_errors.INVALID_REQUEST, "invalid request"))
     identity = message.get("id")
     name, params = message.get("method"), message.get("params")
+    # Clients that leave "jsonrpc" out are served all the same.
     if (
         not isinstance(name, str)
         or isinstance(identity, (dict, list))
         or message.get("jsonrpc", "2.0") != "2.0"
     ):
+        # A list or object is no id and cannot be echoed.
         identity = None if isinstance(identity, (dict, list)) else identity
         return RpcRequest(identity, None, (), RpcFault(rpc_errors.INVALID_REQUEST, "invalid request"))
+    # Without an id it is a notification: run, and not answered. An id of null is answered.
     wants_answer = "id" in message
     if params is not None and not isinstance(params, list):
         fault = rpc_errors.invalid_params("non-array args")
@@ -122,10 +132,13 @@ def _without_trailing_nulls(params: list[object]) -> list[object]:
 
 
 def _success_text(identity: object, result: Any) -> str:
+    """Return the response object for a result, as text."""
+    # Stored JSON is put in as it is: parsing a large block to print it again would cost most of the time.
     text = result if isinstance(result, RawJson) else json.dumps(result, separators=(",", ":"))
     return f'{{"jsonrpc":"2.0","id":{json.dumps(identity)},"result":{text}}}'
 
 
 def _failure_text(identity: object, fault: RpcFault) -> str:
+    """Return the response object for a fault, as text."""
     error = json.dumps(fault.as_dict(), separators=(",", ":"))
     return f'{{"jsonrpc":"2.0","id":{json.dumps(identity)},"error":{error}}}'

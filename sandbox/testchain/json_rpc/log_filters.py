@@ -15,7 +15,9 @@ from typing import Literal
 
 from sandbox.testchain.storage.chain_index import LogFilter
 
+# geth's timeout: clients that vanish leave their filters behind.
 IDLE_SECONDS = 300.0
+# A client that makes a filter per request must not fill the memory within five minutes.
 MAX_FILTERS = 10_000
 Kind = Literal["logs", "blocks", "transactions"]
 
@@ -40,19 +42,28 @@ class FilterRegistry:
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
+        # Filters are made, polled and rewound on different threads.
         self._lock = threading.Lock()
         self._filters: dict[str, PolledFilter] = {}
 
     def add_filter(self, kind: Kind, head: int, wanted: LogFilter, first: int, last: int | None) -> str:
+        """Keep a new filter and return its name.
+
+        ``first`` and ``last`` bound the blocks it looks at; what lies before ``head`` is not reported as a
+        change.
+        """
         with self._lock:
             self._drop_idle()
             if len(self._filters) >= MAX_FILTERS:
+                # The oldest one: dicts keep the order of insertion.
                 del self._filters[next(iter(self._filters))]
+            # Random, so that one client cannot guess and use up another's changes.
             name = hex(secrets.randbits(128))
             self._filters[name] = PolledFilter(kind, wanted, first, last, max(head, first - 1), self._now())
             return name
 
     def get_filter(self, name: str) -> PolledFilter | None:
+        """Return the filter, or None where it is unknown or was idle too long; asking keeps it alive."""
         with self._lock:
             self._drop_idle()
             found = self._filters.get(name)
@@ -68,10 +79,12 @@ class FilterRegistry:
         with self._lock:
             low = found.seen + 1
             high = head if found.last is None else min(head, found.last)
+            # Moved before the logs are read: two polls at once each get every block once.
             found.seen = max(found.seen, high)
             return found, low, high
 
     def remove_filter(self, name: str) -> bool:
+        """Drop a filter; return whether it was there."""
         with self._lock:
             return self._filters.pop(name, None) is not None
 

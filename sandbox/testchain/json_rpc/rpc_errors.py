@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+# The first five are JSON-RPC's own codes; -32000 and 3 are geth's.
 PARSE_ERROR = -32700
 INVALID_REQUEST = -32600
 METHOD_NOT_FOUND = -32601
@@ -21,6 +22,7 @@ class RpcFault(Exception):
         self.data = data
 
     def as_dict(self) -> dict[str, object]:
+        """Return the error object as it goes over the wire."""
         fault: dict[str, object] = {"code": self.code, "message": self.message}
         if self.data is not None:
             fault["data"] = self.data
@@ -28,6 +30,7 @@ class RpcFault(Exception):
 
 
 def invalid_params(message: str) -> RpcFault:
+    """Return the fault for a parameter that is missing, of the wrong type or out of range."""
     return RpcFault(INVALID_PARAMS, message)
 
 
@@ -37,6 +40,7 @@ def refusal_fault(message: str) -> RpcFault:
     return RpcFault(SERVER, message)
 
 
+# Solidity's panic codes with the words that geth and Hardhat show.
 _PANICS = {
     0x00: "generic panic",
     0x01: "assert(false)",
@@ -49,6 +53,7 @@ _PANICS = {
     0x41: "out of memory",
     0x51: "uninitialized function",
 }
+# The first four bytes of keccak("Error(string)") and keccak("Panic(uint256)").
 _ERROR_SELECTOR = bytes.fromhex("08c379a0")
 _PANIC_SELECTOR = bytes.fromhex("4e487b71")
 
@@ -62,10 +67,12 @@ def revert_fault(output: bytes) -> RpcFault:
 
 def revert_reason(output: bytes) -> str | None:
     """Return the text of ``Error(string)`` or ``Panic(uint256)``; None for custom errors and empty output."""
+    # Read by hand: the bytes are the contract's own, and slices beyond their end are just short.
     if output[:4] == _ERROR_SELECTOR and len(output) >= 68:
         offset = 4 + int.from_bytes(output[4:36], "big")
         length = int.from_bytes(output[offset : offset + 32], "big")
         text = output[offset + 32 : offset + 32 + length]
+        # A length beyond the bytes means that it is no honest Error(string).
         return text.decode("utf-8", "replace") if len(text) == length else None
     if output[:4] == _PANIC_SELECTOR and len(output) == 36:
         number = int.from_bytes(output[4:], "big")

@@ -11,6 +11,7 @@ from sandbox.testchain.json_rpc.rpc_errors import invalid_params
 from sandbox.testchain.methods.registry import Lane, rpc_method
 from sandbox.testchain.node import ChainNode
 
+# Blocks are made one by one on the ledger's thread: more would hold up all writers.
 _MAX_BLOCKS = 10_000
 _FIRST_MILLISECONDS = 10**11
 """From this number on a time means milliseconds, as JavaScript's callers count: in seconds it is the year
@@ -19,11 +20,13 @@ _FIRST_MILLISECONDS = 10**11
 
 @rpc_method("evm_snapshot", "anvil_snapshot", lane=Lane.WRITE)
 def take_snapshot(node: ChainNode) -> str:
+    """Answer the number of a new snapshot; :meth:`ChainLedger.revert_to` goes back to it."""
     return hex_quantity(node.ledger.take_snapshot())
 
 
 @rpc_method("evm_revert", "anvil_revert", lane=Lane.WRITE)
 def revert_snapshot(node: ChainNode, name: object) -> bool:
+    """Go back to a snapshot, which is used up by it; answer whether it was there."""
     return node.ledger.revert_to(as_quantity(name, "snapshot"))
 
 
@@ -31,6 +34,7 @@ def revert_snapshot(node: ChainNode, name: object) -> bool:
 def mine_blocks(node: ChainNode, options: object = None) -> str:
     """Mine one block; with a number or ``{"timestamp": t}`` at that time, with ``{"blocks": n}`` n
     of them."""
+    # ganache takes options, older callers a bare time.
     blocks, timestamp = 1, options
     if isinstance(options, dict):
         blocks = as_quantity(options.get("blocks", 1), "blocks")
@@ -43,6 +47,7 @@ def mine_blocks(node: ChainNode, options: object = None) -> str:
 
 @rpc_method("hardhat_mine", "anvil_mine", lane=Lane.WRITE)
 def mine_at_interval(node: ChainNode, blocks: object = 1, interval: object = 0) -> bool:
+    """Mine blocks, each ``interval`` seconds after the one before."""
     _mine_series(node, as_quantity(blocks, "blocks"), as_quantity(interval, "interval"))
     return True
 
@@ -50,6 +55,7 @@ def mine_at_interval(node: ChainNode, blocks: object = 1, interval: object = 0) 
 @rpc_method("evm_increaseTime", "anvil_increaseTime", lane=Lane.WRITE)
 def increase_time(node: ChainNode, seconds: object) -> str:
     """Move the clock forward; answers the whole offset in seconds."""
+    # Only forward, so no block can get a time before the newest one's.
     clock = node.ledger.clock
     added = as_quantity(seconds, "seconds")
     _demand_calendar(clock.wall_seconds() + clock.offset + added)
@@ -60,6 +66,7 @@ def increase_time(node: ChainNode, seconds: object) -> str:
 
 @rpc_method("evm_setNextBlockTimestamp", "anvil_setNextBlockTimestamp", lane=Lane.WRITE)
 def set_next_timestamp(node: ChainNode, timestamp: object) -> str:
+    """Set the time of the next block; time goes on from there."""
     wanted = _fix_timestamp(node, timestamp)
     node.ledger.save_clock()
     return hex_quantity(wanted)
@@ -83,9 +90,11 @@ def set_balance(node: ChainNode, address: object, balance: object) -> bool:
 @rpc_method("c2d_faucet", lane=Lane.WRITE)
 def fund_address(node: ChainNode, address: object, amount: object = hex_quantity(10**20)) -> str:
     """Add ``amount`` wei (100 ETH by default) to ``address``; answers the new balance."""
+    # Read and written on the ledger's thread, so no transaction comes between.
     place = as_address(address)
     state = node.ledger.state_at(node.ledger.head)
     balance = state.get_balance(place) + as_quantity(amount, "amount")
+    # Balances have 256 bits; py-evm would fail later and without a reason.
     if balance >= 2**256:
         raise invalid_params("invalid amount: the balance would not fit")
     node.ledger.set_balance(place, balance)
@@ -108,6 +117,7 @@ def _demand_calendar(seconds: int) -> None:
 
 
 def _fix_timestamp(node: ChainNode, timestamp: object) -> int:
+    """Set the time of the next block; a time before the newest block is refused. Returns it in seconds."""
     wanted = _timestamp_seconds(timestamp)
     newest = node.ledger.head.timestamp
     if wanted < newest:
@@ -117,10 +127,13 @@ def _fix_timestamp(node: ChainNode, timestamp: object) -> int:
 
 
 def _mine_series(node: ChainNode, blocks: int, interval: int) -> None:
+    """Mine ``blocks`` blocks, ``interval`` seconds apart; 0: at the time of the clock."""
     if not 1 <= blocks <= _MAX_BLOCKS:
         raise invalid_params(f"invalid blocks: 1 to {_MAX_BLOCKS} expected")
+    # The last block's time is looked at first, so that a refused request makes no block at all.
     _demand_calendar(node.ledger.head.timestamp + interval * (blocks - 1))
     for number in range(blocks):
+        # The first block keeps the time of the clock, as in hardhat.
         if interval and number:
             node.ledger.clock.fixed = node.ledger.head.timestamp + interval
         node.ledger.mine_block()

@@ -15,6 +15,7 @@ from sandbox.testchain.node import ChainNode
 class Lane(Enum):
     """The thread that a method may run on."""
 
+    # An Enum and not a flag: the dispatcher has one executor per member.
     READ = "read"
     """Any thread, beside others: touches committed data only."""
     WRITE = "write"
@@ -32,6 +33,7 @@ class Method:
     most: int
 
     def __call__(self, node: ChainNode, params: Sequence[object]) -> Any:
+        # geth's words, by position: parameters have no names on the wire.
         if len(params) < self.required:
             raise invalid_params(f"missing value for required argument {len(params)}")
         if len(params) > self.most:
@@ -39,6 +41,7 @@ class Method:
         return self.answer(node, *params)
 
 
+# Filled by the modules of this package when they are imported, see its ``__init__``.
 METHODS: dict[str, Method] = {}
 _Answer = Callable[..., Any]
 
@@ -49,6 +52,7 @@ def rpc_method(*names: str, lane: Lane = Lane.READ) -> Callable[[_Answer], _Answ
     """
 
     def register(answer: _Answer) -> _Answer:
+        # Without the node, which the dispatcher puts in first.
         parameters = list(inspect.signature(answer).parameters.values())[1:]
         required = sum(1 for parameter in parameters if parameter.default is parameter.empty)
         for name in names:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from sandbox.testchain.storage.chain_store import ChainStore
 
+# One entry per position; None accepts any topic there.
 Topics = Sequence[frozenset[bytes] | None]
 
 
@@ -85,6 +86,7 @@ def insert_block(
     db.executemany(
         "INSERT INTO logs VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
         (
+            # Missing topics are NULL; the fields of the rows are in the tables' order.
             (log.block, log.position, log.address, *(*log.topics, None, None, None, None)[:4], log.body)
             for log in logs
         ),
@@ -93,6 +95,7 @@ def insert_block(
 
 def truncate_blocks(db: sqlite3.Connection, number: int) -> None:
     """Forget every block above ``number``, inside the caller's transaction."""
+    # No foreign keys: the order here keeps no log without its block.
     db.execute("DELETE FROM logs WHERE block > ?", (number,))
     db.execute("DELETE FROM transactions WHERE block > ?", (number,))
     db.execute("DELETE FROM blocks WHERE number > ?", (number,))
@@ -105,14 +108,17 @@ class ChainIndex:
         self._store = store
 
     def _fetch_row(self, sql: str, *values: object) -> tuple[object, ...] | None:
+        """Return the first row of a query, or None."""
         row: tuple[object, ...] | None = self._store.read_connection().execute(sql, values).fetchone()
         return row
 
     def _fetch_json(self, sql: str, *values: object) -> RawJson | None:
+        """Return the first column of the first row as stored JSON, or None."""
         row = self._fetch_row(sql, *values)
         return None if row is None else RawJson(row[0])
 
     def newest_head(self) -> ChainHead | None:
+        """Return the newest block, or None in an empty database."""
         row = self._store.read_connection().execute(
             "SELECT number, hash, timestamp, state_root FROM blocks ORDER BY number DESC LIMIT 1"
         )
@@ -120,6 +126,7 @@ class ChainIndex:
         return None if found is None else ChainHead(*found)
 
     def head_at(self, number: int) -> ChainHead | None:
+        """Return the block with this number as a head, or None."""
         found = self._store.read_connection().execute(
             "SELECT number, hash, timestamp, state_root FROM blocks WHERE number = ?", (number,)
         )
@@ -127,6 +134,7 @@ class ChainIndex:
         return None if row is None else ChainHead(*row)
 
     def number_of(self, block_hash: bytes) -> int | None:
+        """Return the number of the block with this hash, or None."""
         row = (
             self._store.read_connection()
             .execute("SELECT number FROM blocks WHERE hash = ?", (block_hash,))
@@ -143,12 +151,14 @@ class ChainIndex:
         return [row[0] for row in rows]
 
     def hashes_between(self, low: int, high: int) -> list[bytes]:
+        """Return the hashes of the blocks ``low..high``, in order."""
         rows = self._store.read_connection().execute(
             "SELECT hash FROM blocks WHERE number BETWEEN ? AND ? ORDER BY number", (low, high)
         )
         return [row[0] for row in rows]
 
     def block(self, number: int, full: bool) -> RawJson | None:
+        """Return a block as JSON, its transactions whole or as hashes; None where there is none."""
         body = self._fetch_json("SELECT body FROM blocks WHERE number = ?", number)
         if body is None:
             return None
@@ -157,21 +167,26 @@ class ChainIndex:
             (number,),
         )
         inner = (row[0] if full else f'"0x{row[0].hex()}"' for row in rows)
+        # The stored body is a JSON object without transactions: they go in before its last brace.
         return RawJson(f'{body[:-1]},"transactions":[{",".join(inner)}]}}')
 
     def transaction_count(self, number: int) -> int:
+        """Return how many transactions a block has; 0 where there is no such block."""
         row = self._fetch_row("SELECT count(*) FROM transactions WHERE block = ?", number)
         return 0 if row is None else int(str(row[0]))
 
     def find_transaction(self, tx_hash: bytes) -> RawJson | None:
+        """Return a mined transaction as JSON, or None."""
         return self._fetch_json("SELECT body FROM transactions WHERE hash = ?", tx_hash)
 
     def transaction_at(self, number: int, position: int) -> RawJson | None:
+        """Return the transaction at a place as JSON, or None."""
         return self._fetch_json(
             "SELECT body FROM transactions WHERE block = ? AND position = ?", number, position
         )
 
     def raw_transaction(self, tx_hash: bytes) -> bytes | None:
+        """Return the signed bytes of a mined transaction, or None."""
         row = (
             self._store.read_connection()
             .execute("SELECT raw FROM transactions WHERE hash = ?", (tx_hash,))
@@ -180,15 +195,18 @@ class ChainIndex:
         return None if row is None else bytes(row[0])
 
     def find_receipt(self, tx_hash: bytes) -> RawJson | None:
+        """Return the receipt of a mined transaction as JSON, or None."""
         return self._fetch_json("SELECT receipt FROM transactions WHERE hash = ?", tx_hash)
 
     def block_receipts(self, number: int) -> RawJson:
+        """Return the receipts of a block as a JSON array; empty where there are none."""
         rows = self._store.read_connection().execute(
             "SELECT receipt FROM transactions WHERE block = ? ORDER BY position", (number,)
         )
         return RawJson("[" + ",".join(row[0] for row in rows) + "]")
 
     def transaction_hashes_between(self, low: int, high: int) -> list[bytes]:
+        """Return the hashes of the transactions in the blocks ``low..high``, in chain order."""
         rows = self._store.read_connection().execute(
             "SELECT hash FROM transactions WHERE block BETWEEN ? AND ? ORDER BY block, position", (low, high)
         )
@@ -202,6 +220,7 @@ class ChainIndex:
         return [row[0] for row in rows]
 
     def gas_used(self, low: int, high: int) -> list[int]:
+        """Return the gas used by each of the blocks ``low..high``, in order."""
         rows = self._store.read_connection().execute(
             "SELECT gas_used FROM blocks WHERE number BETWEEN ? AND ? ORDER BY number", (low, high)
         )
@@ -218,19 +237,26 @@ class ChainIndex:
 
     def find_logs(self, wanted: LogFilter, low: int, high: int) -> RawJson:
         """Return the matching logs of the blocks ``low..high`` in chain order."""
+        # Values go in as parameters; only column names of our own are put into the text.
         clauses = ["block BETWEEN ? AND ?"]
         values: list[object] = [low, high]
         if wanted.addresses:
             clauses.append(_in_clause("address", wanted.addresses, values))
         for position, topics in enumerate(wanted.topics):
             column = f"topic{position}"
+            # "Any topic" still demands that there is one, as the specification says.
             clauses.append(f"{column} IS NOT NULL" if topics is None else _in_clause(column, topics, values))
         rows = self._store.read_connection().execute(
             f"SELECT body FROM logs WHERE {' AND '.join(clauses)} ORDER BY block, position", values
         )
+        # Joined as text: large answers are never built as objects.
         return RawJson("[" + ",".join(row[0] for row in rows) + "]")
 
 
 def _in_clause(column: str, options: frozenset[bytes], values: list[object]) -> str:
+    """Return the SQL condition for one of ``options`` and add them to ``values``.
+
+    Sorted, so that equal filters give equal statements and parameters.
+    """
     values.extend(sorted(options))
     return f"{column} IN ({','.join('?' * len(options))})"

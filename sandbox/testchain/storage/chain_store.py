@@ -46,6 +46,7 @@ class ChainStore:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
+        # The lock first: a second process must not even create the tables.
         self._lock = _lock_folder(folder)
         self.path = folder / "chain.sqlite"
         self._threads = threading.local()
@@ -54,6 +55,7 @@ class ChainStore:
             self._writer = self._open_connection()
             self._writer.executescript(_SCHEMA)
         except sqlite3.DatabaseError as error:
+            # The lock goes back, so that the folder can be moved away and used anew.
             os.close(self._lock)
             raise Failed(
                 "C2D-CHAIN-CORRUPT",
@@ -66,6 +68,7 @@ class ChainStore:
         connection: sqlite3.Connection | None = getattr(self._threads, "connection", None)
         if connection is None:
             connection = self._open_connection()
+            # A slip in a query cannot write: only the ledger's thread may.
             connection.execute("PRAGMA query_only = ON")
             self._threads.connection = connection
             self._readers.append(connection)
@@ -74,10 +77,12 @@ class ChainStore:
     @contextmanager
     def write_transaction(self) -> Iterator[sqlite3.Connection]:
         """Make one atomic change. Only the ledger's thread may enter."""
+        # IMMEDIATE takes the write lock now; a deferred one could fail at its first write.
         self._writer.execute("BEGIN IMMEDIATE")
         try:
             yield self._writer
         except BaseException:
+            # Also on SystemExit: half a block must not stay open on the one writer.
             self._writer.execute("ROLLBACK")
             raise
         self._writer.execute("COMMIT")
@@ -86,6 +91,7 @@ class ChainStore:
         """Fold the log into the file and release the folder. A second call does nothing."""
         if self._lock < 0:
             return
+        # Readers first: an open one would keep the log from being folded in.
         for connection in self._readers:
             connection.close()
         self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -94,16 +100,24 @@ class ChainStore:
         self._lock = -1
 
     def _open_connection(self) -> sqlite3.Connection:
+        """Return a connection in autocommit mode; transactions are begun explicitly."""
         connection = sqlite3.connect(
             self.path, isolation_level=None, check_same_thread=False, cached_statements=256, timeout=30
         )
+        # Readers go on while a block is written.
         connection.execute("PRAGMA journal_mode = WAL")
+        # In WAL mode safe against a kill of the process, without an fsync for each block.
         connection.execute("PRAGMA synchronous = NORMAL")
+        # Negative: KiB, so 8 MiB for each connection.
         connection.execute("PRAGMA cache_size = -8192")
         return connection
 
 
 def _lock_folder(folder: Path) -> int:
+    """Return the descriptor that holds the folder's lock; StateProblem C2D-CHAIN-LOCKED where it is taken.
+
+    The kernel drops the lock with the process, so a kill leaves none behind.
+    """
     handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
