@@ -99,7 +99,7 @@ GRANTS_FOLDER: Final = "/etc/c2d/grants"
 GRANTS_FILE: Final = f"{GRANTS_FOLDER}/grants.json"
 
 # -- environment variables of our own programs (Ocean's, for the algorithm, are in
-# operator_engine.environment)
+# operator_engine.effects.algorithm_variables)
 
 ENV_JOB: Final = "C2D_JOB"
 ENV_ENGINE: Final = "C2D_ENGINE"
