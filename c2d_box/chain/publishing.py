@@ -106,7 +106,7 @@ def creation_transaction(
 ) -> UnsignedTransaction:
     """Return the one transaction of :func:`create_asset`, for prices that need no liquidity.
 
-    It is separate so that a register can record it before it is sent (:func:`send_idempotent`).
+    It is separate so that a register can record it before it is sent (``send_idempotent``).
     """
     nft, datatoken = _template_arguments(signer, name, symbol, market, template, token_uri)
     factory = chain.addresses.factory

@@ -26,7 +26,7 @@ def compact_json(value: object) -> str:
 def header_json(header: Any, block_hash: bytes, size: int) -> dict[str, Any]:
     """Return everything of a block but its ``transactions``.
 
-    Those are put in per query, as hashes or whole objects (:meth:`ChainIndex.block`).
+    Those are put in per query, as hashes or whole objects (``ChainIndex.block``).
     """
     return {
         "number": hex_quantity(header.block_number),

@@ -20,7 +20,7 @@ _FIRST_MILLISECONDS = 10**11
 
 @rpc_method("evm_snapshot", "anvil_snapshot", lane=Lane.WRITE)
 def take_snapshot(node: ChainNode) -> str:
-    """Answer the number of a new snapshot; :meth:`ChainLedger.revert_to` goes back to it."""
+    """Answer the number of a new snapshot; ``ChainLedger.revert_to`` goes back to it."""
     return hex_quantity(node.ledger.take_snapshot())
 
 
