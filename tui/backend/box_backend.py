@@ -34,7 +34,10 @@ if TYPE_CHECKING:
 
 
 class BoxBackend:
-    """The :class:`tui.backend.port.Source` of a real box, which calls the verbs."""
+    """The :class:`tui.backend.port.BackendPort` of a real box, which calls the verbs.
+
+    It keeps no connection and no state: methods are called from many threads at the same time.
+    """
 
     def __init__(self, box: Box) -> None:
         self._home, self._named = box.home.path, box.name
@@ -127,6 +130,7 @@ class BoxBackend:
     def log_sources(self) -> list[str]:
         from sandbox.install.chart_values import SERVICES
 
+        # Services come first: a newcomer looks for the Provider's log before that of etcd.
         components = [component.name for component in self.current_box.cluster.status().components]
         return [*SERVICES, *components]
 

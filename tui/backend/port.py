@@ -35,7 +35,11 @@ Ddo = Mapping[str, Any]
 
 
 class BackendPort(Protocol):
-    """Everything that the screens read from one box and change in it."""
+    """Everything that the screens read from one box and change in it.
+
+    The port is in terms of the verbs' own values, so that screens and command line cannot disagree. ``who``
+    is a role, an index or an address of the box's accounts.
+    """
 
     @property
     def name(self) -> str: ...
@@ -118,6 +122,7 @@ class BackendPort(Protocol):
 
     def start_job(self, who: str, wanted: JobRequest) -> Progress[JobDetails]: ...
 
+    # ``confirm`` is called from the verb's thread and blocks it until the user has answered.
     def run_script(self, loop: ScriptRun, confirm: Confirm) -> Progress[RunReport]: ...
 
     def stop_job(self, who: str, job_id: str) -> Progress[JobDetails]: ...

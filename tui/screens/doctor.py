@@ -43,7 +43,9 @@ class FindingsPane(Pane):
         self.tell_fix()
 
     def tell_fix(self) -> None:
-        """Show the finding under the cursor in full."""
+        """Show the finding under the cursor in full; the fix travels in the row's search text, so the filter
+        finds it too.
+        """
         row = self.query_one(LiveTable).selected_row
         if row is None:
             return
@@ -75,6 +77,7 @@ class DoctorScreen(BoxScreen):
         yield FindingsPane("Doctor", self.box_app.feeds.findings, id="doctor")
 
     def copied_text(self) -> str:
+        """Return the fix, which is mostly a command line; without one the evidence."""
         row = self.active_table.selected_row if self.active_table is not None else None
         return (row.search or row.cells[1]) if row else ""
 

@@ -20,7 +20,7 @@ def find_asset(app: AppPort, did: str) -> Ddo | None:
 
 
 def edit_asset(app: AppPort, did: str) -> None:
-    """Open a form with the asset's current name and description."""
+    """Open a form with the asset's current name and description. An emptied field keeps its old value."""
     ddo = find_asset(app, did)
     if ddo is None:
         return
@@ -57,7 +57,7 @@ def edit_asset(app: AppPort, did: str) -> None:
 
 
 def end_asset(app: AppPort, did: str) -> None:
-    """Confirm, then end the asset's life on the chain."""
+    """Confirm, then end the asset's life on the chain: the NFT's state changes, nothing is deleted."""
     who, source, name = app.publisher, app.source, app.asset_names.get(did, did)
     app.perform_action(
         UserAction(
