@@ -18,6 +18,9 @@ from tui.widgets.tour import TourBar
 class BoxScreen(PaneScreen):
     """A screen of the box. Subclasses compose :meth:`compose_body` and set ``NAME``, the screen's name in
     ``SCREENS``.
+
+    Textual calls an event handler (``on_…``) of every class in the inheritance, so subclasses define
+    ``on_mount`` without ``super``. All other methods are ordinary overrides.
     """
 
     NAME: ClassVar[str] = ""
@@ -67,16 +70,19 @@ class BoxScreen(PaneScreen):
             self.query_one("#filter").display = True
 
     def on_screen_suspend(self) -> None:
+        """Stop the panes' feeds: a screen that is not shown asks nothing."""
         for pane in self.query(Pane):
             pane.pause_feeds()
 
     def on_screen_resume(self) -> None:
+        """Let the panes ask again; they show their last answers at once."""
         for bar in self.query(TourBar):
             bar.redraw_lesson()
         for pane in self.query(Pane):
             pane.resume_feeds()
 
     def action_find(self) -> None:
+        """Open the filter. While the user types, panes that load late do not take the focus."""
         field = self.query_one("#filter", Input)
         field.display = self.finding = True
         field.focus()
@@ -86,6 +92,7 @@ class BoxScreen(PaneScreen):
             self.find_words(event.value)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Leave the filter with enter; its words stay in force and in sight."""
         if event.input.id == "filter":
             event.input.display = bool(event.value)
             self.finding = False
@@ -109,6 +116,7 @@ class BoxScreen(PaneScreen):
             pane.refresh_sources()
 
     def action_copy(self) -> None:
+        """Copy what the subclass says, and show it; a long text by its length only."""
         text = self.copied_text()
         if text:
             self.app.copy_to_clipboard(text)
@@ -122,6 +130,7 @@ class BoxScreen(PaneScreen):
         return row.key if row else ""
 
     def action_back(self) -> None:
+        """Close the filter if it is open, else go back to the screen below."""
         field = self.query_one("#filter", Input)
         if field.display:
             field.value = ""

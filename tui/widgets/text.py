@@ -23,6 +23,7 @@ def one_line(value: object) -> str:
     return safe_text(value).replace("\n", " ")
 
 
+# ``Text`` and not ``str``: rich would read ``[bold]`` or ``[@click=…]`` in a string as markup.
 def plain_text(value: object, style: str = "") -> Text:
     """Return a renderable in which markup of ``value`` has no effect."""
     return Text(safe_text(value), style=style)

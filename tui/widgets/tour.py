@@ -116,10 +116,12 @@ class TourBar(Static):
 
     def __init__(self) -> None:
         super().__init__(markup=False)
+        # The lesson, and its count when this bar first saw it: only what the user does from then on counts.
         self._since: tuple[int, int] | None = None
 
     @property
     def _lesson_feeds(self) -> tuple[Feed[Any], ...]:
+        """The feeds that lessons count in; all three must have answered before a count means anything."""
         feeds = port_of(self).feeds
         return feeds.assets, feeds.permissions, feeds.jobs
 
@@ -130,6 +132,7 @@ class TourBar(Static):
         self._set_listening(False)
 
     def _set_listening(self, on: bool) -> None:
+        """Join or leave the feeds. Idempotent; the tour costs no questions while it is hidden."""
         for feed in self._lesson_feeds:
             if on:
                 feed.add_listener(self)
@@ -158,6 +161,7 @@ class TourBar(Static):
             return
         lesson, drawn = LESSONS[step], Text()
         drawn.append(f"{step + 1}/{len(LESSONS)} {lesson.title}\n", "bold")
+        # Texts name screens in braces, so that they stay true for users who bound other keys.
         keys = {name: port_of(self).key_of(name) for name in SCREENS}
         drawn.append(lesson.text.format_map(keys) + "\n")
         drawn.append(f"▶ {lesson.keys.format_map(keys)}\n", "bold")

@@ -35,6 +35,7 @@ class HealthPane(Pane):
 
 
 def _part_row(part: BoxPart) -> TableRow:
+    """Return a part's row; a state that the tables do not know counts as one on the way."""
     mark = MARKS.get(part.state, "◐")
     where = part.detail or part.url.removeprefix("http://")
     cells = (f"{mark} {part.name}", part.state, str(part.restarts or ""), where)
@@ -50,6 +51,9 @@ class NextPane(Pane):
 
 
 def _next_steps(status: BoxStatus, app: AppPort) -> list[str]:
+    """Return what a newcomer should do now, in at most three lines; keys are named as the user has bound
+    them.
+    """
     key = app.key_of
     if status.state in ("absent", "stopped"):
         down = "The box is down." if status.state == "stopped" else "There is no box here yet."
@@ -96,6 +100,7 @@ class MemoryPane(Pane):
         yield Static(id="largest", markup=False)
 
     def show_value(self, report: ResourceReport) -> None:
+        # Sixty answers, five seconds apart: five minutes.
         self._history = [*self._history[-59:], report.total_bytes / 2**20]
         self.query_one(Sparkline).data = self._history
         largest = "  ".join(

@@ -49,6 +49,7 @@ class ParametersDialog(ModalScreen[Mapping[str, Any] | None]):
         self.dismiss(None)
 
     def action_take(self) -> None:
+        """Close with the parameters; a line that is no ``name=value`` keeps the dialog open."""
         try:
             self.dismiss(parse_parameters(self.query_one(TextArea).text.splitlines()))
         except UsageError as problem:
