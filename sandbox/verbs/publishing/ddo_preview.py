@@ -28,7 +28,10 @@ class DdoPreview:
 def preview_ddo(
     box: Box, who: str, kind: str, source: str, offer: AssetOffer, image: str = "", entrypoint: str = ""
 ) -> DdoPreview:
-    """Return the DDO of a dataset or an algorithm as it would be published now. Changes and asks nothing."""
+    """Return the DDO of a dataset or an algorithm as it would be published now. Changes and asks nothing.
+
+    It is built and checked by the functions that publishing uses, so both find the same problems.
+    """
     from c2d_box.assets.documents.drafting import NOBODY, build_ddo, metadata_section, service_section
     from c2d_box.assets.documents.validation import validate_ddo
 
