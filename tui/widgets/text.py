@@ -23,9 +23,10 @@ def one_line(value: object) -> str:
     return safe_text(value).replace("\n", " ")
 
 
-# ``Text`` and not ``str``: rich would read ``[bold]`` or ``[@click=…]`` in a string as markup.
 def plain_text(value: object, style: str = "") -> Text:
-    """Return a renderable in which markup of ``value`` has no effect."""
+    """Return a renderable in which markup of ``value`` has no effect: rich would read ``[bold]`` or
+    ``[@click=…]`` in a plain string.
+    """
     return Text(safe_text(value), style=style)
 
 

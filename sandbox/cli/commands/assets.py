@@ -29,6 +29,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 
 def offer_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """What a publisher says about an asset."""
+    # Decorators pile up from the inside: reversed, the help lists them in this order.
     for option in reversed(
         (
             click.option("--name", "title", help="Name of the asset (default: the file's)."),
@@ -79,6 +80,7 @@ def dataset_command(
     from sandbox.verbs.publishing.assets import AssetOffer, publish_dataset
     from sandbox.verbs.publishing.disclosure_rules import read_rules, write_rules
 
+    # Read before anything is published: a mistake in the file should cost no transaction.
     rules = read_rules(disclosure) if disclosure else None
     offer = AssetOffer(title or Path(source).name, description, author, price, services=(kind,), **terms)
     if draft:

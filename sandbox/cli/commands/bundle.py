@@ -39,7 +39,9 @@ def build_bundle(
     from sandbox.bundle import build_bundle as verb
     from sandbox.bundle import list_parts
 
+    # A root file system makes sense for a container only.
     container = True if base else in_container
+    # kind's node image is no usual part: most boxes pull it, or need none.
     if node_image:
         perform_verb(verb(["node-image", "kind"], yes=current().yes, confirm=ask_agreement))
     if parts or not node_image:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from c2d_box.client import JobDetails, SpendingLimits
     from sandbox.verbs.compute.quotes import AssetPrice
 
+# Exit status of ``start --wait`` for a job that ended without success.
 FAILED = 1
 KINDS = click.Choice(["algorithm", "configuration", "publish", "all"])
 
@@ -78,6 +79,7 @@ def start(
         _print_job(job)
         if not wait:
             print(f"\nnext: {box.command_line(f'job {job.id}')}", file=sys.stderr)
+    # After printing: a script may want the failed job's object too.
     if wait and not job.has_succeeded:
         raise click.exceptions.Exit(FAILED)
 
@@ -130,6 +132,7 @@ def jobs() -> None:
     from sandbox.verbs.compute.jobs import list_jobs as verb
 
     listed = verb(the_box(), acting_account("consumer"))
+    # A job without a creation time is one that has just been accepted: it counts as the newest.
     found = sorted(listed, key=lambda job: job.created or math.inf, reverse=True)
     if not print_json(found):
         rows = [(job.id, job.status, job.text, _time_text(job.created), _duration_text(job)) for job in found]
@@ -143,6 +146,7 @@ class JobGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in self.commands:
+            # ``show`` is hidden: users type ``job ID``.
             args = ["show", *args]
         return super().resolve_command(ctx, args)
 

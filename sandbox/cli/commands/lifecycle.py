@@ -98,9 +98,11 @@ def up(
     settings = replace(settings, chain=chosen_chain(settings.chain, chain, chain_rpc, address_file))
     if cluster:
         settings = replace(settings, cluster="" if cluster == "auto" else cluster)
+    # Absolute, as ``box.json`` is read from other folders later.
     given = {"kubeconfig": kubeconfig and str(Path(kubeconfig).absolute()), "context": context}
     given |= {"registry": registry, "pull_secret": pull_secret}
     settings = guest_settings(settings, given, pull_by_login, run_unproven_jobs)
+    # None means "as last time": only what is given now changes what the box remembers.
     if barge_keys is not None:
         settings = replace(settings, barge_keys=barge_keys)
     if trust_empty_lists is not None:
@@ -126,7 +128,9 @@ def settings_with_ports(
     port_offset: int | None,
     ports: tuple[str, ...],
 ) -> BoxSettings:
-    """What the box remembers, with the ports given now."""
+    """Return what the box remembers, with the ports given now. An offset starts from the default ports, so
+    giving it twice does not add up; single ports override it.
+    """
     chosen_ports = settings.ports if port_offset is None else type(settings.ports)().with_offset(port_offset)
     for item in ports:
         name, _, number = item.partition("=")
@@ -148,6 +152,7 @@ def guest_settings(
     pulling, the one given now replaces the other.
     """
     said: dict[str, Any] = {name: value for name, value in given.items() if value}
+    # An option that would have no effect is an error: the user believes that something was set.
     if (said or pull_by_login or unproven_jobs) and settings.cluster != "existing":
         raise UsageError(
             "C2D-USAGE",
@@ -159,6 +164,7 @@ def guest_settings(
         raise UsageError(
             "C2D-USAGE", "--pull-secret and --pull-by-login exclude each other", "give one of them"
         )
+    # The two ways exclude each other also over time: the new one clears the one remembered.
     if pull_by_login or "pull_secret" in said:
         said = {"pull_secret": "", **said, "pull_by_login": bool(pull_by_login)}
     if unproven_jobs is not None:
