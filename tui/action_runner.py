@@ -107,6 +107,7 @@ class ActionRunner:
         if not self.runs:
             self._app.exit()
             return
+        # The newest run stands for all.
         title = self.runs[-1].action.title.rstrip("?")
         question = f"{title}: this is under way and ends half-way (doing it again goes on). Leave?"
         self._app.push_screen(Question(question), lambda yes: self._app.exit() if yes else None)

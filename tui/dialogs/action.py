@@ -87,6 +87,7 @@ class Question(ModalScreen[bool]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
+            # What the verb said before, which the question refers to.
             if self.said:
                 with VerticalScroll(classes="said"):
                     yield Static(plain_text("\n".join(self.said)))

@@ -142,6 +142,7 @@ class FormDialog(ModalScreen[T | None], Generic[T]):
         try:
             text = self._preview(values)
         except C2DError as problem:
+            # A preview that fails (a box that is down) must not keep the user from filling in the form.
             text = f"✗ {problem.message}"
         # Widgets may only be touched in the event loop.
         self.app.call_from_thread(self.query_one("#preview", Static).update, plain_text(text))

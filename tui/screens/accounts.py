@@ -128,6 +128,8 @@ class AccountsScreen(BoxScreen):
     def _show_pointed(self) -> None:
         self._soon = None
         account = self.query_one(AccountsPane).pointed_account
+        # Balances change with every block and redraw the table; that is no reason to ask about datatokens
+        # again.
         if account is not None and account.address != self._shown:
             self._shown = account.address
             name = account.role or f"account {account.index}"

@@ -34,6 +34,7 @@ class FindingsPane(Pane):
             TableRow(f.id, (f"{MARKS[f.level]} {f.title}", f.evidence), TONES[f.level], f.fix)
             for f in _distinct_findings(findings)
         )
+        # Problems are counted over all findings, also those that share an id.
         problems = sum(finding.level == "problem" for finding in findings)
         warnings = sum(finding.level == "warning" for finding in findings)
         self.border_title = f"Doctor: {problems} problems, {warnings} warnings"
@@ -50,6 +51,7 @@ class FindingsPane(Pane):
         if row is None:
             return
         fix = f"fix: {row.search}" if row.search else "nothing to do"
+        # The suffix that made the key unique is no part of the id.
         text = f"{row.key.partition('#')[0]}\n{row.cells[1]}\n{fix}"
         self.query_one("#fix", Static).update(plain_text(text))
 

@@ -56,6 +56,7 @@ class AccessGuard:
         if refusal:
             return self._harden_headers(web.Response(status=403, text=f"{refusal}\n"))
         offered = request.query.get("token")
+        # Only the first page takes a token: nothing else should be reachable by an address alone.
         if offered is not None and request.path == "/":
             return self._harden_headers(self._open_session(offered))
         if not self._is_known(request):

@@ -40,6 +40,7 @@ class BoxScreen(PaneScreen):
         return port_of(self)
 
     def compose(self) -> ComposeResult:
+        # Every screen has the same frame: header, tour, its own body, filter, footer.
         yield TopLine(self.NAME)
         yield TourBar()
         yield from self.compose_body()
@@ -64,6 +65,7 @@ class BoxScreen(PaneScreen):
 
     def on_mount(self) -> None:
         self.query_one("#filter", Input).cursor_blink = False
+        # A remembered filter is put into the field, so that it is seen to be in force.
         words = self.box_app.memory.filters.get(self.NAME, "") if self.FILTER_STAYS else ""
         if words:
             self.query_one("#filter", Input).value = words
@@ -107,6 +109,7 @@ class BoxScreen(PaneScreen):
         """Show only rows that contain these words."""
         if self.NAME and self.FILTER_STAYS:
             self.box_app.memory.filters[self.NAME] = words
+        # The first table of the screen; screens with several, or with a log, override this.
         target = next(iter(self.query(LiveTable)), None)
         if target is not None:
             target.filter_rows(words)
@@ -132,6 +135,7 @@ class BoxScreen(PaneScreen):
     def action_back(self) -> None:
         """Close the filter if it is open, else go back to the screen below."""
         field = self.query_one("#filter", Input)
+        # The same key twice leaves the screen: first the filter goes, then the screen.
         if field.display:
             field.value = ""
             field.display = self.finding = False

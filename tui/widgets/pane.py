@@ -143,6 +143,7 @@ class Pane(Vertical):
         """Set the lower frame's text; the pane is only repainted if it differs."""
         text = " · ".join(part for part in (self._remark, text) if part)
         if text != self._told:
+            # Setting the subtitle repaints the whole frame, every second and in every pane.
             self.border_subtitle = self._told = text
 
     def tell_age(self) -> None:
@@ -150,6 +151,7 @@ class Pane(Vertical):
         if not self.feeds:
             return
         now = self.box_app.clock()
+        # One notice is enough: the first feed that fails.
         gone = next((feed.reading for feed in self.feeds if feed.reading.problem), None)
         times = [feed.reading.at for feed in self.feeds if feed.reading.at is not None]
         # The oldest answer: a pane that draws several feeds is only as fresh as that.

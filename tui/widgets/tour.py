@@ -49,6 +49,7 @@ def _count_ended(feeds: FeedRegistry) -> int:
     return sum(job.has_ended for job in feeds.jobs.reading.value or ())
 
 
+# The order matters: a refusal is shown before the permission that lifts it, so that the rule is understood.
 LESSONS = (
     TourLesson(
         "What this is",
@@ -146,6 +147,7 @@ class TourBar(Static):
         if lesson is None or lesson.count is None or not all(feed.answers for feed in self._lesson_feeds):
             return
         now = lesson.count(port_of(self).feeds)
+        # The first answer of a lesson only sets the mark to count from.
         if self._since is None or self._since[0] != step:
             self._since = (step, now)
         elif now > self._since[1]:

@@ -86,6 +86,7 @@ def dataset_command(
     if draft:
         _show_draft("dataset", source, offer)
         return
+    # Two transactions, the asset and then its rules. In between, nobody may compute on it, unless the box reads empty trust lists as everybody (``--trust-empty-lists all``).
     asset = perform_verb(publish_dataset(the_box(), acting_account("publisher"), source, offer))
     if rules:
         perform_verb(write_rules(the_box(), acting_account("publisher"), asset.did, rules))
@@ -211,6 +212,7 @@ def _show_draft(kind: str, source: str, offer: AssetOffer, image: str = "", entr
 
     drawn = preview_ddo(the_box(), acting_account("publisher"), kind, source, offer, image, entrypoint)
     print_text(json.dumps(drawn.document, indent=2))
+    # The draft is printed all the same, so that the mistake can be seen in its place.
     if drawn.problems:
         text = "; ".join(f"{path}: {problem}" for path, problem in drawn.problems.items())
         raise UsageError("C2D-DDO-INVALID", f"this could not be published: {text}", "correct it")
@@ -222,6 +224,7 @@ def _show_published(published: Any) -> None:
     print_pairs(
         {"did": published.did, "name": published.name, "nft": published.nft, "datatoken": published.datatoken}
     )
+    # The step that newcomers miss.
     if published.type == "dataset":
         hint = for_this_box("nobody may compute on it yet; next: c2d-box permit DATASET ALGORITHM")
         print(f"\n{hint}", file=sys.stderr)

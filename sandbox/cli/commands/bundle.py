@@ -90,6 +90,7 @@ def save_bundle(file: Path, parts: tuple[str, ...], no_wheels: bool) -> None:
     from sandbox.bundle.transfer.export import gather_wheels
     from sandbox.bundle.transfer.export import save_bundle as verb
 
+    # The wheels are copied into the file; they are not needed afterwards.
     with tempfile.TemporaryDirectory(prefix="c2d-wheels-") as scratch:
         wheels = None if no_wheels else perform_verb(gather_wheels(Path(scratch)))
         report = perform_verb(verb(file, parts or None, wheels=wheels))
@@ -140,6 +141,7 @@ def print_cache_key() -> None:
     """A line that changes when any part of the bundle would: the cache key for a CI system."""
     from sandbox.bundle.build import cache_key
 
+    # Plain text, as CI systems take it.
     value = cache_key()
     if not print_json({"key": value}):
         print(value)

@@ -118,6 +118,7 @@ def quote(did: str, algorithm: str | None, additional: tuple[str, ...], environm
             for p in prices
         ]
         print_table(["did", "action", "datatoken", "market's fee", "Provider's fee"], rows)
+        # Exact, as this text is copied into ``--max-price``.
         due = [f"{amount} {token}" for token, amount in verbs.exact_totals(prices).items()]
         print_text(f"\nin all: {' and '.join(due) or 'nothing'}")
 
@@ -182,6 +183,7 @@ def job_logs(job_id: str, kind: str) -> None:
     if print_json(texts):
         return
     for name, text in texts.items():
+        # A single log is printed without a title, so that it can be piped on unchanged.
         if len(texts) > 1:
             print_line(f"==> {name} <==")
         print_foreign(text.rstrip("\n"))
@@ -199,6 +201,7 @@ def results(job_id: str, index: int | None, folder: Path | None) -> None:
     from sandbox.verbs.compute import jobs as verbs
 
     box, who = the_box(), acting_account("consumer")
+    # Listing needs no verb: nothing is done that could be narrated.
     if folder is None:
         listed = verbs.list_results(box, who, job_id)
         if not print_json(listed):
@@ -248,6 +251,7 @@ def _print_job(seen: JobDetails) -> None:
         {
             "job": seen.id,
             "status": f"{seen.status} {seen.text}",
+            # Only failed and stopped jobs have a reason.
             **({"reason": seen.reason} if seen.reason else {}),
             "algorithm": seen.algorithm or None,
             "inputs": seen.inputs or None,

@@ -94,6 +94,7 @@ def up(
     repeat, also after Ctrl-C or a crash at any point.
     """
     box = the_box()
+    # Each step below overlays what was given now on what the box remembers.
     settings = settings_with_ports(box.settings, port_offset, ports)
     settings = replace(settings, chain=chosen_chain(settings.chain, chain, chain_rpc, address_file))
     if cluster:
@@ -109,6 +110,7 @@ def up(
         settings = replace(settings, trust_empty_lists=trust_empty_lists)
     if result_store is not None:
         settings = replace(settings, result_store=result_store)
+    # Before the boot, which takes long enough that nobody reads a warning after it.
     print_warnings(settings)
     from sandbox.verbs.lifecycle.up import up as verb
 
@@ -134,6 +136,7 @@ def settings_with_ports(
     chosen_ports = settings.ports if port_offset is None else type(settings.ports)().with_offset(port_offset)
     for item in ports:
         name, _, number = item.partition("=")
+        # An unknown name is refused by ``with_port``, which knows the ports.
         if not number.isdigit():
             raise UsageError(
                 "C2D-USAGE-PORT", f"{item} is not NAME=PORT", "for example --port provider=18030"

@@ -100,6 +100,7 @@ def cid(cid: str, path: Path | None) -> None:
     if path is None:
         print_content(found)
     else:
+        # Bytes as they are: only a terminal has to be protected from them.
         path.write_bytes(found)
         print_line(path)
 

@@ -34,6 +34,7 @@ def seconds_by_stage(job: JobDetails) -> dict[str, float]:
     for moment, text in ENDS.items():
         if moment in times:
             found[text] = max(times[moment] - before, 0.0)
+            # Never backwards, or the next stage would be counted twice.
             before = max(before, times[moment])
     return found
 

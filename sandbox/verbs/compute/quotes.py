@@ -41,6 +41,7 @@ def price_totals(prices: Iterable[AssetPrice]) -> dict[str, float]:
     """Return the whole tokens due in all, per token, as floats: for people to read and never for a limit."""
     due: dict[str, float] = {}
     for price in prices:
+        # Price, Provider's fee and market's fee may be in three tokens, or all in one.
         for token, amount in (
             (price.token, price.price),
             (price.fee_token, price.fee),

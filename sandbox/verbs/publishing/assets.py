@@ -215,6 +215,7 @@ def store_file(box: Box, who: str, path: Path) -> Mapping[str, Any]:
     # The box's own key only makes the bucket and its reader; what goes into the DDO is the reader's key.
     keys, bucket = open_keys(box.home.keys_folder), bucket_of(who)
     store = ObjectStore(box.service_urls["s3"], keys["s3-access-key"], keys["s3-secret-key"])
+    # Idempotent, as is ``reader_of``: the reader's key is derived anew for the same bucket.
     store.ensure_bucket(bucket)
     reader = store.reader_of(bucket)
     with path.open("rb") as file:
@@ -242,6 +243,7 @@ def _file_object(box: Box, who: str, source: str) -> Progress[Mapping[str, Any]]
     """Return the file object of a source as a DDO holds it; a local file is stored first."""
     if source.startswith(("http://", "https://")):
         return {"type": "url", "url": source, "method": "GET"}
+    # The Provider fetches remote content when a job needs it; nothing is copied into the box.
     if source.startswith("ipfs://"):
         return {"type": "ipfs", "hash": source.removeprefix("ipfs://")}
     path = Path(source)

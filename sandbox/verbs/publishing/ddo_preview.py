@@ -41,6 +41,7 @@ def preview_ddo(
             more = {"algorithm": {"container": container_section(find_image(box, image), entrypoint)}}
         except C2DError as problem:
             problems["metadata.algorithm.container"] = problem.message
+    # The one check that the schema cannot make.
     if "://" not in source and not Path(source).expanduser().is_file():
         problems["services.0.files"] = f"there is no file {source or '…'}"
     metadata = metadata_section(kind, offer.name, offer.description, offer.author or who, "CC-BY-4.0", more)

@@ -72,6 +72,7 @@ def rules_of(ddo: Mapping[str, Any]) -> TrustRules:
     A flag counts only if it is literally true: a DDO is a stranger's JSON, and ``"false"`` is a true text.
     """
     services = ddo.get("services") or [{}]
+    # Trust is a matter of compute services; access gives the file away and trusts nobody.
     service = next((each for each in services if each.get("type") == "compute"), services[0])
     compute = service.get("compute") or {}
     # Two rules are this project's additions; Ocean's schema leaves room for them in

@@ -49,6 +49,7 @@ def algorithm_form(app: AppPort, images: Sequence[ContainerImage] | None) -> For
     """Return the form that publishes an algorithm; ``images`` are those on the node, None while they are
     unknown.
     """
+    # Without an answer about the node's images the default one is offered.
     known = tuple(image.image for image in images or ()) or (IMAGE,)
     fields = (
         SOURCE,

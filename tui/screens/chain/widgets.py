@@ -105,6 +105,7 @@ class DecodedPane(Pane):
         if block is not None:
             drawn.append(f"block {block.number}  {block.hash}\n", "bold")
             drawn.append(f"{utc_text(block.at)}  {block.gas:,} gas\n\n")
+            # Transactions beyond the newest are not loaded: say so, and how to read one.
             if len(transactions) < len(block.transactions):
                 drawn.append("older transactions: b shows the newest; c is the command for one\n")
         for tx in transactions:

@@ -88,6 +88,7 @@ class ContainerLogs(Pane):
         started again.
         """
         for container in pod.containers:
+            # Pods of one job have different names, but containers of the same name.
             key = (pod.namespace, pod.name, container)
             if key not in self._streams:
                 self._ended.discard("/".join(key))
@@ -124,6 +125,7 @@ class ContainerLogs(Pane):
     def on_lines_received(self, event: LinesReceived) -> None:
         if event.over:
             self._ended.add(event.name)
+        # A stream that failed may be opened again; one that was read to its end may not.
         if event.problem:
             self._failed.add(event.name)
         self.query_one(LogView).extend_lines(event.lines)

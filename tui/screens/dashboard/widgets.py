@@ -66,6 +66,7 @@ def _next_steps(status: BoxStatus, app: AppPort) -> list[str]:
             f"{key('jobs')}  watch",
         ]
     troubled = [part.name for part in status.parts if part.state != "ready"]
+    # Starting, degraded or failed: name what is not ready, and where to look.
     lines = [f"The box is {status.state}.", *([status.detail] if status.detail else [])]
     return [
         *lines,
@@ -81,6 +82,7 @@ class LastJobsPane(Pane):
         yield LiveTable("job", "state", "took", id="recent")
 
     def show_value(self, value: list[JobDetails]) -> None:
+        # The jobs screen lists all; twenty rows are more than this pane can show.
         views = sorted(map(JobView.from_job, value), key=lambda view: -view.created)
         rows = [job_row(view, self.box_app.clock()) for view in views[:20]]
         self.query_one(LiveTable).show_rows(

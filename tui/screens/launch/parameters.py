@@ -31,6 +31,7 @@ class ParametersDialog(ModalScreen[Mapping[str, Any] | None]):
         self._known = known
 
     def compose(self) -> ComposeResult:
+        # Written so that :func:`parse_parameters` reads back the same values and types.
         lines = [parameter_line(name, value) for name, value in self._known.items()]
         with Vertical(classes="dialog -tall"):
             yield Static("Parameters of the algorithm", classes="title", markup=False)

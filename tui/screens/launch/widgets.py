@@ -127,6 +127,7 @@ class ChoicePane(Pane):
         self.show_again()
 
     def show_value(self, value: list[Ddo]) -> None:
+        # Ended assets are listed too: the check says why they cannot be used.
         views = [view for view in map(AssetView.from_ddo, value) if view.kind == self._kind]
         rows = []
         for view in views:
@@ -200,6 +201,7 @@ class CheckPane(Pane):
 
     def show_value(self, check: JobCheck) -> None:
         drawn = Text()
+        # The same text that a start would meet, with the Provider's tree of reasons below it.
         if check.refusal is not None:
             drawn.append("✗ this would be refused\n\n", "bold")
             drawn.append(f"{safe_text(check.refusal.code)}\n{safe_text(check.refusal.message)}\n")
@@ -216,6 +218,7 @@ class CheckPane(Pane):
             drawn.append(f"\nto pay:  {total}\n", "bold")
             if check.balance is not None:
                 drawn.append(f"you have {check.balance:g} OCEAN ({self.box_app.consumer})\n")
+            # The Provider knows nothing of the balance: the chain would refuse the order later.
             problems = check.start_problems(self.box_app.key_of("accounts"))
             for problem in problems:
                 drawn.append(f"✗ {safe_text(problem)}\n", "bold")

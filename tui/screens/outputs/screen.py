@@ -72,6 +72,7 @@ class OutputsPane(Pane):
         for index, entry in enumerate(listed):
             branch = "└" if index == len(listed) - 1 else "├"
             key = f"{view.id} {index}"
+            # The index is the Provider's, by which the result is fetched.
             self.entries[key] = (view.id, index, entry)
             rows.append(
                 TableRow(
@@ -140,6 +141,7 @@ class OutputsScreen(BoxScreen):
         if entry is None:
             return
         job_id, position, listed = entry
+        # The job's own row: a summary, which needs no fetch.
         if position is None:
             job = self.query_one(OutputsPane).jobs[job_id]
             pane.show_text(f"Job {short_id(job_id)}", outputs_summary(job, app.asset_names))

@@ -54,11 +54,13 @@ class MatrixPane(Pane):
         table = next(iter(self.query(LiveTable)), None)
         if table is None or table.selected_row is None or not self._algorithms:
             return None
+        # Column 0 holds the datasets' names.
         column = max(table.cursor_coordinate.column - 1, 0)
         return self.cells.get((table.selected_row.key, self._algorithms[column]))
 
     async def take_feed(self, feed: Feed[Any]) -> None:
         """Draw the matrix from both feeds, whichever answers first."""
+        # Names are missing until the assets' feed has answered; DIDs stand in.
         permissions, assets = (feed.reading.value for feed in self.feeds)
         if permissions is None:
             return
