@@ -90,9 +90,9 @@ def invoke(arguments: list[str]) -> int:
         return 0
     except click.exceptions.Exit as leave:
         return leave.exit_code
-    # The reader of a pipe left (``c2d-box jobs | head``). Python flushes stdout at exit and would complain
-    # again, so stdout leads to nowhere from now on. 141 is 128 plus SIGPIPE, as in a shell.
     except BrokenPipeError:
+        # The reader of a pipe left (``c2d-box jobs | head``). Python flushes stdout at exit and would
+        # complain again, so stdout leads to nowhere from now on. 141 is 128 plus SIGPIPE, as in a shell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except (Exception, KeyboardInterrupt) as problem:

@@ -34,8 +34,8 @@ def for_this_box(text: str, settings: CliSettings | None = None) -> str:
     name = settings.box_name or os.environ.get("C2D_BOX_NAME")
     try:
         prefix = open_box(settings.home, name).command_line("")
-    # A message about a box that cannot be opened must still be printed.
     except C2DError:
+        # A message about a box that cannot be opened must still be printed.
         return text
     return _command_pattern().sub(lambda found: prefix + found[1], text)
 

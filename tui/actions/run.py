@@ -71,9 +71,9 @@ class ActionRun:
             self.result = run_verb(self.action.verb(self.ask_user), self._take_event)
         except C2DError as problem:
             self.problem = problem
-        # An unexpected error must reach the dialog too: a thread that dies silently would show a run that
-        # never ends.
         except Exception as surprise:
+            # An unexpected error must reach the dialog too: a thread that dies silently would show a run that
+            # never ends.
             self.problem = Failed(
                 "C2D-DEFECT", f"{type(surprise).__name__}: {surprise}", f"{self.action.command} --debug"
             )

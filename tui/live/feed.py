@@ -135,9 +135,9 @@ class Feed(Generic[T]):
                     return
 
     def _next_pause(self, spent: float) -> float:
+        """Return the seconds until the next question; ``spent`` is the CPU time of the last one."""
         # A failing feed polls at its own rate even under a watch: the watch tells of changes, not of
         # recoveries.
-        """Return the seconds until the next question; ``spent`` is the CPU time of the last one."""
         if self.live and not self.reading.problem:
             return self._every * WATCHED
         if self._still < STILL:
@@ -152,8 +152,8 @@ class Feed(Generic[T]):
             return FeedReading(self._fetch_answer(), self._clock())
         except C2DError as problem:
             return FeedReading(before.value, before.at, problem, before.since or self._clock())
-        # Never let the thread die: the pane would show an old value as if it were current.
         except Exception as surprise:
+            # Never let the thread die: the pane would show an old value as if it were current.
             defect = Failed("C2D-DEFECT", f"{type(surprise).__name__}: {surprise}", "c2d-box doctor")
             return FeedReading(before.value, before.at, defect, before.since or self._clock())
 

@@ -60,8 +60,8 @@ class LineStream:
                     self._lines.append(f"{self._prefix}{line}")
         except C2DError as failed:
             problem = failed.message
-        # Stops the second thread, so that the lines left over are sent once, with the message of the end.
         finally:
+            # Stops the second thread, so that the lines left over are sent once, with the message of the end.
             self._left.set()
             pump.join()
         self._listener.post_message(LinesReceived(self.name, self._take_batch(), over=True, problem=problem))

@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true")
     chosen = parser.parse_args()
     source = BoxBackend(open_box(chosen.home, chosen.name))
-    # Read-only unless ``--write``: a page that is left open on a projector should change nothing.
+    # Read-only unless ``--write``, as the help of ``serve`` promises.
     app = BoxApp(source, who=chosen.who, read_only=not chosen.write, memory_file=default_file())
     app.run()
 

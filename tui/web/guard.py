@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from aiohttp import web
 
-# A working day: the server is started for a session of work or a lesson.
+# Kept by the browser only: the server forgets the session when it ends, not before.
 SESSION_SECONDS = 12 * 3600
 R = TypeVar("R", bound=web.StreamResponse)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -48,10 +48,10 @@ class AccessGuard:
 
     @web.middleware
     async def __call__(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        # Refused before the token is looked at: a foreign page must not even use it up.
         """Answer 403 to foreign requests and 401 to unknown ones; exchange the token for a session; pass the
         rest on.
         """
+        # Refused before the token is looked at: a foreign page must not even use it up.
         refusal = self._refusal_of(request)
         if refusal:
             return self._harden_headers(web.Response(status=403, text=f"{refusal}\n"))
@@ -69,9 +69,9 @@ class AccessGuard:
         self._harden_headers(response)
 
     def _refusal_of(self, request: web.Request) -> str:
+        """Return why a request is refused whatever cookie it carries, or the empty string."""
         # DNS rebinding: the attacker's name resolves to 127.0.0.1, but the browser still sends that name as
         # Host.
-        """Return why a request is refused whatever cookie it carries, or the empty string."""
         if request.headers.get("Host", "") not in self.allowed_hosts:
             return "this Host is not served here"
         origin = request.headers.get("Origin")

@@ -218,8 +218,8 @@ class LiveTable(DataTable[Text]):
                 texts = self._cell_texts(row)
                 self.add_row(*texts, key=key)
                 self._fit_columns(texts)
-            # Identity first: most rows are the very same object as before.
             elif before is not row and before != row:
+                # Identity first: most rows are the very same object as before.
                 self._change_row(before, row)
                 changed = True
         self._new_rows.clear()  # ``_fit`` has measured them; Textual would measure them again

@@ -86,7 +86,8 @@ def dataset_command(
     if draft:
         _show_draft("dataset", source, offer)
         return
-    # Two transactions, the asset and then its rules. In between, nobody may compute on it, unless the box reads empty trust lists as everybody (``--trust-empty-lists all``).
+    # Two transactions, the asset and then its rules. In between, nobody may compute on it, unless the box
+    # reads empty trust lists as everybody (``--trust-empty-lists all``).
     asset = perform_verb(publish_dataset(the_box(), acting_account("publisher"), source, offer))
     if rules:
         perform_verb(write_rules(the_box(), acting_account("publisher"), asset.did, rules))

@@ -50,8 +50,8 @@ def _check_image(box: Box, record: Mapping[str, Any]) -> Any:
     reference = str(evidence.evidence_facts(record, "run").get("image"))
     try:
         known = find_image(box, reference).checksum
-    # An image may have been removed since; that is no contradiction, so the answer is "unknown".
     except C2DError:
+        # An image may have been removed since; that is no contradiction, so the answer is "unknown".
         return EvidenceCheck("image on the node", None, f"{reference} is not on the node any more", "node")
     return EvidenceCheck("image on the node", reference.endswith(known), known, "node")
 

@@ -90,8 +90,8 @@ def _preview_text(app: AppPort, kind: str, values: Values) -> str:
     lines.append(f"an order costs {offer.price:g} OCEAN" if offer.price else "orders are free")
     if kind == "dataset" and values["service"] == "compute":
         lines.append(f"nobody may compute on it until you permit an algorithm ({app.key_of('permissions')})")
-    # Access gives the file away; somebody who wanted compute only should read this before signing.
     elif kind == "dataset":
+        # Access gives the file away; somebody who wanted compute only should read this before signing.
         lines.append("whoever orders it can download the file itself")
     return "\n".join([*lines, "", "the DDO that you sign:", json.dumps(drawn.document, indent=2)])
 

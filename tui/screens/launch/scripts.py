@@ -48,8 +48,8 @@ def script_form(app: AppPort, data: str) -> FormDialog[UserAction]:
 
 
 def _script_loop(app: AppPort, values: Values) -> ScriptRun:
-    # Several datasets are separated as in a shell, so paths with blanks can be quoted.
     """Return what to run. Raises a ``C2D-RUN-…`` usage error for a missing script or data."""
+    # Several datasets are separated as in a shell, so paths with blanks can be quoted.
     script, data = Path(values["script"]).expanduser(), shlex.split(values["data"])
     if not script.is_file():
         raise UsageError("C2D-RUN-NO-FILE", f"{script} is not a file", "give the path of a script")

@@ -190,8 +190,8 @@ class CheckPane(Pane):
         def ask() -> JobCheck:
             try:
                 prices = app.source.quote_job(app.consumer, wanted)
-            # A refusal is an answer, to be shown with its reasons; an outage stays an error of the feed.
             except Refused as refusal:
+                # A refusal is an answer, to be shown with its reasons; an outage stays an error of the feed.
                 return JobCheck(refusal=refusal)
             return JobCheck(prices, balance=_account_balance(app.source.list_accounts(), app.consumer))
 
