@@ -23,7 +23,11 @@ Then = Callable[[ActionRun], None]
 
 
 class ActionRunner:
-    """Owns the runs of an application; ``runs`` are those under way, in the order in which they began."""
+    """Owns the runs of an application; ``runs`` are those under way, in the order in which they began.
+
+    A run belongs to the application and not to a screen: closing a dialog or changing the screen does not end
+    it.
+    """
 
     def __init__(self, app: App[None]) -> None:
         self.runs: list[ActionRun] = []
@@ -68,12 +72,17 @@ class ActionRunner:
             if isinstance(screen, RunFollower) and screen.follows_run(run)
         ]
         for screen in followers:
+            # A message and no call: a screen that is being closed drops it, where a call would find its
+            # widgets gone.
             screen.post_message(RunAdvanced(run))
+        # The thread sets ``over`` before its last message, so two messages may find a run at its end. Its end
+        # is reported once.
         if run.over and run in self.runs:
             self.runs.remove(run)
             if run.problem is None:
                 run.action.done(run.result)
             self._port.feeds.refresh_feeds(*run.action.pokes)
+            # Nobody watches this run any more, so only a notice can tell how it ended.
             if not followers:
                 self._tell_end(run)
 
@@ -86,6 +95,8 @@ class ActionRunner:
 
     def put_question(self, asked: QuestionAsked) -> None:
         """Show a running verb's question; its thread blocks until it is answered."""
+        # A question refers to the notes before it (a list of packages, a diff of permissions): they are shown
+        # with it.
         said = asked.run.board.notes[-60:]
         self._app.push_screen(Question(asked.question, said), lambda yes: asked.answer.set_result(bool(yes)))
 
@@ -96,6 +107,7 @@ class ActionRunner:
         if not self.runs:
             self._app.exit()
             return
+        # The newest run stands for all.
         title = self.runs[-1].action.title.rstrip("?")
         question = f"{title}: this is under way and ends half-way (doing it again goes on). Leave?"
         self._app.push_screen(Question(question), lambda yes: self._app.exit() if yes else None)

@@ -41,11 +41,17 @@ def _load_commands() -> type[Provider]:
 
 
 class BoxApp(App[None]):
-    """The TUI of one box."""
+    """The TUI of one box: it owns the feeds, the remembered state and the acting account.
+
+    Screens, dialogs and widgets know it only as :class:`tui.runtime.app_port.AppPort`. Each screen of the
+    table is a Textual mode, so it keeps its own stack of detail screens while another one is shown.
+    """
 
     TITLE = "c2d-box"
     CSS_PATH = "app.tcss"
     MODES = {entry.name: entry.open_screen for entry in SCREENS.values()}  # noqa: RUF012
+    # A function instead of the class: Textual calls it when the palette is first opened, and only then
+    # imports it.
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_load_commands}
     BINDINGS: ClassVar[list[BindingType]] = [
         *(
@@ -79,6 +85,8 @@ class BoxApp(App[None]):
         memory_file: Path | None = None,
         screen: str = "",
     ) -> None:
+        # The remembered state is read before ``super().__init__``, because it decides which mode is the
+        # first.
         self.memory_file, self.memory = memory_file, UiState.load_state(memory_file)
         first = screen or self.memory.screen
         # Textual's own default mode would style an empty screen, then leave it, before the first paint.
@@ -86,6 +94,7 @@ class BoxApp(App[None]):
         super().__init__()
         self.source, self.read_only, self.clock = source, read_only, clock
         self.chosen_account = who
+        # The registry gets a function for the consumer, so that a change of account needs no new feeds.
         self.feeds = FeedRegistry(source, lambda: self.consumer, clock, pace)
         self.watcher = ChangeWatcher(source, self.feeds)
         self.collecting = GcPolicy()
@@ -94,6 +103,8 @@ class BoxApp(App[None]):
         """The job started last, until the table of jobs has pointed at it."""
         for known in THEMES.values():
             self.register_theme(known)
+        # The state file may come from another version, or be edited by hand: an unknown theme is not an
+        # error.
         wanted = theme or self.memory.theme
         self.theme = wanted if wanted in THEMES else DARK.name
         self.set_keymap(self.memory.keys)
@@ -109,6 +120,7 @@ class BoxApp(App[None]):
         return self.chosen_account or "consumer"
 
     def on_mount(self) -> None:
+        """Handle SIGTERM and SIGHUP from now on: this needs the running event loop."""
         leave_when_asked(self)
 
     def on_ready(self) -> None:
@@ -118,6 +130,7 @@ class BoxApp(App[None]):
         self.watcher.start_watches()
 
     async def on_event(self, event: Event) -> None:
+        """Note every key before it is handled, so that no collection of garbage begins just after it."""
         if isinstance(event, Key):
             self.collecting.note_key(event)
         await super().on_event(event)
@@ -135,8 +148,10 @@ class BoxApp(App[None]):
         """Move by that many lessons; 0 begins, leaves or resumes the tour."""
         step = self.memory.tour
         if by:
+            # N and B move only while the tour is shown; while it is hidden the keys belong to the widgets.
             self.tour_to(step + by if step >= 0 else step)
         else:
+            # The complement turns "shown at step" into "hidden at step" and back.
             self.tour_to(~step)
 
     def tour_to(self, step: int) -> None:
@@ -164,8 +179,12 @@ class BoxApp(App[None]):
 
     @property
     def asset_names(self) -> dict[str, str]:
-        """The names of assets by DID, as far as they are known."""
+        """The names of assets by DID, as far as they are known.
+
+        Computed once per answer of the feed: tables ask for it on every redraw, with thousands of rows.
+        """
         known = self.feeds.assets.reading.value or []
+        # Identity suffices, as a feed keeps its last list until it has a new one.
         if known is not self._named[0]:
             self._named = known, {str(ddo["id"]): str(ddo["metadata"].get("name")) for ddo in known}
         return self._named[1]
@@ -218,14 +237,18 @@ class BoxApp(App[None]):
         self.runner.leave_app()
 
     def action_command_line(self) -> None:
+        """Open the command line; it is imported with the first press of its key."""
         from tui.command_palette import CommandLine
 
         self.push_screen(CommandLine())
 
     def action_help(self) -> None:
+        """Show the keys that work on this screen now, as the user has bound them."""
         from tui.dialogs.help import HelpDialog
 
         keys: dict[str, str] = {}
+        # Bindings of the focused widget come last, and of several bindings with one description the first is
+        # listed.
         own = sorted(self.screen.active_bindings.values(), key=lambda found: found.node is self.focused)
         for active in own:
             binding = active.binding
@@ -235,6 +258,9 @@ class BoxApp(App[None]):
         self.push_screen(HelpDialog(name, [(key, text) for text, key in keys.items()]))
 
     def on_unmount(self) -> None:
+        """End the threads and keep the state. Opening the gate lets feeds go that still wait for a first
+        paint.
+        """
         self.watcher.stop_watches()
         self.feeds.gate.set()
         self.memory.save_state(self.memory_file)

@@ -30,7 +30,8 @@ class PaletteCommand:
 
 
 def palette_commands(app: AppPort) -> Iterator[PaletteCommand]:
-    """Yield every command that is available now."""
+    """Yield every command that is available now: screens, the box's life, accounts, themes, help and quit."""
+    # The default arguments below bind the loop's value; a plain closure would see the last name only.
     for name in SCREENS:
         yield PaletteCommand(name, f"go to {name}", lambda name=name: app.open_screen(name))  # type: ignore[misc]
     yield PaletteCommand(
@@ -52,13 +53,15 @@ def palette_commands(app: AppPort) -> Iterator[PaletteCommand]:
 
 
 class BoxCommands(Provider):
-    """The palette's view of :func:`palette_commands`."""
+    """The palette's view of :func:`palette_commands`: ranked by Textual's fuzzy matcher."""
 
     async def discover(self) -> Hits:
+        """Yield all commands, for an empty search field."""
         for saying in palette_commands(port_of(self.screen)):
             yield DiscoveryHit(saying.words, saying.do, help=saying.text)
 
     async def search(self, query: str) -> Hits:
+        """Yield the commands that match; words and description are both searched."""
         matcher = self.matcher(query)
         for saying in palette_commands(port_of(self.screen)):
             score = matcher.match(f"{saying.words} {saying.text}")
@@ -80,12 +83,15 @@ class CommandLine(ModalScreen[None]):
         yield Input(placeholder=": jobs, up, as consumer2, theme light …", suggester=SuggestFromList(words))
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Run the command that was typed: the exact one, else the first that begins with the words."""
         app = port_of(self)
         said = " ".join(event.value.split()).lower()
         known = {saying.words: saying for saying in palette_commands(app)} | {
             "q": PaletteCommand("q", "", app.leave_app)
         }
         found = known.get(said) or next((s for w, s in known.items() if said and w.startswith(said)), None)
+        # The line closes first: a command that opens a dialog must open it on the screen below, not on this
+        # one.
         self.app.pop_screen()
         if found is None:
             app.notify(f"nothing is called {said!r}; ctrl+p lists what is", severity="warning", markup=False)

@@ -11,16 +11,23 @@ import click
 from sandbox.cli.command_table import COMMANDS, SECTIONS
 from sandbox.cli.settings import CliSettings, global_options
 
+# The exit status of a wrong command line, as in ``sandbox.cli.failures`` and in click itself.
 USAGE = 2
 
 
 class LazyGroup(click.Group):
-    """Knows its commands by name; imports the module of the one that is run."""
+    """Knows its commands by name; imports the module of the one that is run. ``--help`` therefore imports
+    none of them.
+    """
 
     def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return all names, in the order of the help."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import and return one command; None for a name that does not exist, which click turns into a usage
+        error.
+        """
         target = COMMANDS.get(cmd_name)
         if target is None:
             return None
@@ -30,6 +37,9 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands in sections, with texts of the table: click's own method would import every
+        module for them.
+        """
         for title, commands in SECTIONS.items():
             with formatter.section(title):
                 formatter.write_dl([(name, text) for name, (_, text) in commands.items()])
@@ -55,6 +65,8 @@ def root(context: click.Context) -> None:
     """
     if context.invoked_subcommand is not None:
         return
+    # Without a terminal there is nobody to show screens to: a script that forgot the command gets help and an
+    # error.
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         click.echo(context.get_help(), err=True)
         context.exit(USAGE)
@@ -65,7 +77,12 @@ def root(context: click.Context) -> None:
 
 
 def invoke(arguments: list[str]) -> int:
-    """Run one command line; returns the exit status. No traceback leaves this function unless ``--debug``."""
+    """Run one command line; returns the exit status. No traceback leaves this function unless ``--debug``.
+
+    click's standalone mode is not used: it would print errors in its own words and choose its own statuses.
+    """
+    # Made here and not by click, so that ``--json`` and ``--debug`` hold for errors in the command line
+    # itself.
     settings = CliSettings()
     try:
         with root.make_context("c2d-box", arguments, obj=settings) as context:
@@ -74,6 +91,8 @@ def invoke(arguments: list[str]) -> int:
     except click.exceptions.Exit as leave:
         return leave.exit_code
     except BrokenPipeError:
+        # The reader of a pipe left (``c2d-box jobs | head``). Python flushes stdout at exit and would
+        # complain again, so stdout leads to nowhere from now on. 141 is 128 plus SIGPIPE, as in a shell.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except (Exception, KeyboardInterrupt) as problem:

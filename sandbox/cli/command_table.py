@@ -58,5 +58,6 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
 }
 
 COMMANDS = {name: target for section in SECTIONS.values() for name, (target, _) in section.items()}
+# Texts that name such a command get no ``--name`` or ``--home`` (:func:`sandbox.cli.opening.for_this_box`).
 BOXLESS = frozenset({"bundle"})
 """Commands that are about no box."""

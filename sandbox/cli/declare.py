@@ -15,10 +15,13 @@ GroupDeclaration = Callable[[Callable[..., Any]], click.Group]
 
 
 def command(example: str, *, context: dict[str, Any] | None = None, **attributes: Any) -> Declaration:
-    """Declare a command; ``example`` (one line or several) ends its help."""
+    """Declare a command; ``example`` (one line or several) ends its help. The global options are hidden in
+    it, as every help would repeat them.
+    """
 
     settings = {**CONTEXT, **(context or {})}
     make: Declaration = click.command(epilog=_help_epilog(example), context_settings=settings, **attributes)
+    # The options are added first: click reads them from the function when it makes the command.
     return lambda function: make(global_options(function, hidden=True))
 
 
@@ -34,5 +37,6 @@ def group(example: str, cls: type[click.Group] = click.Group, **attributes: Any)
 
 
 def _help_epilog(example: str) -> str:
+    """Return the end of a help text; click's mark for "do not wrap" keeps the lines of the example."""
     lines = "\n".join(f"  {line}" for line in example.splitlines())
     return f"\b\nExample:\n{lines}\n\nGlobal options (--home, --json, --as, --yes …): c2d-box --help"

@@ -53,10 +53,14 @@ def report_problem(problem: BaseException, settings: CliSettings) -> int:
 
 
 def _as_coded(problem: BaseException) -> C2DError:
+    """Return any error as one with a code. What nobody foresaw becomes ``C2D-DEFECT``: a user should report
+    it and not guess.
+    """
     if isinstance(problem, C2DError):
         return problem
     if isinstance(problem, click.ClickException):
         command = getattr(problem, "ctx", None)
+        # The help of the very command that was mistyped says most.
         path = command.command_path if command else "c2d-box"
         return UsageError("C2D-USAGE", problem.format_message(), f"{path} --help")
     if isinstance(problem, PermissionError):
@@ -77,6 +81,7 @@ def _as_coded(problem: BaseException) -> C2DError:
 
 
 def _print_error(error: C2DError, settings: CliSettings) -> None:
+    # One line on stderr: stdout stays empty, or holds a document that was complete before.
     if settings.json:
         document = {**error.as_dict(), "next_step": for_this_box(error.next_step, settings)}
         print(json.dumps({"error": document}, default=str), file=sys.stderr)
@@ -86,6 +91,7 @@ def _print_error(error: C2DError, settings: CliSettings) -> None:
         f"{red}{error.code}{plain}: {bold}{visible_text(for_this_box(error.message, settings))}{plain}",
         file=sys.stderr,
     )
+    # The cause is only worth a line if the message does not say it already.
     if error.__cause__ is not None and str(error.__cause__) not in error.message:
         print(f"  because: {visible_text(error.__cause__)}", file=sys.stderr)
     for name, value in error.details.items():
@@ -95,6 +101,9 @@ def _print_error(error: C2DError, settings: CliSettings) -> None:
 
 
 def _print_detail(name: str, value: object) -> None:
+    """Print one detail, on one line or as a list. Values come from services and strangers, so they are made
+    safe.
+    """
     if isinstance(value, Mapping) and "rule" in value:  # a tree of reasons, as a refusal carries it
         from sandbox.demo.story import reason_lines
 
@@ -110,6 +119,7 @@ def _print_detail(name: str, value: object) -> None:
 
 
 def _error_colours(settings: CliSettings) -> tuple[str, str, str]:
+    # NO_COLOR counts whatever its value (no-color.org).
     if settings.no_color or "NO_COLOR" in os.environ or not sys.stderr.isatty():
         return "", "", ""
     return "\033[1m", "\033[31m", "\033[0m"

@@ -29,6 +29,7 @@ def spending_options(function: Callable[..., Any]) -> Callable[..., Any]:
     )
     @functools.wraps(function)
     def limited(*, most: tuple[str, ...], slippage: float, **others: Any) -> Any:
+        # Imported when a command runs: the SDK is far too heavy for ``--help``.
         from c2d_box.client import SpendingLimits
 
         return function(spending=SpendingLimits(most, slippage / 100), **others)

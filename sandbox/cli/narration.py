@@ -34,6 +34,7 @@ def perform_verb(verb: Progress[T]) -> T:
 
 @contextmanager
 def _event_sink(settings: CliSettings) -> Iterator[Sink]:
+    """Choose how events are shown. JSON wins over the terminal: a script may well run on one."""
     if settings.json:
         yield json_lines
     elif sys.stderr.isatty() and not settings.no_color and os.environ.get("TERM") != "dumb":
@@ -45,6 +46,7 @@ def _event_sink(settings: CliSettings) -> Iterator[Sink]:
 
 def json_lines(event: ProgressEvent) -> None:
     """One event as one JSON object on stderr."""
+    # Flushed, so that a program that reads the lines sees each when it happens.
     print(json.dumps({"event": asdict(event)}), file=sys.stderr, flush=True)
 
 
@@ -77,6 +79,8 @@ def _live_list() -> Iterator[Sink]:
 
     console = Console(stderr=True, highlight=False)
     underway: dict[str, ProgressEvent] = {}
+    # Transient: the list of steps under way disappears at the end, and only finished steps stay on the
+    # screen.
     with Live(console=console, refresh_per_second=8, transient=True) as live:
 
         def sink(event: ProgressEvent) -> None:
@@ -87,12 +91,14 @@ def _live_list() -> Iterator[Sink]:
 
 
 def _update_list(event: ProgressEvent, underway: dict[str, ProgressEvent], console: Console) -> None:
+    """Apply one event to the steps under way; a finished one is printed above the live list."""
     from rich.text import Text
 
     if event.state == "started":
         underway[event.step] = event
         return
     if event.state == "progress":
+        # Progress events carry a share but no estimate: that stays as ``started`` gave it.
         begun = underway.get(event.step, event)
         underway[event.step] = ProgressEvent(
             event.step, "progress", event.text or begun.text, event.fraction, begun.seconds, begun.at
@@ -113,6 +119,7 @@ def _list_picture(underway: dict[str, ProgressEvent]) -> RenderableType:
 
 
 def _underway_text(event: ProgressEvent) -> str:
+    """Return a step's text, share and estimate on one line."""
     share = f"  {event.fraction:.0%}" if event.fraction is not None else ""
     estimate = f"  of about {event.seconds:.0f} s" if event.seconds else ""
     return f"{visible_line(event.text or event.step)}{share}{estimate}"

@@ -17,7 +17,7 @@ from sandbox.display_text import visible_text
 
 
 def the_box() -> Box:
-    """The box this invocation is about."""
+    """Return the box this invocation is about. Opening reads ``box.json`` only and changes nothing."""
     settings = current()
     return open_box(settings.home, settings.box_name or os.environ.get("C2D_BOX_NAME"))
 
@@ -35,12 +35,14 @@ def for_this_box(text: str, settings: CliSettings | None = None) -> str:
     try:
         prefix = open_box(settings.home, name).command_line("")
     except C2DError:
+        # A message about a box that cannot be opened must still be printed.
         return text
     return _command_pattern().sub(lambda found: prefix + found[1], text)
 
 
 @cache
 def _command_pattern() -> re.Pattern[str]:
+    """Return the pattern of ``c2d-box VERB``. Longest verbs first, and not inside a path or word."""
     verbs = "|".join(sorted(set(COMMANDS) - BOXLESS, key=len, reverse=True))
     return re.compile(rf"(?<![\w/.-]){PROGRAM} ({verbs})\b")
 
@@ -49,6 +51,7 @@ def ask_agreement(question: str) -> bool:
     """Ask on stderr; ``--yes`` answers, and where nobody can answer the answer is no."""
     if current().yes:
         return True
+    # A script without ``--yes`` must not wait for ever, and must not agree by accident.
     if not sys.stdin.isatty():
         return False
     return click.confirm(visible_text(question), default=False, err=True)

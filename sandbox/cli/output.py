@@ -19,6 +19,8 @@ from sandbox.display_text import visible_line, visible_text
 
 def as_json(value: Any) -> Any:
     """Dataclasses, paths and tuples as what JSON knows; jobs as their Provider wrote them."""
+    # A job's ``--json`` is the Provider's object with the wire's names, which Ocean's clients know
+    # (docs/cli.md).
     if (wire := getattr(value, "wire", None)) is not None:
         return as_json(wire)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -42,6 +44,7 @@ def print_json(value: Any) -> bool:
 
 def print_text(text: str = "") -> None:
     """A line of the result, or several."""
+    # Commands named in the text are completed for this box before it is made safe.
     print(visible_text(for_this_box(text)))
 
 
@@ -65,6 +68,7 @@ def print_content(data: bytes) -> None:
     if sys.stdout.isatty():
         print(visible_text(data.decode(errors="replace")))
     else:
+        # A terminal would obey control sequences; a file must have the very bytes.
         sys.stdout.buffer.write(data)
 
 
@@ -74,6 +78,7 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[object]], empty:
     """
     cells = [[_cell_text(value) for value in row] for row in rows]
     if not cells:
+        # stdout stays empty, so that ``wc -l`` of no rows is 0.
         print(empty, file=sys.stderr)
         return
     widths = [max(len(header), *(len(row[i]) for row in cells)) for i, header in enumerate(headers)]
@@ -89,6 +94,7 @@ def print_pairs(items: Mapping[str, object]) -> None:
 
 
 def _cell_text(value: object) -> str:
+    """Return a cell's text on one line; two decimals are for people, ``--json`` has all digits."""
     if value is None:
         return "-"
     if isinstance(value, float):

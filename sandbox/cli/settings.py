@@ -34,6 +34,8 @@ def current() -> CliSettings:
 
 def _store_option(context: click.Context, parameter: click.Parameter, value: Any) -> None:
     settings = context.find_object(CliSettings)
+    # Every level of commands has the options: one that was not given must not undo what stood before the
+    # command.
     if settings is not None and value not in (None, False):
         setattr(settings, str(parameter.name), value)
 
@@ -44,8 +46,10 @@ def global_options(command: F, *, hidden: bool = False) -> F:
     Where the command has an option of the same name its own wins (an asset's ``--name``), and the global one
     stands before the command only.
     """
+    # click keeps a function's options here until the command is made.
     own = {name for parameter in getattr(command, "__click_params__", ()) for name in parameter.opts}
     for names, attributes in reversed([option for option in _OPTIONS if not own.intersection(option[0])]):
+        # Options are added in reverse, as decorators pile up from the inside.
         command = click.option(
             *names, expose_value=False, callback=_store_option, hidden=hidden, **attributes
         )(command)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from c2d_box.chain.accounts import Signer
 
 MNEMONIC = "taxi music thumb unique chat sand crew more leg another off lamp"
+# The accounts of the mnemonic that the test chain endows; a role is the index of one of them.
 ACCOUNTS = 20
 ROLES = {"deployer": 0, "publisher": 3, "consumer2": 5, "consumer": 7}
 
@@ -34,13 +35,18 @@ class BoxAccount:
 
 
 def signer(who: str) -> Signer:
-    """Return the signer for a role, an index or one of the mnemonic's addresses."""
+    """Return the signer for a role, an index or one of the mnemonic's addresses. Raises
+    ``C2D-ACCOUNT-UNKNOWN``.
+
+    Only accounts of the mnemonic can act: the box knows no other private key that a user could mean.
+    """
     from c2d_box.chain import accounts
 
     if who in ROLES:
         return accounts.from_mnemonic(MNEMONIC, ROLES[who])
     if who.isdigit() and int(who) < ACCOUNTS:
         return accounts.from_mnemonic(MNEMONIC, int(who))
+    # Addresses are compared without case: the checksum of EIP-55 is in the case, and users paste both forms.
     if who.lower().startswith("0x"):
         for index in range(ACCOUNTS):
             candidate = accounts.from_mnemonic(MNEMONIC, index)
@@ -54,7 +60,7 @@ def signer(who: str) -> Signer:
 
 
 def list_accounts(box: Box, count: int = ACCOUNTS) -> list[BoxAccount]:
-    """Return every account with its balances as of now."""
+    """Return every account with its balances as of now, in whole ETH and OCEAN."""
     from c2d_box.chain import accounts as keys
 
     chain = chain_of(box)

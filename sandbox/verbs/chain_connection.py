@@ -18,10 +18,11 @@ def demand_contracts(box: Box) -> None:
 
 
 def chain_of(box: Box) -> Chain:
-    """Return the box's chain with Ocean's contracts."""
+    """Return the box's chain with Ocean's contracts. Raises ``C2D-BOX-DOWN`` before the first ``up``."""
     from c2d_box.chain import Chain, addresses
 
     demand_contracts(box)
+    # The address file lists contracts of several networks; the chain id chooses.
     return Chain(
         box.service_urls["chain"],
         addresses.load_addresses(box.home.address_file, box.settings.chain.chain_id),

@@ -12,6 +12,7 @@ from sandbox.verbs.accounts import signer
 from sandbox.verbs.chain_connection import chain_of
 from sandbox.verbs.sdk_connections import connection_to
 
+# Whole tokens at once: a slip of the finger should not make balances that no screen can show.
 MOST = 1_000_000.0
 
 
@@ -35,7 +36,10 @@ class FaucetBalances:
 
 
 def faucet(box: Box, who: str, eth: float = 10.0, ocean: float = 100.0) -> Progress[FaucetBalances]:
-    """Give an account ETH (from nothing) and OCEAN (minted by its deployer); on the box's own chain only."""
+    """Give an account ETH (from nothing) and OCEAN (minted by its deployer); on the box's own chain only.
+
+    Amounts are whole tokens. Raises ``C2D-FAUCET-FOREIGN`` on a chain outside the box.
+    """
     if not (0 <= eth <= MOST and 0 <= ocean <= MOST):
         raise UsageError("C2D-FAUCET-AMOUNT", f"the faucet gives 0 to {MOST:,.0f} at once", "ask for less")
     if box.settings.chain.rpc_url is not None:
@@ -43,6 +47,7 @@ def faucet(box: Box, who: str, eth: float = 10.0, ocean: float = 100.0) -> Progr
     address, chain = signer(who).address, chain_of(box)
 
     def fill() -> FaucetBalances:
+        # ``c2d_faucet`` is a method of the box's test chain; no other node has it.
         from c2d_box.chain import transactions
 
         if eth:
@@ -51,6 +56,7 @@ def faucet(box: Box, who: str, eth: float = 10.0, ocean: float = 100.0) -> Progr
                 raise Failed("C2D-FAUCET-FAILED", f"the chain refused: {answer['error']}", "see its log")
         if ocean:
             amount = int(ocean * ETHER)
+            # OCEAN's contract lets its deployer mint; on the test chain that is an account of the mnemonic.
             deployer = signer("deployer")
             transactions.send(chain, deployer, "OceanToken", chain.addresses.ocean, "mint", address, amount)
         return FaucetBalances(
@@ -72,6 +78,7 @@ def datatoken_holdings(box: Box, who: str) -> list[DatatokenHolding]:
     tokens = {
         str(service["datatokenAddress"]): record for record in records for service in record["services"]
     }
+    # One batch for all datatokens: a box may hold hundreds of assets.
     held = chain.read_many([ViewCall("ERC20Template", token, "balanceOf", (address,)) for token in tokens])
     return [
         DatatokenHolding(str(record["id"]), str(record["metadata"]["name"]), token, amount / ETHER)

@@ -20,6 +20,7 @@ def connection_to(box: Box) -> Connection:
     """
     from c2d_box.client import Connection
 
+    # Before the first ``up`` there is no address file; without this check a user would see a missing file.
     demand_contracts(box)
     return Connection(
         provider_url=box.service_urls["provider"],

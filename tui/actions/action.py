@@ -15,7 +15,8 @@ Ask = Callable[[str], bool]
 @dataclass(frozen=True)
 class UserAction:
     """One change, as the confirmation dialog shows it before it runs. ``title`` is the question; ``effects``
-    say what will be done, ``losses`` what will be gone.
+    say what will be done, ``losses`` what will be gone; ``command`` is the command line that does the same.
+    ``verb`` gets a function with which it can ask the user while it runs.
     """
 
     title: str

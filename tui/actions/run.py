@@ -40,7 +40,11 @@ class RunFollower:
 
 
 class ActionRun:
-    """One execution of an action. ``listener`` (the app) gets a message for every event."""
+    """One execution of an action. ``listener`` (the app) gets a message for every event.
+
+    The thread writes, the event loop reads. Messages are the only way back, as widgets may not be touched
+    from a thread.
+    """
 
     def __init__(self, action: UserAction, listener: MessagePump) -> None:
         self.action = action
@@ -56,6 +60,8 @@ class ActionRun:
 
     def ask_user(self, question: str) -> bool:
         """Put a question to the user; blocks the verb's thread until there is an answer."""
+        # Only the verb's thread waits here, never the event loop. If the app ends first, the daemon thread
+        # ends with it.
         answer: Future[bool] = Future()
         self._listener.post_message(QuestionAsked(self, question, answer))
         return answer.result()
@@ -66,9 +72,12 @@ class ActionRun:
         except C2DError as problem:
             self.problem = problem
         except Exception as surprise:
+            # An unexpected error must reach the dialog too: a thread that dies silently would show a run that
+            # never ends.
             self.problem = Failed(
                 "C2D-DEFECT", f"{type(surprise).__name__}: {surprise}", f"{self.action.command} --debug"
             )
+        # Last of all: once ``over`` is seen, result and problem are final.
         self.over = True
         self._listener.post_message(RunAdvanced(self))
 

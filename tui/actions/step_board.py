@@ -39,11 +39,14 @@ class StepGroup:
 
     @property
     def total_seconds(self) -> float:
+        """The duration of the longest step, as steps of a group run side by side."""
         return max((step.seconds or 0.0 for step in self.steps.values()), default=0.0)
 
 
 class StepBoard:
-    """All groups of steps, and the notes between them."""
+    """All groups of steps, and the notes between them. Written by the verb's thread, drawn by the
+    event loop.
+    """
 
     def __init__(self) -> None:
         self.groups: dict[str, StepGroup] = {}
@@ -54,6 +57,7 @@ class StepBoard:
         if event.state == "note":
             self.notes.append(event.text)
             return
+        # Steps are named ``group.step``: ``image.provider`` and ``image.cache`` stand together.
         name = event.step.partition(".")[0]
         group = self.groups.setdefault(name, StepGroup(name))
         step = group.steps.get(event.step)
@@ -61,10 +65,12 @@ class StepBoard:
             step = group.steps[event.step] = StepState(
                 event.step, event.text or event.step, "started", event.at
             )
+        # Progress events may leave out the text, and a step that fails without one keeps what it was doing.
         step.text = event.text or step.text
         step.state = event.state
         step.fraction = event.fraction
         if event.state == "started":
+            # On ``started`` the seconds are an estimate; on every other event they are the time it took.
             step.began, step.estimate = event.at, event.seconds
         else:
             step.seconds = event.seconds if event.seconds is not None else step.seconds

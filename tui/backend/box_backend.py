@@ -34,7 +34,10 @@ if TYPE_CHECKING:
 
 
 class BoxBackend:
-    """The :class:`tui.backend.port.BackendPort` of a real box, which calls the verbs."""
+    """The :class:`tui.backend.port.BackendPort` of a real box, which calls the verbs.
+
+    It keeps no connection and no state: methods are called from many threads at the same time.
+    """
 
     def __init__(self, box: Box) -> None:
         self._home, self._named = box.home.path, box.name
@@ -53,6 +56,8 @@ class BoxBackend:
     def command_line(self, arguments: str, who: str = "") -> str:
         return self.current_box.command_line(f"--as {who} {arguments}" if who else arguments)
 
+    # The methods below are one call each; contracts and errors are those of
+    # :class:`tui.backend.port.BackendPort`.
     def box_status(self) -> BoxStatus:
         from sandbox.verbs.lifecycle.status import status
 
@@ -89,6 +94,7 @@ class BoxBackend:
         return verify_evidence(self.current_box, who, job_id)
 
     def read_result(self, who: str, job_id: str, index: int) -> bytes:
+        # No verb: a preview needs the bytes and no file.
         from sandbox.verbs.sdk_connections import open_consumer
 
         with open_consumer(self.current_box, who) as party:
@@ -127,12 +133,14 @@ class BoxBackend:
     def log_sources(self) -> list[str]:
         from sandbox.install.chart_values import SERVICES
 
+        # Services come first: a newcomer looks for the Provider's log before that of etcd.
         components = [component.name for component in self.current_box.cluster.status().components]
         return [*SERVICES, *components]
 
     def read_logs(self, source: str, lines: int) -> list[str]:
         from sandbox.verbs.lifecycle.logs import stream_logs
 
+        # Never followed here: the merged log reads tails of all sources and finds what is new by itself.
         return list(stream_logs(self.current_box, source, lines=lines))
 
     def quote_job(self, who: str, wanted: JobRequest) -> list[AssetPrice]:
@@ -207,6 +215,8 @@ class BoxBackend:
 
         return simulate_job(self.current_box, who, dataset, algorithm)
 
+    # Verbs that change something are returned as generators: nothing happens until a run drives them in its
+    # thread.
     def boot_box(self, confirm: Confirm) -> Progress[object]:
         from sandbox.verbs.lifecycle.up import up
 

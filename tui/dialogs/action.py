@@ -20,6 +20,8 @@ from tui.widgets.text import plain_text
 class ActionDialog(ModalScreen[bool]):
     """The confirmation dialog; its result is whether to go on. In read-only mode only the command can be
     copied.
+
+    Cancel has the focus: an enter pressed once too often must not change anything.
     """
 
     CSS_PATH = "dialogs.tcss"
@@ -37,6 +39,7 @@ class ActionDialog(ModalScreen[bool]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
+            # Titles and effects hold names that strangers gave to assets: they are never read as markup.
             yield Static(plain_text(self.wanted.title), classes="title")
             for line in self.wanted.effects:
                 yield Static(plain_text(f"• {line}"))
@@ -53,6 +56,7 @@ class ActionDialog(ModalScreen[bool]):
                 yield Button("Copy command (y)", id="copy")
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
+        # Copying leaves the dialog open, so that the reader can still decide.
         if event.button.id == "copy":
             self.action_copy()
         else:
@@ -83,6 +87,7 @@ class Question(ModalScreen[bool]):
 
     def compose(self) -> ComposeResult:
         with Vertical(classes="dialog"):
+            # What the verb said before, which the question refers to.
             if self.said:
                 with VerticalScroll(classes="said"):
                     yield Static(plain_text("\n".join(self.said)))

@@ -26,6 +26,7 @@ class FilePicker(ModalScreen[Path | None]):
 
     def __init__(self, path: Path) -> None:
         super().__init__()
+        # What was typed so far may be a file, a folder or nothing that exists; the tree needs a folder.
         place = path.expanduser()
         self._folder = (place if place.is_dir() else place.parent).resolve()
 
@@ -49,6 +50,7 @@ class FilePicker(ModalScreen[Path | None]):
             tree.action_cursor_up()
 
     def action_up(self) -> None:
+        """Show the folder above; at the root nothing changes, as its parent is itself."""
         tree = self.query_one(DirectoryTree)
         self._folder = self._folder.parent
         tree.path = self._folder

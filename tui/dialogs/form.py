@@ -40,11 +40,13 @@ class FormField:
 
 
 class FormDialog(ModalScreen[T | None], Generic[T]):
-    """``preview`` describes the values in words; ``meant`` makes the result of them, or raises
-    why it cannot.
+    """``preview`` describes the values in words; ``meant`` makes the result of them, or raises why it cannot.
+
+    ``preview`` runs in a thread and may ask the box. ``meant`` runs in the event loop and must not block.
     """
 
     CSS_PATH = "dialogs.tcss"
+    # Off: ``on_mount`` sets the focus itself.
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "leave", "Cancel", id="form.cancel"),
@@ -87,6 +89,7 @@ class FormDialog(ModalScreen[T | None], Generic[T]):
                 options, value=field.value or field.choices[0], id=field.name, allow_blank=False, compact=True
             )
         line = Input(field.value, placeholder=field.placeholder, id=field.name, compact=True)
+        # A blinking cursor would repaint the dialog twice a second for ever.
         line.cursor_blink = False
         return line
 
@@ -114,10 +117,12 @@ class FormDialog(ModalScreen[T | None], Generic[T]):
         self._preview_soon()
 
     def on_input_submitted(self, _event: Input.Submitted) -> None:
+        """Go to the next field: enter alone never confirms a form."""
         self.focus_next()
 
     def _preview_soon(self) -> None:
         """Recompute the preview once no key was pressed for ``REST`` seconds: a preview may ask the box."""
+        # The problem was about the values before this change.
         self.query_one("#form-problem", Static).update("")
         if self._soon is not None:
             self._soon.stop()
@@ -128,6 +133,7 @@ class FormDialog(ModalScreen[T | None], Generic[T]):
         self._asking = self.run_worker(
             partial(self._show_preview, dict(self.field_values)),
             thread=True,
+            # Cancels the worker of an older preview; a thread cannot be stopped, so it runs to its end.
             exclusive=True,
             exit_on_error=False,
         )
@@ -136,7 +142,9 @@ class FormDialog(ModalScreen[T | None], Generic[T]):
         try:
             text = self._preview(values)
         except C2DError as problem:
+            # A preview that fails (a box that is down) must not keep the user from filling in the form.
             text = f"✗ {problem.message}"
+        # Widgets may only be touched in the event loop.
         self.app.call_from_thread(self.query_one("#preview", Static).update, plain_text(text))
 
     @property
@@ -168,6 +176,9 @@ class FormDialog(ModalScreen[T | None], Generic[T]):
         self.dismiss(None)
 
     def action_go_on(self) -> None:
+        """Close with the result. A value that cannot be meant keeps the form open, with the reason
+        below it.
+        """
         try:
             self.dismiss(self._meant(self.field_values))
         except C2DError as problem:

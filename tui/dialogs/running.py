@@ -53,6 +53,7 @@ class RunDialog(ModalScreen[None], RunFollower):
         yield Footer()
 
     def on_mount(self) -> None:
+        # Elapsed seconds and estimates move without events.
         self.set_interval(0.5, self.redraw_run)
         self.redraw_run()
 
@@ -67,6 +68,7 @@ class RunDialog(ModalScreen[None], RunFollower):
         self.query_one(StepGraph).redraw_board(port_of(self).clock())
         self.query_one("#outcome", Static).update(plain_text(run_outcome(self.run)))
         self.query_one("#outcome").set_class(self.run.problem is not None, "-bad")
+        # Follow the newest step while it runs; afterwards the reader scrolls in peace.
         if not self.run.over:
             self.query_one(VerticalScroll).scroll_end(animate=False)
 

@@ -30,6 +30,8 @@ class FeedWatch:
     moved: tuple[str, ...] = ()
 
 
+# Seconds: first and longest pause before a broken watch is tried again; time for which a burst of changes is
+# gathered into one refresh; delay of the second refresh.
 AGAIN, SELDOM, GATHER, SETTLE = 2.0, 16.0, 0.15, 1.0
 
 
@@ -39,6 +41,8 @@ class ChangeWatcher:
     def __init__(self, source: BackendPort, feeds: FeedRegistry) -> None:
         self._feeds = feeds
         self._over = threading.Event()
+        # Kubernetes knows of jobs first, the chain of everything else: assets and permissions are events of a
+        # block.
         self._watches = (
             FeedWatch(
                 source.follow_changes,
@@ -60,13 +64,17 @@ class ChangeWatcher:
         self._over.set()
 
     def _hold_watch(self, watch: FeedWatch) -> None:
+        """Hold one watch until the TUI ends: tell the feeds when it is established and when it broke."""
         self._feeds.gate.wait()
         backoff = Backoff(AGAIN, SELDOM)
         while not self._over.is_set():
             try:
+                # The first item only says that the watch stands; its refresh catches what changed before
+                # that.
                 for _change in watch.follow():
                     backoff.reset()
                     self._feeds.tell_watched(watch.told, True)
+                    # Changes that arrive meanwhile wait in the connection and are read as further items.
                     if self._over.wait(GATHER):
                         return
                     self._refresh_feeds(watch)
@@ -81,6 +89,7 @@ class ChangeWatcher:
         """
         names = (*watch.told, *watch.moved)
         self._feeds.refresh_feeds(*names)
+        # The refresh for the rows that lag behind; a daemon, so that leaving does not wait for it.
         later = threading.Timer(SETTLE, self._feeds.refresh_feeds, names)
         later.daemon = True
         later.start()

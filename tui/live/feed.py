@@ -22,6 +22,7 @@ from c2d_box.errors import C2DError, Failed
 
 T = TypeVar("T")
 Clock = Callable[[], float]
+# Share of one core that an unchanged question may cost.
 SHARE = 0.01
 LONGEST, STILL = 8, 20
 """After ``STILL`` answers without a change a costly question is asked less often, at most ``LONGEST`` times
@@ -29,6 +30,7 @@ less.
 """
 WATCHED = 30
 """Factor by which a feed polls less often while a watch reports its changes."""
+# Seconds that a first call waits for another feed's first call.
 PATIENCE = 4.0
 _FIRST = threading.Lock()
 
@@ -51,13 +53,18 @@ class FeedAnswered(Message, bubble=False):
     the one before.
     """
 
+    # One message per answer, also where nothing changed: the pane renews the age that it shows.
     def __init__(self, feed: Feed[Any], count: int, changed: bool) -> None:
         super().__init__()
         self.feed, self.count, self.changed = feed, count, changed
 
 
 class Feed(Generic[T]):
-    """Asks ``fetch`` every ``every`` seconds while it has listeners."""
+    """Asks ``fetch`` every ``every`` seconds while it has listeners.
+
+    ``fetch`` runs in the feed's own thread and may block. The thread ends when the last listener leaves, so a
+    screen that is not shown costs nothing.
+    """
 
     def __init__(
         self,
@@ -88,6 +95,8 @@ class Feed(Generic[T]):
                 self._listeners.append(listener)
                 if self.answers:
                     listener.post_message(FeedAnswered(self, self.answers, changed=True))
+            # The thread checks for listeners under the same lock before it ends, so a listener never joins a
+            # feed that is just stopping.
             if not self._asking:
                 self._asking = True
                 self._wake.clear()
@@ -99,6 +108,7 @@ class Feed(Generic[T]):
             if listener in self._listeners:
                 self._listeners.remove(listener)
             if not self._listeners:
+                # Wakes the thread from its pause: it has to notice that nobody listens.
                 self._wake.set()
 
     def refresh_now(self) -> None:
@@ -106,10 +116,12 @@ class Feed(Generic[T]):
         self._wake.set()
 
     def _ask_loop(self) -> None:
+        """Ask, publish and pause, until there are no listeners."""
         if self._gate is not None:
             self._gate.wait()
         while True:
             self._wake.clear()
+            # CPU time of this thread: waiting for a slow answer is not a cost.
             spent = time.thread_time()
             before, answer = self.reading, self._read_answer(self.reading)
             changed = (answer.value, answer.problem) != (before.value, before.problem)
@@ -123,6 +135,9 @@ class Feed(Generic[T]):
                     return
 
     def _next_pause(self, spent: float) -> float:
+        """Return the seconds until the next question; ``spent`` is the CPU time of the last one."""
+        # A failing feed polls at its own rate even under a watch: the watch tells of changes, not of
+        # recoveries.
         if self.live and not self.reading.problem:
             return self._every * WATCHED
         if self._still < STILL:
@@ -130,11 +145,15 @@ class Feed(Generic[T]):
         return min(max(self._every, spent / SHARE), self._every * LONGEST)
 
     def _read_answer(self, before: FeedReading[T]) -> FeedReading[T]:
+        """Return the next reading. A failure keeps the last value and its time, and the time at which the
+        failure began.
+        """
         try:
             return FeedReading(self._fetch_answer(), self._clock())
         except C2DError as problem:
             return FeedReading(before.value, before.at, problem, before.since or self._clock())
         except Exception as surprise:
+            # Never let the thread die: the pane would show an old value as if it were current.
             defect = Failed("C2D-DEFECT", f"{type(surprise).__name__}: {surprise}", "c2d-box doctor")
             return FeedReading(before.value, before.at, defect, before.since or self._clock())
 

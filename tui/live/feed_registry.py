@@ -12,6 +12,7 @@ from tui.backend.port import BackendPort
 from tui.live.feed import Clock, Feed
 
 T = TypeVar("T")
+# Seconds: environments and images change only when somebody installs something.
 SLOW = 15.0
 
 
@@ -27,6 +28,7 @@ class FeedRegistry:
         self._clock, self._pace = clock, pace
         self.gate = threading.Event()
         """Set once the first screen is painted."""
+        # Weak: the named feeds below are held by attributes, all others by the screen that made them.
         self._feeds: WeakSet[Feed[Any]] = WeakSet()
         self._watched: set[str] = set()
         self.status = self.make_feed("status", source.box_status, 2.0)
@@ -42,6 +44,7 @@ class FeedRegistry:
         self.pods = self.make_feed("pods", source.pods, 2.0)
         self.workflows = self.make_feed("workflows", source.list_workflows, 2.0)
         self.happenings = self.make_feed("happenings", source.list_events, 3.0)
+        # The doctor's checks start processes and read disks: once a minute is enough.
         self.findings = self.make_feed("doctor", source.list_findings, 60.0)
 
     def make_feed(self, name: str, fetch: Callable[[], T], every: float) -> Feed[T]:
@@ -49,12 +52,14 @@ class FeedRegistry:
         screen.
         """
         feed = Feed(name, fetch, every * self._pace, self._clock, self.gate)
+        # The watch may have been established before this feed existed.
         feed.live = name in self._watched
         self._feeds.add(feed)
         return feed
 
     def refresh_feeds(self, *names: str) -> None:
         """Refresh the named feeds now; without names, all."""
+        # A copy, because threads make and drop feeds meanwhile.
         for feed in list(self._feeds):
             if not names or feed.name in names:
                 feed.refresh_now()

@@ -10,6 +10,8 @@ from textual.message_pump import MessagePump
 
 from c2d_box.errors import C2DError
 
+# A container may print a million lines a second. The event loop gets at most 2,000 per message, five times a
+# second, so that it still answers to keys.
 BATCH_SECONDS, BATCH_LINES = 0.2, 2000
 
 
@@ -22,8 +24,8 @@ class LinesReceived(Message, bubble=False):
 
 
 class LineStream:
-    """Reads one stream for one listener. ``leave`` does not wait for the blocked reader: its thread is a
-    daemon.
+    """Reads one stream for one listener. ``stop_reading`` does not wait for the blocked reader: its thread is
+    a daemon.
     """
 
     def __init__(
@@ -35,13 +37,18 @@ class LineStream:
         self._lock = threading.Lock()
 
     def start_reading(self) -> LineStream:
+        """Start the reader and return the stream itself."""
         threading.Thread(target=self._read_lines, name=f"stream {self.name}", daemon=True).start()
         return self
 
     def stop_reading(self) -> None:
+        """Deliver nothing more. The reader notices at its next line."""
         self._left.set()
 
     def _read_lines(self) -> None:
+        """Read to the end; a second thread delivers batches meanwhile, as reading blocks without a time
+        limit.
+        """
         pump = threading.Thread(target=self._hand_over, name=f"batches {self.name}", daemon=True)
         pump.start()
         problem = ""
@@ -54,6 +61,7 @@ class LineStream:
         except C2DError as failed:
             problem = failed.message
         finally:
+            # Stops the second thread, so that the lines left over are sent once, with the message of the end.
             self._left.set()
             pump.join()
         self._listener.post_message(LinesReceived(self.name, self._take_batch(), over=True, problem=problem))

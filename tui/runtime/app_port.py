@@ -115,4 +115,5 @@ class AppPort(Protocol):
 
 def port_of(node: MessagePump) -> AppPort:
     """Return the application that this screen or widget belongs to; ``tui.app`` lets mypy check the cast."""
+    # ``node.app`` is typed as Textual's own class; ``_PORT`` in :mod:`tui.app` proves that the cast holds.
     return cast("AppPort", node.app)

@@ -27,6 +27,7 @@ class ScreenEntry:
         return made
 
 
+# Keys 1-0 and minus lie in a row on the keyboard; the header shows the screens in the same order.
 SCREENS = {
     entry.name: entry
     for entry in (

@@ -45,6 +45,7 @@ HIGH_CONTRAST = Theme(
     background="#000000",
     surface="#000000",
     panel="#000000",
+    # Full opacity: dimmed text would undo the contrast.
     text_alpha=1.0,
 )
 NO_COLOUR = Theme(

@@ -30,6 +30,9 @@ class UiState:
 
     @classmethod
     def load_state(cls, file: Path | None) -> UiState:
+        """Return the state in ``file``, with the default for every entry that is missing or of
+        another type.
+        """
         try:
             document: dict[str, Any] = json.loads(file.read_text()) if file else {}
         except (OSError, ValueError):
@@ -37,11 +40,13 @@ class UiState:
         memory = cls()
         for item in fields(cls):
             value = document.get(item.name) if isinstance(document, dict) else None
+            # The file may be written by another version or by hand; the type of the default is the schema.
             if isinstance(value, type(getattr(memory, item.name))):
                 setattr(memory, item.name, value)
         return memory
 
     def save_state(self, file: Path | None) -> None:
+        """Write the state, atomically: two screens of one user may leave at the same time."""
         if file is None:
             return
         try:

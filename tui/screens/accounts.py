@@ -37,11 +37,13 @@ class AccountsPane(Pane):
         self.focus_first(self.query_one(LiveTable))
 
     def show_value(self, value: list[BoxAccount]) -> None:
+        """Draw the accounts; those that act now, in whatever role, are marked."""
         self.known = {account.address: account for account in value}
         acting = {self.box_app.publisher, self.box_app.consumer}
         rows = []
         for account in value:
             role = account.role or "-"
+            # The acting account may be given as a role, an address or an index (``--as``).
             mark = "▶" if acting & {account.role, account.address, str(account.index)} else " "
             cells = (
                 f"{mark} {role}",
@@ -68,7 +70,9 @@ class DatatokensPane(Pane):
         yield Static("", classes="empty", markup=False)
 
     def show_account(self, who: str, name: str) -> None:
-        """Switch to the datatokens of this account."""
+        """Switch to the datatokens of this account. The old feed loses its only listener and ends with its
+        last question.
+        """
         self.pause_feeds()
         source = self.box_app.source
         self.border_title = f"Datatokens of {name}"
@@ -124,6 +128,8 @@ class AccountsScreen(BoxScreen):
     def _show_pointed(self) -> None:
         self._soon = None
         account = self.query_one(AccountsPane).pointed_account
+        # Balances change with every block and redraw the table; that is no reason to ask about datatokens
+        # again.
         if account is not None and account.address != self._shown:
             self._shown = account.address
             name = account.role or f"account {account.index}"
@@ -134,6 +140,7 @@ class AccountsScreen(BoxScreen):
             self.action_act()
 
     def action_act(self) -> None:
+        """Act as the account under the cursor. The table is drawn again, as no feed reports who acts."""
         pane = self.query_one(AccountsPane)
         if pane.pointed_account is not None:
             self.box_app.act_as(pane.pointed_account.role or pane.pointed_account.address)
@@ -144,6 +151,9 @@ class AccountsScreen(BoxScreen):
         self.query_one(AccountsPane).show_again()
 
     def action_faucet(self) -> None:
+        """Open the form that gives the account test money. Only the box's own chain has a faucet; the verb
+        refuses others.
+        """
         account = self.query_one(AccountsPane).pointed_account
         if account is None:
             return
@@ -175,6 +185,7 @@ class AccountsScreen(BoxScreen):
 
 
 def _parse_amount(text: str) -> float:
+    """Return the amount; an empty field is 0. Raises ``C2D-USAGE`` for a text that is no number."""
     try:
         return float(text or 0)
     except ValueError:

@@ -18,8 +18,12 @@ from tui.widgets.text import plain_text
 
 
 class BootScreen(BoxScreen, RunFollower):
-    """Offers to boot; after enter it shows the step graph, and it closes itself when the box is up."""
+    """Offers to boot; after enter it shows the step graph, and it closes itself when the box is up.
 
+    It lies over the dashboard and may be left at any time: the boot goes on, and its end is told by a notice.
+    """
+
+    # Shown as part of the dashboard, so the header and the remembered screen name that.
     NAME = "dashboard"
     CSS = """
     #boot { border: round $primary; padding: 0 2; }
@@ -68,6 +72,9 @@ class BootScreen(BoxScreen, RunFollower):
         self.query_one("#boot-graph-place", Static).update(plain_text("\n".join(lines)))
 
     def action_boot(self) -> None:
+        """Boot, unless a boot is under way or has succeeded. After a failure the key tries again: ``up``
+        resumes.
+        """
         if self.run is None or (self.run.over and self.run.problem):
             self.box_app.perform_action(box_lifecycle.boot_action(self.box_app.source), then=self.follow_run)
 
@@ -75,11 +82,13 @@ class BootScreen(BoxScreen, RunFollower):
         """Show this run's step graph from now on."""
         self.run = run
         for old in self.query(StepGraph):
+            # The graph of an earlier, failed attempt.
             old.remove()
         self.query_one("#boot-graph-place").display = False
         title = plain_text(f"Booting {self.box_app.source.name} …", "bold")
         self.query_one("#boot-title", Static).update(title)
         self.query_one("#boot").mount(StepGraph(run.board))
+        # The graph just mounted can be drawn only after Textual has composed it.
         self.call_after_refresh(self.redraw_graph)
 
     def follows_run(self, run: ActionRun) -> bool:
@@ -92,6 +101,7 @@ class BootScreen(BoxScreen, RunFollower):
         self._leave_when_up()
 
     def on_screen_resume(self) -> None:
+        """Leave if the box came up while a dialog covered this screen."""
         self._leave_when_up()
 
     def _leave_when_up(self) -> None:

@@ -34,6 +34,7 @@ class FindingsPane(Pane):
             TableRow(f.id, (f"{MARKS[f.level]} {f.title}", f.evidence), TONES[f.level], f.fix)
             for f in _distinct_findings(findings)
         )
+        # Problems are counted over all findings, also those that share an id.
         problems = sum(finding.level == "problem" for finding in findings)
         warnings = sum(finding.level == "warning" for finding in findings)
         self.border_title = f"Doctor: {problems} problems, {warnings} warnings"
@@ -43,11 +44,14 @@ class FindingsPane(Pane):
         self.tell_fix()
 
     def tell_fix(self) -> None:
-        """Show the finding under the cursor in full."""
+        """Show the finding under the cursor in full; the fix travels in the row's search text, so the filter
+        finds it too.
+        """
         row = self.query_one(LiveTable).selected_row
         if row is None:
             return
         fix = f"fix: {row.search}" if row.search else "nothing to do"
+        # The suffix that made the key unique is no part of the id.
         text = f"{row.key.partition('#')[0]}\n{row.cells[1]}\n{fix}"
         self.query_one("#fix", Static).update(plain_text(text))
 
@@ -75,6 +79,7 @@ class DoctorScreen(BoxScreen):
         yield FindingsPane("Doctor", self.box_app.feeds.findings, id="doctor")
 
     def copied_text(self) -> str:
+        """Return the fix, which is mostly a command line; without one the evidence."""
         row = self.active_table.selected_row if self.active_table is not None else None
         return (row.search or row.cells[1]) if row else ""
 

@@ -12,7 +12,11 @@ from tui.runtime.ui_state import default_file
 
 
 def main() -> None:
-    """Run the TUI until the page is closed; the box goes on."""
+    """Run the TUI until the page is closed; the box goes on.
+
+    :func:`tui.web.serving.served_command` writes this command line. There is no terminal guard: the process
+    has no terminal, and the server ends it.
+    """
     parser = argparse.ArgumentParser(prog="tui.web")
     parser.add_argument("--home", type=Path, required=True)
     parser.add_argument("--name", required=True)
@@ -20,6 +24,7 @@ def main() -> None:
     parser.add_argument("--write", action="store_true")
     chosen = parser.parse_args()
     source = BoxBackend(open_box(chosen.home, chosen.name))
+    # Read-only unless ``--write``, as the help of ``serve`` promises.
     app = BoxApp(source, who=chosen.who, read_only=not chosen.write, memory_file=default_file())
     app.run()
 

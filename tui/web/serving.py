@@ -18,7 +18,9 @@ from c2d_box.errors import EnvironmentProblem
 from sandbox.box import Box
 from tui.web.guard import AccessGuard
 
+# Never another interface: the transport is not encrypted.
 HOST = "127.0.0.1"
+# The size comes from the page's query: a terminal of a million columns would exhaust the memory.
 USUAL, LARGEST = {"width": 80, "height": 24}, 1000
 GRACE = 5.0
 PAGES = 4
@@ -32,6 +34,7 @@ class PageProcess(AppService):
 
     async def stop(self) -> None:
         """Ask the process to end; kill it after ``GRACE`` seconds."""
+        # The library's own ``stop`` asks the process to quit, then waits for it without a limit.
         with suppress(Exception):
             await asyncio.wait_for(super().stop(), GRACE)
         process = self._process
@@ -40,10 +43,12 @@ class PageProcess(AppService):
         if process.returncode is None:
             with suppress(ProcessLookupError):
                 process.kill()
+        # Reaps the process and drains its pipes, so that no zombie stays.
         await process.communicate()
 
 
 def _window_size(request: web.Request, name: str) -> int:
+    """Return the page's width or height in cells; the usual one where the query says nothing sensible."""
     text = request.query.get(name, "")
     return min(int(text), LARGEST) if text.isdecimal() and int(text) > 0 else USUAL[name]
 
@@ -64,6 +69,7 @@ class GuardedServer(Server):
 
     async def _make_app(self) -> web.Application:
         app = await super()._make_app()
+        # The middleware stands before every route of the library: pages, static files and the WebSocket.
         app.middlewares.append(self.guard.__call__)
         app.on_response_prepare.append(self.guard.on_prepare)
         return app
@@ -71,8 +77,10 @@ class GuardedServer(Server):
     async def handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
         """Serve one page: its process begins with the connection and ends with it, even during a write."""
         if self._open >= PAGES:
+            # Before the upgrade, as a WebSocket has no status any more.
             raise web.HTTPTooManyRequests(text="too many pages are open; close one")
         self._open += 1
+        # The heartbeat notices a connection that ended without a word; otherwise its process would stay.
         channel = web.WebSocketResponse(heartbeat=15)
         await channel.prepare(request)
 
@@ -102,11 +110,17 @@ def served_command(box: Box, who: str | None, write: bool) -> str:
     words = [sys.executable, "-m", "tui.web", "--home", str(box.home.path), "--name", box.name]
     words += ["--as", who] if who else []
     words += ["--write"] if write else []
+    # ``exec`` replaces the shell: a signal for the process would otherwise reach only the shell.
     return f"exec {shlex.join(words)}"
 
 
 def main(box: Box, who: str | None, *, port: int, write: bool) -> None:
-    """Serve until Ctrl-C. Prints the address with its token once."""
+    """Serve until Ctrl-C. Prints the address with its token once.
+
+    ``port`` 0 means any free one. The address goes to stdout, so that a script can open it; the explanation
+    goes to stderr.
+    """
+    # The port must be known before the server starts, as Host and Origin are compared with it.
     chosen = port or _free_port()
     _demand_free(chosen)
     guard = AccessGuard(chosen)
@@ -117,12 +131,16 @@ def main(box: Box, who: str | None, *, port: int, write: bool) -> None:
 
 
 def _free_port() -> int:
+    """Return a port that was free a moment ago."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
 
 
 def _demand_free(port: int) -> None:
+    """Raise ``C2D-PORT-TAKEN`` now: the library would report it as a traceback, after the address was
+    printed.
+    """
     try:
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -18,6 +18,9 @@ from tui.widgets.tour import TourBar
 class BoxScreen(PaneScreen):
     """A screen of the box. Subclasses compose :meth:`compose_body` and set ``NAME``, the screen's name in
     ``SCREENS``.
+
+    Textual calls an event handler (``on_…``) of every class in the inheritance, so subclasses define
+    ``on_mount`` without ``super``. All other methods are ordinary overrides.
     """
 
     NAME: ClassVar[str] = ""
@@ -37,6 +40,7 @@ class BoxScreen(PaneScreen):
         return port_of(self)
 
     def compose(self) -> ComposeResult:
+        # Every screen has the same frame: header, tour, its own body, filter, footer.
         yield TopLine(self.NAME)
         yield TourBar()
         yield from self.compose_body()
@@ -61,22 +65,26 @@ class BoxScreen(PaneScreen):
 
     def on_mount(self) -> None:
         self.query_one("#filter", Input).cursor_blink = False
+        # A remembered filter is put into the field, so that it is seen to be in force.
         words = self.box_app.memory.filters.get(self.NAME, "") if self.FILTER_STAYS else ""
         if words:
             self.query_one("#filter", Input).value = words
             self.query_one("#filter").display = True
 
     def on_screen_suspend(self) -> None:
+        """Stop the panes' feeds: a screen that is not shown asks nothing."""
         for pane in self.query(Pane):
             pane.pause_feeds()
 
     def on_screen_resume(self) -> None:
+        """Let the panes ask again; they show their last answers at once."""
         for bar in self.query(TourBar):
             bar.redraw_lesson()
         for pane in self.query(Pane):
             pane.resume_feeds()
 
     def action_find(self) -> None:
+        """Open the filter. While the user types, panes that load late do not take the focus."""
         field = self.query_one("#filter", Input)
         field.display = self.finding = True
         field.focus()
@@ -86,6 +94,7 @@ class BoxScreen(PaneScreen):
             self.find_words(event.value)
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Leave the filter with enter; its words stay in force and in sight."""
         if event.input.id == "filter":
             event.input.display = bool(event.value)
             self.finding = False
@@ -100,6 +109,7 @@ class BoxScreen(PaneScreen):
         """Show only rows that contain these words."""
         if self.NAME and self.FILTER_STAYS:
             self.box_app.memory.filters[self.NAME] = words
+        # The first table of the screen; screens with several, or with a log, override this.
         target = next(iter(self.query(LiveTable)), None)
         if target is not None:
             target.filter_rows(words)
@@ -109,6 +119,7 @@ class BoxScreen(PaneScreen):
             pane.refresh_sources()
 
     def action_copy(self) -> None:
+        """Copy what the subclass says, and show it; a long text by its length only."""
         text = self.copied_text()
         if text:
             self.app.copy_to_clipboard(text)
@@ -122,7 +133,9 @@ class BoxScreen(PaneScreen):
         return row.key if row else ""
 
     def action_back(self) -> None:
+        """Close the filter if it is open, else go back to the screen below."""
         field = self.query_one("#filter", Input)
+        # The same key twice leaves the screen: first the filter goes, then the screen.
         if field.display:
             field.value = ""
             field.display = self.finding = False

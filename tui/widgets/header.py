@@ -21,6 +21,7 @@ class TopLine(Static):
 
     def on_mount(self) -> None:
         port_of(self).feeds.status.add_listener(self)
+        # The line holds colours of the theme, not variables, so it is drawn again with a new one.
         self.app.theme_changed_signal.subscribe(self, lambda _theme: self.redraw_line())
         self.redraw_line()
 
@@ -35,6 +36,9 @@ class TopLine(Static):
             self.redraw_line()
 
     def redraw_line(self) -> None:
+        """Draw the header anew. A state that could not be read is ``unknown``: the last one may be long
+        wrong.
+        """
         app = port_of(self)
         reading = app.feeds.status.reading
         state = reading.value.state if reading.value and not reading.problem else "unknown"

@@ -24,7 +24,9 @@ from textual.widgets.data_table import ColumnKey, RowKey
 from tui.runtime.app_port import port_of
 from tui.widgets.text import one_line
 
+# Removals from which clearing and filling the table is cheaper.
 MANY = 50
+# A number at the start of a cell with its unit, as :mod:`tui.widgets.text` writes durations and sizes.
 _NUMBER = re.compile(r"([0-9][0-9,]*\.?[0-9]*)(?: (s|m|h|B|kB|MB|GB)\b.*)?$")
 _UNITS = {"m": 60.0, "h": 3600.0, "kB": 1e3, "MB": 1e6, "GB": 1e9}
 
@@ -49,6 +51,7 @@ def _sort_rank(cell: str) -> tuple[int, float, str]:
     """Return a cell's sort key: numbers by size (with units of time and bytes), before all other text by its
     letters.
     """
+    # The characters are marks that rows begin with; they say nothing about the order.
     found = _NUMBER.match(cell.lstrip("▶✓✗●◐○!▤ƒ+- "))
     if found is None:
         return 1, 0.0, cell.lower()
@@ -74,12 +77,15 @@ class LiveTable(DataTable[Text]):
     def __init__(self, *columns: str, id: str | None = None, cursor: str = "row") -> None:
         super().__init__(id=id, cursor_type=cursor, zebra_stripes=False)  # type: ignore[arg-type]
         self._titles = columns
+        # All rows, and those that pass the filter, by key and in order.
         self._all: dict[str, TableRow] = {}
         self._shown: dict[str, TableRow] = {}
         self.words = ""
         self._chosen = 0
         self._sorted: tuple[int, bool] | None = None
         for title in columns:
+            # rich ends a text with a line feed unless told otherwise, which would be drawn as part of the
+            # cell.
             self.add_column(Text(title, end=""), key=title)
 
     def on_mount(self) -> None:
@@ -109,6 +115,7 @@ class LiveTable(DataTable[Text]):
         self._mark_headers()
 
     def action_widen(self, by: int) -> None:
+        """Change the width of the chosen column, for this and later runs; four cells are the least."""
         title = self._titles[self._chosen]
         column = self.columns[ColumnKey(title)]
         width = max(4, (column.content_width if column.auto_width else column.width) + by)
@@ -124,8 +131,10 @@ class LiveTable(DataTable[Text]):
         self._apply_rows()
 
     def _set_width(self, title: str, width: int) -> None:
+        """Set a column's width; from then on its content no longer decides it."""
         column = self.columns[ColumnKey(title)]
         column.auto_width, column.width = False, width
+        # Private attributes of Textual's table: it offers no public way to change a width later.
         self._require_update_dimensions = True
         self._clear_caches()
         self.refresh(layout=True)
@@ -200,6 +209,7 @@ class LiveTable(DataTable[Text]):
             place, down = self._sorted
             ranked = sorted(wanted.items(), key=lambda item: _sort_rank(item[1].cells[place]), reverse=down)
             wanted = dict(ranked)
+        # The row under the cursor, to find it again after rows have come and gone.
         stood, changed = self.selected_row, False
         self._take_out([key for key in self._shown if key not in wanted])
         for key, row in wanted.items():
@@ -209,6 +219,7 @@ class LiveTable(DataTable[Text]):
                 self.add_row(*texts, key=key)
                 self._fit_columns(texts)
             elif before is not row and before != row:
+                # Identity first: most rows are the very same object as before.
                 self._change_row(before, row)
                 changed = True
         self._new_rows.clear()  # ``_fit`` has measured them; Textual would measure them again
@@ -217,7 +228,10 @@ class LiveTable(DataTable[Text]):
             self.refresh()
         kept = [key for key in self._shown if key in wanted]
         added = [key for key in wanted if key not in self._shown]
+        # Set before the rows are ordered and the cursor moves: both look up rows by key.
         self._shown = wanted
+        # Rows that stay keep their place and new ones are appended; sorting is needed only if that is not the
+        # order.
         if [*kept, *added] != list(wanted):
             self._order_rows(list(wanted))
         if stood is not None and stood.key in wanted and self.selected_row != wanted[stood.key]:
@@ -242,6 +256,7 @@ class LiveTable(DataTable[Text]):
             drawn.clear()
 
     def _change_row(self, before: TableRow, row: TableRow) -> None:
+        """Replace the cells of one row that differ, directly in the table's data."""
         texts, cells = self._cell_texts(row), self._data[RowKey(row.key)]
         for title, old, new, text in zip(self._titles, before.cells, row.cells, texts, strict=True):
             if old != new or (title == self._titles[0] and before.tone != row.tone):
@@ -260,10 +275,13 @@ class LiveTable(DataTable[Text]):
         """Put rows into the wanted order."""
         rank = {key: place for place, key in enumerate(keys)}
         first = self._titles[0]
+        # Textual sorts by cells and does not tell the row; every cell is an object of its own, so its
+        # identity does.
         places = {id(self.get_cell(key, first)): place for key, place in rank.items()}
         self.sort(first, key=lambda cell: places[id(cell)])
 
     def _cell_texts(self, row: TableRow) -> list[Text]:
+        """Return a row's cells as single lines without control sequences; the tone colours the first."""
         texts = [Text(one_line(cell), no_wrap=True, end="") for cell in row.cells]
         texts[0].stylize(self._tone_style(row.tone))
         return texts
@@ -293,6 +311,7 @@ class LiveTable(DataTable[Text]):
             self.cursor_foreground_priority == "css",
             self.cursor_background_priority == "css",
         )
+        # The meta data tell Textual which cell a mouse click hit.
         style = base_style + Style.from_meta({"row": row_index, "column": column_index}) + chosen
         gap = Segment(" " * self.cell_padding, style + last)
         said = list(Segment.apply_style(text.render(self.app.console), style, last))

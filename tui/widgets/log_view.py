@@ -16,7 +16,9 @@ from textual.strip import Strip
 
 from tui.widgets.text import safe_text
 
+# Lines kept in memory; the oldest are dropped beyond that.
 LIMIT = 100_000
+# Words of lines that t shows; all but the last also make a line bold.
 TROUBLE = ("error", "fatal", "critical", "panic", "traceback", "warn")
 
 
@@ -69,9 +71,11 @@ class LogView(ScrollView, can_focus=True):
 
     def extend_lines(self, lines: list[str]) -> None:
         """Append lines; the scroll position stays unless the view follows."""
+        # A container's output is untrusted; one entry must stay one line, or the line numbers would be wrong.
         clean = [safe_text(line).replace("\n", " ") for line in lines]
         self.lines += clean
         if len(self.lines) > LIMIT:
+            # The filter runs over all lines again: rare, as it needs 100,000 lines first.
             self._drop_oldest(len(self.lines) - LIMIT)
             return
         added = [line for line in clean if self._passes_filter(line)]
@@ -83,6 +87,7 @@ class LogView(ScrollView, can_focus=True):
     def _drop_oldest(self, count: int) -> None:
         """Forget the oldest lines."""
         if self.found is not None:
+            # The match moves up by the shown lines that are dropped.
             self.found = max(self.found - sum(map(self._passes_filter, self.lines[:count])), 0)
         del self.lines[:count]
         self._filter_again()
@@ -103,6 +108,9 @@ class LogView(ScrollView, can_focus=True):
         return bool(self.words.split()) if action == "match" else True
 
     def _passes_filter(self, line: str) -> bool:
+        """Return whether a line is shown. At a match all lines are, so that the reader sees what stands
+        around it.
+        """
         lowered = line.lower()
         if self.only_trouble and not any(word in lowered for word in TROUBLE):
             return False
@@ -121,6 +129,7 @@ class LogView(ScrollView, can_focus=True):
         costs 20 ms.
         """
         self._width = max([self._width, *map(len, added)], default=0)
+        # ``set_reactive`` skips the watchers, which would lay out the whole screen.
         self.set_reactive(LogView.virtual_size, Size(self._width, len(self._shown)))
         self._scroll_update(self.virtual_size)
         if self.following:
@@ -129,6 +138,7 @@ class LogView(ScrollView, can_focus=True):
         self.post_message(self.Moved())
 
     def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Follow when the reader reaches the end, and stop following when the reader leaves it."""
         super().watch_scroll_y(old_value, new_value)
         at_end = new_value >= self.max_scroll_y and self.found is None
         if at_end != self.following:
@@ -137,9 +147,11 @@ class LogView(ScrollView, can_focus=True):
             self.post_message(self.Moved())
 
     def render_line(self, y: int) -> Strip:
+        """Draw one line of the view; called for visible lines only, however many there are."""
         left, top = self.scroll_offset
         width, place = self.size.width, top + y
         base = self.rich_style
+        # Below the last line.
         if place >= len(self._shown):
             return Strip.blank(width, base)
         line = self._shown[place]
@@ -148,7 +160,10 @@ class LogView(ScrollView, can_focus=True):
         return Strip(list(self._marked_line(line, style))).crop_extend(left, left + width, base)
 
     def _marked_line(self, line: str, style: Style) -> list[Segment]:
-        """Return the line with the first search word in reverse video."""
+        """Return the line with the first search word in reverse video, wherever it occurs.
+
+        Lower case may have another length (``İ``); then positions would not fit and nothing is marked.
+        """
         word = next(iter(self.words.lower().split()), "")
         lowered, at, pieces = line.lower(), 0, []
         while word and len(lowered) == len(line) and (found := lowered.find(word, at)) >= 0:
@@ -169,6 +184,7 @@ class LogView(ScrollView, can_focus=True):
         self.scroll_down(animate=False, immediate=True)
 
     def action_follow(self) -> None:
+        """Go to the end and follow; at a match, return to the filtered lines first."""
         if self.found is not None:
             self.filter_lines(self.words)
         self.following, self.unread = True, 0
@@ -176,6 +192,7 @@ class LogView(ScrollView, can_focus=True):
         self.post_message(self.Moved())
 
     def action_trouble(self) -> None:
+        """Show only lines with a word of trouble, or all again."""
         self.only_trouble, self.found = not self.only_trouble, None
         self._filter_again()
 
@@ -192,7 +209,9 @@ class LogView(ScrollView, can_focus=True):
             self._scroll_to_match(at)
 
     def _show_all_lines(self, step: int) -> None:
-        """Show all lines again, at the first or the last match that was on the screen."""
+        """Show all lines again, at the first or the last match that was on the screen. Before, only matches
+        were shown, so a position on the screen is the count of a match.
+        """
         top = self.scroll_offset.y
         seen = min(top if step > 0 else top + self.size.height - 1, len(self._shown) - 1)
         if seen < 0:

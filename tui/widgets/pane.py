@@ -33,7 +33,11 @@ class PaneScreen(Screen[None]):
 
 
 class Pane(Vertical):
-    """Shows the answers of its feeds; the frame shows the age of the oldest answer."""
+    """Shows the answers of its feeds; the frame shows the age of the oldest answer.
+
+    A pane keeps its last value when its source is away, and says so in the frame: an old picture with its age
+    is worth more than an empty one.
+    """
 
     DEFAULT_CSS = """
     Pane { border: round $primary; padding: 0 1; height: 1fr; }
@@ -48,6 +52,7 @@ class Pane(Vertical):
         super().__init__(id=id)
         self.border_title = title
         self.feeds = feeds
+        # Tests wait until these numbers have caught up with the feeds.
         self.heard: dict[Feed[Any], int] = {}
         """The number of the last answer of each feed that is on the screen."""
         self._ticking: Timer | None = None
@@ -71,7 +76,9 @@ class Pane(Vertical):
         """Draw ``value``, the newest answer."""
 
     def show_again(self) -> None:
-        """Draw the last answer once more."""
+        """Draw the last answer once more, after something changed that no feed reports: the acting account, a
+        mark.
+        """
         if self.feeds and self.feeds[0].reading.value is not None:
             self.show_value(self.feeds[0].reading.value)
 
@@ -91,6 +98,7 @@ class Pane(Vertical):
         self.tell_age()
 
     def pause_feeds(self) -> None:
+        """Leave the feeds and stop the clock; called when the screen is hidden or closed."""
         if self._ticking is not None:
             self._ticking.pause()
         for feed in self.feeds:
@@ -111,8 +119,10 @@ class Pane(Vertical):
             feed.refresh_now()
 
     async def on_feed_answered(self, event: FeedAnswered) -> None:
+        """Draw a changed answer; an unchanged one only renews the age."""
         if event.changed:
             await self.take_feed(event.feed)
+        # After drawing, so that the number means "on the screen".
         self.heard[event.feed] = event.count
         self.tell_age()
 
@@ -133,6 +143,7 @@ class Pane(Vertical):
         """Set the lower frame's text; the pane is only repainted if it differs."""
         text = " · ".join(part for part in (self._remark, text) if part)
         if text != self._told:
+            # Setting the subtitle repaints the whole frame, every second and in every pane.
             self.border_subtitle = self._told = text
 
     def tell_age(self) -> None:
@@ -140,8 +151,10 @@ class Pane(Vertical):
         if not self.feeds:
             return
         now = self.box_app.clock()
+        # One notice is enough: the first feed that fails.
         gone = next((feed.reading for feed in self.feeds if feed.reading.problem), None)
         times = [feed.reading.at for feed in self.feeds if feed.reading.at is not None]
+        # The oldest answer: a pane that draws several feeds is only as fresh as that.
         seen = age_text(now - min(times)) if times else ""
         self.set_class(gone is not None, "-gone")
         if gone is None:

@@ -11,7 +11,9 @@ from tui.widgets.text import plain_text
 
 
 def reason_tree(tree: Any, depth: int = 0) -> Text:
-    """Return the tree as text; empty if ``tree`` is not a mapping."""
+    """Return the tree as text; empty if ``tree`` is not a mapping. The tree arrives over HTTP, so its shape
+    is not taken for granted, and its texts hold names that strangers chose.
+    """
     if not isinstance(tree, Mapping):
         return Text()
     drawn = plain_text(f"\n{'  ' * depth}{'✓' if tree.get('allowed') else '✗'} {tree.get('text', '')}")

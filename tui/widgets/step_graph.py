@@ -17,6 +17,7 @@ def board_lines(board: StepBoard, now: float) -> Text:
     drawn = Text(no_wrap=True, overflow="ellipsis")
     for group in board.groups.values():
         _draw_group(drawn, group, now)
+    # A build may write thousands of notes; the newest explain what is going on.
     for note in board.notes[-200:]:
         drawn.append(f"{safe_text(note)}\n")
     drawn.rstrip()
@@ -24,6 +25,7 @@ def board_lines(board: StepBoard, now: float) -> Text:
 
 
 def _draw_group(drawn: Text, group: StepGroup, now: float) -> None:
+    """Draw a group: one line once it is over, all steps while it runs or if one failed."""
     count = len(group.steps)
     if group.is_over and not group.has_failed:
         drawn.append(f"✓ {group.name:<10} ", "bold")
@@ -41,6 +43,9 @@ def _draw_group(drawn: Text, group: StepGroup, now: float) -> None:
 
 
 def _step_line(step: StepState, now: float) -> str:
+    """Return a step's line: its time when it is over, a bar where the share is known, else elapsed and
+    estimate.
+    """
     text = f"{MARKS.get(step.state, ' ')} {one_line(step.text)}"
     if step.state in OVER:
         return f"{text}  {duration_text(step.seconds)}" if step.seconds is not None else text
@@ -48,6 +53,7 @@ def _step_line(step: StepState, now: float) -> str:
         full = round(step.fraction * BAR)
         return f"{text}  {'█' * full}{'░' * (BAR - full)} {step.fraction:.0%}"
     estimate = f" of about {step.estimate:.0f} s" if step.estimate else ""
+    # A clock that was set back must not show a negative duration.
     return f"{text}  {duration_text(max(now - step.began, 0.0))}{estimate}"
 
 

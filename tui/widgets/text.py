@@ -24,7 +24,9 @@ def one_line(value: object) -> str:
 
 
 def plain_text(value: object, style: str = "") -> Text:
-    """Return a renderable in which markup of ``value`` has no effect."""
+    """Return a renderable in which markup of ``value`` has no effect: rich would read ``[bold]`` or
+    ``[@click=…]`` in a plain string.
+    """
     return Text(safe_text(value), style=style)
 
 

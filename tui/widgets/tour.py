@@ -49,6 +49,7 @@ def _count_ended(feeds: FeedRegistry) -> int:
     return sum(job.has_ended for job in feeds.jobs.reading.value or ())
 
 
+# The order matters: a refusal is shown before the permission that lifts it, so that the rule is understood.
 LESSONS = (
     TourLesson(
         "What this is",
@@ -116,10 +117,12 @@ class TourBar(Static):
 
     def __init__(self) -> None:
         super().__init__(markup=False)
+        # The lesson, and its count when this bar first saw it: only what the user does from then on counts.
         self._since: tuple[int, int] | None = None
 
     @property
     def _lesson_feeds(self) -> tuple[Feed[Any], ...]:
+        """The feeds that lessons count in; all three must have answered before a count means anything."""
         feeds = port_of(self).feeds
         return feeds.assets, feeds.permissions, feeds.jobs
 
@@ -130,6 +133,7 @@ class TourBar(Static):
         self._set_listening(False)
 
     def _set_listening(self, on: bool) -> None:
+        """Join or leave the feeds. Idempotent; the tour costs no questions while it is hidden."""
         for feed in self._lesson_feeds:
             if on:
                 feed.add_listener(self)
@@ -143,6 +147,7 @@ class TourBar(Static):
         if lesson is None or lesson.count is None or not all(feed.answers for feed in self._lesson_feeds):
             return
         now = lesson.count(port_of(self).feeds)
+        # The first answer of a lesson only sets the mark to count from.
         if self._since is None or self._since[0] != step:
             self._since = (step, now)
         elif now > self._since[1]:
@@ -158,6 +163,7 @@ class TourBar(Static):
             return
         lesson, drawn = LESSONS[step], Text()
         drawn.append(f"{step + 1}/{len(LESSONS)} {lesson.title}\n", "bold")
+        # Texts name screens in braces, so that they stay true for users who bound other keys.
         keys = {name: port_of(self).key_of(name) for name in SCREENS}
         drawn.append(lesson.text.format_map(keys) + "\n")
         drawn.append(f"▶ {lesson.keys.format_map(keys)}\n", "bold")

@@ -29,6 +29,7 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
 
 def offer_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """What a publisher says about an asset."""
+    # Decorators pile up from the inside: reversed, the help lists them in this order.
     for option in reversed(
         (
             click.option("--name", "title", help="Name of the asset (default: the file's)."),
@@ -79,11 +80,14 @@ def dataset_command(
     from sandbox.verbs.publishing.assets import AssetOffer, publish_dataset
     from sandbox.verbs.publishing.disclosure_rules import read_rules, write_rules
 
+    # Read before anything is published: a mistake in the file should cost no transaction.
     rules = read_rules(disclosure) if disclosure else None
     offer = AssetOffer(title or Path(source).name, description, author, price, services=(kind,), **terms)
     if draft:
         _show_draft("dataset", source, offer)
         return
+    # Two transactions, the asset and then its rules. In between, nobody may compute on it, unless the box
+    # reads empty trust lists as everybody (``--trust-empty-lists all``).
     asset = perform_verb(publish_dataset(the_box(), acting_account("publisher"), source, offer))
     if rules:
         perform_verb(write_rules(the_box(), acting_account("publisher"), asset.did, rules))
@@ -209,6 +213,7 @@ def _show_draft(kind: str, source: str, offer: AssetOffer, image: str = "", entr
 
     drawn = preview_ddo(the_box(), acting_account("publisher"), kind, source, offer, image, entrypoint)
     print_text(json.dumps(drawn.document, indent=2))
+    # The draft is printed all the same, so that the mistake can be seen in its place.
     if drawn.problems:
         text = "; ".join(f"{path}: {problem}" for path, problem in drawn.problems.items())
         raise UsageError("C2D-DDO-INVALID", f"this could not be published: {text}", "correct it")
@@ -220,6 +225,7 @@ def _show_published(published: Any) -> None:
     print_pairs(
         {"did": published.did, "name": published.name, "nft": published.nft, "datatoken": published.datatoken}
     )
+    # The step that newcomers miss.
     if published.type == "dataset":
         hint = for_this_box("nobody may compute on it yet; next: c2d-box permit DATASET ALGORITHM")
         print(f"\n{hint}", file=sys.stderr)

@@ -39,7 +39,9 @@ def build_bundle(
     from sandbox.bundle import build_bundle as verb
     from sandbox.bundle import list_parts
 
+    # A root file system makes sense for a container only.
     container = True if base else in_container
+    # kind's node image is no usual part: most boxes pull it, or need none.
     if node_image:
         perform_verb(verb(["node-image", "kind"], yes=current().yes, confirm=ask_agreement))
     if parts or not node_image:
@@ -88,6 +90,7 @@ def save_bundle(file: Path, parts: tuple[str, ...], no_wheels: bool) -> None:
     from sandbox.bundle.transfer.export import gather_wheels
     from sandbox.bundle.transfer.export import save_bundle as verb
 
+    # The wheels are copied into the file; they are not needed afterwards.
     with tempfile.TemporaryDirectory(prefix="c2d-wheels-") as scratch:
         wheels = None if no_wheels else perform_verb(gather_wheels(Path(scratch)))
         report = perform_verb(verb(file, parts or None, wheels=wheels))
@@ -138,6 +141,7 @@ def print_cache_key() -> None:
     """A line that changes when any part of the bundle would: the cache key for a CI system."""
     from sandbox.bundle.build import cache_key
 
+    # Plain text, as CI systems take it.
     value = cache_key()
     if not print_json({"key": value}):
         print(value)

@@ -23,6 +23,7 @@ def doctor(fix: bool) -> None:
     from sandbox.verbs.lifecycle.doctor import diagnose_box, remove_leftovers
 
     if fix:
+        # Before the checks, so that they see the machine as it is afterwards.
         for gone in remove_leftovers(the_box()):
             print(f"removed {gone}", file=sys.stderr)
     findings = diagnose_box(the_box())

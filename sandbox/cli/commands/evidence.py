@@ -47,6 +47,7 @@ def verify(job_id: str, record: Path | None, code: Path | None, strict: bool) ->
     checks = [asdict(check) for check in found.checks]
     if not print_json({"job": job_id, "verdict": found.verdict, "sound": found.is_sound, "checks": checks}):
         rows = [
+            # Shortened for the table only; ``--json`` has the whole DIDs.
             (_DID.sub(lambda did: short_did(did[0]), c.name), _WORDS[c.ok], c.text, c.source)
             for c in found.checks
         ]

@@ -38,6 +38,7 @@ def import_image(file: Path) -> None:
     box = the_box()
     found = perform_verb(verb(box, file))
     _show_images(found)
+    # The first image of the archive stands for all in the hint.
     if found:
         print(
             f"\nuse it: {box.command_line(f'publish algorithm SCRIPT --image {found[0].image}')}",

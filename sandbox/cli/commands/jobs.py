@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from c2d_box.client import JobDetails, SpendingLimits
     from sandbox.verbs.compute.quotes import AssetPrice
 
+# Exit status of ``start --wait`` for a job that ended without success.
 FAILED = 1
 KINDS = click.Choice(["algorithm", "configuration", "publish", "all"])
 
@@ -78,6 +79,7 @@ def start(
         _print_job(job)
         if not wait:
             print(f"\nnext: {box.command_line(f'job {job.id}')}", file=sys.stderr)
+    # After printing: a script may want the failed job's object too.
     if wait and not job.has_succeeded:
         raise click.exceptions.Exit(FAILED)
 
@@ -116,6 +118,7 @@ def quote(did: str, algorithm: str | None, additional: tuple[str, ...], environm
             for p in prices
         ]
         print_table(["did", "action", "datatoken", "market's fee", "Provider's fee"], rows)
+        # Exact, as this text is copied into ``--max-price``.
         due = [f"{amount} {token}" for token, amount in verbs.exact_totals(prices).items()]
         print_text(f"\nin all: {' and '.join(due) or 'nothing'}")
 
@@ -130,6 +133,7 @@ def jobs() -> None:
     from sandbox.verbs.compute.jobs import list_jobs as verb
 
     listed = verb(the_box(), acting_account("consumer"))
+    # A job without a creation time is one that has just been accepted: it counts as the newest.
     found = sorted(listed, key=lambda job: job.created or math.inf, reverse=True)
     if not print_json(found):
         rows = [(job.id, job.status, job.text, _time_text(job.created), _duration_text(job)) for job in found]
@@ -143,6 +147,7 @@ class JobGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in self.commands:
+            # ``show`` is hidden: users type ``job ID``.
             args = ["show", *args]
         return super().resolve_command(ctx, args)
 
@@ -178,6 +183,7 @@ def job_logs(job_id: str, kind: str) -> None:
     if print_json(texts):
         return
     for name, text in texts.items():
+        # A single log is printed without a title, so that it can be piped on unchanged.
         if len(texts) > 1:
             print_line(f"==> {name} <==")
         print_foreign(text.rstrip("\n"))
@@ -195,6 +201,7 @@ def results(job_id: str, index: int | None, folder: Path | None) -> None:
     from sandbox.verbs.compute import jobs as verbs
 
     box, who = the_box(), acting_account("consumer")
+    # Listing needs no verb: nothing is done that could be narrated.
     if folder is None:
         listed = verbs.list_results(box, who, job_id)
         if not print_json(listed):
@@ -244,6 +251,7 @@ def _print_job(seen: JobDetails) -> None:
         {
             "job": seen.id,
             "status": f"{seen.status} {seen.text}",
+            # Only failed and stopped jobs have a reason.
             **({"reason": seen.reason} if seen.reason else {}),
             "algorithm": seen.algorithm or None,
             "inputs": seen.inputs or None,

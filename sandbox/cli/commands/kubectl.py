@@ -28,7 +28,9 @@ def kubectl(arguments: tuple[str, ...]) -> None:
     box = the_box()
     if not box.home.kubeconfig.exists():
         raise StateProblem("C2D-BOX-DOWN", "this box has no cluster yet", box.command_line("up"))
+    # kubectl obeys proxy variables, and no proxy reaches a cluster on this machine.
     with box.kube_api() as kube:
         environment = environment_without_proxy(kube.server)
     environment["KUBECONFIG"] = str(box.home.kubeconfig)
+    # kubectl takes the place of this process: terminal, signals and exit status are its own.
     os.execve(program(), ["kubectl", *arguments], environment)

@@ -94,19 +94,23 @@ def up(
     repeat, also after Ctrl-C or a crash at any point.
     """
     box = the_box()
+    # Each step below overlays what was given now on what the box remembers.
     settings = settings_with_ports(box.settings, port_offset, ports)
     settings = replace(settings, chain=chosen_chain(settings.chain, chain, chain_rpc, address_file))
     if cluster:
         settings = replace(settings, cluster="" if cluster == "auto" else cluster)
+    # Absolute, as ``box.json`` is read from other folders later.
     given = {"kubeconfig": kubeconfig and str(Path(kubeconfig).absolute()), "context": context}
     given |= {"registry": registry, "pull_secret": pull_secret}
     settings = guest_settings(settings, given, pull_by_login, run_unproven_jobs)
+    # None means "as last time": only what is given now changes what the box remembers.
     if barge_keys is not None:
         settings = replace(settings, barge_keys=barge_keys)
     if trust_empty_lists is not None:
         settings = replace(settings, trust_empty_lists=trust_empty_lists)
     if result_store is not None:
         settings = replace(settings, result_store=result_store)
+    # Before the boot, which takes long enough that nobody reads a warning after it.
     print_warnings(settings)
     from sandbox.verbs.lifecycle.up import up as verb
 
@@ -126,10 +130,13 @@ def settings_with_ports(
     port_offset: int | None,
     ports: tuple[str, ...],
 ) -> BoxSettings:
-    """What the box remembers, with the ports given now."""
+    """Return what the box remembers, with the ports given now. An offset starts from the default ports, so
+    giving it twice does not add up; single ports override it.
+    """
     chosen_ports = settings.ports if port_offset is None else type(settings.ports)().with_offset(port_offset)
     for item in ports:
         name, _, number = item.partition("=")
+        # An unknown name is refused by ``with_port``, which knows the ports.
         if not number.isdigit():
             raise UsageError(
                 "C2D-USAGE-PORT", f"{item} is not NAME=PORT", "for example --port provider=18030"
@@ -148,6 +155,7 @@ def guest_settings(
     pulling, the one given now replaces the other.
     """
     said: dict[str, Any] = {name: value for name, value in given.items() if value}
+    # An option that would have no effect is an error: the user believes that something was set.
     if (said or pull_by_login or unproven_jobs) and settings.cluster != "existing":
         raise UsageError(
             "C2D-USAGE",
@@ -159,6 +167,7 @@ def guest_settings(
         raise UsageError(
             "C2D-USAGE", "--pull-secret and --pull-by-login exclude each other", "give one of them"
         )
+    # The two ways exclude each other also over time: the new one clears the one remembered.
     if pull_by_login or "pull_secret" in said:
         said = {"pull_secret": "", **said, "pull_by_login": bool(pull_by_login)}
     if unproven_jobs is not None:

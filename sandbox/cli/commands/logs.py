@@ -24,6 +24,7 @@ def logs(source: str, lines: int, follow: bool) -> None:
     from sandbox.verbs.lifecycle.logs import stream_logs as verb
 
     stream = verb(the_box(), source, lines=lines, follow=follow)
+    # A stream that is followed has no end, so it cannot be one document.
     if not follow and document_of(stream):
         return
     for line in stream:

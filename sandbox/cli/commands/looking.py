@@ -51,6 +51,7 @@ def chain(tx: str | None, blocks: bool, count: int) -> None:
 
 
 def _show_transaction(tx: object) -> None:
+    # Imported late like every verb; the assertion gives mypy the type that the signature cannot name.
     from sandbox.verbs.inspection.chain import DecodedTransaction
 
     assert isinstance(tx, DecodedTransaction)
@@ -99,6 +100,7 @@ def cid(cid: str, path: Path | None) -> None:
     if path is None:
         print_content(found)
     else:
+        # Bytes as they are: only a terminal has to be protected from them.
         path.write_bytes(found)
         print_line(path)
 

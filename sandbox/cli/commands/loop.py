@@ -57,6 +57,7 @@ def run(
     if dry:
         from sandbox.loop.trying import dry_run
 
+        # Before anything runs: a dry run uses no image and no environment.
         _refuse_options_of_the_box()
         tried = perform_verb(dry_run(script, [Path(each) for each in data], folder / "dry", entrypoint))
         if not print_json(tried):
@@ -83,6 +84,7 @@ def run(
         for item in ran.files:
             print_line(item.path)
     if not ran.succeeded:
+        # The results of a failed job are printed all the same: they hold its log.
         raise unfinished_error(box, ran)
 
 
@@ -92,6 +94,7 @@ def _refuse_options_of_the_box() -> None:
 
     context = click.get_current_context()
     for option in ("image", "environment"):
+        # A default counts as not given.
         if context.get_parameter_source(option) is ParameterSource.COMMANDLINE:
             raise UsageError(
                 "C2D-TRY-OPTION",

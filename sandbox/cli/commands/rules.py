@@ -13,6 +13,7 @@ from sandbox.cli.narration import perform_verb
 from sandbox.cli.opening import acting_account, ask_agreement, the_box
 from sandbox.cli.output import print_json, print_pairs, print_text
 
+# Exit status of a rule's no, as in ``sandbox.cli.failures``.
 REFUSED = 5
 
 
@@ -42,6 +43,7 @@ def trust(dataset: str, **wanted: Any) -> None:
     from sandbox.verbs.publishing.trust import change_trust as verb
 
     change = TrustChange(**wanted)
+    # Only what opens the dataset further is asked about; closing it needs no second thought.
     warnings = [WARNINGS[name] for name, value in wanted.items() if value]
     for warning in warnings:
         print(f"! {warning}", file=sys.stderr)
@@ -96,7 +98,9 @@ def edit(did: str, title: str | None, description: str | None, disclosure: str |
     from sandbox.verbs.publishing.disclosure_rules import read_rules, write_rules
     from sandbox.verbs.publishing.trust import edit_asset as verb
 
+    # Read first: a file with a mistake must not leave half of the change on the chain.
     rules = None if disclosure is None else read_rules(disclosure)
+    # With nothing given at all the verb itself says what is missing.
     if title or description or rules is None:
         perform_verb(verb(the_box(), acting_account("publisher"), did, title, description))
     if rules is not None:

@@ -32,6 +32,7 @@ def selftest(only: tuple[str, ...], quick: bool, rules: bool, listing: bool) -> 
     from sandbox.verbs.lifecycle import selftest as verbs
 
     attacks = verbs.choose_attacks(only, quick)
+    # Listing reads the catalogue only; it needs no box.
     if listing:
         rows = [
             {"name": a.name, "group": a.group, "tries": a.tries, "checked": a.checked, "slow": a.slow}

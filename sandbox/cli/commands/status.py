@@ -43,6 +43,7 @@ def status(resources: bool) -> None:
         hint = {"absent": "up", "stopped": "up", "running": "demo"}.get(seen.state)
         if hint:
             print(f"\nnext: {box.command_line(hint)}", file=sys.stderr)
+    # For scripts: the status says without parsing whether the box can be used.
     if seen.state != "running":
         raise click.exceptions.Exit(4)
 

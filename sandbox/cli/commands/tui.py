@@ -48,6 +48,9 @@ def serve(port: int, write: bool) -> None:
 
 
 def _load_entry(name: str) -> Callable[..., None]:
+    """Return the function behind a name of ``SCREENS``. Raises ``C2D-TUI-MISSING`` where the package ``tui``
+    or its dependencies are not installed.
+    """
     try:
         found: Callable[..., None] = resolve_name(SCREENS[name])
     except ModuleNotFoundError as missing:

@@ -21,12 +21,15 @@ def verify_evidence(
 ) -> JobVerification:
     """Compare the job's evidence with its sources. ``record``: a copy of it kept elsewhere, ``code``: the
     file that a raw algorithm should have been.
+
+    The SDK asks chain, Provider and cache; the box adds the image, as only its node knows it.
     """
     from c2d_box.client.evidence import verification
 
     with open_consumer(box, who) as party:
         found = verification.fetch_evidence(party, job_id) if record is None else _read_record(record)
         checked = verification.verify_job(party, job_id, found, code.read_bytes() if code else None)
+    # The first check is of the record's own hashes and signature: where it fails, its facts mean nothing.
     if not checked.checks[0].ok:
         return checked
     image = _check_image(box, found)
@@ -48,11 +51,15 @@ def _check_image(box: Box, record: Mapping[str, Any]) -> Any:
     try:
         known = find_image(box, reference).checksum
     except C2DError:
+        # An image may have been removed since; that is no contradiction, so the answer is "unknown".
         return EvidenceCheck("image on the node", None, f"{reference} is not on the node any more", "node")
     return EvidenceCheck("image on the node", reference.endswith(known), known, "node")
 
 
 def _read_record(path: Path) -> dict[str, Any]:
+    """Return the record in a file. A file that is no JSON object counts as an empty record, which then fails
+    its checks.
+    """
     try:
         found = parse_json(path.read_bytes(), WRAPPED)
     except (OSError, ValueError) as problem:

@@ -10,7 +10,11 @@ CONTAINER = "algorithm"
 
 
 def live_log_texts(box: Box, who: str, job_id: str, lines: int = 500) -> dict[str, str]:
-    """Return log texts by name, for the job's owner; empty while there is nothing to read yet."""
+    """Return log texts by name, for the job's owner; empty while there is nothing to read yet. ``lines``
+    bounds the live log.
+
+    The Provider answers for the job first, so a stranger's id is refused before Kubernetes is asked.
+    """
     if read_job(box, who, job_id).results:
         return log_texts(box, who, job_id, "all")
     path = f"/api/v1/namespaces/{names.JOBS_NAMESPACE}/pods/{job_id}-algorithm/log"

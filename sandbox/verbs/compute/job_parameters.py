@@ -23,6 +23,7 @@ def parse_parameters(lines: Iterable[str]) -> dict[str, Any]:
                 "C2D-PARAMETER-INVALID", f"{line!r} is not name=value", "write for example depth=3"
             )
         try:
+            # Strict JSON: ``NaN``, duplicate keys and deep nesting are refused and stay text.
             found[name.strip()] = parse_json(value)
         except JsonRefused:
             found[name.strip()] = value

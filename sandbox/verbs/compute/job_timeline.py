@@ -24,13 +24,17 @@ ENDS = {
 
 
 def seconds_by_stage(job: JobDetails) -> dict[str, float]:
-    """Return seconds by stage; a timestamp that a job does not have makes its stage part of the next one."""
+    """Return seconds by stage; a timestamp that a job does not have makes its stage part of the next one.
+
+    A stage whose end lies before its beginning, as by a corrected clock, counts as 0.
+    """
     times = _phase_times(job)
     before = times.get("accepted", min(times.values(), default=0.0))
     found: dict[str, float] = {}
     for moment, text in ENDS.items():
         if moment in times:
             found[text] = max(times[moment] - before, 0.0)
+            # Never backwards, or the next stage would be counted twice.
             before = max(before, times[moment])
     return found
 
@@ -38,6 +42,8 @@ def seconds_by_stage(job: JobDetails) -> dict[str, float]:
 def job_overhead(job: JobDetails) -> float | None:
     """Return the seconds from accepted to results listed, less the algorithm's own run; None for a job
     without results.
+
+    Where ``accepted`` or ``started`` is missing, the nearest timestamp that exists stands in.
     """
     times = _phase_times(job)
     if "finished" not in times or "exited" not in times:
@@ -48,4 +54,5 @@ def job_overhead(job: JobDetails) -> float | None:
 
 
 def _phase_times(job: JobDetails) -> dict[str, float]:
+    """Return the job's timestamps; the creation time stands in for ``accepted`` where that is missing."""
     return {**({"accepted": job.created} if job.created else {}), **job.times}

@@ -22,6 +22,7 @@ from sandbox.verbs.sdk_connections import open_consumer
 if TYPE_CHECKING:
     from c2d_box.client import Consumer, JobDetails, JobRequest
 
+# Seconds between two questions to the Provider about a job that is followed.
 POLL_SECONDS = 0.2
 
 
@@ -35,10 +36,14 @@ class FetchedResult:
 
 
 def start(box: Box, who: str, wanted: JobRequest) -> Progress[JobDetails]:
-    """Check, order, pay and start a job. Everything that can be refused is refused before anything is
-    paid."""
+    """Check, order, pay and start a job. Everything that can be refused is refused before anything is paid.
+
+    Raises the Provider's refusal (``Refused``), ``C2D-IMAGE-UNKNOWN`` where the node lacks the image, and a
+    limit's refusal where the price exceeds ``wanted.spending``.
+    """
     text = f"ordering and starting {short_did(str(wanted.algorithm))} on {short_did(wanted.dataset)}"
     with open_consumer(box, who) as party:
+        # Asked of the node, before paying: the Provider does not know which images the node has.
         demand_algorithm_image(box, party, wanted)
         started = yield from run_step("job.start", text, lambda: party.start_job(wanted))
     return started.details
@@ -57,7 +62,10 @@ def read_job(box: Box, who: str, job_id: str) -> JobDetails:
 
 
 def follow(box: Box, who: str, job_id: str, timeout: float = 3600) -> Progress[JobDetails]:
-    """Yield events until the job ends; return its last state."""
+    """Yield a note whenever the job's status text changes, until the job ends; return its last state.
+
+    ``timeout`` is in seconds; raises ``C2D-JOB-SLOW`` after it. The job itself goes on then.
+    """
     deadline, last, began = time.monotonic() + timeout, "", time.monotonic()
     with open_consumer(box, who) as party:
         while True:
@@ -68,12 +76,15 @@ def follow(box: Box, who: str, job_id: str, timeout: float = 3600) -> Progress[J
             if seen.has_ended:
                 return seen
             if time.monotonic() > deadline:
+                # Checked after the question, so that a job that ended at the last moment counts as ended.
                 raise Failed("C2D-JOB-SLOW", f"job {job_id} is still {last}", f"c2d-box job {job_id}")
             time.sleep(POLL_SECONDS)
 
 
 def stop_job(box: Box, who: str, job_id: str) -> Progress[JobDetails]:
-    """Stop a job; what it wrote until then is published."""
+    """Stop a job; what it wrote until then is judged and published. The answer may still be the state before
+    the end.
+    """
     with open_consumer(box, who) as party:
         yield from run_step("job.stop", f"stopping {job_id}", lambda: party.stop(job_id))
         return party.get_job_details(job_id)
@@ -88,7 +99,12 @@ def list_results(box: Box, who: str, job_id: str) -> list[Mapping[str, Any]]:
 def fetch_results(
     box: Box, who: str, job_id: str, folder: Path, index: int | None = None
 ) -> Progress[list[FetchedResult]]:
-    """Save results to ``folder`` through the Provider, which gives them to the job's owner only."""
+    """Save results to ``folder`` through the Provider, which gives them to the job's owner only. ``index``
+    None means all.
+
+    File names are the algorithm's choice: :func:`result_paths` keeps each inside the folder and apart from
+    the others.
+    """
     with open_consumer(box, who) as party:
         listed = party.results(job_id)
         chosen = [item for item in listed if index is None or item["index"] == index]
@@ -96,6 +112,8 @@ def fetch_results(
             raise UsageError(
                 "C2D-RESULT-NONE", f"job {job_id} has no such result", f"c2d-box results {job_id}"
             )
+        # Paths come from the whole list, also for a single result: its path must not depend on which others
+        # are fetched.
         place = result_paths(listed)
         fetched = []
         for item in chosen:
@@ -121,6 +139,7 @@ def decrypt_result(box: Box, who: str, file: Path, target: Path | None = None) -
     """
     if target is None:
         target = file.with_name(file.name.removesuffix(SEALED))
+    # Never overwrite: beside the encrypted file may stand a file of that name which is somebody's work.
     if target.exists():
         raise UsageError("C2D-FILE-EXISTS", f"{target} is there already", "name another with --to")
     with open_consumer(box, who) as party:
@@ -132,7 +151,11 @@ LOG_TYPES = {"algorithm": "algorithmLog", "configuration": "configrationLog", "p
 
 
 def log_texts(box: Box, who: str, job_id: str, kind: str) -> dict[str, str]:
-    """Return the logs among a job's results, by name."""
+    """Return the logs among a job's results, by name. Raises ``C2D-LOG-NONE`` while there are none.
+
+    ``kind`` is a key of ``LOG_TYPES``, or ``all``. Bytes that are no UTF-8 are replaced: an algorithm may
+    print anything.
+    """
     wanted = set(LOG_TYPES.values()) if kind == "all" else {LOG_TYPES[kind]}
     with open_consumer(box, who) as party:
         listed = [item for item in party.results(job_id) if item["type"] in wanted]

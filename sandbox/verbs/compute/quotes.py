@@ -38,9 +38,10 @@ class AssetPrice:
 
 
 def price_totals(prices: Iterable[AssetPrice]) -> dict[str, float]:
-    """Return the whole tokens due in all, per token."""
+    """Return the whole tokens due in all, per token, as floats: for people to read and never for a limit."""
     due: dict[str, float] = {}
     for price in prices:
+        # Price, Provider's fee and market's fee may be in three tokens, or all in one.
         for token, amount in (
             (price.token, price.price),
             (price.fee_token, price.fee),
@@ -56,6 +57,7 @@ def exact_totals(prices: Iterable[AssetPrice]) -> dict[str, str]:
     """
     due: dict[str, Decimal] = {}
     with localcontext() as context:
+        # The default of 28 digits would round sums of tokens with 18 decimals.
         context.prec = 100
         for price in prices:
             for token, amount in price.due.items():
@@ -71,7 +73,9 @@ def quote(box: Box, who: str, wanted: JobRequest) -> list[AssetPrice]:
 
 
 def demand_algorithm_image(box: Box, party: Consumer, wanted: JobRequest) -> None:
-    """Refuse a published algorithm whose image is not on the node, before anything is paid."""
+    """Refuse a published algorithm whose image is not on the node, before anything is paid. A raw
+    algorithm is not checked here.
+    """
     if not isinstance(wanted.algorithm, str):
         return
     container = party.connection.cache.read_ddo(wanted.algorithm).container
@@ -100,6 +104,7 @@ def _asset_prices(party: Consumer, quoted: OrderQuote) -> list[AssetPrice]:
 
     chain = party.connection.chain
 
+    # Decimals are asked of the token's contract, so only where something is due.
     def whole(amount: int, token: str) -> float:
         return amount / 10 ** chain.decimals(token) if amount else 0.0
 

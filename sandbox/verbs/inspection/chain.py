@@ -57,16 +57,21 @@ class DecodedTransaction:
 
 
 def list_blocks(box: Box, count: int = 50, before: int | None = None) -> list[ChainBlock]:
-    """Return the newest blocks, or those below ``before``; newest first."""
+    """Return the newest blocks, or those below ``before``; newest first. ``count`` is how many at most."""
     with _NodeClient(box) as node:
         head = node.head_number() if before is None else before - 1
         numbers = range(head, max(head - count, -1), -1)
         found = node.send_batch([("eth_getBlockByNumber", [hex(n), False]) for n in numbers])
+        # A block may be missing if the chain was taken back between the two requests.
         return [_parse_block(each) for each in found if each]
 
 
 def list_transactions(box: Box, count: int = 50) -> list[DecodedTransaction]:
-    """Return the newest transactions with their decoded events; newest first."""
+    """Return the newest transactions with their decoded events; newest first.
+
+    Blocks are read in steps of ``count`` until there are enough transactions or no more blocks: on a quiet
+    chain most blocks are empty.
+    """
     with _NodeClient(box) as node:
         head = node.head_number()
         found: list[tuple[dict[str, Any], dict[str, Any]]] = []
@@ -81,6 +86,7 @@ def list_transactions(box: Box, count: int = 50) -> list[DecodedTransaction]:
     return [
         _decode_transaction(tx, block, receipt, names)
         for (tx, block), receipt in zip(chosen, receipts, strict=True)
+        # A transaction without a receipt was taken back meanwhile.
         if receipt
     ]
 
@@ -113,6 +119,7 @@ class _NodeClient:
 
     def __init__(self, box: Box) -> None:
         self._box, self._url = box, box.service_urls["chain"]
+        # ``trust_env`` off: a proxy of the user's environment cannot reach a chain on this machine.
         self._http = httpx.Client(timeout=10.0, trust_env=False)
 
     def __enter__(self) -> _NodeClient:
@@ -122,12 +129,14 @@ class _NodeClient:
         self._http.close()
 
     def head_number(self) -> int:
+        """Return the number of the newest block."""
         (number,) = self.send_batch([("eth_blockNumber", [])])
         return int(number, 16)
 
     def await_head(self, number: int) -> int:
         """Return the head once it is not ``number``, or after a while even if it still is."""
         try:
+            # The long poll of the box's own chain; other nodes do not have it and are polled.
             answer = self._http.get(
                 f"{self._url}/c2d/head", params={"after": number, "timeout": PATIENCE}, timeout=PATIENCE + 10
             )
@@ -139,6 +148,9 @@ class _NodeClient:
         return self._poll_head(number)
 
     def _poll_head(self, number: int) -> int:
+        """Return the head after a second; at once if no head is known yet. Raises where the node does not
+        answer.
+        """
         time.sleep(0 if number < 0 else 1.0)
         return self.head_number()
 
@@ -157,11 +169,14 @@ class _NodeClient:
             ) from cause
         if not isinstance(answers, list):
             raise Failed("C2D-SERVICE-FAILED", f"the chain refused the question: {answers}", "see its log")
+        # JSON-RPC 2.0 lets a server answer a batch in any order; an error has no result and counts as
+        # missing.
         by_id = {answer.get("id"): answer.get("result") for answer in answers}
         return [by_id.get(n) for n in range(len(calls))]
 
 
 def _parse_block(value: Mapping[str, Any]) -> ChainBlock:
+    """Return a block of the wire, where all numbers are hexadecimal text."""
     return ChainBlock(
         int(value["number"], 16),
         str(value["hash"]),
@@ -174,9 +189,11 @@ def _parse_block(value: Mapping[str, Any]) -> ChainBlock:
 def _decode_transaction(
     tx: Mapping[str, Any], block: Mapping[str, Any], receipt: Mapping[str, Any], names: Mapping[str, str]
 ) -> DecodedTransaction:
+    """Return a transaction with its function and events by name. Unknown contracts keep their addresses."""
     from c2d_box.chain import reading
 
     data, to = str(tx.get("input") or "0x"), str(tx.get("to") or "")
+    # A call begins with a selector of four bytes: ``0x`` and eight digits.
     called = reading.decode_call(data) if to and len(data) >= 10 else None
     if called is not None:
         function = called.name
@@ -197,6 +214,7 @@ def _decode_transaction(
 
 
 def _decode_log(log: Mapping[str, Any], names: Mapping[str, str]) -> ContractEvent:
+    """Return an event by its name; one that no contract of Ocean's declares is ``unknown event``."""
     from c2d_box.chain import reading
 
     address = str(log["address"])
@@ -230,6 +248,7 @@ def _known_names(box: Box) -> Mapping[str, str]:
 
 @cache
 def _account_names() -> Mapping[str, str]:
+    """Return the accounts' names by address. Cached, as deriving twenty keys takes a noticeable time."""
     from c2d_box.chain import accounts
 
     roles = {index: role for role, index in ROLES.items()}

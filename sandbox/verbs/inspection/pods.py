@@ -21,7 +21,9 @@ from sandbox.box import Box
 JOB_LABEL, PART_LABEL, JOBS = names.LABEL_JOB, names.LABEL_COMPONENT, names.JOBS_NAMESPACE
 GROUP = f"/apis/{names.API_VERSION}"
 WORKFLOWS = names.workflows_path(JOBS)
+# Fields that only machines read: the bookkeeping of server-side apply.
 SECRETIVE = ("managedFields",)
+# The API server ends a watch after that many seconds; it is then resumed where it was.
 WATCH_SECONDS = 240
 
 
@@ -64,7 +66,9 @@ class EventSummary:
 
 
 def list_pods(box: Box, job_id: str = "") -> list[PodSummary]:
-    """Return all pods of the box, or those of one job; youngest first."""
+    """Return all pods of the box, or those of one job; youngest first. The label is set by the engine on
+    every pod of a job.
+    """
     query = {"labelSelector": f"{JOB_LABEL}={job_id}"} if job_id else {}
     path = f"/api/v1/namespaces/{JOBS}/pods" if job_id else "/api/v1/pods"
     with box.kube_api() as kube:
@@ -88,6 +92,7 @@ def describe_object(box: Box, kind: str, namespace: str, name: str) -> str:
         found = kube.get(f"{root}/namespaces/{namespace}/{kind}s/{name}")
     if found is None:
         raise UsageError("C2D-CLUSTER-NONE", f"there is no {kind} {name} any more", box.command_line("pods"))
+    # The object was read for this, so it may be changed in place.
     for noise in SECRETIVE:
         found.get("metadata", {}).pop(noise, None)
     return str(yaml.safe_dump(found, sort_keys=False, width=100, allow_unicode=True))
@@ -119,8 +124,13 @@ def follow_container(box: Box, namespace: str, pod: str, container: str, lines: 
 
 
 def watch_jobs(box: Box) -> Iterator[str]:
-    """Yield the id of a job whenever its WorkFlow changes, so that a screen of jobs need not poll."""
+    """Yield the id of a job whenever its WorkFlow changes, so that a screen of jobs need not poll.
+
+    The first value is the empty string, once the watch stands. Ends when the API server has forgotten the
+    version; the caller then lists and watches again.
+    """
     with box.kube_api() as kube:
+        # One object is enough: the list's resourceVersion is where the watch begins.
         listed = kube.get(WORKFLOWS, limit="1") or {}
         version = str(listed.get("metadata", {}).get("resourceVersion", ""))
         yield ""
@@ -131,13 +141,18 @@ def watch_jobs(box: Box) -> Iterator[str]:
 
 
 def _watch_workflows(kube: KubeApi, version: str) -> Generator[str, None, str]:
+    """Watch until the server ends the request; return the version to go on from, or the empty string after an
+    error.
+    """
     query = {"watch": "true", "resourceVersion": version, "timeoutSeconds": str(WATCH_SECONDS)}
     for line in kube.lines(WORKFLOWS, **query, allowWatchBookmarks="true"):
         change = json.loads(line)
+        # 410 Gone: changes since that version are no longer kept (Kubernetes API concepts, watches).
         if change.get("type") == "ERROR":
             return ""
         metadata = change["object"]["metadata"]
         version = str(metadata["resourceVersion"])
+        # Bookmarks only advance the version, so that a quiet watch does not become too old to resume.
         if change.get("type") != "BOOKMARK":
             yield str(metadata["name"])
     return version
@@ -162,12 +177,16 @@ def _pod_summary(item: Object) -> PodSummary:
 
 
 def _pod_state(metadata: Mapping[str, Any], status: Mapping[str, Any], states: list[Object]) -> str:
+    """Return a pod's state as kubectl's STATUS column has it: deletion first, then a container's reason, then
+    the phase.
+    """
     if metadata.get("deletionTimestamp"):
         return "Terminating"
     for each in states:
         state = each.get("state") or {}
         for kind in ("waiting", "terminated"):
             reason = str((state.get(kind) or {}).get("reason") or "")
+            # A container that ended well says nothing about a pod whose other containers still run.
             if reason and reason != "Completed":
                 return reason
     return str(status.get("reason") or status.get("phase") or "Unknown")
@@ -186,6 +205,9 @@ def _workflow_summary(item: Object) -> WorkflowSummary:
 
 
 def _event_summary(item: Object) -> EventSummary:
+    """Return an event in short. ``lastTimestamp`` is empty in events of the newer API, which fill
+    ``eventTime``.
+    """
     at = item.get("lastTimestamp") or item.get("eventTime") or item["metadata"].get("creationTimestamp")
     return EventSummary(
         _unix_seconds(at),

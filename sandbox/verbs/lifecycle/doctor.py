@@ -22,6 +22,7 @@ def diagnose_box(box: Box) -> list[Finding]:
         cluster=box.settings.cluster or "native",
         existing=box.settings.existing,
         running=running,
+        # This check asks the metadata cache, so it makes sense on a running box only.
         more=[lambda: _sealed_keys(box)] if running else [],
     )
 
@@ -42,5 +43,6 @@ def remove_leftovers(box: Box) -> list[str]:
     """Repair what needs no question: remove traces of boxes that are gone. Returns what was removed."""
     gone = docker.remove_homeless()
     if box.cluster.status().state in ("stopped", "failed"):
+        # Stopping a box that does not run removes what a killed one left behind.
         run_verb(box.cluster.stop(), lambda event: None)
     return gone

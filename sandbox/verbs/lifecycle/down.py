@@ -55,11 +55,14 @@ def reset_losses(box: Box, *, everything: bool) -> ResetLosses:
 
 
 def reset(box: Box, *, everything: bool) -> Progress[DownReport]:
-    """Stop the box and delete its state. With ``everything`` the home itself is gone afterwards."""
+    """Stop the box and delete its state. With ``everything`` the home itself is gone afterwards, with keys,
+    name and ports.
+    """
     if not box.home.path.exists():
         yield ProgressEvent("box.reset", "skipped", "there is no box here")
         return DownReport(box.name, box.home.path, kept=False)
     with hold_box_lock(box.home, "reset"):
+        # The cluster first: if deleting it fails, the files that describe it are still there for another try.
         yield from box.cluster.delete()
         for path in (
             box.home.address_file,
@@ -68,6 +71,7 @@ def reset(box: Box, *, everything: bool) -> Progress[DownReport]:
             box.home.baseline_file,
         ):
             path.unlink(missing_ok=True)
+        # ``run`` remembers assets by DID, and a new chain hands the same DIDs out again (ADR 0042).
         loop_memory(box.home).forget_all()
         if everything:
             yield ProgressEvent("box.reset", "started", f"forgetting {box.home.path}")

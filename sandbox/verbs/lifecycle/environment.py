@@ -6,7 +6,9 @@ from sandbox.box import Box
 
 
 def shell_exports(box: Box) -> dict[str, str]:
-    """Return the variables that ocean.js, ocean.py and ocean-cli read, and a few of ours."""
+    """Return the variables that ocean.js, ocean.py and ocean-cli read, and a few of ours. Several
+    hold the same address: each client reads another name.
+    """
     urls = box.service_urls
     return {
         "NETWORK_NAME": "development",

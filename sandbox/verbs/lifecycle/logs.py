@@ -14,7 +14,10 @@ from sandbox.install.readiness import pods_behind
 
 
 def stream_logs(box: Box, source: str, *, lines: int = 200, follow: bool = False) -> Iterator[str]:
-    """Yield the log lines of a component or service called ``source``."""
+    """Yield the log lines of a component or service called ``source``. Raises ``C2D-LOG-UNKNOWN``.
+
+    Only services can be followed: components' logs are files, read once.
+    """
     if source in SERVICES:
         return _service_logs(box, source, lines, follow)
     components = [component.name for component in box.cluster.status().components]
@@ -33,6 +36,7 @@ def service_lines(kube: KubeApi, service: str, lines: int, follow: bool) -> Iter
     """Yield the lines of a service's pods; when following, of its first pod."""
     for pod in pods_behind(kube, NAMESPACE, service):
         path = f"/api/v1/namespaces/{NAMESPACE}/pods/{pod['metadata']['name']}/log"
+        # The first container is the service; others are helpers of the pod.
         query = {"tailLines": str(lines), "container": pod["spec"]["containers"][0]["name"]}
         if follow:
             yield from kube.lines(path, **query, follow="true")

@@ -57,13 +57,15 @@ def choose_attacks(only: Sequence[str] = (), quick: bool = False) -> list[Attack
             f"no attack is called {', '.join(only)}",
             "c2d-box selftest --list shows them",
         )
+    # A slow attack is left out even if it was named: ``quick`` is a promise about time.
     return [attack for attack in found if not (quick and attack.slow)] if quick else found
 
 
 def selftest(box: Box, attacks: Sequence[Attack], under_rules: bool = False) -> Progress[SelftestReport]:
     """Run ``attacks`` on the box, which must be up; the report says for each whether it was contained.
 
-    ``under_rules``: each as an algorithm on data with disclosure rules, judged by what leaves.
+    ``under_rules``: each as an algorithm on data with disclosure rules, judged by what leaves. Everything
+    made is registered on one stack and removed in reverse order, however the test ends.
     """
     began = time.monotonic()
     if box.cluster.status().state not in ("running", "degraded"):
@@ -72,13 +74,16 @@ def selftest(box: Box, attacks: Sequence[Attack], under_rules: bool = False) -> 
         )
     with ExitStack() as stack:
         kube = stack.enter_context(box.kube_api())
+        # Taken before anything of the test runs, and compared with the state after the last attack.
         before = NodeFacts.read_facts(kube, box.cluster, (NAMESPACE, SYSTEM))
         listener = stack.enter_context(machine_listener(box.cluster.node_ip))
         yield ProgressEvent("selftest.canary", "started", "setting up canaries")
         bird = stack.enter_context(open_canary(kube, CanaryImage(_runtime_image(kube))))
         verdicts = [(yield from _probe_isolation(box, bird, listener))]
+        # The probe makes a routed pod reach the canary on purpose; only contacts after it are evidence.
         known = len(bird.heard_contacts())
         jobs = AttackJobs(kube, JOBS, ENVIRONMENT, find_image(box, ALGORITHM_IMAGE))
+        # Of a test that was killed: its jobs would disturb the innocent ones of this test.
         jobs.delete_leftovers()
         stack.callback(jobs.delete_jobs)
         battery = AttackBattery(
@@ -89,9 +94,11 @@ def selftest(box: Box, attacks: Sequence[Attack], under_rules: bool = False) -> 
             _canary_verdict(bird.heard_contacts()[known:], listener),
             _health_verdict(box, kube, before),
         ]
+        # The battery has reported its own verdicts.
         for verdict in verdicts[-2:]:
             yield _verdict_progress(verdict)
     contained = all(verdict.contained for verdict in verdicts)
+    # Only the whole battery counts: k3d stays unverified on this machine until then (ADR 0006).
     if contained and box.settings.cluster == "k3d" and list(attacks) == list(ATTACKS) and not under_rules:
         trust.mark_verified()
     return SelftestReport(contained, time.monotonic() - began, tuple(verdicts))
@@ -105,6 +112,7 @@ def result_reader(box: Box) -> Callable[[Mapping[str, Any]], bytes]:
     objects = ObjectStore(box.service_urls["s3"], keys["s3-access-key"], keys["s3-secret-key"])
 
     def read(result: Mapping[str, Any]) -> bytes:
+        # The URL is the store's own, from the job's status, not the Provider's that a consumer gets.
         place = urlsplit(str(result["url"]))
         path = unquote(place.path).lstrip("/")
         if place.scheme == "s3":
@@ -116,6 +124,7 @@ def result_reader(box: Box) -> Callable[[Mapping[str, Any]], bytes]:
                 box.command_line("status"),
             )
         url = f"{gateway}/ipfs/{place.netloc}/{quote(path, safe='/')}"
+        # No proxy and no redirect: the bytes must come from this box's gateway.
         answer = httpx.get(url, timeout=30.0, trust_env=False)
         answer.raise_for_status()
         return answer.content
@@ -124,7 +133,7 @@ def result_reader(box: Box) -> Callable[[Mapping[str, Any]], bytes]:
 
 
 def _runtime_image(kube: KubeApi) -> str:
-    """Return the runtime image as the box runs it now."""
+    """Return the runtime image as the box runs it now: the canary then needs no image that the node lacks."""
     engine = kube.get(f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/operator-engine")
     if engine is None:
         raise StateProblem("C2D-BOX-DOWN", "there is nothing to test: the engine is not there", "c2d-box up")
@@ -136,6 +145,9 @@ def _service_targets(box: Box) -> list[str]:
 
 
 def _attack_targets(box: Box, bird: Canary, listener: MachineListener) -> list[str]:
+    """Return the addresses that no algorithm may reach: canaries, API server, kubelet, DNS, services,
+    this machine.
+    """
     return [*bird.addresses, *_service_targets(box), listener.address]
 
 
@@ -160,6 +172,9 @@ def _probe_isolation(box: Box, bird: Canary, listener: MachineListener) -> Progr
 
 
 def _canary_verdict(contacts: list[str], listener: MachineListener) -> AttackVerdict:
+    """Return whether anything was heard while the attacks ran; a contact counts even if no attack
+    reported it.
+    """
     heard = [*contacts, *(f"machine heard {peer}" for peer in listener.heard)]
     return AttackVerdict(
         "box-canaries",
@@ -172,6 +187,7 @@ def _canary_verdict(contacts: list[str], listener: MachineListener) -> AttackVer
 
 
 def _health_verdict(box: Box, kube: KubeApi, before: NodeFacts) -> AttackVerdict:
+    """Return whether the node is as it was before: restarts, pressure and clock."""
     changed = before.describe_changes(NodeFacts.read_facts(kube, box.cluster, (NAMESPACE, SYSTEM)))
     return AttackVerdict(
         "box-unharmed",

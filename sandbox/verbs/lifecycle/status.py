@@ -61,13 +61,16 @@ class ResourceReport:
 
 
 def status(box: Box) -> BoxStatus:
-    """Return the state of everything, as seen now."""
+    """Return the state of everything, as seen now. Never raises for a service that is down: that is a
+    state.
+    """
     cluster = box.cluster.status()
     parts = [BoxPart(c.name, "cluster", c.state, c.restarts, detail=c.last_error) for c in cluster.components]
     state = str(cluster.state)
     if state in ("running", "degraded"):
         services = _service_parts(box)
         parts += services
+        # The cluster reports its own components only; the box is not well while a service of ours is not.
         if state == "running" and any(part.state != "ready" for part in services):
             state = "degraded"
     return BoxStatus(
@@ -102,6 +105,7 @@ def resource_report(box: Box) -> ResourceReport:
 
 
 def _service_parts(box: Box) -> list[BoxPart]:
+    """Return the services' states; all ``unknown`` where the API server does not answer."""
     try:
         with box.kube_api() as kube:
             ready, pods = ready_endpoints(kube, NAMESPACE), pods_by_service(kube, NAMESPACE)
@@ -118,7 +122,9 @@ def _service_parts(box: Box) -> list[BoxPart]:
 
 def _own_reason(kube: KubeApi, name: str, pods: list[Object]) -> str:
     """Return why a running service reports itself as not ready; Kubernetes keeps only that a probe failed."""
+    # The newest pod: older ones are those of a rollout that is ending.
     for pod in pods[-1:]:
+        # Through the API server's proxy, as a pod that is not ready has no address behind its Service.
         place = f"{pod['metadata']['name']}:{_TELLING[name]}"
         answer = kube.said(f"/api/v1/namespaces/{NAMESPACE}/pods/{place}/proxy/readyz")
         if isinstance(answer.get("reason"), str) and "ready" in answer:
@@ -127,6 +133,7 @@ def _own_reason(kube: KubeApi, name: str, pods: list[Object]) -> str:
 
 
 def _service_part(box: Box, name: str, ready: bool, pods: list[Object], own_reason: str) -> BoxPart:
+    # IPFS has two addresses; its part shows the gateway's.
     url = box.service_urls.get(name, box.service_urls.get(f"{name}-gateway", ""))
     containers = [c for pod in pods for c in pod.get("status", {}).get("containerStatuses", [])]
     restarts = sum(int(container.get("restartCount", 0)) for container in containers)
@@ -136,6 +143,7 @@ def _service_part(box: Box, name: str, ready: bool, pods: list[Object], own_reas
 
 
 def _box_versions() -> dict[str, str]:
+    """Return versions by name; the bundle may be absent, or made by another release."""
     versions = {}
     try:
         versions["c2d-box"] = version("c2d-box")

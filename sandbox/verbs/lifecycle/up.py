@@ -52,8 +52,10 @@ from sandbox.parallel import run_together
 from sandbox.progress import Progress, ProgressEvent, run_step
 from sandbox.settings import BoxPorts, BoxSettings
 
+# Annotation of the services' namespace: the fingerprint of the chart that was installed last.
 RELEASED = "c2d-box.io/released"
 ALGORITHM_IMAGES = ("algo-python", "algo-node")
+# Services with ``/healthz``; the others are probed in their own ways.
 HEALTHZ = ("chain", "cache", "provider", "operator-service")
 
 
@@ -71,12 +73,18 @@ class UpReport:
 
 
 def up(box: Box, *, yes: bool = False, confirm: Confirm | None = None) -> Progress[UpReport]:
-    """Boot or resume ``box``. Idempotent. ``yes`` or ``confirm`` agree to what a build installs."""
+    """Boot or resume ``box``. Idempotent. ``yes`` or ``confirm`` agree to what a build installs.
+
+    Raises ``C2D-BOX-BUSY`` while another verb changes the box, ``C2D-PORT-TAKEN``, ``C2D-BOX-OTHER-CHAIN``,
+    and the failure of the step that failed. What was done until then stays and is used by the next ``up``.
+    """
     began = time.monotonic()
     with hold_box_lock(box.home, "up"):
         choice = choose_cluster(box)
         yield ProgressEvent("cluster.choice", "note", choice.text)
         settings = replace(_with_chain(box), cluster=choice.driver)
+        # Saved before anything starts, but with the ports that are open now: :func:`publish_ports` saves the
+        # new ones.
         box.save_settings(replace(settings, ports=_published_ports(box)))
         box = replace(box, settings=settings)
         steps = yield from _raise(box, yes, confirm)
@@ -92,29 +100,37 @@ def up(box: Box, *, yes: bool = False, confirm: Confirm | None = None) -> Progre
 
 
 def _raise(box: Box, yes: bool, confirm: Confirm | None) -> Progress[dict[str, float]]:
+    """Take the steps in order and return seconds by lap: bundle, cluster, install, services."""
     clock = _LapClock()
     keys = open_keys(box.home.keys_folder, barge=box.settings.barge_keys)
     if box.settings.cluster == "existing" and box.cluster.status().state == "absent":
+        # Somebody else's cluster is changed only after they were told what is added; asked once, at the first
+        # ``up``.
         yield from ask_consent(box.settings.existing, keys, box.settings.unproven_jobs, yes, confirm)
     bundle = yield from build_bundle(parts_for(box.settings.cluster), yes=yes, confirm=confirm)
     clock.end_lap("bundle")
     booting = box.cluster.status().state not in ("running", "degraded")
     if booting:
+        # Only when booting: a running box holds its ports itself.
         yield from _demand_ports(box)
         isolation.forget_finding(box.home.path)
     yield from boot_cluster(box, [bundle.image(name) for name in SERVICE_IMAGES])
     clock.end_lap("cluster")
+    # From here on the API server answers.
     with box.kube_api() as kube:
         yield from _install_chart(box, kube, bundle, keys)
         clock.end_lap("install")
+        # The chart has made the services' addresses; jobs' pods may reach these and nothing else.
         box.cluster.allow_endpoints(
             ServiceAddresses.within_range(box.cluster.service_cidr).job_isolation(box.settings.result_store)
         )
         publish_ports(box)
+        # Independent of one another, and each mostly waits: together they take as long as the slowest.
         waiting: list[Progress[Any]] = [
             await_services(kube, NAMESPACE, services_of(box), _readiness_probes(box, kube)),
             load_images(box, [bundle.image(name) for name in ALGORITHM_IMAGES]),
         ]
+        # Once per boot: the finding was forgotten above when the cluster was not running.
         if isolation.load_finding(box.home.path) is None:
             runtime = CanaryImage(pinned_image(box, bundle.image("runtime")), pull_policy(box))
             waiting.append(_prove_isolation(box, kube, runtime))
@@ -123,6 +139,7 @@ def _raise(box: Box, yes: bool, confirm: Confirm | None) -> Progress[dict[str, f
     yield from run_step("box.addresses", "contract addresses", lambda: _save_addresses(box))
     if box.settings.chain.rpc_url is None:
         fund_register(box)
+    # Last, when chain and stores are as a new user finds them: ``reset --assets`` returns to this.
     if not has_baseline(box):
         yield from take_baseline(box)
     return clock.laps
@@ -157,6 +174,8 @@ def _prove_isolation(box: Box, kube: KubeApi, runtime: CanaryImage) -> Progress[
 
 
 class _LapClock:
+    """Measures consecutive laps; monotonic, as ``up`` may run while the clock is being set."""
+
     def __init__(self) -> None:
         self.laps: dict[str, float] = {}
         self._last = time.monotonic()
@@ -182,6 +201,7 @@ def _demand_ports(box: Box) -> Progress[None]:
 
 
 def _taken_ports(box: Box) -> list[tuple[str, int]]:
+    """Return the ports that the box would open on this machine and that are taken, by name."""
     return [
         item
         for item in box.ports.as_dict().items()
@@ -190,6 +210,9 @@ def _taken_ports(box: Box) -> list[tuple[str, int]]:
 
 
 def _install_chart(box: Box, kube: KubeApi, bundle: Bundle, keys: BoxKeys) -> Progress[None]:
+    """Install the chart, unless values, secrets and the chart itself are what they were: resuming a
+    box stays quick.
+    """
     images = {name: bundle.image(name) for name in SERVICE_IMAGES}
     values = chart_values(box, keys, {name: pinned_image(box, image) for name, image in images.items()})
     pulling = find_pull_secret(kube, box.settings.existing) if box.settings.cluster == "existing" else ""
@@ -209,10 +232,14 @@ def _install_chart(box: Box, kube: KubeApi, bundle: Bundle, keys: BoxKeys) -> Pr
     if pulling:  # namespaces of the chart: a pod that came first pulls again after ten seconds
         for name in (SYSTEM, JOBS):
             put_pull_secret(kube, name, pulling)
+    # Last: an ``up`` that is interrupted before installs again.
     kube.apply(f"/api/v1/namespaces/{NAMESPACE}", _namespace_manifest(print_of_this))
 
 
 def _apply_secrets(kube: KubeApi, keys: BoxKeys, pulling: str) -> None:
+    """Make the namespace and the services' Secrets. They are not values of the chart, which helm
+    would store in the cluster a second time.
+    """
     kube.apply(f"/api/v1/namespaces/{NAMESPACE}", _namespace_manifest(None))
     if pulling:
         put_pull_secret(kube, NAMESPACE, pulling)
@@ -230,6 +257,7 @@ def _apply_secrets(kube: KubeApi, keys: BoxKeys, pulling: str) -> None:
 
 
 def _namespace_manifest(released: str | None) -> dict[str, Any]:
+    """Return the services' namespace; Kubernetes refuses pods in it that are not ``restricted``."""
     return {
         "apiVersion": "v1",
         "kind": "Namespace",
@@ -242,6 +270,9 @@ def _namespace_manifest(released: str | None) -> dict[str, Any]:
 
 
 def _readiness_probes(box: Box, kube: KubeApi) -> dict[str, Probe]:
+    """Return a probe per service. The engine has no port on this machine, so it is asked through the API
+    server's proxy.
+    """
     urls = box.service_urls
     engine = f"/api/v1/namespaces/{NAMESPACE}/services/operator-engine:8051/proxy/healthz"
     return {
@@ -272,6 +303,9 @@ def _with_chain(box: Box) -> BoxSettings:
 
 
 def _save_addresses(box: Box) -> None:
+    """Store the contracts' addresses that the box's own chain reports. On a chain outside,
+    :func:`_with_chain` did.
+    """
     if box.settings.chain.rpc_url is not None:
         return
     answer = httpx.get(f"{box.service_urls['chain']}/address.json", timeout=10.0, trust_env=False)

@@ -19,6 +19,7 @@ from sandbox.verbs.sdk_connections import connection_to
 if TYPE_CHECKING:
     from c2d_box.client import Connection
 
+# The NFT state of an asset that can be ordered.
 ACTIVE = 0
 
 
@@ -47,13 +48,16 @@ def mark_of(record: Mapping[str, Any], genesis: str) -> str:
     """
     algorithm = (record.get("metadata") or {}).get("algorithm") or {}
     facts = {
+        # Two test chains may have the same id; their first blocks differ.
         "chain": [record.get("chainId"), genesis],
         "did": record.get("id"),
         "owner": str((record.get("nft") or {}).get("owner") or "").lower(),
         "container": algorithm.get("container"),
+        # ``files`` is encrypted anew at every publication, which makes the mark differ.
         "services": [
             [service.get("id"), str(service.get("datatokenAddress")).lower(), service.get("files")]
             for service in record.get("services") or ()
         ],
     }
+    # Sorted keys, so that equal records give equal hashes whatever order the cache writes them in.
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()

@@ -63,7 +63,10 @@ class PublishedAsset:
 
 
 def publish_dataset(box: Box, who: str, source: str, offer: AssetOffer) -> Progress[PublishedAsset]:
-    """Publish a file or URL as a dataset. Nobody may compute on it until ``permit``."""
+    """Publish a file or URL as a dataset. Nobody may compute on it until ``permit``.
+
+    ``source`` is a path, an ``http(s)://`` or an ``ipfs://`` URL; it is stored before anything is signed.
+    """
     file = yield from _file_object(box, who, source)
     with open_publisher(box, who) as party:
         asset = yield from run_step(
@@ -85,7 +88,11 @@ def publish_dataset(box: Box, who: str, source: str, offer: AssetOffer) -> Progr
 def publish_algorithm(
     box: Box, who: str, source: str, image: str, entrypoint: str, offer: AssetOffer
 ) -> Progress[PublishedAsset]:
-    """Publish a script or binary as an algorithm that runs in ``image``, which must be on the node."""
+    """Publish a script or binary as an algorithm that runs in ``image``, which must be on the node.
+
+    The image's digest goes into the DDO: permissions name it, so the image cannot be swapped later.
+    """
+    # First, because an unknown image must not leave an uploaded file behind.
     container = find_image(box, image)
     file = yield from _file_object(box, who, source)
     with open_publisher(box, who) as party:
@@ -107,7 +114,9 @@ def publish_algorithm(
 
 
 def asking_price(offer: AssetOffer) -> float | PoolPrice:
-    """Return the offer's price as the SDK takes it."""
+    """Return the offer's price as the SDK takes it: a number, or a pool. Raises ``C2D-USAGE`` for liquidity
+    without a pool.
+    """
     from c2d_box.client import PoolPrice
 
     if offer.pool:
@@ -137,6 +146,8 @@ def permit_algorithm(
 ) -> Progress[None]:
     """Put ``algorithm``, as it is now, on the dataset's list of trusted ones; with ``version``, only where it
     is that version.
+
+    ``version`` closes a gap: what the user has read may be replaced between reading and signing.
     """
     text = f"permitting {short_did(algorithm)} on {short_did(dataset)}"
     with open_publisher(box, who) as party:
@@ -201,11 +212,15 @@ def store_file(box: Box, who: str, path: Path) -> Mapping[str, Any]:
 
     The key in it reads the account's bucket and does nothing else.
     """
+    # The box's own key only makes the bucket and its reader; what goes into the DDO is the reader's key.
     keys, bucket = open_keys(box.home.keys_folder), bucket_of(who)
     store = ObjectStore(box.service_urls["s3"], keys["s3-access-key"], keys["s3-secret-key"])
+    # Idempotent, as is ``reader_of``: the reader's key is derived anew for the same bucket.
     store.ensure_bucket(bucket)
     reader = store.reader_of(bucket)
     with path.open("rb") as file:
+        # The hash keeps versions apart: a changed file gets another key, and an asset published earlier keeps
+        # its content.
         name = f"{hashlib.file_digest(file, 'sha256').hexdigest()[:16]}/{path.name}"
     store.put_file(bucket, name, path)
     access = {
@@ -225,8 +240,10 @@ def short_did(did: str) -> str:
 
 
 def _file_object(box: Box, who: str, source: str) -> Progress[Mapping[str, Any]]:
+    """Return the file object of a source as a DDO holds it; a local file is stored first."""
     if source.startswith(("http://", "https://")):
         return {"type": "url", "url": source, "method": "GET"}
+    # The Provider fetches remote content when a job needs it; nothing is copied into the box.
     if source.startswith("ipfs://"):
         return {"type": "ipfs", "hash": source.removeprefix("ipfs://")}
     path = Path(source)
@@ -250,7 +267,9 @@ def _as_published(asset: Any, offer: AssetOffer, kind: str, who: str) -> Publish
 def download_asset(
     box: Box, who: str, did: str, folder: Path, spending: SpendingLimits
 ) -> Progress[list[Path]]:
-    """Order an ``access`` asset and bring its files to ``folder``."""
+    """Order an ``access`` asset and bring its files to ``folder``. ``spending`` limits what the order may
+    cost.
+    """
     text = f"ordering and downloading {short_did(did)}"
     with open_consumer(box, who) as party:
         limits, slippage = spending.limits_for(party.connection.chain), spending.slippage

@@ -28,7 +28,10 @@ class DdoPreview:
 def preview_ddo(
     box: Box, who: str, kind: str, source: str, offer: AssetOffer, image: str = "", entrypoint: str = ""
 ) -> DdoPreview:
-    """Return the DDO of a dataset or an algorithm as it would be published now. Changes and asks nothing."""
+    """Return the DDO of a dataset or an algorithm as it would be published now. Changes and asks nothing.
+
+    It is built and checked by the functions that publishing uses, so both find the same problems.
+    """
     from c2d_box.assets.documents.drafting import NOBODY, build_ddo, metadata_section, service_section
     from c2d_box.assets.documents.validation import validate_ddo
 
@@ -38,6 +41,7 @@ def preview_ddo(
             more = {"algorithm": {"container": container_section(find_image(box, image), entrypoint)}}
         except C2DError as problem:
             problems["metadata.algorithm.container"] = problem.message
+    # The one check that the schema cannot make.
     if "://" not in source and not Path(source).expanduser().is_file():
         problems["services.0.files"] = f"there is no file {source or '…'}"
     metadata = metadata_section(kind, offer.name, offer.description, offer.author or who, "CC-BY-4.0", more)

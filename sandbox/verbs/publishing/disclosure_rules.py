@@ -36,8 +36,10 @@ def read_rules(source: str) -> dict[str, Any]:
     except (JsonRefused, InvalidRules) as problem:
         text = f"{source}: {problem}"
         raise UsageError("C2D-DISCLOSURE-INVALID", text, "docs/disclosure.md lists all rules") from problem
+    # An empty file would lift all rules by mistake; lifting them takes the word ``none``.
     if rules is None or not rules.as_dict():
         raise UsageError("C2D-DISCLOSURE-INVALID", f"{source} holds no rule", "docs/disclosure.md lists all")
+    # Refused here rather than at the first job: a file that cannot be checked never leaves (fails closed).
     if unchecked := unchecked_types(rules):
         raise UsageError(
             "C2D-DISCLOSURE-INVALID",
@@ -48,7 +50,9 @@ def read_rules(source: str) -> dict[str, Any]:
 
 
 def write_rules(box: Box, who: str, did: str, rules: Mapping[str, Any]) -> Progress[None]:
-    """Write the rules into the dataset's description; empty rules remove them."""
+    """Write the rules into the dataset's description, on the chain; empty rules remove them. Signed by
+    ``who``.
+    """
     text = "rules for results" if rules else "no rules for results"
     with open_publisher(box, who) as party:
         yield from run_step(

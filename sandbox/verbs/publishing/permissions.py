@@ -33,7 +33,11 @@ class PermissionCell:
 
 
 def permission_matrix(box: Box) -> list[PermissionCell]:
-    """Return every pair of a dataset and an algorithm in the cache, as of now."""
+    """Return every pair of a dataset and an algorithm in the cache, as of now.
+
+    The rule is the Provider's own function, run here; for n datasets and m algorithms only m sets of facts
+    are fetched.
+    """
     from c2d_box.client.explanations import algorithm_facts
 
     with connection_to(box) as connection:
@@ -44,6 +48,8 @@ def permission_matrix(box: Box) -> list[PermissionCell]:
             try:
                 facts = algorithm_facts(connection, algorithm)
             except C2DError as problem:
+                # An algorithm whose facts cannot be read would be refused: its column says so, the others
+                # stay.
                 cells += [_unknown_cell(dataset["id"], algorithm, problem) for dataset in datasets]
                 continue
             cells += _decide_column(datasets, facts, cast("EmptyLists", box.settings.trust_empty_lists))
@@ -67,6 +73,9 @@ def explain_permission(box: Box, dataset: str, algorithm: str) -> PermissionCell
 def _decide_column(
     datasets: list[dict[str, Any]], facts: PublishedAlgorithm, empty_lists: EmptyLists
 ) -> Iterator[PermissionCell]:
+    """Yield the verdict of each dataset about one algorithm. An asset without a compute service is judged by
+    its first.
+    """
     from c2d_box.assets.documents.ddo import COMPUTE, DDO
     from c2d_box.assets.permissions import PermissionRequest, decide_permission
 
@@ -83,4 +92,5 @@ def _decide_column(
 
 
 def _unknown_cell(dataset: str, algorithm: str, problem: C2DError) -> PermissionCell:
+    """Return a denied cell that names the problem instead of a rule."""
     return PermissionCell(dataset, algorithm, False, problem.code, (f"no  {problem.message}",))

@@ -67,10 +67,16 @@ WARNINGS = {
 
 
 def rules_of(ddo: Mapping[str, Any]) -> TrustRules:
-    """Return the rules of a dataset's compute service; those of its first service where it has none."""
+    """Return the rules of a dataset's compute service; those of its first service where it has none.
+
+    A flag counts only if it is literally true: a DDO is a stranger's JSON, and ``"false"`` is a true text.
+    """
     services = ddo.get("services") or [{}]
+    # Trust is a matter of compute services; access gives the file away and trusts nobody.
     service = next((each for each in services if each.get("type") == "compute"), services[0])
     compute = service.get("compute") or {}
+    # Two rules are this project's additions; Ocean's schema leaves room for them in
+    # ``additionalInformation``.
     more = (service.get("additionalInformation") or {}).get("c2d") or {}
     listed = compute.get("publisherTrustedAlgorithms") or []
     return TrustRules(
@@ -84,7 +90,9 @@ def rules_of(ddo: Mapping[str, Any]) -> TrustRules:
 
 
 def change_trust(box: Box, who: str, dataset: str, wanted: TrustChange) -> Progress[None]:
-    """Change whom a dataset trusts; signed by ``who`` and written on the chain."""
+    """Change whom a dataset trusts; signed by ``who`` and written on the chain. Raises ``C2D-TRUST-NOTHING``
+    for an empty change, which would cost a transaction.
+    """
     if wanted.is_empty:
         raise UsageError("C2D-TRUST-NOTHING", "nothing is to be changed", box.command_line("trust --help"))
     with open_publisher(box, who) as party:
@@ -103,7 +111,7 @@ def change_trust(box: Box, who: str, dataset: str, wanted: TrustChange) -> Progr
 
 
 def edit_asset(box: Box, who: str, did: str, name: str | None, description: str | None) -> Progress[None]:
-    """Change an asset's name or description."""
+    """Change an asset's name or description; empty values leave a field as it is. Signed by ``who``."""
     wanted = {key: value for key, value in {"name": name, "description": description}.items() if value}
     if not wanted:
         raise UsageError("C2D-EDIT-NOTHING", "nothing is to be changed", box.command_line("edit --help"))
@@ -111,12 +119,13 @@ def edit_asset(box: Box, who: str, did: str, name: str | None, description: str 
         yield from run_step(
             "edit",
             f"publishing {short_did(did)} with {', '.join(wanted)} changed",
+            # Applied to the document as the cache has it now, not to a copy that the user looked at.
             lambda: party.edit(did, lambda document: document["metadata"].update(wanted)),
         )
 
 
 def end_asset(box: Box, who: str, did: str) -> Progress[None]:
-    """Declare an asset's end of life: nobody can order or use it any more."""
+    """Declare an asset's end of life: nobody can order or use it any more. Jobs that run go on."""
     with open_publisher(box, who) as party:
         yield from run_step("end", f"ending {short_did(did)}", lambda: party.end(did))
 
@@ -124,7 +133,11 @@ def end_asset(box: Box, who: str, did: str) -> Progress[None]:
 def simulate_job(
     box: Box, who: str, dataset: str, algorithm: str, additional: Sequence[str] = ()
 ) -> JobSimulation:
-    """Ask the Provider itself what ``who`` would get on starting this job now; nothing is paid."""
+    """Ask the Provider itself what ``who`` would get on starting this job now; nothing is paid.
+
+    A refusal becomes a value; any other error (a service that is away) is raised, as it is no answer to the
+    question.
+    """
     from c2d_box.client import JobRequest
 
     try:

@@ -20,7 +20,7 @@ def find_asset(app: AppPort, did: str) -> Ddo | None:
 
 
 def edit_asset(app: AppPort, did: str) -> None:
-    """Open a form with the asset's current name and description."""
+    """Open a form with the asset's current name and description. An emptied field keeps its old value."""
     ddo = find_asset(app, did)
     if ddo is None:
         return
@@ -31,6 +31,7 @@ def edit_asset(app: AppPort, did: str) -> None:
     )
 
     def changed(values: Values) -> dict[str, str]:
+        # Only what differs is published: every edit is a transaction.
         return {key: values[key] for key in now if values[key] and values[key] != now[key]}
 
     def preview(values: Values) -> str:
@@ -43,6 +44,7 @@ def edit_asset(app: AppPort, did: str) -> None:
         new, who, source = changed(values), app.publisher, app.source
         if not new:
             raise UsageError("C2D-EDIT-NOTHING", "nothing is changed", "esc leaves it as it is")
+        # Quoted for a shell, as the command may be pasted.
         words = " ".join(f"--{key} {shlex.quote(value)}" for key, value in new.items())
         return UserAction(
             title=f"Change {now['name']}?",
@@ -57,7 +59,7 @@ def edit_asset(app: AppPort, did: str) -> None:
 
 
 def end_asset(app: AppPort, did: str) -> None:
-    """Confirm, then end the asset's life on the chain."""
+    """Confirm, then end the asset's life on the chain: the NFT's state changes, nothing is deleted."""
     who, source, name = app.publisher, app.source, app.asset_names.get(did, did)
     app.perform_action(
         UserAction(

@@ -40,6 +40,7 @@ class AssetScreen(BoxScreen):
         self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
 
     def action_as_command(self) -> None:
+        """Copy the command that prints this DDO; the command line has no verb for a single asset."""
         self.box_app.copy_command(f"assets --json | jq '.[] | select(.id == \"{self.did}\")'")
 
     def action_edit(self) -> None:

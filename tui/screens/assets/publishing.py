@@ -24,6 +24,9 @@ SOURCE = FormField("source", "File (ctrl+o picks) or URL", file=True, placeholde
 
 
 def _offer_fields(service: str) -> tuple[FormField, ...]:
+    """Return the fields that datasets and algorithms share; ``service`` is the kind of access offered
+    first.
+    """
     return (
         FormField("description", "Description"),
         FormField("price", "Price in OCEAN", "0"),
@@ -46,6 +49,7 @@ def algorithm_form(app: AppPort, images: Sequence[ContainerImage] | None) -> For
     """Return the form that publishes an algorithm; ``images`` are those on the node, None while they are
     unknown.
     """
+    # Without an answer about the node's images the default one is offered.
     known = tuple(image.image for image in images or ()) or (IMAGE,)
     fields = (
         SOURCE,
@@ -63,7 +67,9 @@ def algorithm_form(app: AppPort, images: Sequence[ContainerImage] | None) -> For
 
 
 def _preview_text(app: AppPort, kind: str, values: Values) -> str:
-    """Return the DDO as it would be signed, and what is wrong with it."""
+    """Return the DDO as it would be signed, and what is wrong with it. Nothing is signed, stored or uploaded
+    for it.
+    """
     try:
         offer = _read_offer(values, check=False)
     except UsageError as problem:
@@ -76,6 +82,7 @@ def _preview_text(app: AppPort, kind: str, values: Values) -> str:
         values.get("image", ""),
         values.get("entrypoint", ""),
     )
+    # An empty form is not full of errors yet.
     problems = drawn.problems if values["source"] else {}
     lines = [f"✗ {path}: {problem}" for path, problem in problems.items()]
     can_be = values["source"] and not problems
@@ -84,6 +91,7 @@ def _preview_text(app: AppPort, kind: str, values: Values) -> str:
     if kind == "dataset" and values["service"] == "compute":
         lines.append(f"nobody may compute on it until you permit an algorithm ({app.key_of('permissions')})")
     elif kind == "dataset":
+        # Access gives the file away; somebody who wanted compute only should read this before signing.
         lines.append("whoever orders it can download the file itself")
     return "\n".join([*lines, "", "the DDO that you sign:", json.dumps(drawn.document, indent=2)])
 
@@ -93,6 +101,7 @@ def _default_title(values: Values) -> str:
 
 
 def _files_text(source: str) -> str:
+    """Describe the source in words; a text that begins with ``no`` says that it cannot be published."""
     if source.startswith(("http://", "https://", "ipfs://")):
         return "1 remote file, its place encrypted to the Provider"
     path = Path(source).expanduser()
@@ -104,6 +113,9 @@ def _files_text(source: str) -> str:
 
 
 def _read_offer(values: Values, check: bool = True) -> AssetOffer:
+    """Return the offer that the form's values make. ``check`` is off for the preview, which shows incomplete
+    values too.
+    """
     from sandbox.verbs.publishing.assets import AssetOffer
 
     try:
@@ -121,11 +133,13 @@ def _read_offer(values: Values, check: bool = True) -> AssetOffer:
 
 
 def _source_path(values: Values) -> str:
+    """Return the source as the verb takes it: URLs as they are, paths with ``~`` resolved."""
     source = values["source"]
     return source if "://" in source else str(Path(source).expanduser())
 
 
 def _command_words(kind: str, values: Values, offer: AssetOffer) -> str:
+    """Return the words of ``c2d-box publish`` for these values, quoted for a shell."""
     words = ["publish", kind, shlex.quote(_source_path(values)), "--name", shlex.quote(offer.name)]
     words += ["--price", f"{offer.price:g}", "--type", offer.services[0]]
     if offer.description:

@@ -43,6 +43,7 @@ class AssetsScreen(BoxScreen):
 
     def action_publish_algorithm(self) -> None:
         images = self.box_app.feeds.images
+        # Keeps the feed asking, so that the form knows the node's images the next time it is opened.
         images.add_listener(self)
         self.box_app.fill_form(algorithm_form(self.box_app, images.reading.value))
 

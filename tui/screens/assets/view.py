@@ -10,6 +10,7 @@ from tui.backend.port import Ddo
 from tui.widgets.live_table import TableRow
 from tui.widgets.text import one_line, short_id
 
+# Ocean's states of an NFT (ERC721Template), as the metadata cache reports them.
 STATES = {0: "active", 1: "ended", 2: "deprecated", 3: "revoked", 4: "no orders", 5: "unlisted"}
 
 
@@ -29,6 +30,9 @@ class AssetView:
 
     @classmethod
     def from_ddo(cls, ddo: Ddo) -> AssetView:
+        """Return the view of a DDO. ``stats`` and ``nft`` are the cache's additions to the signed document;
+        both may be missing.
+        """
         metadata, stats, nft = ddo["metadata"], ddo.get("stats") or {}, ddo.get("nft") or {}
         return cls(
             did=str(ddo["id"]),
@@ -44,6 +48,7 @@ class AssetView:
 
 
 def _price_text(price: Mapping[str, Any]) -> str:
+    """Return the price in words; a missing price counts as free."""
     value = price.get("value")
     if value in (None, 0, "0"):
         return "free"

@@ -58,6 +58,7 @@ class DdoPane(Pane):
             self.query_one("#words", Static).update("This asset is no longer in the cache.")
             return
         self.query_one("#words", Static).update(_ddo_text(found))
+        # A publisher may write terminal sequences into any field of a DDO.
         text = safe_text(json.dumps(found, indent=2, ensure_ascii=False))
         theme = "ansi_dark" if self.app.current_theme.dark else "ansi_light"
         self.query_one("#document", Static).update(

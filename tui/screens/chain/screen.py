@@ -39,6 +39,7 @@ class ChainScreen(BoxScreen):
         self.query_one("#transactions").query_one(LiveTable).focus()
 
     def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
+        """Decode the row under the cursor."""
         if event.data_table.display:
             self._show_pointed()
 
@@ -57,6 +58,7 @@ class ChainScreen(BoxScreen):
         return self.query_one("#blocks" if self.has_blocks else "#transactions").query_one(LiveTable)
 
     def _show_pointed(self) -> None:
+        """Show the transaction under the cursor, or all known transactions of the block under it."""
         table = self.active_table
         row = table.selected_row if table is not None else None
         if row is None:
@@ -65,6 +67,7 @@ class ChainScreen(BoxScreen):
         known = self.query_one(TransactionsPane).known
         if self.has_blocks:
             block = self.query_one(BlocksPane).known.get(row.key)
+            # Only the newest transactions are loaded; a block's older ones are counted, not shown.
             pane.show_transactions(
                 [known[tx] for tx in block.transactions if tx in known] if block else [], block
             )
@@ -72,10 +75,12 @@ class ChainScreen(BoxScreen):
             pane.show_transactions([known[row.key]])
 
     def find_words(self, words: str) -> None:
+        """Filter both tables, as b switches between them."""
         super().find_words(words)
         self.query_one("#blocks").query_one(LiveTable).filter_rows(words)
 
     def action_blocks(self) -> None:
+        """Switch between transactions and blocks; exactly one of the tables is displayed."""
         blocks, transactions = self.query_one("#blocks"), self.query_one("#transactions")
         blocks.display, transactions.display = transactions.display, blocks.display
         (blocks if self.has_blocks else transactions).query_one(LiveTable).focus()

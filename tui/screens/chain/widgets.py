@@ -19,6 +19,7 @@ from tui.widgets.text import plain_text, safe_text, short_id, utc_text
 if TYPE_CHECKING:
     from sandbox.verbs.inspection.chain import ChainBlock, DecodedTransaction
 
+# Characters of one argument: publishing passes whole encrypted documents.
 LONGEST = 100
 
 
@@ -55,6 +56,7 @@ def _transaction_row(tx: DecodedTransaction) -> TableRow:
         str(tx.block),
         utc_text(tx.at)[6:],
     )
+    # The filter finds a transaction by any address or value of its events.
     said = " ".join(f"{event.name} {' '.join(event.arguments.values())}" for event in tx.events)
     return TableRow(tx.hash, cells, "" if tx.succeeded else "bad", f"{tx.sender} {tx.to} {said}")
 
@@ -103,6 +105,7 @@ class DecodedPane(Pane):
         if block is not None:
             drawn.append(f"block {block.number}  {block.hash}\n", "bold")
             drawn.append(f"{utc_text(block.at)}  {block.gas:,} gas\n\n")
+            # Transactions beyond the newest are not loaded: say so, and how to read one.
             if len(transactions) < len(block.transactions):
                 drawn.append("older transactions: b shows the newest; c is the command for one\n")
         for tx in transactions:
@@ -122,6 +125,7 @@ def _draw_transaction(drawn: Text, tx: DecodedTransaction) -> None:
 
 
 def _draw_arguments(drawn: Text, arguments: Mapping[str, str]) -> None:
+    """Draw names and values in two columns; values come from whoever signed, so they are made safe."""
     width = max((len(name) for name in arguments), default=0)
     for name, value in arguments.items():
         text = value if len(value) <= LONGEST else f"{value[:LONGEST]}… ({len(value)} characters)"
@@ -129,4 +133,5 @@ def _draw_arguments(drawn: Text, arguments: Mapping[str, str]) -> None:
 
 
 def _party_name(name: str) -> str:
+    """Return a role or contract name as it is, an address shortened."""
     return short_id(name, 8) if name.startswith("0x") else name

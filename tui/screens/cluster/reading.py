@@ -28,9 +28,13 @@ class TextPane(Pane):
         view.focus()
 
     def show_value(self, value: str) -> None:
+        """Replace the text and keep the scroll position and the match: the object is read again every few
+        seconds.
+        """
         view = self.query_one(LogView)
         place, found = view.scroll_offset.y, view.found
         view.clear_lines()
+        # Set before the lines: it decides whether lines without the words are shown.
         view.found = found
         view.extend_lines(value.splitlines())
         view.following = False
@@ -70,6 +74,8 @@ class ContainerLogs(Pane):
 
     def __init__(self, title: str, id: str | None = None) -> None:
         super().__init__(title, id=id)
+        # Streams by namespace, pod and container; a stream that ended stays listed, so that it is not read
+        # twice.
         self._streams: dict[tuple[str, str, str], LineStream] = {}
         self._ended: set[str] = set()
         self._failed: set[str] = set()
@@ -82,12 +88,16 @@ class ContainerLogs(Pane):
         started again.
         """
         for container in pod.containers:
+            # Pods of one job have different names, but containers of the same name.
             key = (pod.namespace, pod.name, container)
             if key not in self._streams:
                 self._ended.discard("/".join(key))
                 self._streams[key] = self._open_stream(key).start_reading()
 
     def _open_stream(self, key: tuple[str, str, str]) -> LineStream:
+        """Make the stream of one container; each line gets the container's name in front, in a column of its
+        own.
+        """
         source = self.box_app.source
         return LineStream(
             "/".join(key), lambda: source.follow_container(*key), self, prefix=f"{key[2]:<14.14} "
@@ -99,8 +109,8 @@ class ContainerLogs(Pane):
         return bool(self._streams)
 
     def retry_streams(self) -> None:
-        """Forget streams that failed, so that ``follow`` starts them again: their containers may have started
-        meanwhile. Streams that were read to their end are kept, so they are not read twice.
+        """Forget streams that failed, so that ``follow_pod`` starts them again: their containers may have
+        started meanwhile. Streams that were read to their end are kept, so they are not read twice.
         """
         failed = [key for key in self._streams if "/".join(key) in self._failed]
         self._failed.clear()
@@ -115,6 +125,7 @@ class ContainerLogs(Pane):
     def on_lines_received(self, event: LinesReceived) -> None:
         if event.over:
             self._ended.add(event.name)
+        # A stream that failed may be opened again; one that was read to its end may not.
         if event.problem:
             self._failed.add(event.name)
         self.query_one(LogView).extend_lines(event.lines)
@@ -124,6 +135,7 @@ class ContainerLogs(Pane):
         self.set_remark(f"{len(view.shown_lines)} lines · {view.frame_text}")
 
     def on_unmount(self) -> None:
+        """Stop delivering; the readers themselves end with their connections."""
         for stream in self._streams.values():
             stream.stop_reading()
 

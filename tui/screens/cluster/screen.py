@@ -28,6 +28,7 @@ class ClusterScreen(BoxScreen):
         Binding("enter,y,d", "yaml", "YAML", id="cluster.yaml", key_display="y"),
         Binding("l", "logs", "Logs", id="cluster.logs"),
         Binding("e", "events", "Events", id="cluster.events"),
+        # The base copies with y too; here y shows YAML, as in k9s, so only Y copies.
         Binding("Y,shift+y", "copy", "Copy", show=False, id="cluster.copy", key_display="Y"),
         Binding("c", "as_command", "As command", id="cluster.command"),
     ]
@@ -47,13 +48,16 @@ class ClusterScreen(BoxScreen):
         self.action_yaml()
 
     def find_words(self, words: str) -> None:
+        """Filter all three tables: a job's id is found among pods, WorkFlows and events at once."""
         super().find_words(words)
         for table in self.query(LiveTable):
             table.filter_rows(words)
 
     @property
     def pointed_object(self) -> tuple[str, str, str] | None:
-        """Kind, namespace and name of the object under the cursor."""
+        """Kind, namespace and name of the object under the cursor; None on an event, which is about another
+        object.
+        """
         table = self.active_table
         row = table.selected_row if table is not None else None
         if row is None or table is None or table.id == "happenings-table":

@@ -18,7 +18,9 @@ GOOD, BAD = ("Running", "Succeeded", "Completed"), ("Failed", "Error", "CrashLoo
 
 
 def _state_mark(state: str) -> tuple[str, str]:
-    """Return the mark and the tone of a pod's state."""
+    """Return the mark and the tone of a pod's state. Kubernetes has many reasons for waiting; the bad ones
+    contain ``Err`` or ``BackOff``.
+    """
     if state in BAD or "Err" in state or "BackOff" in state:
         return "✗", "bad"
     if state in ("Succeeded", "Completed"):
@@ -47,6 +49,7 @@ class PodsPane(Pane):
 def _pod_row(key: str, pod: PodSummary, now: float) -> TableRow:
     mark, tone = _state_mark(pod.state)
     name = f"{pod.part} of job {short_id(pod.job)}" if pod.job else pod.name
+    # Whole seconds, as the ages of all pods change with every answer.
     since = duration_text(max(now - pod.at, 0.0)).partition(".")[0] if pod.at else "-"
     age = since if since.endswith(("s", "m", "h", "-")) else f"{since} s"
     cells = (f"{mark} {name}", pod.state, pod.ready, str(pod.restarts or ""), age, pod.namespace)
@@ -80,6 +83,7 @@ class EventsPane(Pane):
         for place, seen in enumerate(value):
             tone = "warn" if seen.kind == "Warning" else ""
             mark = "! " if tone else ""
+            # A summary has no id of its own; the place tells equal ones apart.
             key = f"{seen.at} {seen.about} {seen.reason} {place}"
             about = short_id(seen.about, 24)
             rows.append(

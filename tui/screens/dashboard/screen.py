@@ -53,10 +53,14 @@ class DashboardScreen(BoxScreen):
         self.box_app.feeds.status.remove_listener(self)
 
     def on_feed_answered(self, event: FeedAnswered) -> None:
+        """Offer to boot at the first answer about a box that is down; never again, also not after a ``down``
+        from here.
+        """
         status = event.feed.reading.value
         if self._offered or status is None or event.feed is not self.box_app.feeds.status:
             return
         self._offered = True
+        # Not over another screen: the user may have moved on before the first answer came.
         if status.state in ("absent", "stopped") and self.app.screen is self:
             self._show_boot()
 

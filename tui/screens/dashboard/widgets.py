@@ -35,6 +35,7 @@ class HealthPane(Pane):
 
 
 def _part_row(part: BoxPart) -> TableRow:
+    """Return a part's row; a state that the tables do not know counts as one on the way."""
     mark = MARKS.get(part.state, "◐")
     where = part.detail or part.url.removeprefix("http://")
     cells = (f"{mark} {part.name}", part.state, str(part.restarts or ""), where)
@@ -50,6 +51,9 @@ class NextPane(Pane):
 
 
 def _next_steps(status: BoxStatus, app: AppPort) -> list[str]:
+    """Return what a newcomer should do now, in at most three lines; keys are named as the user has bound
+    them.
+    """
     key = app.key_of
     if status.state in ("absent", "stopped"):
         down = "The box is down." if status.state == "stopped" else "There is no box here yet."
@@ -62,6 +66,7 @@ def _next_steps(status: BoxStatus, app: AppPort) -> list[str]:
             f"{key('jobs')}  watch",
         ]
     troubled = [part.name for part in status.parts if part.state != "ready"]
+    # Starting, degraded or failed: name what is not ready, and where to look.
     lines = [f"The box is {status.state}.", *([status.detail] if status.detail else [])]
     return [
         *lines,
@@ -77,6 +82,7 @@ class LastJobsPane(Pane):
         yield LiveTable("job", "state", "took", id="recent")
 
     def show_value(self, value: list[JobDetails]) -> None:
+        # The jobs screen lists all; twenty rows are more than this pane can show.
         views = sorted(map(JobView.from_job, value), key=lambda view: -view.created)
         rows = [job_row(view, self.box_app.clock()) for view in views[:20]]
         self.query_one(LiveTable).show_rows(
@@ -96,6 +102,7 @@ class MemoryPane(Pane):
         yield Static(id="largest", markup=False)
 
     def show_value(self, report: ResourceReport) -> None:
+        # Sixty answers, five seconds apart: five minutes.
         self._history = [*self._history[-59:], report.total_bytes / 2**20]
         self.query_one(Sparkline).data = self._history
         largest = "  ".join(

@@ -32,13 +32,16 @@ def stop_job(app: AppPort, job: JobView) -> None:
 
 
 def repeat_job(app: AppPort, job: JobView) -> None:
-    """Confirm, then start the same algorithm on the same datasets again."""
+    """Confirm, then start the same algorithm on the same datasets again. A raw algorithm has no DID to start
+    it by.
+    """
     if not job.inputs or not job.algorithm.startswith("did:"):
         app.notify("a job with a raw algorithm is started by the SDK only", timeout=3)
         return
     from c2d_box.client import JobRequest
 
     source, who, names = app.source, app.consumer, app.asset_names
+    # The first input is the job's dataset; the others are additional ones.
     wanted = JobRequest(job.inputs[0], job.algorithm, job.inputs[1:])
     app.perform_action(
         UserAction(
@@ -61,6 +64,7 @@ def save_action(app: AppPort, job_id: str, index: int | None = None) -> UserActi
     """Return the action that fetches results into a folder named after the job, below the
     working directory.
     """
+    # The same folder as ``c2d-box run`` uses by default.
     folder = Path("c2d-results") / job_id[:8]
     chosen = "" if index is None else f" {index}"
     source, who = app.source, app.consumer

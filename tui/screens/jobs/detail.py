@@ -43,7 +43,10 @@ COMMANDS = {"logs": "job logs", "pods": "pods --job", "explain": "explain", "ver
 
 
 class JobScreen(BoxScreen):
-    """Shows one job; opened from a list, esc goes back."""
+    """Shows one job; opened from a list, esc goes back.
+
+    Every tab has a feed of its own, made here, so all of them stop asking when the screen is closed.
+    """
 
     NAME = "jobs"
     FILTER_STAYS = False
@@ -76,6 +79,7 @@ class JobScreen(BoxScreen):
         logs = feeds.make_feed("job logs", lambda: source.job_logs(app.consumer, job_id), 3.0)
         pods = feeds.make_feed("job pods", lambda: source.pods(job_id), 1.0)
         events = feeds.make_feed("job events", lambda: source.list_events(job_id), 2.0)
+        # Explaining and verifying ask several services; these two begin only when their tab is opened.
         explained = feeds.make_feed("explain", lambda: source.explain_job(app.consumer, job_id), 5.0)
         verified = feeds.make_feed("verify", lambda: source.verify_job(app.consumer, job_id), 60.0)
         yield FactsPane(f"Job {job_id}", detail, id="facts-pane")
@@ -94,6 +98,9 @@ class JobScreen(BoxScreen):
                 yield EvidencePane("Evidence", verified, id="evidence-pane")
 
     def on_mount(self) -> None:
+        """Show the first tab. The tab bar gets no focus: every tab has a key, and arrows belong to the
+        tables.
+        """
         self.query_one("Tabs").can_focus = False
         self.call_after_refresh(self.action_look, self._first)
 
@@ -105,9 +112,11 @@ class JobScreen(BoxScreen):
 
     @property
     def active_table(self) -> LiveTable | None:
+        """The table of the active tab: hidden tabs hold tables too."""
         return next(iter(self.shown_pane.query(LiveTable)), None)
 
     def action_look(self, tab: str) -> None:
+        """Show a tab and give the focus to what scrolls in it, so that keys work at once."""
         self.query_one(TabbedContent).active = tab
         for pane in self.shown_pane.query(OnDemandPane):
             pane.ask_once()
@@ -116,6 +125,7 @@ class JobScreen(BoxScreen):
             target.focus()
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
+        """Open what the row stands for: the preview of a result, or the YAML of a pod."""
         if event.data_table.id == "results-table":
             index = int(str(event.row_key.value))
             entry = self.query_one(ResultsPane).listed[index]
@@ -125,6 +135,7 @@ class JobScreen(BoxScreen):
             self.app.push_screen(YamlScreen("pod", namespace, name))
 
     def find_words(self, words: str) -> None:
+        """Filter the tab that is shown, be it a log or a table."""
         for view in self.shown_pane.query(LogView):
             view.filter_lines(words)
         if self.active_table is not None:
@@ -134,6 +145,7 @@ class JobScreen(BoxScreen):
         self.action_look(self.query_one(TabbedContent).active)
 
     def copied_text(self) -> str:
+        """Return what the reader looks at: the visible log lines, the explanation, else the job's id."""
         if isinstance(self.focused, LogView):
             return self.focused.visible_text()
         if self.query_one(TabbedContent).active == "explain":
@@ -161,5 +173,6 @@ class JobScreen(BoxScreen):
         self.app.push_screen(YamlScreen("workflow", JOBS_NAMESPACE, self.job_id))
 
     def action_as_command(self) -> None:
+        """Copy the command that prints what the active tab shows."""
         verb = COMMANDS.get(self.query_one(TabbedContent).active, "job")
         self.box_app.copy_command(f"{verb} {self.job_id}")

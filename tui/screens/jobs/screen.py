@@ -54,6 +54,7 @@ class JobsScreen(BoxScreen):
         """The job under the cursor."""
         row = self.active_table.selected_row if self.active_table is not None else None
         known = self.box_app.feeds.jobs.reading.value or ()
+        # From the feed's last answer: the row holds texts, actions need the job.
         found = next((job for job in known if row and job.id == row.key), None)
         return None if found is None else JobView.from_job(found)
 

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class JobView:
-    """The fields of a job that screens show; ``ended`` is 0 while the job runs."""
+    """The fields of a job that screens show; ``ended`` is 0 while the job runs. Texts are made safe for a
+    terminal here.
+    """
 
     id: str
     status: int
@@ -39,6 +41,7 @@ class JobView:
             created=job.created,
             ended=job.ended,
             reason=job.reason,
+            # A stop is only a wish until the engine has carried it out; the job still runs then.
             stopping=bool(job.stop_reason),
         )
 
@@ -48,6 +51,7 @@ class JobView:
 
     @property
     def state_tone(self) -> str:
+        """The colour of the state: a job that runs, that has finished well, or that has not."""
         if self.is_running:
             return "warn"
         return "good" if self.status == State.FINISHED else "bad"
@@ -63,6 +67,9 @@ class JobView:
         return f"{self.text} (stopping)" if self.stopping and self.is_running else self.text
 
     def run_seconds(self, now: float) -> float:
+        """Return the seconds from creation to the end, or to ``now``; never negative, should the
+        clocks differ.
+        """
         return max((self.ended or now) - self.created, 0.0)
 
 
@@ -80,4 +87,5 @@ def job_row(view: JobView, now: float, names: Mapping[str, str] | None = None) -
         view.reason,
         utc_text(view.created),
     )
+    # The filter also finds a job by the DIDs and names of its inputs, which have no column.
     return TableRow(view.id, cells, view.state_tone, f"{view.algorithm} {inputs}")

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from sandbox.verbs.inspection.pods import PodSummary
 
 BAR = 24
+# None means that a source could not be asked, which is neither agreement nor contradiction.
 AGREES = {True: ("✓", "yes", "good"), False: ("✗", "NO", "bad"), None: ("○", "not asked", "quiet")}
 
 
@@ -37,6 +38,7 @@ class JobsPane(Pane):
     def __init__(self, title: str, feed: Feed[list[JobDetails]], assets: Feed[list[Ddo]], id: str) -> None:
         super().__init__(title, feed, id=id)
         self._assets = assets
+        # Per job: the answer, its view and its row, so that unchanged rows need not be worded again.
         self._known: dict[str, tuple[JobDetails, JobView, TableRow]] = {}
 
     def compose_body(self) -> ComposeResult:
@@ -47,6 +49,7 @@ class JobsPane(Pane):
         self.focus_first(self.query_one(LiveTable))
 
     def resume_feeds(self) -> None:
+        """Join both feeds. The assets' feed is not in ``feeds``: the frame shows the age of the jobs only."""
         super().resume_feeds()
         self._assets.add_listener(self)
 
@@ -55,6 +58,7 @@ class JobsPane(Pane):
         self._assets.remove_listener(self)
 
     async def take_feed(self, feed: Feed[Any]) -> None:
+        """Draw changed jobs; when names of assets arrived, word all rows anew."""
         if feed is self._assets:
             self._known.clear()
             self.show_again()
@@ -69,6 +73,7 @@ class JobsPane(Pane):
         newest = sorted(self._known.values(), key=lambda known: -known[1].created)
         table = self.query_one(LiveTable)
         table.show_rows(row for _, _, row in newest)
+        # Once only: afterwards the cursor belongs to the reader.
         if app.started in self._known:
             table.point_at(app.started)
             app.started = ""
@@ -93,6 +98,7 @@ def _worded_job(
     now: float,
     names: dict[str, str],
 ) -> tuple[JobDetails, JobView, TableRow]:
+    """Return what the table keeps of a job; the old value where job and row cannot have changed."""
     if before is not None and before[0] == job and not before[1].is_running:
         return before
     view = JobView.from_job(job)
@@ -128,6 +134,7 @@ def job_facts(job: JobDetails, now: float, names: dict[str, str]) -> Text:
     ]
     drawn = Text()
     for name, value in lines:
+        # An exit code of 0 is shown, an absent one is not.
         if value not in (None, ""):
             drawn.append(f"{name:<12}", "dim").append(f"{safe_text(value)}\n")
     return drawn.append_text(_timeline_text(job))
@@ -140,6 +147,7 @@ def _asset_name(did: str, names: dict[str, str]) -> str:
 def _timeline_text(job: JobDetails) -> Text:
     spent = seconds_by_stage(job)
     drawn = Text()
+    # Bars are relative to the longest stage; ``or 1.0`` avoids a division by zero.
     longest = max(spent.values(), default=0.0) or 1.0
     for name, seconds in spent.items():
         length = round(BAR * seconds / longest)
@@ -184,8 +192,13 @@ class JobLogPane(ContainerLogs):
         self.feeds = (pods, logs)
 
     async def take_feed(self, feed: Feed[Any]) -> None:
-        """Stream every pod that appears; if no pod was ever streamed, show the stored logs."""
+        """Stream every pod that appears; if no pod was ever streamed, show the stored logs.
+
+        Streamed lines are kept when the pods are deleted, so the stored logs would repeat them.
+        """
         if feed is self._pods:
+            # A container that had not started yet refused its log; the change of its pod is the time to ask
+            # again.
             self.retry_streams()
             for pod in feed.reading.value or ():
                 self.follow_pod(pod)
@@ -206,7 +219,9 @@ class OnDemandPane(Pane):
         self._wanted = feed
 
     def ask_once(self) -> None:
-        """Join the feed, at the first call only."""
+        """Join the feed, at the first call only. It is asked on while the screen is shown, even from another
+        tab.
+        """
         if not self.feeds:
             self.feeds = (self._wanted,)
             self.resume_feeds()
@@ -226,6 +241,7 @@ class ExplainPane(OnDemandPane):
 VERDICTS = {
     "agrees": "agrees with its sources",
     "unknown": "nothing contradicts it, some could not be asked",
+    # Capitals mark a contradiction where there are no colours.
     "disagrees": "does NOT agree",
 }
 

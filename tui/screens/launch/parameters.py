@@ -31,6 +31,7 @@ class ParametersDialog(ModalScreen[Mapping[str, Any] | None]):
         self._known = known
 
     def compose(self) -> ComposeResult:
+        # Written so that :func:`parse_parameters` reads back the same values and types.
         lines = [parameter_line(name, value) for name, value in self._known.items()]
         with Vertical(classes="dialog -tall"):
             yield Static("Parameters of the algorithm", classes="title", markup=False)
@@ -49,6 +50,7 @@ class ParametersDialog(ModalScreen[Mapping[str, Any] | None]):
         self.dismiss(None)
 
     def action_take(self) -> None:
+        """Close with the parameters; a line that is no ``name=value`` keeps the dialog open."""
         try:
             self.dismiss(parse_parameters(self.query_one(TextArea).text.splitlines()))
         except UsageError as problem:

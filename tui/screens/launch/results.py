@@ -12,7 +12,9 @@ HOLDERS, EVERYBODY = "whom I give a datatoken", "whoever asks, free"
 
 
 def output_text(output: JobOutput) -> str:
-    """Describe the choice to the user who is about to start the job."""
+    """Describe the choice to the user who is about to start the job. Plain words, as the three choices differ
+    in who can read the results.
+    """
     if output.encrypt:
         return "results: encrypted, only you can read them"
     if output.publish:
@@ -31,6 +33,7 @@ def asset_form(known: JobOutput) -> FormDialog[JobOutput]:
 
 
 def _read_output(values: Values) -> JobOutput:
+    """Return the choice; ``free`` without a name is dropped, as :class:`JobOutput` refuses it."""
     name = values["name"].strip()
     return JobOutput(publish=name, free=bool(name) and values["readers"] == EVERYBODY)
 

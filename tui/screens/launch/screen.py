@@ -24,7 +24,11 @@ from tui.widgets.live_table import LiveTable
 
 
 class LaunchScreen(BoxScreen):
-    """The launch screen. Nothing is paid before the check has been seen and confirmed."""
+    """The launch screen. Nothing is paid before the check has been seen and confirmed.
+
+    The check runs when the cursor rests, so that walking through a list does not ask the Provider for every
+    row.
+    """
 
     NAME = "launch"
     CSS = """
@@ -39,6 +43,7 @@ class LaunchScreen(BoxScreen):
         Binding("p", "parameters", "Parameters", id="launch.parameters"),
         Binding("e", "encrypt", "Encrypt results", show=False, id="launch.encrypt"),
         Binding("a", "asset", "Results as an asset", show=False, id="launch.asset"),
+        # Named here so that the help lists it.
         Binding("tab", "app.focus_next", "Next", show=False, id="launch.next"),
         Binding("c", "as_command", "As command", id="launch.command"),
     ]
@@ -46,6 +51,7 @@ class LaunchScreen(BoxScreen):
     def __init__(self) -> None:
         super().__init__()
         self._soon: Timer | None = None
+        # The job and the account of the last check: the same pair is not asked about twice.
         self._checked: tuple[JobRequest, str] | None = None
 
     def compose_body(self) -> ComposeResult:
@@ -62,11 +68,16 @@ class LaunchScreen(BoxScreen):
 
     @property
     def chosen_job(self) -> JobRequest | None:
-        """The chosen assets and environment; None while dataset or algorithm is missing."""
+        """The chosen assets and environment; None while dataset or algorithm is missing.
+
+        Parameters and output are left out: they change neither price nor verdict, and would start a new check
+        each.
+        """
         datasets = self.query_one("#datasets", ChoicePane)
         dataset, algorithm = datasets.chosen_asset, self.query_one("#algorithms", ChoicePane).chosen_asset
         if not dataset or not algorithm:
             return None
+        # The dataset under the cursor may have been added before; it must not be ordered twice.
         more = tuple(did for did in datasets.added if did != dataset)
         return JobRequest(
             dataset, algorithm, more, self.query_one(EnvironmentPane).chosen_environment or None
@@ -88,6 +99,7 @@ class LaunchScreen(BoxScreen):
         self._check_soon()
 
     def on_data_table_row_selected(self, _event: DataTable.RowSelected) -> None:
+        """Go to the next list: enter confirms a choice and never starts a job."""
         self.app.action_focus_next()
 
     @property
@@ -108,6 +120,7 @@ class LaunchScreen(BoxScreen):
             self.query_one(CheckPane).check_job(chosen)
 
     def on_screen_resume(self) -> None:
+        """Check again: assets or the account may have changed while another screen was shown."""
         self._check_soon()
 
     def action_add(self) -> None:
@@ -154,6 +167,9 @@ class LaunchScreen(BoxScreen):
         self.box_app.copy_command(self._command_words())
 
     def action_start(self) -> None:
+        """Start the job if its check allows it. Without a check there are no prices that the user could have
+        seen.
+        """
         wanted, check = self.wanted_job, self.query_one(CheckPane).last_check
         if wanted is None or check is None:
             self.notify("choose a dataset and an algorithm; wait for the check", timeout=3)
@@ -166,9 +182,11 @@ class LaunchScreen(BoxScreen):
 
     def _start_action(self, wanted: JobRequest, check: JobCheck) -> UserAction:
         app, who, output = self.box_app, self.box_app.consumer, self.query_one(CheckPane).output
+        # The dialog shows prices of a moment ago; the limit makes sure that not more is paid.
         limited = replace(wanted, spending=check.spending_limit)
         return UserAction(
             title="Order and start this job?",
+            # The command has no limit, so that it can be used again when prices have changed.
             command=app.command_line(wanted.command_line()),
             verb=lambda _ask: app.source.start_job(who, limited),
             effects=(

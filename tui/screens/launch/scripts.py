@@ -48,6 +48,8 @@ def script_form(app: AppPort, data: str) -> FormDialog[UserAction]:
 
 
 def _script_loop(app: AppPort, values: Values) -> ScriptRun:
+    """Return what to run. Raises a ``C2D-RUN-…`` usage error for a missing script or data."""
+    # Several datasets are separated as in a shell, so paths with blanks can be quoted.
     script, data = Path(values["script"]).expanduser(), shlex.split(values["data"])
     if not script.is_file():
         raise UsageError("C2D-RUN-NO-FILE", f"{script} is not a file", "give the path of a script")
@@ -57,6 +59,7 @@ def _script_loop(app: AppPort, values: Values) -> ScriptRun:
 
 
 def _preview_text(values: Values) -> str:
+    """Return the beginning of the script: the user should see which file is about to be published."""
     script = Path(values["script"]).expanduser()
     if not script.is_file():
         return "no such script yet\n\nc2d-box new algorithm NAME makes one from a template"
@@ -65,6 +68,7 @@ def _preview_text(values: Values) -> str:
 
 
 def _command_words(loop: ScriptRun) -> str:
+    """Return the words of ``c2d-box run``; values that are the defaults are left out."""
     words = ["run", shlex.quote(str(loop.script)), *(f"--data {shlex.quote(each)}" for each in loop.data)]
     words += [f"--image {shlex.quote(loop.image)}"] if loop.image != IMAGE else []
     words += [f"--entrypoint {shlex.quote(loop.entrypoint)}"] if loop.entrypoint != ENTRYPOINT else []

@@ -49,7 +49,9 @@ class JobCheck:
         """The spending limit that a confirmation of these prices sets: the prices and one per cent more, as
         fees for time differ from one second to the next; and nothing of any other token.
         """
+        # 18 decimals are those of OCEAN; of a token with fewer, the rest is rounded down.
         most = tuple(f"{amount * 1.01:.18f}:{token}" for token, amount in self.token_totals.items())
+        # Limits of nothing would allow everything; for a free job the limit is 0.
         return SpendingLimits(most or ("0",))
 
     def start_problems(self, accounts_key: str) -> tuple[str, ...]:
@@ -78,6 +80,7 @@ class JobCheck:
 
 
 def _account_balance(accounts: Sequence[BoxAccount], who: str) -> float | None:
+    """Return the OCEAN of the account; ``who`` may be a role, an address or an index."""
     for account in accounts:
         if who in (account.role, account.address, str(account.index)):
             return account.ocean
@@ -85,6 +88,9 @@ def _account_balance(accounts: Sequence[BoxAccount], who: str) -> float | None:
 
 
 def _price_line(price: AssetPrice, names: Mapping[str, str]) -> str:
+    """Return an asset's price with every fee in its own token; fees may be due even where the asset
+    is free.
+    """
     name = names.get(price.did, short_id(price.did))
     if price.action == "none":
         return f"{name}: an earlier order still covers it"
@@ -121,6 +127,7 @@ class ChoicePane(Pane):
         self.show_again()
 
     def show_value(self, value: list[Ddo]) -> None:
+        # Ended assets are listed too: the check says why they cannot be used.
         views = [view for view in map(AssetView.from_ddo, value) if view.kind == self._kind]
         rows = []
         for view in views:
@@ -161,6 +168,7 @@ class EnvironmentPane(Pane):
 class CheckPane(Pane):
     """Asks the Provider for prices or refusal of the chosen job; pays nothing."""
 
+    # Class attributes as defaults: they are replaced as a whole, never changed in place.
     parameters: Mapping[str, Any] = {}
     """Parameters of the algorithm, besides its inputs."""
     output = JobOutput()
@@ -183,6 +191,7 @@ class CheckPane(Pane):
             try:
                 prices = app.source.quote_job(app.consumer, wanted)
             except Refused as refusal:
+                # A refusal is an answer, to be shown with its reasons; an outage stays an error of the feed.
                 return JobCheck(refusal=refusal)
             return JobCheck(prices, balance=_account_balance(app.source.list_accounts(), app.consumer))
 
@@ -192,6 +201,7 @@ class CheckPane(Pane):
 
     def show_value(self, check: JobCheck) -> None:
         drawn = Text()
+        # The same text that a start would meet, with the Provider's tree of reasons below it.
         if check.refusal is not None:
             drawn.append("✗ this would be refused\n\n", "bold")
             drawn.append(f"{safe_text(check.refusal.code)}\n{safe_text(check.refusal.message)}\n")
@@ -208,6 +218,7 @@ class CheckPane(Pane):
             drawn.append(f"\nto pay:  {total}\n", "bold")
             if check.balance is not None:
                 drawn.append(f"you have {check.balance:g} OCEAN ({self.box_app.consumer})\n")
+            # The Provider knows nothing of the balance: the chain would refuse the order later.
             problems = check.start_problems(self.box_app.key_of("accounts"))
             for problem in problems:
                 drawn.append(f"✗ {safe_text(problem)}\n", "bold")

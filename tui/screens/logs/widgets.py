@@ -24,6 +24,7 @@ class LogsPane(Pane):
         self.focus_first(self.query_one(LogView))
 
     def show_value(self, value: dict[str, list[str]]) -> None:
+        """Append the lines that are new in each source, in one order by time."""
         news = {source: fresh_lines(self._seen.get(source, []), lines) for source, lines in value.items()}
         self._seen = dict(value)
         self.query_one(LogView).extend_lines(merge_lines(news))

@@ -16,6 +16,7 @@ from tui.widgets.text import plain_text
 
 PICTURES = (".png", ".jpg", ".jpeg", ".gif")
 FORMATS = ("PNG", "JPEG", "GIF")
+# Pillow's own limit only warns at 89 million pixels, and refuses at twice that.
 MOST_PIXELS, MOST_SIDE = 16_000_000, 20_000
 """Limits of the picture itself: 64 MB decoded. A decoder takes minutes for millions of lines, however short
 they are.
@@ -25,17 +26,22 @@ MOST_LINES, MOST_COLUMNS = 200, 400
 MOST_SCANS = 64
 """Limit of scans of a progressive JPEG: each is a pass over all pixels and takes twenty bytes of file."""
 HALF = "▀"
+# JPEG's start-of-scan marker (SOS, ITU T.81).
 _SCAN = b"\xff\xda"
 
 
 def draw_picture(content: bytes) -> RenderableType:
-    """Return the image as cells, or a sentence if it cannot be decoded."""
+    """Return the image as cells, or a sentence if it cannot be decoded. ``Image.open`` reads the header only,
+    so the limits hold before any pixel is decoded.
+    """
     from PIL import Image, UnidentifiedImageError
 
     try:
+        # Explicit formats: pillow would otherwise try every decoder it has on the bytes.
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             if image.width * image.height > MOST_PIXELS or max(image.size) > MOST_SIDE:
                 return plain_text(f"a picture of {image.width} × {image.height}: s saves it")
+            # Counts the marker in all bytes, so it may count too many, never too few.
             if image.format == "JPEG" and content.count(_SCAN) > MOST_SCANS:
                 return plain_text("a picture of very many scans: s saves it")
             return _PictureCells(_drawable_image(image))
@@ -68,8 +74,11 @@ def _drawable_image(image: object) -> object:
 
     assert isinstance(image, Image.Image)
     columns, lines = fitted_size(image.width, image.height, MOST_COLUMNS)
+    # Two pixels per line of cells, and never more than the image has.
     size = (columns, min(lines * 2, image.height))
+    # Palette images are converted first: pillow resizes them by nearest neighbour only.
     scalable = image if image.mode in ("L", "LA", "RGB", "RGBA") else image.convert("RGBA")
+    # ``reducing_gap`` shrinks by whole factors first: a large picture takes much less time.
     small = scalable.resize(size, Image.Resampling.LANCZOS, reducing_gap=2.0).convert("RGBA")
     paper = Image.new("RGBA", small.size, "white")
     paper.alpha_composite(small)

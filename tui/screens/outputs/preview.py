@@ -27,6 +27,7 @@ from tui.widgets.base_screen import BoxScreen
 from tui.widgets.pane import Pane
 from tui.widgets.text import one_line, plain_text, safe_text, size_text
 
+# Bytes of a file that is fetched for a preview at all.
 LARGEST = 2 << 20
 ROWS, COLUMNS, LINES = 300, 50, 5_000
 CHARACTERS, CELL = 200_000, 300
@@ -41,6 +42,7 @@ def draw_preview(name: str, content: bytes, *, dark: bool = True) -> RenderableT
         return plain_text(f"larger than {size_text(LARGEST)}: s saves it")
     if name.lower().endswith(PICTURES):
         return draw_picture(content)
+    # A NUL byte near the beginning: the test by which git tells binary files.
     if b"\0" in content[:4096]:
         return plain_text(f"binary, {size_text(len(content))}: s saves it")
     text = content.decode(errors="replace")
@@ -52,6 +54,7 @@ def draw_preview(name: str, content: bytes, *, dark: bool = True) -> RenderableT
 
 
 def _cut_text(text: str) -> RenderableType:
+    """Return the beginning of a text, with a note of how much is left out."""
     shown = text[:CHARACTERS]
     if shown.count("\n") > LINES:
         shown = "".join(shown.splitlines(keepends=True)[:LINES])
@@ -60,6 +63,7 @@ def _cut_text(text: str) -> RenderableType:
 
 
 def _draw_json(text: str, dark: bool) -> RenderableType:
+    """Return the document indented and coloured; text that strict parsing refuses is shown as it is."""
     try:
         drawn = json.dumps(parse_json(text, PREVIEWED), indent=2, ensure_ascii=False)
     except JsonRefused:
@@ -71,6 +75,7 @@ def _draw_json(text: str, dark: bool) -> RenderableType:
 
 
 def _draw_table(text: str, delimiter: str) -> RenderableType:
+    """Return the first rows and columns as a table; the first row's width is that of all rows."""
     try:
         rows = list(csv.reader(io.StringIO(text[:CHARACTERS]), delimiter=delimiter))
     except csv.Error:
@@ -79,6 +84,7 @@ def _draw_table(text: str, delimiter: str) -> RenderableType:
         return plain_text("empty")
     table = Table(box=None, pad_edge=False, header_style="bold")
     width = min(len(rows[0]), COLUMNS)
+    # Each cell is cut before it is cleaned: one cell may hold the whole file.
     for title in rows[0][:width]:
         table.add_column(plain_text(one_line(title[:CELL])), no_wrap=True)
     for row in rows[1 : ROWS + 1]:
@@ -108,11 +114,13 @@ class PreviewPane(Pane):
         self.pause_feeds()
         self._file = name
         self.border_title = one_line(name if count is None else f"{name} · {size_text(count)}")
+        # The size is the Provider's word; :func:`draw_preview` checks the bytes again.
         if count is not None and count > LARGEST:
             self.feeds = ()
             self._draw_content(f"larger than {size_text(LARGEST)}: s saves it")
             return
         self._draw_content("…")
+        # A feed gives the fetch its thread and shows its errors; an hour between questions means once.
         self.feeds = (self.box_app.feeds.make_feed("result", fetch, 3600.0),)
         self.resume_feeds()
 
@@ -130,8 +138,10 @@ class PreviewPane(Pane):
         return tree if tree.display else self.query_one(VerticalScroll)
 
     def show_value(self, value: bytes) -> None:
+        """Draw the content: JSON objects and lists as a tree, everything else as text, table or picture."""
         tree = self.query_one(JsonTree)
         if self._file.endswith(".json") and tree.show_document(self._file, value):
+            # Hiding a focused widget would leave the keys without an owner.
             focused = self.query_one(VerticalScroll).has_focus
             tree.display, self.query_one(VerticalScroll).display = True, False
             if focused:
@@ -195,7 +205,9 @@ class PreviewScreen(BoxScreen):
 
 
 class CidScreen(BoxScreen):
-    """Shows content by its CID, from the box's IPFS node."""
+    """Shows content by its CID, from the box's IPFS node. The node has no peers: it knows what this box has
+    stored.
+    """
 
     NAME = "outputs"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("c", "as_command", "As command", id="cid.command")]

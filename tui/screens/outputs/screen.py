@@ -26,6 +26,7 @@ from tui.widgets.text import short_id, size_text
 if TYPE_CHECKING:
     from c2d_box.client import JobDetails
 
+# Job id, index of the result (None for the job's own row), and the result as the Provider lists it.
 Entry = tuple[str, int | None, Mapping[str, Any]]
 
 
@@ -50,6 +51,7 @@ class OutputsPane(Pane):
             self.post_message(ListChanged())
 
     def show_value(self, value: Any) -> None:
+        """List the jobs that left results; the key of a file's row is ``job index``."""
         jobs = sorted(value, key=lambda job: -job.created)
         self.entries, self.jobs, rows = {}, {job.id: job for job in jobs}, []
         for job in jobs:
@@ -70,6 +72,7 @@ class OutputsPane(Pane):
         for index, entry in enumerate(listed):
             branch = "└" if index == len(listed) - 1 else "├"
             key = f"{view.id} {index}"
+            # The index is the Provider's, by which the result is fetched.
             self.entries[key] = (view.id, index, entry)
             rows.append(
                 TableRow(
@@ -132,10 +135,13 @@ class OutputsScreen(BoxScreen):
     def _show_pointed(self) -> None:
         self._soon = None
         entry, pane, app = self.pointed_entry, self.query_one(PreviewPane), self.box_app
+        # The list is drawn anew with every change of any job; the same file must not be fetched again for
+        # that.
         before, self._looked_at = self._looked_at, "" if entry is None else f"{entry[0]} {entry[1]}"
         if entry is None:
             return
         job_id, position, listed = entry
+        # The job's own row: a summary, which needs no fetch.
         if position is None:
             job = self.query_one(OutputsPane).jobs[job_id]
             pane.show_text(f"Job {short_id(job_id)}", outputs_summary(job, app.asset_names))

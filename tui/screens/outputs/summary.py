@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 def outputs_summary(job: JobDetails, names: Mapping[str, str]) -> Text:
     """Return the summary; ``names`` are names of assets by DID, as far as they are known."""
     view = JobView.from_job(job)
+    # Sizes may be missing from the Provider's list.
     total = sum(int(entry.get("filesize") or 0) for entry in job.results)
     lines = [
         ("state", f"{view.state_mark} {view.status} {view.state_text}"),

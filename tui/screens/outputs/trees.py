@@ -15,6 +15,7 @@ MOST, OPEN, AT_FIRST = 500, 2, 1_000
 """Children of one node that are shown; levels that are open at first; nodes of all of these together."""
 LABEL = 400
 """Characters of one label."""
+# Bounds of the parser: a few bytes of nested brackets can cost far more memory than their length.
 PREVIEWED = JsonLimits(size_bytes=2 << 20, values=100_000)
 
 
@@ -42,6 +43,7 @@ class JsonTree(Tree[Any]):
         return True
 
     def on_tree_node_expanded(self, event: Tree.NodeExpanded[Any]) -> None:
+        """Make the children of a node when it is first opened."""
         if not event.node.children:
             _add_children(event.node, 1)
 
@@ -63,6 +65,7 @@ def _add_children(node: TreeNode[Any], depth: int, room: int = AT_FIRST) -> int:
     for key, child in pairs[:MOST]:
         label = one_line(str(key)[:LABEL])
         if isinstance(child, dict | list) and child:
+            # Opened at once only if all its children still fit: a half-filled node would look complete.
             opens = depth > 1 and room >= min(len(child), MOST)
             branch = node.add(plain_text(f"{label} {_extent_text(child)}"), data=child, expand=opens)
             if opens:
@@ -75,9 +78,11 @@ def _add_children(node: TreeNode[Any], depth: int, room: int = AT_FIRST) -> int:
 
 
 def _value_text(value: Any) -> str:
+    """Return a value as JSON; long strings are cut before they are encoded."""
     text = json.dumps(value[:LABEL] if isinstance(value, str) else value, ensure_ascii=False)
     return one_line(text) + ("…" if isinstance(value, str) and len(value) > LABEL else "")
 
 
 def _extent_text(value: Any) -> str:
+    """Return the number of children, in the brackets of an object or a list."""
     return f"{{{len(value)}}}" if isinstance(value, dict) else f"[{len(value)}]"

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from tui.runtime.app_port import AppPort
 
 ANSWERS = ("no", "yes")
+# Field names are those of :class:`TrustRules` and :class:`TrustChange`; ``getattr`` below relies on it.
 FLAGS = {
     "raw": "Raw code, published by nobody",
     "network": "Network access for algorithms",
@@ -28,6 +29,7 @@ def permit_action(app: AppPort, cell: PermissionCell, names: dict[str, str]) -> 
     who, source = app.publisher, app.source
     dataset = names.get(cell.dataset, cell.dataset)
     algorithm = names.get(cell.algorithm, cell.algorithm)
+    # One key toggles: the dialog names the direction, so a stale matrix cannot mislead.
     verb = "revoke" if cell.allowed else "permit"
     sign = "-" if cell.allowed else "+"
     change = source.revoke_algorithm if cell.allowed else source.permit_algorithm
@@ -69,8 +71,14 @@ def trust_form(app: AppPort, dataset: str, name: str) -> FormDialog[UserAction] 
 
 
 def _wanted_trust(rules: TrustRules, values: Values) -> TrustChange:
-    """Return only the rules that differ from the current ones."""
+    """Return only the rules that differ from the current ones. Raises ``C2D-USAGE`` for a text that is no
+    address.
+
+    A rule that is not mentioned stays as it is on the chain, even if somebody has changed it since the form
+    was opened.
+    """
     flags = {key: values[key] == "yes" for key in FLAGS}
+    # Addresses are pasted from anywhere: commas, blanks and line ends all separate them.
     lists = {key: tuple(values[key].replace(",", " ").split()) for key in LISTS}
     for key, addresses in lists.items():
         for address in addresses:
@@ -81,7 +89,9 @@ def _wanted_trust(rules: TrustRules, values: Values) -> TrustChange:
 
 
 def _trust_meaning(rules: TrustRules, values: Values) -> str:
-    """Return the diff of the DDO and, in plain words, what it allows."""
+    """Return the diff of the DDO and, in plain words, what it allows: the whole result, not only the
+    change.
+    """
     try:
         wanted = _wanted_trust(rules, values)
     except UsageError as problem:
@@ -96,23 +106,33 @@ def _trust_meaning(rules: TrustRules, values: Values) -> str:
     warnings = [text for key, text in WARNINGS.items() if _is_open(rules, wanted, key)]
     lines += ["", "what this dataset then allows:", ""]
     lines += [f"! {text}" for text in warnings] or ["only the algorithms that were permitted one by one"]
+    # An easy mistake: a dataset with a list of algorithms stays closed to all others, whatever this switch
+    # says.
     if rules.algorithms and _is_open(rules, wanted, "all_published"):
         lines += ["", "lists that are not empty restrict: as long as one is, this switch has no effect"]
     return "\n".join(lines)
 
 
 def _is_open(rules: TrustRules, wanted: TrustChange, key: str) -> bool:
+    """Return whether the rule is open after the change: the new value, or the current one where none is
+    wanted.
+    """
     new = getattr(wanted, key)
     return bool(getattr(rules, key) if new is None else new)
 
 
 def _value_text(value: object) -> str:
+    """Return a value as the DDO's JSON writes it."""
     if isinstance(value, tuple):
         return ", ".join(value) or "[]"
     return str(value).lower()
 
 
 def _trust_action(app: AppPort, dataset: str, name: str, rules: TrustRules) -> Callable[[Values], UserAction]:
+    """Return the function that makes the action of the form's values. Only what the change opens is listed as
+    a loss.
+    """
+
     def action(values: Values) -> UserAction:
         wanted, who = _wanted_trust(rules, values), app.publisher
         if wanted.is_empty:
@@ -131,6 +151,9 @@ def _trust_action(app: AppPort, dataset: str, name: str, rules: TrustRules) -> C
 
 
 def _command_words(wanted: TrustChange) -> str:
+    """Return the options of ``c2d-box trust``; an emptied list is the word ``none``, as an option needs a
+    value.
+    """
     words = []
     for key, option in (("publishers", "--publisher"), ("markets", "--market")):
         addresses = getattr(wanted, key)

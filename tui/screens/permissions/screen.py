@@ -43,6 +43,7 @@ class PermissionsScreen(BoxScreen):
         self.action_change()
 
     def copied_text(self) -> str:
+        """Return the two DIDs, as ``permit`` and ``revoke`` take them."""
         cell = self.query_one(MatrixPane).pointed_cell
         return f"{cell.dataset} {cell.algorithm}" if cell else ""
 
@@ -57,6 +58,7 @@ class PermissionsScreen(BoxScreen):
             self.box_app.copy_text(action.command)
 
     def _cell_action(self) -> UserAction | None:
+        """Return the action for the cell under the cursor; None while there is no cell."""
         matrix = self.query_one(MatrixPane)
         return (
             None

@@ -41,7 +41,7 @@ class SimulationsPane(Pane):
         self.show_pointed()
 
     def show_pointed(self) -> None:
-        """Show the answer to the account under the cursor."""
+        """Show the answer to the account under the cursor, with the Provider's tree of reasons."""
         row = self.query_one(LiveTable).selected_row
         known: list[JobSimulation] = self.feeds[0].reading.value or []
         seen = next((each for each in known if row and each.consumer == row.key), None)
@@ -83,9 +83,11 @@ class SimulationScreen(BoxScreen):
 
     def compose_body(self) -> ComposeResult:
         source, pair = self.box_app.source, (self.dataset, self.algorithm)
+        # The acting consumer first, then every role, each once.
         who = list(dict.fromkeys([self.box_app.consumer, *ROLES]))
 
         def ask() -> list[JobSimulation]:
+            # One question to the Provider per account, so the feed below asks only every 30 seconds.
             return [source.simulate_job(role, *pair) for role in who]
 
         yield SimulationsPane(

@@ -19,6 +19,7 @@ from tui.widgets.text import plain_text, short_id
 if TYPE_CHECKING:
     from sandbox.verbs.publishing.permissions import PermissionCell
 
+# Characters of an algorithm's name in a column's title: more algorithms fit on the screen.
 WIDTH = 18
 
 
@@ -53,11 +54,13 @@ class MatrixPane(Pane):
         table = next(iter(self.query(LiveTable)), None)
         if table is None or table.selected_row is None or not self._algorithms:
             return None
+        # Column 0 holds the datasets' names.
         column = max(table.cursor_coordinate.column - 1, 0)
         return self.cells.get((table.selected_row.key, self._algorithms[column]))
 
     async def take_feed(self, feed: Feed[Any]) -> None:
         """Draw the matrix from both feeds, whichever answers first."""
+        # Names are missing until the assets' feed has answered; DIDs stand in.
         permissions, assets = (feed.reading.value for feed in self.feeds)
         if permissions is None:
             return
@@ -75,10 +78,13 @@ class MatrixPane(Pane):
         self._post_pointed()
 
     async def _set_columns(self, algorithms: tuple[str, ...]) -> None:
-        """Rebuild the table if its titles differ: the algorithms' names may arrive later than the cells."""
+        """Rebuild the table if its titles differ: the algorithms' names may arrive later than the cells.
+        A table's columns are fixed when it is made.
+        """
         titles: dict[str, None] = {"dataset": None}
         for did in algorithms:
             title = f"ƒ {self.names.get(did, short_id(did))[:WIDTH]}"
+            # Column titles are keys and must differ; two algorithms may have the same name.
             titles[title if title not in titles else f"{title} {short_id(did, 4)}"] = None
         self._algorithms = algorithms
         if tuple(titles) == self._titles:
@@ -89,6 +95,7 @@ class MatrixPane(Pane):
         self.focus_first(self.query_one(LiveTable))
 
     def _matrix_rows(self, permissions: list[PermissionCell]) -> list[TableRow]:
+        """Return a row per dataset; a pair that the verdicts do not mention is shown as unknown."""
         rows = []
         for dataset in dict.fromkeys(cell.dataset for cell in permissions):
             cells = [self.cells.get((dataset, algorithm)) for algorithm in self._algorithms]
@@ -114,7 +121,9 @@ class ReasonPane(Pane):
             yield Static(id="reason", markup=False)
 
     def explain_cell(self, cell: PermissionCell | None, names: dict[str, str]) -> None:
-        """Show the verdict and the reasons of this cell."""
+        """Show the verdict and the reasons of this cell. The reasons arrive as lines that begin with ``yes``
+        or ``no``, indented by depth; the words become marks.
+        """
         if cell is None:
             self.query_one("#reason", Static).update("")
             return
