@@ -116,6 +116,7 @@ class CommandRunner:
     def _run_once(
         self, command: Sequence[str | Path], cwd: Path | None, env: Mapping[str, str] | None, terminal: bool
     ) -> None:
+        """Run the command once. Its output is appended to the part's log."""
         self.check_cancelled()
         words = [str(word) for word in command]
         with self.log.open("ab") as stream:

@@ -60,8 +60,7 @@ class BuildSchedule:
         # By name, the moment on the monotonic clock at which the part was begun.
         self.running: dict[str, float] = {}
         self.total = 1.0
-        # Estimated seconds of finished parts. Estimates, not measured times: so progress adds up to the
-        # total.
+        # Seconds that finished parts count in the progress of the whole build.
         self.spent = 0.0
 
     def run_plan(self) -> Progress[dict[str, CachedPart]]:
@@ -285,6 +284,7 @@ class BuildSchedule:
             return self.cache.publish_part(out, manifest, recipe.keep)
 
     def _unexpected_error(self, recipe: Recipe, error: Exception) -> C2DError:
+        """Return the error for a recipe that met something unforeseen in its inputs."""
         return Failed(
             "C2D-BUNDLE-BUILD",
             f"{recipe.name} could not be put together: {type(error).__name__}: {error}.",
@@ -293,6 +293,7 @@ class BuildSchedule:
         )
 
     def _storage_problem(self, recipe: Recipe, error: OSError) -> C2DError:
+        """Return the error for a cache that cannot be used; a full disk has a code of its own."""
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return disk_full(recipe.name, self.cache.root)
         return EnvironmentProblem(

@@ -122,4 +122,5 @@ def _folders(packages: Iterable[LinkedPackage]) -> dict[str, set[Path]]:
 
 
 def _is_license(file: Path) -> bool:
+    """Return whether a file's name is one of those that licences and notices have."""
     return file.is_file() and _LICENSE.search(file.name) is not None

@@ -29,7 +29,7 @@ class GoPrograms(Recipe):
     ldflags: str = ""
     """Options of the linker, mostly the version that a program reports."""
     cgo: bool = False
-    """Whether the program has parts in C; the others are static and run on any C library."""
+    """True for a program with parts in C; the others are static and run on any C library."""
     links: tuple[tuple[str, str], ...] = ()
     """(name, target) of each symbolic link beside the programs."""
     lane: ClassVar[Lane] = "compile"
@@ -55,6 +55,7 @@ class GoPrograms(Recipe):
         return {"go": _version_text(bench.go)}
 
     def _compile_program(self, bench: BuildContext, module: Path, name: str, package: str) -> None:
+        """Compile one program of the module, without symbol table and debugging data (``-s -w``)."""
         target = bench.out / name
         target.parent.mkdir(parents=True, exist_ok=True)
         bench.commands.run_command(

@@ -73,6 +73,7 @@ class NodeImage(Recipe):
 
     @property
     def image_reference(self) -> str:
+        """Return the name for ``kind create cluster --image``; the tag is the version of Kubernetes."""
         return f"{REGISTRY}/node:{self.kubernetes}"
 
     def input_files(self) -> Iterator[tuple[str, Path]]:

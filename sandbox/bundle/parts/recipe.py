@@ -71,8 +71,8 @@ class BuildContext:
 class Recipe(ABC):
     """The recipe of one part: its inputs and how it is made.
 
-    Subclasses are frozen dataclasses: their fields are the recipe, and all of them but the estimates are in
-    the key.
+    Subclasses are frozen dataclasses: their fields are the recipe, and all but the estimates and the
+    machine's tools enter the key.
     """
 
     name: str

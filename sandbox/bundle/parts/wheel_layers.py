@@ -132,6 +132,7 @@ def _unpack_python(layer: Path, target: Path, architecture: str) -> None:
     python = (f"./usr/lib/python{PYTHON}/", f"./usr/bin/python{PYTHON}")
 
     def wanted(member: tarfile.TarInfo) -> bool:
+        """Return whether a member belongs to the interpreter."""
         # An absolute link would lead out of the unpacked layer, to files of this machine.
         if not member.isreg() and member.linkname.startswith("/"):
             return False

@@ -18,7 +18,7 @@ def serve_file(file: Path, listen: str, say: Callable[[str], None]) -> None:
     """Serve ``file`` until interrupted; ``listen`` is ``address:port``. Refuses a file that no one could
     load.
     """
-    # A damaged file is refused here, not at each of the machines that load it.
+    # A file without a sound manifest is refused here, not at each of the machines that load it.
     load.bundle_contents(str(file))
     with file_server(file, listen) as running:
         host, port = running.server_address[:2]
