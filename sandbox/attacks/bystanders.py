@@ -1,4 +1,4 @@
-"""Jobs that must not suffer: a victim that holds a secret and listens, innocents that just compute."""
+"""Jobs that must not suffer: a victim that holds a secret and listens, innocent jobs that just compute."""
 
 from __future__ import annotations
 
@@ -10,8 +10,13 @@ from typing import Any
 from c2d_box.workflow.states import State, Stop
 
 LONGEST_PAUSE = 20.0
-"""Seconds: above it the victim was starved, whatever else the machine had to do."""
+"""Longest pause in seconds that the victim may have had. It wakes ten times a second; a pause above this
+means that it was starved, whatever else the machine had to do.
+"""
 
+# Listens on the port that the network attacks try at each address, over TCP and UDP, IPv4 and IPv6. What it
+# heard and its longest pause are written twice a second, by a rename, so that the file is whole when the job
+# is stopped.
 VICTIM = """
 import json, os, signal, socket, threading, time
 given = json.load(open("/data/inputs/algoCustomData.json"))
@@ -43,6 +48,7 @@ while True:
         note()
 """
 
+# A result that depends on the input: a stored or mixed up result of another job is noticed.
 INNOCENT = """
 import hashlib, json, pathlib
 word = json.load(open("/data/inputs/algoCustomData.json"))["word"]
@@ -53,6 +59,7 @@ pathlib.Path("/data/outputs/answer.txt").write_text(hashlib.sha256(word.encode()
 def innocent_problem(
     status: Mapping[str, Any], word: str, read: Callable[[Mapping[str, Any]], bytes]
 ) -> str | None:
+    """Return what is wrong with an innocent job that has ended, or None. ``read`` fetches a stored result."""
     if status.get("code") != State.FINISHED:
         return f"it ended {status.get('code')}: {status.get('reason')}"
     answers = [result for result in status.get("results") or [] if result["filename"] == "answer.txt"]
@@ -62,6 +69,8 @@ def innocent_problem(
 
 
 def victim_problem(status: Mapping[str, Any], read: Callable[[Mapping[str, Any]], bytes]) -> str | None:
+    """Return what is wrong with the stopped victim, or None."""
+    # It runs until it is stopped: any other end means that something else ended it.
     if status.get("code") != State.FINISHED or status.get("stop") != Stop.ASKED:
         return f"it ended {status.get('code')}: {status.get('reason')}"
     found = [result for result in status.get("results") or [] if result["filename"] == "pulse.json"]
@@ -69,6 +78,7 @@ def victim_problem(status: Mapping[str, Any], read: Callable[[Mapping[str, Any]]
         return "its output is missing"
     try:
         pulse = json.loads(read(found[0]))
+    # The victim writes valid JSON only, so a broken file was changed by somebody else.
     except ValueError:
         return "its output is broken"
     if pulse["heard"]:

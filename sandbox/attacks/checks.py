@@ -1,4 +1,8 @@
-"""What is looked at from outside when an attack's job has ended; the attacker is not asked."""
+"""Checks of an attack's job from outside, after it has ended. The attacker is not asked.
+
+Each returns the problem as a text, or None. A new check needs a case in the battery's tests in which it
+fails: a check that cannot say no proves nothing.
+"""
 
 from __future__ import annotations
 
@@ -14,19 +18,22 @@ from c2d_box.workflow.states import State
 from sandbox.attacks.attack import BREACH, Check, EndedAttack
 
 LOG_LIMIT = 10 << 20
+"""Largest log in bytes that the box's environment stores (10 MiB)."""
 WITHHELD = b"The log stays in: a rule of a dataset's publisher.\n"
-"""What the judge puts in the place of a log."""
+"""Line that the judge puts in the place of a log that stays in."""
 READ_LIMIT = 32 << 20
-"""Results above it are not read back."""
+"""Largest result in bytes that is read back: some attacks leave large ones on purpose."""
 
 
 def ended_as_expected(job: EndedAttack) -> str | None:
-    """Number, text, reason, exit code and stop mark."""
+    """Check status number, text, reason, exit code and stop mark."""
     attack, status = job.attack, job.status
     code = int(status.get("code", 0))
+    # First, because a breach explains every other difference.
     if status.get("algorithm", {}).get("exitCode") == BREACH:
         return f"the program got through: {_confession_lines(job)}"
     if code != attack.code:
+        # The last line of a program that failed is mostly its exception.
         last = f"; {_last_words(job)}" if code == State.ALGORITHM_FAILED else ""
         return f"ended {code} ({status.get('reason', '')}), expected {int(attack.code)}{last}"
     if status.get("text") != states.state_text(code):
@@ -42,7 +49,9 @@ def ended_as_expected(job: EndedAttack) -> str | None:
 
 
 def _confession_lines(job: EndedAttack) -> str:
-    """The lines in which the program says so; for people, who should look at the rest of the log too."""
+    """Return the log's lines that say how the program got through. They are for people, who should look at
+    the rest of the log too.
+    """
     lines = [
         line.decode(errors="replace")
         for result in job.of_type("algorithmLog")
@@ -53,13 +62,14 @@ def _confession_lines(job: EndedAttack) -> str:
 
 
 def _last_words(job: EndedAttack) -> str:
+    """Return the last line of the algorithm's log."""
     logs = [job.read(result) for result in job.of_type("algorithmLog")]
     lines = b"".join(logs).decode(errors="replace").splitlines()
     return lines[-1] if lines else "no log"
 
 
 def proven_closed(job: EndedAttack) -> str | None:
-    """The warden's proof belongs to every job whose algorithm ran."""
+    """Check the warden's proof, which every job has whose algorithm ran (docs/adr/0012)."""
     proof = job.status.get("isolation") or {}
     if proof.get("verdict") != "closed" or proof.get("answered"):
         return f"its isolation was not proven: {proof}"
@@ -67,7 +77,7 @@ def proven_closed(job: EndedAttack) -> str | None:
 
 
 def hashes_true(job: EndedAttack) -> str | None:
-    """What is stored is what was judged."""
+    """Check that the stored bytes are the ones that were judged: a program may go on writing meanwhile."""
     for result in job.results:
         if int(result["filesize"]) > READ_LIMIT:
             continue
@@ -78,17 +88,19 @@ def hashes_true(job: EndedAttack) -> str | None:
 
 
 def nothing_of_the_victim(job: EndedAttack) -> str | None:
-    """No result holds what was in another job's inputs."""
+    """Check that no result holds another job's input."""
     return _check_absence(job, job.victim, "another job's input")
 
 
 def nothing_of_the_inputs(job: EndedAttack) -> str | None:
-    """No result holds this job's input: its program never copied it, only linked to it."""
+    """Check that no result holds this job's input. For programs that never copy it and only link to it."""
     return _check_absence(job, job.sentinel, "the job's input")
 
 
 def no_outputs(job: EndedAttack) -> str | None:
-    """Where one output is refused, none leaves; the log does."""
+    """Check that no output left, and that the log did: where one output is refused, none leaves
+    (docs/adr/0015).
+    """
     kept = [str(result["filename"]) for result in job.of_type("output")]
     if kept:
         return f"outputs left all the same: {', '.join(kept[:3])}"
@@ -96,8 +108,9 @@ def no_outputs(job: EndedAttack) -> str | None:
 
 
 def nothing_said_of_the_inputs(job: EndedAttack) -> str | None:
-    """No word of the status, and nothing that was shown while it ran, holds this job's input."""
+    """Check that neither the status nor what was shown while the job ran holds this job's input."""
     secret = job.sentinel.decode()
+    # Some attacks replace the colon, which a file name may not have; the random half is enough to tell.
     plain = secret.partition(":")[2]
     for where, text in (("the status", json.dumps(job.status, default=str)), ("the live log", job.live)):
         if secret in text or (len(plain) >= 8 and plain in text):
@@ -106,7 +119,7 @@ def nothing_said_of_the_inputs(job: EndedAttack) -> str | None:
 
 
 def log_stays_in(job: EndedAttack) -> str | None:
-    """Rules that allow no log let none out: a line of ours stands in its place."""
+    """Check that rules that allow no log let none out: one fixed line stands in its place."""
     for result in job.of_type("algorithmLog"):
         if int(result["filesize"]) > READ_LIMIT or job.read(result) != WITHHELD:
             return "the algorithm's log left"
@@ -114,7 +127,7 @@ def log_stays_in(job: EndedAttack) -> str | None:
 
 
 def log_is_plain(job: EndedAttack) -> str | None:
-    """No control character reaches a terminal."""
+    """Check that the log holds no control character but tab and line feed: terminals obey the others."""
     for result in job.of_type("algorithmLog"):
         data = job.read(result)
         if any(byte < 32 and byte not in (9, 10) for byte in data):
@@ -123,20 +136,24 @@ def log_is_plain(job: EndedAttack) -> str | None:
 
 
 def log_is_bounded(job: EndedAttack) -> str | None:
+    """Check that the stored log keeps to its limit."""
     for result in job.of_type("algorithmLog"):
+        # 200 bytes for the line that says where it was cut.
         if int(result["filesize"]) > LOG_LIMIT + 200:
             return f"the log has {result['filesize']} bytes"
     return None
 
 
 def log_is_empty(job: EndedAttack) -> str | None:
-    """What stands in the log's place was not followed."""
+    """Check that a link in the log's place was not followed."""
     sizes = [int(result["filesize"]) for result in job.of_type("algorithmLog")]
     return None if sizes == [0] else f"the log's sizes are {sizes}"
 
 
 def ended_within(seconds: float) -> Check:
-    """From the go-ahead to Kubernetes' word that it ended, the machine's load allowed for."""
+    """Return a check that Kubernetes saw the job end within ``seconds`` of the go-ahead. The limits leave
+    room for a loaded machine.
+    """
 
     def check(job: EndedAttack) -> str | None:
         ran = seconds_between(job.status, "staged", "ended") or 0.0
@@ -146,7 +163,7 @@ def ended_within(seconds: float) -> Check:
 
 
 def seconds_between(status: Mapping[str, Any], first: Moment, last: Moment) -> float | None:
-    """Between two moments of a job; None where one of them is missing."""
+    """Return the seconds between two moments of a job; None where one of them is missing."""
     times = status.get("times", {})
     if first not in times or last not in times:
         return None
@@ -154,6 +171,7 @@ def seconds_between(status: Mapping[str, Any], first: Moment, last: Moment) -> f
 
 
 def _check_absence(job: EndedAttack, secret: bytes, what: str) -> str | None:
+    """Return a problem where a result holds ``secret``; large results are not read."""
     for result in job.results:
         if int(result["filesize"]) <= READ_LIMIT and secret in job.read(result):
             return f"{result['filename']} holds {what}"
@@ -161,14 +179,16 @@ def _check_absence(job: EndedAttack, secret: bytes, what: str) -> str | None:
 
 
 def ended_by_itself(job: EndedAttack) -> str | None:
-    """Under rules that were not written for it: the program must not get through, however it ends."""
+    """Check an attack under rules that were not written for it: it must not get through, however it ends."""
     if job.status.get("algorithm", {}).get("exitCode") == BREACH:
         return "the program got through; its log stays in"
     code = int(job.status.get("code", 0))
+    # Ends that are the box's fault and not the program's: nothing was proven then.
     lost = (State.NOT_ISOLATED, State.PUBLISHING_FAILED, State.INFRASTRUCTURE_LOST)
     return f"ended {code} ({job.status.get('reason', '')})" if code in lost else None
 
 
+# For attacks that run under rules without being made for them: how they end is open, what leaves is not.
 UNDER_RULES: tuple[Check, ...] = (
     ended_by_itself,
     proven_closed,

@@ -1,4 +1,9 @@
-"""The lines before each attack's own: words for "try this" and for "I got through"."""
+"""The program text in front of each attack's own: functions to try something and to report a success.
+
+It runs inside the algorithm's container, with the Python of the image and nothing else. System calls are made
+by number, because Python and libc wrap few of the dangerous ones; the numbers differ between the two
+architectures. ``attempt`` counts a success as a breach, so a script lists what must fail.
+"""
 
 TEXT = '''
 import ctypes, errno, json, os, pathlib, signal, socket, stat, struct, subprocess, sys, time

@@ -1,4 +1,4 @@
-"""What ``selftest`` says: a row for each attack and for each thing that must hold around them."""
+"""The result of ``selftest``: a row for each attack and for each thing that must hold around them."""
 
 from __future__ import annotations
 
@@ -7,26 +7,33 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class AttackVerdict:
+    """One row: whether an attack was contained, and how its job ended."""
+
     name: str
     group: str
     tries: str
     checked: str
-    """How it was seen from outside."""
+    """Way in which the failure of the attack was seen from outside."""
     contained: bool
     problem: str = ""
+    """Reason why it does not count as contained; empty where it does."""
     code: int | None = None
-    """The job's number; None for rows that are no job."""
+    """The job's status number; None for rows that are no job."""
     text: str = ""
     reason: str = ""
     seconds: float | None = None
+    """Seconds from start to verdict, where they were measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class SelftestReport:
+    """All rows, and whether every one of them is contained."""
+
     contained: bool
     seconds: float
     verdicts: tuple[AttackVerdict, ...]
 
     @property
     def failed_verdicts(self) -> tuple[AttackVerdict, ...]:
+        """Return the rows that are not contained."""
         return tuple(verdict for verdict in self.verdicts if not verdict.contained)

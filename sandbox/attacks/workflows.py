@@ -16,13 +16,14 @@ from sandbox.defaults import ENTRYPOINT
 from sandbox.install.images import ContainerImage
 
 OWNER = "0xselftest"
+"""Owner of the jobs. It is no address, so no account can ask the API for them."""
 LABEL = "c2d-box.io/selftest"
-"""By which what a killed run left is found by the next one."""
+"""Label by which a run finds the jobs that a killed run left."""
 
 
 @dataclass
 class AttackJobs:
-    """Starts jobs and looks at them; remembers what it made."""
+    """Starts jobs and looks at them; remembers the ones it made, so that it touches no job of a user."""
 
     kube: KubeApi
     namespace: str
@@ -37,7 +38,11 @@ class AttackJobs:
         maxtime: int | None = None,
         rules: Mapping[str, Any] | None = None,
     ) -> str:
-        """``rules``: disclosure rules, as a dataset's publisher would set them."""
+        """Start a job with this Python script; return its id.
+
+        ``custom`` becomes the file ``algoCustomData.json`` in its inputs; ``maxtime`` is in seconds;
+        ``rules`` are disclosure rules, as a dataset's publisher would set them.
+        """
         job = secrets.token_hex(16)
         container = {
             "entrypoint": ENTRYPOINT,
@@ -45,6 +50,7 @@ class AttackJobs:
             "tag": self.image.tag,
             "checksum": self.image.checksum,
         }
+        # The code stands in the WorkFlow itself: no asset, no order, no Provider.
         algorithm = {"rawcode": script, "container": container, "algocustomdata": dict(custom)}
         stage: Object = {"algorithm": algorithm}
         if rules is not None:
@@ -63,18 +69,20 @@ class AttackJobs:
         return job
 
     def stop_job(self, job: str) -> None:
-        """As its owner would."""
+        """Ask for the job's stop, as the Provider does for its owner."""
         found = self.kube.get(self._job_path(job)) or {}
         body = {
             "apiVersion": names.API_VERSION,
             "kind": names.KIND,
             "metadata": {"name": job, "namespace": self.namespace, "labels": {LABEL: "yes"}},
+            # The whole spec: a server-side apply removes fields that the applier set before and leaves out
+            # now.
             "spec": {**found.get("spec", {}), "stop": True},
         }
         self.kube.apply(self._job_path(job), body)
 
     def job_statuses(self) -> dict[str, Mapping[str, Any]]:
-        """Of all jobs made here that are there, in one look."""
+        """Return the statuses of all jobs made here that still exist, with one request."""
         mine = set(self.made)
         path = f"/apis/{names.GROUP}/{names.VERSION}/namespaces/{self.namespace}/{names.PLURAL}"
         return {
@@ -84,12 +92,12 @@ class AttackJobs:
         }
 
     def live_log(self, job: str) -> str:
-        """What Kubernetes shows of the algorithm's output; empty where there is none."""
+        """Return what Kubernetes shows of the algorithm's output; empty where there is none."""
         path = f"/api/v1/namespaces/{self.namespace}/pods/{names.pod_name(job, 'algorithm')}/log"
         return self.kube.text(path, container="algorithm")
 
     def leftover_objects(self, job: str) -> list[str]:
-        """Objects that a job of which all is said and done should not have."""
+        """Return the objects, as ``kind/name``, that a cleaned job should not have any more."""
         found = []
         for kind in ("pods", "persistentvolumeclaims", "secrets"):
             path = f"/api/v1/namespaces/{self.namespace}/{kind}"
@@ -98,16 +106,19 @@ class AttackJobs:
         return found
 
     def delete_jobs(self, keep: Callable[[str], bool] = lambda job: False) -> None:
-        """Delete what was made; the engine's finalizer takes care of the rest."""
+        """Delete the jobs made here, except those that ``keep`` wants. The engine's finalizer removes what
+        belongs to them.
+        """
         for job in [job for job in self.made if not keep(job)]:
             self.kube.delete(self._job_path(job))
             self.made.remove(job)
 
     def delete_leftovers(self) -> None:
-        """Delete what an earlier run could not."""
+        """Delete the jobs that a killed run has left, by their label."""
         path = f"/apis/{names.GROUP}/{names.VERSION}/namespaces/{self.namespace}/{names.PLURAL}"
         for item in self.kube.items(path, labelSelector=f"{LABEL}=yes"):
             self.kube.delete(self._job_path(item["metadata"]["name"]))
 
     def _job_path(self, job: str) -> str:
+        """Return the API path of a job's WorkFlow."""
         return f"/apis/{names.GROUP}/{names.VERSION}/namespaces/{self.namespace}/{names.PLURAL}/{job}"

@@ -55,11 +55,13 @@ def build_bundle(
     """
     cache = cache or BundleCache()
     began = time.monotonic()
+    # Read more than once below; a generator would be empty the second time.
     parts = None if parts is None else list(parts)
     recipes = catalogue.chosen_recipes(parts)
     machine = machine_architecture()
     keys = catalogue.content_keys(recipes, machine)
     recipes = _required_recipes(cache, recipes, keys, parts)
+    # Looked for before anything is asked or installed: a complete cache needs no consent.
     missing = [recipe for recipe in recipes if find_intact(cache, recipe.name, keys[recipe.name]) is None]
     yield ProgressEvent(
         "bundle",
@@ -69,12 +71,16 @@ def build_bundle(
     )
     if missing and (inside.is_needed() if container is None else container):
         yield from inside.build_inside(parts, cache, base)
+        # The container has filled the cache under the same keys; the schedule below only looks the entries
+        # up.
         missing = []
     go = Path("go")
     if missing:
         yield from _provide_packages(cache, missing, for_node, yes=yes, confirm=confirm)
         go = yield from _provide_go(cache, missing, machine)
+    # Run even with nothing missing: it returns the entries.
     entries = yield from BuildSchedule(cache, BuildPlan(recipes, keys, machine, go)).run_plan()
+    # The description is written anew only where parts changed.
     if missing or not (cache.root / "bundle.json").exists():
         _write_description(cache, machine)
     yield ProgressEvent(
@@ -92,12 +98,14 @@ def _required_recipes(
     by_name = {recipe.name: recipe for recipe in recipes}
     needs = {need for recipe in recipes for need in recipe.needs}
     if parts is None:
+        # Without names: what a box runs, and parts that nothing else is made from.
         wanted = {r.name for r in recipes if catalogue.is_product(r) or r.name not in needs}
     else:
         wanted = {catalogue.part_named(name) for name in parts}
     waiting = list(wanted)
     while waiting:
         name = waiting.pop()
+        # Inputs are wanted only where the part itself must be made; their own inputs follow the same rule.
         if find_intact(cache, name, keys[name]) is None:
             new = set(by_name[name].needs) - wanted
             wanted |= new
@@ -116,7 +124,12 @@ def _estimate_seconds(missing: Sequence[Recipe]) -> float:
 def _provide_packages(
     cache: BundleCache, missing: Sequence[Recipe], for_node: bool, *, yes: bool, confirm: Confirm | None
 ) -> Progress[None]:
+    """Install the Debian packages that the missing parts need, after asking; raise where consent is missing.
+
+    The question comes before the first part is made, so that a build of minutes is not interrupted by it.
+    """
     groups = {group for recipe in missing for group in recipe.debian}
+    # The node's tools in the same question: the user is asked once for building and running.
     packages = missing_packages(groups | NODE if for_node else groups)
     if not packages:
         return
@@ -147,13 +160,16 @@ def _provide_go(cache: BundleCache, missing: Sequence[Recipe], machine: str) -> 
 
 
 def cache_key() -> str:
-    """Return a key of the bundle that this version of c2d-box would make on this machine."""
+    """Return a key of the bundle that this version of c2d-box would make on this machine. It is for the cache
+    of a CI (docs/examples/testing/ci.yml): it changes exactly when a part does.
+    """
     keys = catalogue.content_keys(catalogue.chosen_recipes(None), machine_architecture())
     hashed = hashlib.sha256(json.dumps(keys, sort_keys=True).encode()).hexdigest()[:16]
     return f"c2d-box-{machine_architecture()}-{hashed}"
 
 
 PartState = Literal["ready", "missing", "outdated", "damaged"]
+"""States of a part in the cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +202,7 @@ _KINDS = {
     "MachineRoot": "layer",
     "NodeImage": "image",
 }
+"""Kinds of part as ``bundle list`` shows them, by the recipe's class; others are shown as ``part``."""
 
 
 def list_parts(parts: Iterable[str] | None = None, *, cache: BundleCache | None = None) -> list[PartStatus]:
@@ -197,9 +214,11 @@ def list_parts(parts: Iterable[str] | None = None, *, cache: BundleCache | None 
 
 
 def _part_status(cache: BundleCache, recipe: Recipe, key: str) -> PartStatus:
+    """Return the state of one part, by its entry for the current key."""
     entry = cache.find_part(recipe.name, key)
     state: PartState = "ready"
     if entry is None:
+        # An entry of another key: built from other sources.
         state = "outdated" if cache.latest_part(recipe.name) else "missing"
     elif next(entry.find_damage(), None) is not None:
         state = "damaged"
@@ -226,6 +245,7 @@ def verify_parts(
     cache = cache or BundleCache()
     findings: dict[str, list[str]] = {}
     statuses = list_parts(parts, cache=cache)
+    # Never 0: it is a divisor, and a cache may be empty.
     total = sum(status.size for status in statuses) or 1
     hashed = 0
     for status in statuses:
@@ -236,12 +256,14 @@ def verify_parts(
         wrong = list(entry.find_damage(thorough=True))
         hashed += status.size
         if wrong:
+            # Needed because `build` looks at sizes and times only and would take the part for sound.
             entry.mark_damaged()
             findings[status.name] = [f"{name}: {what}" for name, what in wrong]
         yield ProgressEvent(
             f"bundle.{status.name}", "failed" if wrong else "done", status.version, hashed / total
         )
     if findings:
+        # After all parts, so that one run names all damage.
         raise damaged_parts(findings)
     return statuses
 

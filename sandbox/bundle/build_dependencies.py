@@ -29,14 +29,20 @@ class BuildTool:
     """A program that recipes or the running box need, and the Debian package that contains it."""
 
     package: str
+    """Debian package to install where the tool is missing."""
     program: str = ""
+    """Program to look for in ``SEARCH``; empty where ``file`` decides."""
     file: str = ""
+    """Path that exists once the package is installed, for packages without a program."""
     only_unprivileged: bool = False
+    """Needed by users other than root alone: user namespaces take the place of root's rights."""
 
     def is_present(self) -> bool:
+        """Return whether the tool is there, however it was installed."""
         if self.only_unprivileged and os.geteuid() == 0:
             return True
         if self.program:
+            # By program, not by dpkg: a compiler from elsewhere does as well.
             return shutil.which(self.program, path=SEARCH) is not None
         return Path(self.file).exists()
 
@@ -68,6 +74,7 @@ cluster needs on its machine.
 
 
 NODE = frozenset({"node"})
+"""The group that a running cluster needs, besides those of the recipes."""
 
 
 def missing_packages(groups: Iterable[str]) -> list[str]:
@@ -92,6 +99,8 @@ def install_command(packages: list[str]) -> list[str]:
 
 
 def _sudo_prefix(packages: list[str]) -> list[str]:
+    """Return the words that make a command run as root; raise where there is no sudo."""
+    # The error has the whole command: another terminal may be root.
     if shutil.which("sudo") is None:
         raise EnvironmentProblem(
             "C2D-BUNDLE-TOOLS",
@@ -105,6 +114,7 @@ def _sudo_prefix(packages: list[str]) -> list[str]:
 def install_packages(packages: list[str], commands: CommandRunner) -> None:
     """Install ``packages`` through apt; fetch its lists first, since a fresh machine has none or old ones."""
     command = install_command(packages)
+    # sudo has to come before env, or the variable would not reach apt.
     prefix = command[: command.index("apt-get")]
     environment = ["env", "DEBIAN_FRONTEND=noninteractive"]
     commands.run_command([*prefix, *environment, "apt-get", "update"], terminal=True)
@@ -119,12 +129,15 @@ def go_is_enough(go: str | Path = "go") -> bool:
             capture_output=True,
             text=True,
             timeout=30,
+            # Otherwise a go.mod or the user's settings make Go answer for, or fetch, another toolchain.
             env={**os.environ, "GOTOOLCHAIN": "local"},
+            # A go.mod in the current folder would decide too.
             cwd="/",
         )
     except (OSError, subprocess.TimeoutExpired):
         return False
     match = re.match(r"go(\d+(?:\.\d+)*)", answer.stdout.strip())
+    # A release candidate such as 1.26rc1 counts as 1.26; an unknown answer as too old.
     return match is not None and tuple(int(part) for part in match[1].split(".")) >= least_go()
 
 
@@ -132,8 +145,10 @@ def pip_command(scratch: Path, run: Callable[[list[str | Path]], None]) -> list[
     """Return a command line for pip: the running interpreter's, or that of a throw-away environment where the
     interpreter has none.
     """
+    # Looked for, not imported: it is run as a program of its own.
     if find_spec("pip") is not None:
         return [sys.executable, "-m", "pip"]
+    # Debian's Python has no pip; a virtual environment brings the one of the venv module.
     environment = scratch / "pip"
     run([sys.executable, "-m", "venv", environment])
     return [str(environment / "bin" / "python"), "-m", "pip"]

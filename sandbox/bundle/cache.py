@@ -26,20 +26,22 @@ from pathlib import Path
 from typing import Any, Literal
 
 FORMAT = 1
-"""Version of this layout; part of every key."""
+"""Version of this layout; part of every key, so another layout finds no entry of an older one."""
 Damage = Literal["missing", "size", "content", "marked"]
+"""Kinds of damage: a file is gone, has another size or other bytes, or ``verify`` marked the whole entry."""
 
 
 def cache_root() -> Path:
-    """``$C2D_BOX_CACHE``, else ``$XDG_CACHE_HOME/c2d-box``, else ``~/.cache/c2d-box``."""
+    """Return ``$C2D_BOX_CACHE``, else ``$XDG_CACHE_HOME/c2d-box``, else ``~/.cache/c2d-box``."""
     if own := os.environ.get("C2D_BOX_CACHE"):
         return Path(own).expanduser().absolute()
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    # Absolute, because builds run their tools in other working directories.
     return Path(base).absolute() / "c2d-box"
 
 
 def digest_of(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hex."""
+    """Return the SHA-256 of a file's bytes, in hex; the file is read in pieces, since layers are large."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -73,23 +75,27 @@ class PartManifest:
 
     @property
     def total_size(self) -> int:
+        """Return the bytes of all files together; links count nothing."""
         return sum(record.size for record in self.files)
 
     @classmethod
     def parse_manifest(cls, text: str) -> PartManifest:
+        """Parse a ``manifest.json``; raise ValueError, TypeError or KeyError where it is not one."""
         document = json.loads(text)
+        # An unknown field raises TypeError: the entry counts as absent and is built again.
         records = tuple(FileRecord(**record) for record in document.pop("files"))
         return cls(files=records, **document)
 
 
 @dataclass(frozen=True, slots=True)
 class CachedPart:
-    """A finished part in the cache."""
+    """A finished part in the cache. It is read-only by agreement: other boxes may run from the same files."""
 
     folder: Path
     manifest: PartManifest
 
     def file_path(self, name: str) -> Path:
+        """Return the absolute path of one of the part's files; it is not checked that the file is there."""
         return self.folder / name
 
     def file_sha256(self, name: str) -> str:
@@ -108,17 +114,21 @@ class CachedPart:
 
     def mark_damaged(self) -> None:
         """Record that ``verify`` found damage, so that the next ``build`` makes the part again."""
+        # A cache that cannot be written, such as a mounted one, can still be verified.
         with contextlib.suppress(OSError):
             (self.folder / ".damaged").touch()
 
     def mark_used(self) -> None:
         """Mark the entry as recently used, so that it is not among the old entries that are dropped."""
+        # The time of the manifest orders the entries; a cache that cannot be written drops none anyway.
         with contextlib.suppress(OSError):
             os.utime(self.folder / "manifest.json")
 
 
 def _damage_of(path: Path, record: FileRecord, thorough: bool) -> Damage | None:
+    """Return how a file differs from its record, or None."""
     try:
+        # Not stat(): a file replaced by a link to the right content is damage too.
         status = path.lstat()
         if record.link:
             return None if path.is_symlink() and str(path.readlink()) == record.link else "content"
@@ -126,6 +136,7 @@ def _damage_of(path: Path, record: FileRecord, thorough: bool) -> Damage | None:
             return "content"
         if status.st_size != record.size:
             return "size"
+        # Size and time as recorded mean unchanged. A file that was only touched is hashed, and is well.
         if status.st_mtime_ns == record.mtime_ns and not thorough:
             return None
         return None if digest_of(path) == record.sha256 else "content"
@@ -140,12 +151,15 @@ class BundleCache:
         self.root = root or cache_root()
 
     def part_folder(self, part: str, key: str) -> Path:
+        """Return the folder of an entry, whether it exists or not."""
         return self.root / "parts" / part / key
 
     def free_mib(self) -> int:
+        """Return the free MiB on the cache's disk; the root must exist."""
         return shutil.disk_usage(self.root).free >> 20
 
     def log_path(self, part: str) -> Path:
+        """Return the log of the part's last build. There is one per part, not per key."""
         return self.root / "logs" / f"{part}.log"
 
     def find_part(self, part: str, key: str) -> CachedPart | None:
@@ -155,6 +169,7 @@ class BundleCache:
             manifest = PartManifest.parse_manifest((folder / "manifest.json").read_text("utf-8"))
         except (OSError, ValueError, TypeError, KeyError):
             return None
+        # A folder that was copied or renamed by hand has the manifest of another key.
         return CachedPart(folder, manifest) if manifest.key == key else None
 
     def latest_part(self, part: str) -> CachedPart | None:
@@ -163,6 +178,8 @@ class BundleCache:
         return self.find_part(part, entries[0].name) if entries else None
 
     def _by_use(self, part: str) -> list[Path]:
+        """Return the folders of a part's entries, those used last first."""
+
         def used(folder: Path) -> float:
             try:
                 return (folder / "manifest.json").stat().st_mtime
@@ -177,10 +194,13 @@ class BundleCache:
     def lock_part(self, part: str, waiting: Callable[[], None]) -> Iterator[None]:
         """Hold the part's lock. ``waiting`` is called between attempts: it sleeps, and raises to give up."""
         path = self.root / "locks" / f"{part}.lock"
+        # The lock file is never deleted: two builds could then hold locks on two files of one name. The
+        # kernel releases the lock of a killed process.
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("a") as stream:
             while True:
                 try:
+                    # Not blocking, so that a cancelled build can stop waiting.
                     fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     break
                 except BlockingIOError:
@@ -190,8 +210,10 @@ class BundleCache:
     @contextlib.contextmanager
     def open_workspace(self, part: str, key: str) -> Iterator[Path]:
         """Yield an empty folder on the cache's own file system. Call it with the part's lock held."""
+        # The lock is held, so whoever made these folders is no longer at work.
         for stale in (self.root / "work").glob(f"{part}@*"):
             remove_tree(stale)
+        # On the same file system as the store: the rename that publishes the part is then atomic.
         folder = self.root / "work" / f"{part}@{key[:12]}.{os.getpid()}"
         folder.mkdir(parents=True)
         try:
@@ -207,6 +229,7 @@ class BundleCache:
         (built / "manifest.json").write_text(json.dumps(asdict(manifest), indent=1) + "\n", "utf-8")
         target = self.part_folder(manifest.part, manifest.key)
         target.parent.mkdir(parents=True, exist_ok=True)
+        # rename() does not replace a folder that has files, so the damaged one moves away first.
         if target.exists():
             doomed = self.root / "work" / f"{manifest.part}@replaced.{os.getpid()}"
             target.rename(doomed)
@@ -214,13 +237,14 @@ class BundleCache:
             remove_tree(doomed)
         else:
             built.rename(target)
+        # The new entry's manifest is the newest and is never among the dropped ones.
         for old in self._by_use(manifest.part)[keep:]:
             remove_tree(old)
         return CachedPart(target, manifest)
 
 
 def records_of(folder: Path) -> tuple[FileRecord, ...]:
-    """Describe every file below ``folder``, sorted by path."""
+    """Describe every file below ``folder``, sorted by path. Empty folders are not recorded."""
     found: list[FileRecord] = []
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
@@ -234,5 +258,7 @@ def records_of(folder: Path) -> tuple[FileRecord, ...]:
 
 
 def remove_tree(path: Path) -> None:
-    """Delete a folder tree; what cannot be deleted is left for the next build to try."""
+    """Delete a folder tree. Files that cannot be deleted stay for the next build to try; they are no reason
+    to fail this one.
+    """
     shutil.rmtree(path, ignore_errors=True)

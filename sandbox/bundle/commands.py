@@ -22,14 +22,18 @@ from typing import BinaryIO
 from c2d_box.errors import C2DError, EnvironmentProblem, Failed
 
 TAIL_LINES = 12
+"""Lines of a tool's output that an error shows; the log has the rest."""
 POLL_SECONDS = 0.1
+"""Seconds between two looks at whether the build was cancelled."""
 GRACE_SECONDS = 15.0
 """Seconds between asking a command to end and killing it: mmdebstrap has mounts to undo when stopped."""
 
 NO_NETWORK = "C2D-NO-NETWORK"
+"""Code of the failures that are tried again."""
 RETRY_PAUSES = (2.0, 6.0)
 """Seconds before the second and the third attempt of a command that the network failed."""
 
+# What apt, pip, Go and the C library say in English; in another language the cause is not recognised.
 _DISK_FULL = re.compile(r"no space left on device|disk quota exceeded|ENOSPC", re.IGNORECASE)
 _NO_NETWORK = re.compile(
     r"no such host|temporary failure (in name resolution|resolving)|could not resolve"
@@ -51,6 +55,7 @@ def disk_full(what: str, cache: Path) -> EnvironmentProblem:
     """Return the error for a full disk, with the free space left in the folders where it may have been
     needed.
     """
+    # Both, because tools write their scratch files to the temporary folder: often another file system.
     room = {str(place): shutil.disk_usage(place).free >> 20 for place in (cache, Path(tempfile.gettempdir()))}
     left = ", ".join(f"{place}: {mib} MiB free" for place, mib in room.items())
     return EnvironmentProblem(
@@ -72,11 +77,15 @@ class CommandRunner:
         cancelled: threading.Event,
         pauses: tuple[float, ...] = RETRY_PAUSES,
     ) -> None:
+        """``pauses`` are the seconds before each further attempt; ``cancelled`` is shared by all lanes of a
+        build.
+        """
         self.part = part
         self.pauses = pauses
         self.log = log
         self.cancelled = cancelled
         log.parent.mkdir(parents=True, exist_ok=True)
+        # The log of an earlier build would be taken for this one's.
         log.write_bytes(b"")
 
     def run_command(
@@ -100,17 +109,21 @@ class CommandRunner:
             except C2DError as error:
                 if error.code != NO_NETWORK:
                     raise
+            # Not sleep(): cancelling the build ends the pause, and the next attempt then raises.
             self.cancelled.wait(pause)
         return self._run_once(command, cwd, env, terminal)
 
     def _run_once(
         self, command: Sequence[str | Path], cwd: Path | None, env: Mapping[str, str] | None, terminal: bool
     ) -> None:
+        """Run the command once. Its output is appended to the part's log."""
         self.check_cancelled()
         words = [str(word) for word in command]
         with self.log.open("ab") as stream:
+            # Output before this offset is of earlier commands and must not explain this one's failure.
             begin = stream.tell()
             stream.write(f"$ {' '.join(words)}\n".encode())
+            # The child writes to the same file by its own descriptor; the command line must come first.
             stream.flush()
             process = self._start_process(words, cwd, env, stream, terminal)
             with _ending_process(process):
@@ -126,14 +139,19 @@ class CommandRunner:
         log: BinaryIO,
         terminal: bool,
     ) -> subprocess.Popen[bytes]:
+        """Start the tool with both streams to the log; raise a coded error where it is not installed."""
         try:
             return subprocess.Popen(
                 words,
                 cwd=cwd,
                 env={**os.environ, **(env or {})},
+                # A tool that asks something would wait for ever; only sudo may, for a password.
                 stdin=None if terminal else subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
+                # In a session of its own the tool is signalled with all its children, and Ctrl-C does not
+                # reach it before the build has noted the end. sudo needs the user's terminal, so it stays in
+                # their session.
                 start_new_session=not terminal,
             )
         except FileNotFoundError as error:
@@ -150,6 +168,7 @@ class CommandRunner:
             raise BuildCancelled(self.part)
 
     def _wait_for_process(self, process: subprocess.Popen[bytes]) -> int:
+        """Return the exit status; raise :class:`BuildCancelled` within ``POLL_SECONDS`` of a cancellation."""
         while True:
             try:
                 return process.wait(POLL_SECONDS)
@@ -157,12 +176,14 @@ class CommandRunner:
                 self.check_cancelled()
 
     def _command_failure(self, program: str, status: int, begin: int) -> C2DError:
+        """Return the error that fits what the tool said since ``begin``."""
         said = self.log.read_bytes()[begin:].decode("utf-8", "replace")
         if _DISK_FULL.search(said):
             return disk_full(self.part, self.log.parent)
         lines = [line for line in said.splitlines() if line.strip()]
         details = {"part": self.part, "log": str(self.log), "last_lines": lines[-TAIL_LINES:]}
         tail = "\n".join(f"    {line}" for line in lines[-TAIL_LINES:])
+        # A wrong hash is no network trouble and must not be tried again: the same bytes would come.
         if _NOT_GENUINE.search(said):
             return Failed(
                 "C2D-BUNDLE-CHECKSUM",
@@ -191,6 +212,7 @@ def _ending_process(process: subprocess.Popen[bytes]) -> Iterator[None]:
     try:
         yield
     finally:
+        # Reached on cancellation and on any exception: no compiler outlives the build that started it.
         if process.poll() is None:
             _signal_process(process, signal.SIGTERM)
             try:
@@ -201,7 +223,10 @@ def _ending_process(process: subprocess.Popen[bytes]) -> Iterator[None]:
 
 
 def _signal_process(process: subprocess.Popen[bytes], number: int) -> None:
+    """Send a signal to the tool and its children. A tool run by sudo belongs to root and may refuse it."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
+        # The whole group, but only where the child leads one: with `terminal` it is in our own group, and
+        # killing that would end this process.
         if os.getpgid(process.pid) == process.pid:
             os.killpg(process.pid, number)
         else:

@@ -22,9 +22,11 @@ from sandbox.progress import Progress, ProgressEvent
 if TYPE_CHECKING:
     from docker import DockerClient
 
+# By digest, not by tag: a tag's image changes, and with it what a build finds installed.
 BASE = "debian@sha256:88200866dfff7ea7f5cbcb6ec7c8a701889efe6fe859fe64d6990e4b07ea4171"
 """Image of Debian 12, for every architecture."""
 IMPORTED = "c2d.local/build-base"
+"""Name under which a base that the user brings is kept in the engine."""
 PREPARE = """set -eu
 if [ "$COMPLETE" = no ]; then
 	export DEBIAN_FRONTEND=noninteractive
@@ -36,10 +38,13 @@ python3 -m sandbox.bundle.container_entrypoint "$@" || status=$?
 chown -R "$OWNER" /cache
 exit $status
 """
+"""Script of the container. Progress is JSON on stdout, so tools write to stderr. The container runs as root,
+and at the end the cache is given back to its owner.
+"""
 
 
 def is_needed() -> bool:
-    """Return whether this machine needs a container to build: its packages are not Debian's."""
+    """Return whether this machine needs a container to build: the recipes use Debian's tools and packages."""
     return sys.platform != "linux" or shutil.which("apt-get") is None
 
 
@@ -63,14 +68,17 @@ def build_inside(parts: Iterable[str] | None, cache: BundleCache, base: Path | N
         ) from problem
     image = yield from _base_image(client, base)
     cache.root.mkdir(parents=True, exist_ok=True)
+    # The very modules that run here, read-only: the keys inside and outside are then the same.
     volumes = {str(SOURCES / name): {"bind": f"/c2d/{name}", "mode": "ro"} for name in ("sandbox", "c2d_box")}
     volumes[str(cache.root)] = {"bind": "/cache", "mode": "rw"}
     environment = {
         "PYTHONPATH": "/c2d",
         "PYTHONDONTWRITEBYTECODE": "1",
         "C2D_BOX_CACHE": "/cache",
+        # Files that root made would be beyond the user's reach.
         "OWNER": f"{os.getuid()}:{os.getgid()}",
         "COMPLETE": "yes" if base else "no",
+        # apt, pip and Go in the container reach the network the way this machine does.
         **{name: value for name, value in os.environ.items() if name.lower().endswith("_proxy")},
     }
     with docker_engine.coded_errors():
@@ -84,6 +92,7 @@ def build_inside(parts: Iterable[str] | None, cache: BundleCache, base: Path | N
     try:
         with docker_engine.coded_errors():
             made.start()
+        # Outside of coded_errors: the builder's own errors pass through with their codes.
         yield from _builder_events(made.logs(stream=True, follow=True))
         with docker_engine.coded_errors():
             status = int(made.wait()["StatusCode"])
@@ -97,15 +106,18 @@ def build_inside(parts: Iterable[str] | None, cache: BundleCache, base: Path | N
             )
     finally:
         with docker_engine.coded_errors():
+            # Also on Ctrl-C: a container that builds on would hold the locks of the cache.
             made.remove(force=True, v=True)
 
 
 def _base_image(client: DockerClient, base: Path | None) -> Progress[str]:
     """Return the base image's name once the engine has the image."""
+    # Imported where it is used: that takes a third of a second.
     import docker.errors
 
     from sandbox import docker_engine
 
+    # The tag is the content's hash, so the same file is imported once.
     name = f"{IMPORTED}:{digest_of(base)[:16]}" if base else BASE
     with docker_engine.coded_errors():
         try:
@@ -137,6 +149,7 @@ def _builder_events(output: Iterator[bytes]) -> Progress[None]:
     """Yield the events of the builder in the container; raise its error as if the builder had run here."""
     rest = b""
     for chunk in output:
+        # Chunks of a log end anywhere; the last piece waits for its line feed.
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
             told = _parse_line(line)
@@ -148,6 +161,7 @@ def _builder_events(output: Iterator[bytes]) -> Progress[None]:
 
 
 def _parse_line(line: bytes) -> dict[str, Any]:
+    """Return the JSON object of a line, or {} for anything else: tools may write to the same stream."""
     try:
         found = json.loads(line)
     except ValueError:

@@ -22,10 +22,13 @@ NEVER = {"pip", "setuptools"}
 
 
 def resolve_wheels(requirements: Path, architecture: str) -> dict[tuple[str, str], str]:
-    """Return (name, version) of everything that would be installed, with its wheel's hash."""
+    """Return (name, version) of everything that would be installed, with its wheel's hash. pip resolves for
+    the image's Python and ``architecture``; nothing is downloaded into this machine's Python.
+    """
     with tempfile.NamedTemporaryFile(suffix=".json") as report:
         subprocess.run(
             [
+                # A dry run with a report is pip's own resolver; a resolver of ours would disagree with it.
                 *(sys.executable, "-m", "pip", "install", "--quiet", "--dry-run", "--ignore-installed"),
                 *("--target", "unused", "--report", report.name, "--requirement", str(requirements)),
                 *platform_options(architecture),
@@ -34,6 +37,7 @@ def resolve_wheels(requirements: Path, architecture: str) -> dict[tuple[str, str
         )
         installed = json.loads(Path(report.name).read_bytes())["install"]
     return {
+        # Names in the form that the lock is sorted by: packages write theirs with capitals or underscores.
         (item["metadata"]["name"].lower().replace("_", "-"), item["metadata"]["version"]): item[
             "download_info"
         ]["archive_info"]["hashes"]["sha256"]
@@ -42,8 +46,9 @@ def resolve_wheels(requirements: Path, architecture: str) -> dict[tuple[str, str
 
 
 def lock_text(requirements: Path) -> str:
-    """Return the text of the lock."""
+    """Return the text of the lock, sorted, so that a new lock shows its changes only."""
     hashes: dict[tuple[str, str], set[str]] = {}
+    # One lock for both: pip takes the hash that fits, and pure Python wheels have one for both.
     for architecture in MACHINES:
         for package, digest in resolve_wheels(requirements, architecture).items():
             hashes.setdefault(package, set()).add(digest)
@@ -56,6 +61,7 @@ def lock_text(requirements: Path) -> str:
 
 
 def main() -> None:
+    """Write the locks of the requirements named on the command line, or of all."""
     chosen = sys.argv[1:]
     for requirements in sorted((RECIPES / "wheels").glob("*.in")):
         if not chosen or requirements.stem in chosen:

@@ -23,8 +23,11 @@ from sandbox.bundle.parts.recipe import BuildContext, Lane, Recipe
 from sandbox.progress import Progress, ProgressEvent
 
 REPORT_SECONDS = 1.0
+"""Seconds between two reports of progress while no part ends."""
 LOCK_SECONDS = 0.2
+"""Seconds between two attempts to get the lock of a part that another build makes."""
 ATTEMPTS = 3
+"""Builds of one part before an error says that its sources do not rest."""
 LANES: tuple[Lane, ...] = ("compile", "assemble")
 
 
@@ -39,7 +42,12 @@ class BuildPlan:
 
 
 class BuildSchedule:
-    """One run over a plan. Use an instance once."""
+    """One run over a plan, in two threads that share ``waiting`` and ``entries`` under ``changed``. Use an
+    instance once.
+
+    The threads never yield or print: they put events, errors and, last, None into ``events``, and the
+    caller's thread passes them on.
+    """
 
     def __init__(self, cache: BundleCache, plan: BuildPlan) -> None:
         self.cache = cache
@@ -49,8 +57,10 @@ class BuildSchedule:
         self.cancelled = threading.Event()
         self.changed = threading.Condition()
         self.waiting: list[Recipe] = []
+        # By name, the moment on the monotonic clock at which the part was begun.
         self.running: dict[str, float] = {}
         self.total = 1.0
+        # Seconds that finished parts count in the progress of the whole build.
         self.spent = 0.0
 
     def run_plan(self) -> Progress[dict[str, CachedPart]]:
@@ -62,12 +72,14 @@ class BuildSchedule:
             else:
                 self.entries[recipe.name] = entry
         self.total = sum(map(self._estimate_seconds, self.waiting)) or 1.0
+        # Room is checked before anything is made: a build that fills the disk after minutes helps nobody.
         if self.waiting:
             self._check_room()
             yield from self._drive_lanes()
         return self.entries
 
     def _drive_lanes(self) -> Progress[None]:
+        """Run both lanes to their ends and yield their events; raise the first error of either."""
         threads = [
             threading.Thread(target=self._work_lane, args=(lane,), name=f"bundle-{lane}") for lane in LANES
         ]
@@ -77,10 +89,12 @@ class BuildSchedule:
         try:
             while alive:
                 try:
+                    # The timeout is the clock of the progress reports: a compiler may be silent for minutes.
                     event = self.events.get(timeout=REPORT_SECONDS)
                 except queue.Empty:
                     yield from self._report_progress()
                     continue
+                # Each lane puts one None as its last word, after an error too.
                 if event is None:
                     alive -= 1
                 elif isinstance(event, BaseException):
@@ -88,17 +102,22 @@ class BuildSchedule:
                 else:
                     yield event
         finally:
+            # Also when the caller closes this generator or presses Ctrl-C: no thread may go on without a
+            # reader.
             self._cancel_lanes()
             for thread in threads:
                 thread.join()
 
     def _report_progress(self) -> Progress[None]:
+        """Yield the state of the parts that are being made, and of the whole build."""
         now = time.monotonic()
         estimates = {recipe.name: self._estimate_seconds(recipe) for recipe in self.plan.recipes}
         done = self.spent
+        # A copy: the lanes change the dictionary meanwhile.
         for name, began in list(self.running.items()):
             elapsed, estimate = now - began, estimates[name]
             done += min(elapsed, estimate)
+            # Never 1: only the event `done` says that something is finished.
             fraction = min(elapsed / estimate, 0.99)
             text = f"{elapsed:.0f} s of about {max(estimate, elapsed):.0f} s"
             yield ProgressEvent(f"bundle.{name}", "progress", text, fraction=fraction, seconds=elapsed)
@@ -109,9 +128,11 @@ class BuildSchedule:
     def _estimate_seconds(self, recipe: Recipe) -> float:
         """Return the estimated seconds: what this machine needed the last time, else the recipe's guess."""
         before = self.cache.latest_part(recipe.name)
+        # At least a little, because estimates are divisors.
         return max(before.manifest.seconds if before else recipe.seconds, 0.1)
 
     def _check_room(self) -> None:
+        """Raise an error where the estimated sizes of the waiting parts exceed the free space."""
         self.cache.root.mkdir(parents=True, exist_ok=True)
         needed = sum(recipe.mib for recipe in self.waiting)
         free = self.cache.free_mib()
@@ -126,11 +147,13 @@ class BuildSchedule:
             )
 
     def _cancel_lanes(self) -> None:
+        """Tell both lanes to stop, and wake the one that waits for the other."""
         self.cancelled.set()
         with self.changed:
             self.changed.notify_all()
 
     def _work_lane(self, lane: Lane) -> None:
+        """Make this lane's parts one after the other. Runs in a thread."""
         try:
             while recipe := self._next_recipe(lane):
                 entry = self._make_part(recipe)
@@ -139,8 +162,10 @@ class BuildSchedule:
                     self.spent += self._estimate_seconds(recipe)
                     self.running.pop(recipe.name, None)
                     self.changed.notify_all()
+        # The other lane failed or the caller left: the reason was told there.
         except BuildCancelled:
             pass
+        # Everything, or the thread would die silently and the reader would see a lane that ended well.
         except BaseException as error:
             self.events.put(error)
         finally:
@@ -154,13 +179,17 @@ class BuildSchedule:
                 if not mine:
                     return None
                 for recipe in mine:
+                    # The plan's order decides among the parts that are ready.
                     if all(need in self.entries for need in recipe.needs):
                         self.waiting.remove(recipe)
                         return recipe
+                # The needs are made by the other lane, which notifies at each finished part and on
+                # cancellation.
                 self.changed.wait()
         return None
 
     def _make_part(self, recipe: Recipe) -> CachedPart:
+        """Return the part's entry, made now or by another build meanwhile. Each failure gets a code."""
         step = f"bundle.{recipe.name}"
         self.events.put(
             ProgressEvent(
@@ -169,6 +198,7 @@ class BuildSchedule:
         )
         self.running[recipe.name] = began = time.monotonic()
         try:
+            # Another process may build the same part: the lock's second holder finds it finished.
             with self.cache.lock_part(recipe.name, self._wait_for_other(step)):
                 key = self._content_key(recipe)
                 if entry := find_intact(self.cache, recipe.name, key):
@@ -178,6 +208,7 @@ class BuildSchedule:
         except C2DError as error:
             self.events.put(ProgressEvent(step, "failed", error.message, seconds=time.monotonic() - began))
             raise
+        # Before the broader group: a full disk is the user's to fix and no fault of the recipe.
         except OSError as error:
             raise self._storage_problem(recipe, error) from error
         except (ValueError, LookupError, tarfile.TarError) as error:
@@ -225,6 +256,7 @@ class BuildSchedule:
         )
 
     def _attempt_build(self, recipe: Recipe, key: str) -> CachedPart | None:
+        """Make the part once. Return None where its sources changed meanwhile: nothing is stored then."""
         began = time.monotonic()
         with self.cache.open_workspace(recipe.name, key) as workspace:
             out, scratch = workspace / "out", workspace / "scratch"
@@ -235,7 +267,9 @@ class BuildSchedule:
             facts = recipe.make_part(
                 BuildContext(out, scratch, commands, needs, self.plan.architecture, self.plan.go)
             )
+            # A recipe that runs no command in its last minutes learns here that it was cancelled.
             commands.check_cancelled()
+            # Hashed again after the build: an edit in between makes an entry whose key tells a lie.
             if self._content_key(recipe) != key:
                 return None
             manifest = PartManifest(
@@ -250,6 +284,7 @@ class BuildSchedule:
             return self.cache.publish_part(out, manifest, recipe.keep)
 
     def _unexpected_error(self, recipe: Recipe, error: Exception) -> C2DError:
+        """Return the error for a recipe that met something unforeseen in its inputs."""
         return Failed(
             "C2D-BUNDLE-BUILD",
             f"{recipe.name} could not be put together: {type(error).__name__}: {error}.",
@@ -258,6 +293,7 @@ class BuildSchedule:
         )
 
     def _storage_problem(self, recipe: Recipe, error: OSError) -> C2DError:
+        """Return the error for a cache that cannot be used; a full disk has a code of its own."""
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return disk_full(recipe.name, self.cache.root)
         return EnvironmentProblem(

@@ -12,6 +12,7 @@ from sandbox.bundle.parts import catalogue, programs
 from sandbox.bundle.parts.recipe import machine_architecture
 
 _BUILD = "Run `c2d-box bundle build`: it makes what is missing or damaged and keeps the rest."
+"""Next step in every error of this module."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,9 @@ class BundleNodeImage:
 
 
 class Bundle:
-    """The finished parts of one version of c2d-box, for one architecture."""
+    """The finished parts of one version of c2d-box, for one architecture. Everything that starts a box gets
+    its programs and images from here; nothing here builds or writes.
+    """
 
     def __init__(self, architecture: str, entries: Mapping[str, CachedPart]) -> None:
         self.architecture = architecture
@@ -63,6 +66,7 @@ class Bundle:
         recipes = catalogue.chosen_recipes(parts)
         machine = machine_architecture()
         keys = catalogue.content_keys(recipes, machine)
+        # The parts themselves, without what they are made from: a bundle that was loaded has no layers.
         asked = None if parts is None else {catalogue.part_named(name) for name in parts}
         used = [
             recipe
@@ -71,10 +75,12 @@ class Bundle:
         ]
         entries = {recipe.name: cache.find_part(recipe.name, keys[recipe.name]) for recipe in used}
         found = {name: entry for name, entry in entries.items() if entry is not None}
+        # Completeness before damage: a missing part is named even where another one is broken.
         _check_complete(cache, [name for name in entries if name not in found])
         for name, entry in found.items():
             if damage := next(entry.find_damage(), None):
                 raise damaged_parts({name: [damage[0]]})
+            # Keeps the entry among those that stay, although it was built long ago.
             entry.mark_used()
         return cls(machine, found)
 
@@ -87,6 +93,7 @@ class Bundle:
         """Return the path of a program: ``kube``, ``kubelet``, ``containerd``, ``cni/bridge``, ``kubo``,
         ``gate`` …
         """
+        # Programs are found by their file, not by their part: one part may hold several.
         for entry in self._entries.values():
             if any(record.path == name for record in entry.manifest.files) and not _is_layer(name):
                 return entry.file_path(name)
@@ -98,6 +105,7 @@ class Bundle:
         return self.binary("cni/bridge").parent
 
     def image(self, name: str) -> BundleImage:
+        """Return an image by its short name, such as ``runtime``; raise KeyError where it was not opened."""
         entry = self._entries[f"{name}-image"]
         facts = entry.manifest.facts
         return BundleImage(name, str(facts["reference"]), str(facts["digest"]), entry.file_path("image.tar"))
@@ -117,10 +125,16 @@ class Bundle:
 
 
 def _is_layer(name: str) -> bool:
+    """Return whether a file is a layer or an image archive: every such part has a file of that name, so the
+    name says nothing.
+    """
     return name in ("layer.tar", "image.tar")
 
 
 def _check_complete(cache: BundleCache, missing: list[str]) -> None:
+    """Raise an error for missing parts. Parts of another version are told apart from a bundle that was never
+    built, because an update explains them.
+    """
     if not missing:
         return
     names = ", ".join(missing)

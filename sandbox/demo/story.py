@@ -1,7 +1,7 @@
-"""The demo's story: every step of a Compute-to-Data job, done for real on this box and said in plain words.
+"""The demo: every step of a Compute-to-Data job, done for real on this box and told in plain words.
 
-The same verbs as the command line's; the only thing the demo adds is the telling. Who only wants the
-outcome reads the returned :class:`DemoOutcome`.
+Its verbs are the command line's; the demo adds only the narration. Callers that want the outcome alone read
+the returned :class:`DemoOutcome`.
 """
 
 from __future__ import annotations
@@ -30,15 +30,17 @@ from sandbox.verbs.publishing import assets
 
 PUBLISHER, CONSUMER = "publisher", "consumer"
 DATASET_PRICE, ALGORITHM_PRICE = 3.0, 1.0
+"""Prices in OCEAN per job, so that the demo shows a payment."""
 HERE = Path(__file__).parent
 TABLE = HERE / "data" / "breast_cancer.csv"
+"""A public data set of UCI (``data/NOTICE.md``): the demo needs no download."""
 SCRIPT = HERE / "train.py"
 
 
 @dataclass(frozen=True, slots=True)
 class DemoOutcome:
-    """What came of it. ``metrics`` is what the algorithm wrote; ``stages`` are seconds; ``cost`` is in
-    OCEAN.
+    """The result of the demo. ``metrics`` is what the algorithm wrote; ``stages`` are seconds; ``cost`` is in
+    OCEAN; ``refusal`` is the Provider's answer to the first start.
     """
 
     job_id: str
@@ -51,16 +53,20 @@ class DemoOutcome:
     cost: float
     stages: Mapping[str, float]
     overhead_seconds: float | None
-    """Accepted to results listed, less the algorithm's own run."""
+    """Seconds from accepted to results listed, less the algorithm's own run."""
     up: UpReport
     seconds: float
     look_further: tuple[str, ...] = field(default=())
+    """Commands that show the parts of the job one by one."""
 
 
 def demo(
     box: Box, folder: Path, *, yes: bool = False, confirm: Confirm | None = None
 ) -> Progress[DemoOutcome]:
-    """Boot the box if need be, run the whole story, put the results into ``folder``; the box stays up."""
+    """Boot the box if need be, run all steps, put the results into ``folder``; the box stays up.
+
+    A refused start comes first on purpose: that nothing runs without permission is what the demo shows.
+    """
     began = time.monotonic()
     yield from _narrate_lines(
         "1  The box: Kubernetes, a chain with Ocean's contracts, IPFS, S3 and C2D's services."
@@ -70,6 +76,7 @@ def demo(
     yield from _narrate_lines(
         "", "4  A consumer tries to compute. Nobody said that this algorithm may see this data:"
     )
+    # Before the permission: the refusal is the Provider's own, with its reasons.
     refusal = yield from _refused_start(box, dataset.did, algorithm.did)
     yield from _narrate_lines(
         "", "5  The publisher reads the algorithm and permits exactly this version of it."
@@ -78,16 +85,19 @@ def demo(
     yield from _narrate_lines(
         "", "6  The consumer orders both, pays on the chain, starts. The algorithm travels to the data:"
     )
+    # The balance's difference is what was really paid in OCEAN, fees included.
     before = _ocean_balance(box)
     job = yield from jobs.start(box, CONSUMER, JobRequest(dataset.did, algorithm.did))
     cost = before - _ocean_balance(box)
     job = yield from jobs.follow(box, CONSUMER, job.id)
+    # The steps after this read files that only a finished job has.
     if not job.has_succeeded:
         raise _unfinished_error(box, job)
 
     yield from _narrate_lines(
         "", "7  Only what the algorithm wrote comes out. C2D hands it to the consumer and to nobody else:"
     )
+    # A folder per job, so that the demo can run again.
     target = folder / job.id[:8]
     yield from jobs.fetch_results(box, CONSUMER, job.id, target)
     metrics = json.loads((target / "metrics.json").read_text())
@@ -113,6 +123,7 @@ def demo(
 
 
 def _publish_assets(box: Box) -> Progress[tuple[assets.PublishedAsset, assets.PublishedAsset]]:
+    """Publish the table and the algorithm; return both. Nothing is permitted by that."""
     yield from _narrate_lines(
         "",
         "2  A hospital publishes a table: 569 tumours, 30 measurements each. It stays in its private S3; on",
@@ -131,7 +142,7 @@ def _publish_assets(box: Box) -> Progress[tuple[assets.PublishedAsset, assets.Pu
 
 
 def recorded_results(box: Box, job_id: str) -> list[dict[str, Any]]:
-    """Results with CID and hash, as the job's WorkFlow records them."""
+    """Return the results with CID and hash, as the job's WorkFlow records them."""
     path = f"{names.workflows_path(names.JOBS_NAMESPACE)}/{job_id}"
     with box.kube_api() as kube:
         workflow = kube.get(path) or {}
@@ -139,7 +150,7 @@ def recorded_results(box: Box, job_id: str) -> list[dict[str, Any]]:
 
 
 def look_further(box: Box, job_id: str, listed: list[dict[str, Any]], target: Path) -> tuple[str, ...]:
-    """Commands with which a doubter sees each part for himself."""
+    """Return commands with which a sceptic sees each part of the job without the demo."""
     lines = [
         box.command_line(f"kubectl get workflow {job_id} -n {names.JOBS_NAMESPACE} -o yaml"),
         box.command_line("kubectl get pods -A"),
@@ -148,12 +159,14 @@ def look_further(box: Box, job_id: str, listed: list[dict[str, Any]], target: Pa
         f"curl -s {box.service_urls['provider']}/ | head -c 300",
         f"less {target / 'report.md'}",
     ]
+    # Results on S3 have no CID.
     if listed and listed[0].get("cid"):
         lines.insert(2, f"curl -s {box.service_urls['ipfs-gateway']}/ipfs/{listed[0]['cid']}")
     return tuple(lines)
 
 
 def _dataset_offer() -> assets.AssetOffer:
+    """Return the table's description and price."""
     return assets.AssetOffer(
         "Breast Cancer Wisconsin (Diagnostic)",
         "569 fine-needle aspirates: 30 measurements of cell nuclei each, and the diagnosis. CC BY 4.0, UCI.",
@@ -163,6 +176,7 @@ def _dataset_offer() -> assets.AssetOffer:
 
 
 def _algorithm_offer() -> assets.AssetOffer:
+    """Return the algorithm's description and price."""
     return assets.AssetOffer(
         "Malignant or benign",
         "Trains and cross-validates a classifier; writes metrics, a ROC plot and a report.",
@@ -173,6 +187,9 @@ def _algorithm_offer() -> assets.AssetOffer:
 
 
 def _refused_start(box: Box, dataset: str, algorithm: str) -> Progress[dict[str, Any]]:
+    """Try to start without a permission; return the refusal. A start that is not refused is an error: the box
+    would be set to trust everybody.
+    """
     try:
         yield from jobs.start(box, CONSUMER, JobRequest(dataset, algorithm))
     except Refused as refusal:
@@ -188,7 +205,7 @@ def _refused_start(box: Box, dataset: str, algorithm: str) -> Progress[dict[str,
 
 
 def reason_lines(tree: Any, depth: int = 0) -> Iterator[str]:
-    """The Provider's reason tree, a rule per line."""
+    """Yield the Provider's tree of reasons, one rule per line, indented by depth."""
     if not isinstance(tree, dict):
         return
     yield f"{'  ' * depth}{'yes' if tree.get('allowed') else 'no '}  {tree.get('text', '')}"
@@ -204,6 +221,7 @@ def _tell_outcome(
     target: Path,
     further: tuple[str, ...],
 ) -> Progress[None]:
+    """Yield the results, the cost, the stages and where to look next."""
     yield from _narrate_lines(
         f"   accuracy {metrics['accuracy']:.4f}, area under the ROC curve {metrics['roc_auc']:.4f}, "
         f"on {metrics['rows']} rows the consumer never saw",
@@ -220,6 +238,7 @@ def _tell_outcome(
     yield from _narrate_lines(
         "", "8  Look for yourself, as who runs this box:", *[f"   {line}" for line in further]
     )
+    # Whoever has the CID reads the result. The demo must not leave another impression.
     if any(item.get("cid") for item in listed):
         yield from _narrate_lines(
             "   curl reads a result where it is stored: on this computer, whoever has its CID can. Guessing",
@@ -228,11 +247,13 @@ def _tell_outcome(
 
 
 def _ocean_balance(box: Box) -> float:
+    """Return the consumer's balance in OCEAN."""
     chain = chain_of(box)
     return float(chain.balance_of(signer(CONSUMER).address, chain.addresses.ocean)) / ETHER
 
 
 def _unfinished_error(box: Box, job: JobDetails) -> Failed:
+    """Return the error for a job that did not finish, with the commands that show why."""
     return Failed(
         "C2D-DEMO-JOB-FAILED",
         f"the job ended with {job.status} {job.text}",
@@ -242,5 +263,6 @@ def _unfinished_error(box: Box, job: JobDetails) -> Failed:
 
 
 def _narrate_lines(*lines: str) -> Progress[None]:
+    """Yield each line as a note."""
     for line in lines:
         yield ProgressEvent("demo", "note", line)

@@ -1,6 +1,4 @@
-"""What can be wrong with a machine, and how to put it right: one finding per check, each with id, evidence
-and fix.
-"""
+"""Examines a machine and says how to put it right: one finding per check, each with id, evidence and fix."""
 
 from sandbox.doctor.examination import examine_machine
 from sandbox.doctor.finding import Finding, Level

@@ -1,4 +1,4 @@
-"""Is the bundle there, and could it be built here."""
+"""Checks whether the bundle is there, and whether it could be built here."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from sandbox.doctor.finding import Finding
 
 
 def check_bundle() -> Finding:
-    """Complete, incomplete, of another version, or damaged."""
+    """Check that the bundle is complete, of this version, and undamaged by sizes and times."""
     from sandbox.bundle import Bundle
 
     try:
@@ -18,6 +18,7 @@ def check_bundle() -> Finding:
             f"complete, Kubernetes {Bundle.open_cached().kubernetes_version}",
         )
     except C2DError as problem:
+        # A missing bundle is the normal state of a new machine; a damaged one points to a disk or a person.
         damaged = problem.code == "C2D-BUNDLE-DAMAGED"
         evidence = f"{problem.code}: {problem.message}"
         return Finding(
@@ -26,10 +27,11 @@ def check_bundle() -> Finding:
 
 
 def check_packages() -> Finding:
-    """Debian packages that a build would need."""
+    """Check for the Debian packages that a build, or a cluster on this machine, would need."""
     from sandbox.bundle.build_dependencies import NODE, missing_packages
     from sandbox.bundle.parts import catalogue
 
+    # From the recipes themselves: a list of its own would fall behind.
     groups = {group for recipe in catalogue.chosen_recipes(None) for group in recipe.debian}
     missing = missing_packages(NODE | groups)
     if not missing:

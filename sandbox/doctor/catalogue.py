@@ -1,4 +1,5 @@
-"""Every finding the doctor can bring, in one table: what it means and what to do. The docs are made from it.
+"""Lists every finding the doctor can bring: its meaning and the usual fix. ``docs/doctor.md`` is made from
+it.
 
 python -m sandbox.doctor.catalogue > docs/doctor.md
 """
@@ -10,11 +11,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class KnownFinding:
+    """One row of the docs. A test compares the ids with those that occur in the checks, and provokes each."""
+
     id: str
     means: str
     then: str
+    """Usual fix; the finding on a machine may have a more exact one."""
 
 
+# Sorted by id. Ids are stable, because scripts may look for them.
 KNOWN: tuple[KnownFinding, ...] = (
     KnownFinding(
         "C2D-DOC-BUNDLE", "The bundle is incomplete, of another version, or damaged.", "c2d-box bundle build"
@@ -94,7 +99,7 @@ KNOWN: tuple[KnownFinding, ...] = (
 
 
 def docs_page() -> str:
-    """The table as a page of the docs."""
+    """Return the table as a page of the docs; a test compares it with ``docs/doctor.md``."""
     lines = [
         "# What `c2d-box doctor` can say",
         "",

@@ -1,4 +1,4 @@
-"""What a cluster in containers needs of the machine, and containers of boxes whose home is gone."""
+"""Checks what a cluster in containers needs of the machine, and finds what boxes without a home left."""
 
 from __future__ import annotations
 
@@ -21,20 +21,26 @@ LEAST_MEMORY = 3 << 30
 LEAST_DISK = 8 << 30
 """Bytes for a node with its images and the volumes of some jobs."""
 WINDOWS_DISK = "/mnt/"
+"""Folder below which WSL mounts Windows' drives."""
 DESKTOP = "Docker Desktop"
+"""Operating system that the engine of Docker Desktop reports."""
 SHARED = ("/Users", "/Volumes", "/private", "/tmp", "/var/folders", "/home")
 """Folders that Docker Desktop lets containers see, as it comes."""
 
 
 def check_docker(wanted: bool, cache: Path | None = None) -> list[Finding]:
-    """``wanted``: the box runs, or is to run, on Docker; else a missing engine is no problem. ``cache``: the
-    folder where a builder in a container would write.
+    """Return the findings about the Docker engine.
+
+    ``wanted``: the box runs, or is to run, on Docker; otherwise a missing engine is no problem. ``cache``:
+    the folder where a builder in a container would write.
     """
     worst: Level = "problem" if wanted else "ok"
     try:
+        # A short timeout: an engine that hangs must not make the doctor hang.
         client = docker_engine.connect_engine(timeout=5)
         version = docker_engine.engine_version(client)
     except C2DError as problem:
+        # Nothing else can be found out without an engine, so this is the only finding then.
         id = "C2D-DOC-DOCKER-PERMISSION" if problem.code == "C2D-DOCKER-PERMISSION" else "C2D-DOC-DOCKER"
         return [Finding(id, worst, "docker", problem.message, problem.next_step if wanted else "")]
     found = [_check_version(version), _check_kind(), _check_k3d()]
@@ -50,6 +56,7 @@ def check_docker(wanted: bool, cache: Path | None = None) -> list[Finding]:
 
 
 def _check_version(version: tuple[int, ...]) -> Finding:
+    """Check that the engine is new enough for kind."""
     text = ".".join(map(str, version))
     if version < docker_engine.OLDEST:
         least = ".".join(map(str, docker_engine.OLDEST))
@@ -60,12 +67,14 @@ def _check_version(version: tuple[int, ...]) -> Finding:
 
 
 def _check_kind() -> Finding:
+    """Report where the kind command is. Its absence is no problem: the bundle makes one."""
     program = installed_kind()
     said = str(program) if program else "not on the PATH; the bundle makes one"
     return Finding("C2D-DOC-KIND", "ok", "kind", said)
 
 
 def _check_k3d() -> Finding:
+    """Warn of k3d as long as no selftest has passed on it here (docs/adr/0006)."""
     program = k3d.installed()
     if program is None:
         return Finding("C2D-DOC-K3D", "ok", "k3d", "not on the PATH")
@@ -76,8 +85,9 @@ def _check_k3d() -> Finding:
 
 
 def _check_disk(about: Mapping[str, Any]) -> Finding:
-    """Room where the engine keeps containers; not to be seen where that is inside a machine of its own."""
+    """Check the room where the engine keeps containers."""
     root = Path(str(about.get("DockerRootDir", "")))
+    # The engine may run in a machine of its own, whose paths mean nothing here.
     if not root.is_absolute() or not root.exists():
         return Finding("C2D-DOC-DOCKER-DISK", "ok", "docker disk", "on a disk that cannot be seen from here")
     free = shutil.disk_usage(root).free
@@ -89,7 +99,9 @@ def _check_disk(about: Mapping[str, Any]) -> Finding:
 
 
 def _check_desktop(about: Mapping[str, Any], cache: Path | None) -> Finding:
-    """Docker Desktop shows containers some of the computer's folders only; elsewhere mounts are empty."""
+    """Warn where Docker Desktop does not show containers the bundle's folder: mounts of it are empty there,
+    without an error.
+    """
     if about.get("OperatingSystem") != DESKTOP or cache is None:
         return Finding("C2D-DOC-DOCKER-DESKTOP", "ok", "Docker Desktop", "nothing to heed")
     if str(cache.absolute()).startswith(SHARED):
@@ -104,6 +116,7 @@ def _check_desktop(about: Mapping[str, Any], cache: Path | None) -> Finding:
 
 
 def _check_memory(total: int) -> Finding:
+    """Check the memory that the engine has for containers."""
     said = f"{total / 2**30:.1f} GiB for containers"
     if total >= LEAST_MEMORY:
         return Finding("C2D-DOC-DOCKER-MEMORY", "ok", "docker memory", said)
@@ -112,6 +125,7 @@ def _check_memory(total: int) -> Finding:
 
 
 def _check_control_groups(version: str) -> Finding:
+    """Warn of control groups version 1: Kubernetes 1.35 and newer ask for version 2."""
     if version == "2":
         return Finding("C2D-DOC-DOCKER-CGROUP", "ok", "docker control groups", "version 2")
     return Finding(
@@ -124,6 +138,7 @@ def _check_control_groups(version: str) -> Finding:
 
 
 def _leftover_finding(network: str) -> Finding:
+    """Return the finding for a box that nothing on this machine knows any more."""
     return Finding(
         "C2D-DOC-DOCKER-LEFTOVERS",
         "warning",
@@ -134,7 +149,9 @@ def _leftover_finding(network: str) -> Finding:
 
 
 def remove_homeless() -> list[str]:
-    """Remove what boxes without a home left in the engine. Returns what is gone."""
+    """Remove what boxes without a home left in the engine; return the names of what is gone. Without an
+    engine that is nothing.
+    """
     try:
         client = docker_engine.connect_engine(timeout=10)
         return [
@@ -147,7 +164,10 @@ def remove_homeless() -> list[str]:
 
 
 def check_windows(home: Path) -> Finding:
-    """WSL2: Windows' disk is slow there and knows neither owners nor sockets."""
+    """Check that the home is not on Windows' disk under WSL 2: that disk is slow there and knows neither
+    owners nor sockets.
+    """
+    # WSL's kernel has the word in its release.
     if "microsoft" not in os.uname().release.lower() or sys.platform != "linux":
         return Finding("C2D-DOC-WSL", "ok", "WSL", "this is not Windows")
     if not str(home.absolute()).startswith(WINDOWS_DISK):

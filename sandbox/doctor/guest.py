@@ -1,4 +1,4 @@
-"""What a cluster of somebody else must be for the box to be a guest there."""
+"""Checks a cluster of somebody else in which the box is to be a guest."""
 
 from __future__ import annotations
 
@@ -15,15 +15,18 @@ from sandbox.settings import ExistingClusterSettings
 
 
 def check_existing(chosen: ExistingClusterSettings) -> list[Finding]:
-    """The cluster answers, and so does the registry."""
+    """Check that the cluster answers to the chosen context, and that the registry takes images."""
     return [_check_cluster(chosen), _check_registry(chosen.registry)]
 
 
 def _check_cluster(chosen: ExistingClusterSettings) -> Finding:
+    """Check that the API server tells its version to this context."""
     try:
+        # Only the chosen context, as the driver does: the user's file may hold keys of other clusters.
         text = access.extract_kubeconfig(chosen.kubeconfig, chosen.context)
         with tempfile.TemporaryDirectory(prefix="c2d-doctor-") as scratch:
             path = Path(scratch, "kubeconfig")
+            # Created private before anything is written: it holds credentials.
             path.touch(mode=0o600)
             path.write_text(text)
             with KubeApi.of(path, timeout=5.0) as kube:
@@ -31,6 +34,7 @@ def _check_cluster(chosen: ExistingClusterSettings) -> Finding:
     except C2DError as problem:
         return Finding("C2D-DOC-EXISTING", "problem", "cluster", problem.message, problem.next_step)
     where = f"{access.server_url(text)} (context {access.current_context(text)})"
+    # A cluster that refuses the context answers too, with a status instead of its version.
     if "gitVersion" not in found:
         fix = "kubectl auth can-i --list says what this context may do"
         return Finding("C2D-DOC-EXISTING", "problem", "cluster", f"{where} does not take this context", fix)
@@ -38,6 +42,7 @@ def _check_cluster(chosen: ExistingClusterSettings) -> Finding:
 
 
 def _check_registry(place: str) -> Finding:
+    """Check that the registry accepts the user's credentials. Nothing is pushed."""
     try:
         ImageRegistry(place).require_access()
     except C2DError as problem:

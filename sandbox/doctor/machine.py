@@ -1,5 +1,5 @@
-"""Is this a machine a box can live on: distribution, memory, rights. What the cluster's driver needs it
-says itself.
+"""Checks whether a box can live on this machine: distribution, memory, disk, rights. The needs of a cluster
+are checked with its driver.
 """
 
 from __future__ import annotations
@@ -11,14 +11,16 @@ from pathlib import Path
 from sandbox.doctor.finding import Finding, Level
 
 GIB = 1 << 30
+# Bytes: below the first of each pair is a problem, below the second a warning.
 MEMORY_NEEDED, MEMORY_COMFORT = 2 * GIB, 4 * GIB
 CACHE_NEEDED, CACHE_COMFORT = 2 * GIB, 12 * GIB
 
 
 def check_distribution() -> Finding:
-    """The bundle's images are made of Debian packages with Debian's tools."""
+    """Check for Debian or a relative of it: the bundle's images are made with Debian's tools."""
     release = _os_release()
     evidence = release.get("PRETTY_NAME", "unknown distribution")
+    # ID_LIKE covers the relatives, such as Mint.
     family = {release.get("ID", ""), *release.get("ID_LIKE", "").split()}
     if family & {"debian", "ubuntu"}:
         return Finding("C2D-DOC-DISTRIBUTION", "ok", "distribution", evidence)
@@ -32,7 +34,8 @@ def check_distribution() -> Finding:
 
 
 def check_memory() -> Finding:
-    """Memory that is free for a box and its jobs."""
+    """Check the memory that is free for a box and its jobs."""
+    # MemAvailable, not MemFree: the kernel gives up its file cache when memory is asked for.
     available = _meminfo().get("MemAvailable", 0)
     evidence = f"{available / GIB:.1f} GiB available"
     level = _finding_level(available, MEMORY_NEEDED, MEMORY_COMFORT)
@@ -41,7 +44,8 @@ def check_memory() -> Finding:
 
 
 def check_cache_disk(folder: Path) -> Finding:
-    """Space where the bundle is built."""
+    """Check the space where the bundle is built."""
+    # The folder may not exist yet; its nearest parent is on the same disk.
     existing = next(path for path in (folder, *folder.parents) if path.exists())
     free = shutil.disk_usage(existing).free
     level = _finding_level(free, CACHE_NEEDED, CACHE_COMFORT)
@@ -51,7 +55,7 @@ def check_cache_disk(folder: Path) -> Finding:
 
 
 def check_root() -> Finding:
-    """Only the cluster's supervisor needs root; sudo is enough."""
+    """Check for root or sudo. Only the cluster's supervisor needs it."""
     if os.geteuid() == 0:
         return Finding("C2D-DOC-ROOT", "ok", "root", "running as root")
     if shutil.which("sudo"):
@@ -60,10 +64,12 @@ def check_root() -> Finding:
 
 
 def _finding_level(have: int, needed: int, comfort: int) -> Level:
+    """Return the level for an amount, by the two limits."""
     return "problem" if have < needed else "warning" if have < comfort else "ok"
 
 
 def _os_release() -> dict[str, str]:
+    """Return the fields of ``/etc/os-release``; {} where there is none, as on other systems than Linux."""
     try:
         lines = Path("/etc/os-release").read_text().splitlines()
     except OSError:
@@ -72,6 +78,7 @@ def _os_release() -> dict[str, str]:
 
 
 def _meminfo() -> dict[str, int]:
+    """Return the fields of ``/proc/meminfo`` in bytes (the file has KiB); {} where there is none."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
     except OSError:

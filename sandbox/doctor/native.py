@@ -1,4 +1,4 @@
-"""What the native cluster needs, as its driver probes it, and what a crashed one may have left."""
+"""Checks the native cluster's needs, as its driver probes them, and looks for what a crashed one has left."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from sandbox.home import BoxHome
 
 
 def check_needs(home: Path) -> list[Finding]:
-    """One finding per need of the driver."""
+    """Return one finding per need of the driver. Ids are made from the driver's, so a new probe needs a row
+    in the catalogue.
+    """
     return [
         Finding(
             f"C2D-DOC-{need.id.upper().replace('.', '-')}",
@@ -26,7 +28,7 @@ def check_needs(home: Path) -> list[Finding]:
 
 
 def check_home_path(home: Path) -> Finding:
-    """Sockets below the home must fit into the kernel's limit."""
+    """Check the length of the home's path: sockets below it must fit into the kernel's limit."""
     length = path_bytes(home)
     if length <= LONGEST_HOME:
         return Finding("C2D-DOC-HOME", "ok", "home", f"{home} ({length} of {LONGEST_HOME} bytes)")
@@ -35,8 +37,9 @@ def check_home_path(home: Path) -> Finding:
 
 
 def check_leftovers(home: Path, name: str) -> Finding:
-    """Traces of a box that ended without cleaning up; the next ``up`` or ``down`` removes them."""
+    """Look for traces of a box that ended without cleaning up; the next ``up`` or ``down`` removes them."""
     layout = ClusterLayout(BoxHome(home), name)
+    # A box that runs has all of these, and rightly.
     if holders(layout):
         return Finding("C2D-DOC-LEFTOVERS", "ok", "leftovers", "the box runs")
     traces = [f"loop device {device}" for device in _loops_of(home)]
@@ -52,12 +55,15 @@ def check_leftovers(home: Path, name: str) -> Finding:
 
 
 def _loops_of(home: Path) -> list[str]:
+    """Return the loop devices whose file lies below ``home``: disks of its jobs."""
     found = []
     for device in Path("/sys/block").glob("loop*"):
         try:
+            # Only attached devices have this file.
             backing = (device / "loop" / "backing_file").read_text()
         except OSError:
             continue
+        # With the slash at the end: /home/a must not match files of /home/ab.
         if backing.startswith(f"{home.absolute()}/"):
             found.append(device.name)
     return found

@@ -17,12 +17,16 @@ _NAMED = 3
 
 
 def examine_assets(documents: Iterable[Mapping[str, Any]], provider_key: str, root_key: str) -> Finding:
-    """``documents``: DDOs; ``root_key``: the access key that no asset should hold."""
+    """Check the DDOs in ``documents`` for the store's root key.
+
+    ``provider_key`` opens their sealed files; ``root_key`` is the access key id that no asset should hold.
+    """
     found = [
         str(document.get("id")) for document in documents if _holds_root_key(document, provider_key, root_key)
     ]
     if not found:
         return Finding("C2D-DOC-SEALED-KEY", "ok", "no asset holds the store's root key", "all were opened")
+    # All are counted, a few are named: a box may have hundreds.
     named = ", ".join(found[:_NAMED]) + (f" and {len(found) - _NAMED} more" if len(found) > _NAMED else "")
     return Finding(
         "C2D-DOC-SEALED-KEY",
@@ -34,8 +38,10 @@ def examine_assets(documents: Iterable[Mapping[str, Any]], provider_key: str, ro
 
 
 def _holds_root_key(document: Mapping[str, Any], provider_key: str, root_key: str) -> bool:
+    """Return whether an asset's files, opened with the Provider's key, name the root key."""
     try:
         ddo = DDO.parse(dict(document))
+    # A description that is no DDO has no files to open.
     except ValueError:
         return False
     for service in ddo.services:
@@ -47,6 +53,7 @@ def _holds_root_key(document: Mapping[str, Any], provider_key: str, root_key: st
                 datatoken=service.datatoken_address,
                 version=ddo.version,
             )
+        # Sealed for another Provider: what this key does not open, it does not give away.
         except FileObjectError:
             continue
         if any(isinstance(file, S3File) and file.access_key_id == root_key for file in files):

@@ -11,6 +11,7 @@ from sandbox.loop.trying import DryRun, dry_run
 from sandbox.progress import Progress, run_step
 
 TEMPLATE = Path(__file__).parent / "template"
+"""Folder that is copied: a script and a sample of data."""
 SCRIPT, SAMPLE = "algorithm.py", "sample.csv"
 
 
@@ -25,8 +26,12 @@ class CreatedAlgorithm:
 
 
 def new_algorithm(name: str, into: Path | None = None) -> Progress[CreatedAlgorithm]:
-    """Make the folder ``name`` below ``into`` and dry-run the script in it. Never writes over anything."""
+    """Make the folder ``name`` below ``into`` and dry-run the script in it. Never writes over anything.
+
+    The dry run shows at once that the script works on this machine, before there is a box.
+    """
     folder = (into or Path()) / name
+    # One plain folder name: no path, nothing hidden, nothing that another command takes for an option.
     if not name or name != Path(name).name or name.startswith((".", "-")):
         raise UsageError("C2D-NEW-NAME", f"{name or '…'} is no name for an algorithm", "give a plain name")
     if folder.exists():

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from c2d_box.assets.permissions import PermissionVerdict
 
 FOLDER = Path("c2d-results")
+"""Default folder of the results, below the current one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class RunReport:
 
     @property
     def succeeded(self) -> bool:
+        """Return whether the job finished with results."""
         return self.job.has_succeeded
 
 
@@ -70,6 +72,7 @@ def run_script(box: Box, loop: ScriptRun, confirm: Confirm) -> Progress[RunRepor
     """Run the whole loop. Nothing is ordered before everything is permitted; if the user says no, the assets
     stay published, and the error says so.
     """
+    # Everything that can be refused without the box is refused first.
     if not loop.script.is_file():
         raise UsageError(
             "C2D-RUN-NO-FILE", f"{loop.script} is not a file", "c2d-box new algorithm NAME makes one"
@@ -78,20 +81,25 @@ def run_script(box: Box, loop: ScriptRun, confirm: Confirm) -> Progress[RunRepor
         raise UsageError("C2D-RUN-NO-DATA", "there is nothing to run on", "add --data with a DID or a file")
     memory, published = loop_memory(box.home), []
     datasets = []
+    # Data before the algorithm: a permission names both, and is asked for last.
     for data in loop.data:
         did, changed = yield from _ensure_dataset(box, loop, data, memory)
         datasets.append(did)
         published += [did] if changed else []
     before = _living_version(box, memory.get(loop.script, loop.who))
+    # Taken before publishing, which stores the new text over the old one.
     difference = memory.diff_script(loop.script, before)
     algorithm, changed = yield from _ensure_algorithm(box, loop, memory, before)
     published += [algorithm] if changed else []
+    # All permissions before the order: an order that is paid and then refused would be lost money.
     permitted = yield from _ensure_permits(box, loop, datasets, algorithm, difference, published, confirm)
     first, *more = datasets
     wanted = JobRequest(first, algorithm, tuple(more), loop.environment, spending=loop.spending)
     started = yield from jobs.start(box, loop.who, wanted)
     job = yield from jobs.follow(box, loop.who, started.id)
+    # A folder per job: a later run never writes over an earlier result.
     folder = loop.folder / job.id[:8]
+    # Also for a failed job: its logs are results.
     files = (yield from jobs.fetch_results(box, loop.who, job.id, folder)) if job.results else []
     return RunReport(
         job, tuple(datasets), algorithm, tuple(published), tuple(permitted), folder, tuple(files)
@@ -100,12 +108,14 @@ def run_script(box: Box, loop: ScriptRun, confirm: Confirm) -> Progress[RunRepor
 
 def _ensure_dataset(box: Box, loop: ScriptRun, data: str, memory: LoopMemory) -> Progress[tuple[str, bool]]:
     """Return the DID of the data, and whether something was published for it."""
+    # Published by somebody, perhaps elsewhere: used as it is.
     if data.startswith("did:"):
         return data, False
     path = Path(data)
     if not path.is_file():
         raise UsageError("C2D-RUN-NO-FILE", f"{data} is neither a DID nor a file", "see c2d-box assets")
     known, sha256 = _living_version(box, memory.get(path, loop.owner)), digest(path)
+    # By content, not by time: saving a file without a change costs no transaction.
     if known is not None and known.sha256 == sha256:
         yield ProgressEvent("publish.dataset", "skipped", f"{path.name} is published as it is: {known.did}")
         return known.did, False
@@ -113,6 +123,7 @@ def _ensure_dataset(box: Box, loop: ScriptRun, data: str, memory: LoopMemory) ->
         made = yield from assets.publish_dataset(box, loop.owner, str(path), assets.AssetOffer(path.name))
         known = Known(made.did, sha256)
     else:
+        # The same DID with new content: permissions and addresses stay.
         yield from assets.replace_content(box, loop.owner, known.did, str(path))
     memory.put(path, loop.owner, Known(known.did, sha256, mark=asset_mark(box, known.did)))
     return known.did, True
@@ -121,7 +132,9 @@ def _ensure_dataset(box: Box, loop: ScriptRun, data: str, memory: LoopMemory) ->
 def _ensure_algorithm(
     box: Box, loop: ScriptRun, memory: LoopMemory, known: Known | None
 ) -> Progress[tuple[str, bool]]:
+    """Return the DID of the script's asset, and whether something was published for it."""
     container = assets.container_section(find_image(box, loop.image), loop.entrypoint)
+    # Image and entrypoint are part of the version: the same script in another image is another algorithm.
     how, sha256 = f"{container['checksum']} {loop.entrypoint}", digest(loop.script)
     if known is not None and (known.sha256, known.how) == (sha256, how):
         yield ProgressEvent(
@@ -129,6 +142,7 @@ def _ensure_algorithm(
         )
         return known.did, False
     if known is None:
+        # An access service: an algorithm is fetched into jobs, not computed on.
         offer = assets.AssetOffer(loop.script.name, services=("access",))
         made = yield from assets.publish_algorithm(
             box, loop.who, str(loop.script), loop.image, loop.entrypoint, offer
@@ -157,12 +171,14 @@ def _ensure_permits(
     """
     permitted = []
     for dataset in datasets:
+        # By the rules that the Provider applies when a job is started.
         verdict = assets.permission_verdict(box, dataset, algorithm)
         if verdict.allowed:
             yield ProgressEvent(
                 "permit", "skipped", f"{loop.script.name} may run on {assets.short_did(dataset)} already"
             )
             continue
+        # The version is taken from the local file: what the user saw is what gets signed.
         owner, version = _dataset_owner(box, dataset), _script_version(box, loop, algorithm)
         yield from _show_permission(loop, dataset, algorithm, owner, verdict, difference)
         if not confirm(f"Permit {loop.script.name} on {assets.short_did(dataset)} as {owner}?"):
@@ -200,6 +216,7 @@ def _script_version(box: Box, loop: ScriptRun, algorithm: str) -> AlgorithmVersi
 
 
 def _said_published(published: list[str]) -> str:
+    """Return a text that says what stays published after an error."""
     if not published:
         return "nothing was published"
     return f"published, and still there: {', '.join(published)}"
@@ -223,6 +240,7 @@ def _show_permission(
     difference: list[str],
 ) -> Progress[None]:
     """Yield notes that show the owner of the data what they are about to sign."""
+    # Errors replaced: a script in another encoding is shown all the same.
     lines = loop.script.read_text(errors="replace").count("\n")
     said = [
         f"{loop.script.name} may not run on {assets.short_did(dataset)} yet:",
@@ -241,6 +259,7 @@ def _dataset_owner(box: Box, dataset: str) -> str:
     """Return the account of this box that owns ``dataset``; raise Refused where no account here owns it."""
     with connection_to(box) as connection:
         owner = str((connection.cache.read_record(dataset).get("nft") or {}).get("owner") or "")
+    # The box has the keys of its own accounts only, and signs for no one else.
     for index in range(ACCOUNTS):
         if signer(str(index)).address.lower() == owner.lower():
             return _account_role(index)
@@ -252,6 +271,7 @@ def _dataset_owner(box: Box, dataset: str) -> str:
 
 
 def _account_role(index: int) -> str:
+    """Return the role's name of an account of the box, or its number."""
     from sandbox.verbs.accounts import ROLES
 
     return next((role for role, number in ROLES.items() if number == index), str(index))

@@ -26,7 +26,9 @@ from sandbox.defaults import ENTRYPOINT
 from sandbox.progress import Progress, ProgressEvent, run_step
 
 SECONDS = 300
+"""Longest dry run in seconds; a job in the box may take longer."""
 LAST = 12
+"""Lines of the log, and refused files, that are shown."""
 JUDGED = Limits(OUTPUT_FILES, 2 << 30, 10 << 20)
 """Limits on the outputs of a job in the default environment."""
 
@@ -53,11 +55,13 @@ def dry_run(
     Raises ``C2D-TRY-FAILED`` with the last lines of its log when it does not end with 0, and
     ``C2D-TRY-SILENT`` when it wrote no output.
     """
+    # Before anything is copied, so that the message names the user's own path.
     for path in (script, *data):
         if not path.is_file():
             raise UsageError("C2D-RUN-NO-FILE", f"{path} is not a file", "give the path of a file")
     with tempfile.TemporaryDirectory(prefix="c2d-try-") as scratch:
         root = Path(scratch)
+        # A temporary volume, as in a job: the script never sees the originals and cannot change them.
         environment = _lay_out_volume(root, script, data)
         yield ProgressEvent("try", "note", "with this machine's packages: the image may lack some of them")
         began = ProgressEvent("try", "started")
@@ -66,6 +70,7 @@ def dry_run(
             f"running {script.name} on {', '.join(path.name for path in data)}, on this desk",
             lambda: _run_script(entrypoint, environment),
         )
+        # Shown before the exit code is looked at: the last lines are what explains a failure.
         for line in done.stdout.splitlines()[-LAST:]:
             yield ProgressEvent("try", "note", f"  │ {line}")
         written = sorted(_plain_files(root / "outputs"))
@@ -76,14 +81,17 @@ def dry_run(
                 "correct it and try again: nothing was published",
                 log=done.stdout.splitlines()[-LAST:],
             )
+        # The judge that every job's outputs go through, so both refuse the same files.
         verdict = examine_outputs(root, JUDGED)
         yield from _warn_refusals(verdict)
+        # A script that writes beside $OUTPUTS ends well, and its job would have no result.
         if not written and not verdict.refused:
             raise Failed(
                 "C2D-TRY-SILENT",
                 f"{script.name} wrote nothing to $OUTPUTS",
                 "a job's results are the files below $OUTPUTS; write one",
             )
+        # Copied while the temporary folder still exists.
         kept = _keep_outputs(written, root / "outputs", folder)
     seconds = ProgressEvent("try", "done").at - began.at
     refused = tuple((entry.path, entry.reason) for entry in verdict.refused)
@@ -91,7 +99,7 @@ def dry_run(
 
 
 def _plain_files(folder: Path) -> Iterator[Path]:
-    """Yield plain files; the target of a link is not the script's output."""
+    """Yield plain files. The target of a link is not the script's output, and a job would refuse the link."""
     return (path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
 
 
@@ -107,17 +115,22 @@ def _warn_refusals(verdict: OutputsVerdict) -> Progress[None]:
 
 
 def _lay_out_volume(root: Path, script: Path, data: Sequence[Path]) -> dict[str, str]:
-    """Make a job's volume below ``root``; return its variables."""
+    """Make a job's volume below ``root``; return the variables that the script gets, and no others: a job
+    does not have the user's environment either.
+    """
     dids = [f"{position:064x}" for position in range(1, len(data) + 1)]
     for did, path in zip(dids, data, strict=True):
         place = root / "inputs" / did
         place.mkdir(parents=True)
+        # Inputs have the number of the file in their asset for a name (Ocean's convention).
         shutil.copy(path, place / "0")
     for name in ("outputs", "logs", "transformations", "ddos", "scratch"):
         (root / name).mkdir()
     shutil.copy(script, root / "transformations" / "algorithm")
     return {
+        # The first python3 is the one that runs c2d-box.
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+        # Settings in the user's home must not decide what the script does.
         "HOME": str(root),
         "DIDS": json.dumps(dids),
         "TRANSFORMATION_DID": "f" * 64,
@@ -131,7 +144,9 @@ def _lay_out_volume(root: Path, script: Path, data: Sequence[Path]) -> dict[str,
 
 
 def _run_script(entrypoint: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Run the entrypoint to its end; raise where its program is missing or the time is up."""
     place = f"{environment['VOLUME']}/transformations/algorithm"
+    # Without a shell: a line that needs one behaves otherwise here than in a job.
     words = shlex.split(entrypoint.replace("$ALGO", shlex.quote(place)))
     try:
         return subprocess.run(
@@ -139,6 +154,7 @@ def _run_script(entrypoint: str, environment: dict[str, str]) -> subprocess.Comp
             env=environment,
             cwd=f"{environment['VOLUME']}/scratch",  # nothing is left where the command was called
             stdout=subprocess.PIPE,
+            # One stream, as in a job's log.
             stderr=subprocess.STDOUT,
             stdin=subprocess.DEVNULL,
             text=True,
@@ -159,6 +175,7 @@ def _run_script(entrypoint: str, environment: dict[str, str]) -> subprocess.Comp
 
 
 def _keep_outputs(written: list[Path], outputs: Path, folder: Path) -> list[Path]:
+    """Copy the outputs to ``folder``, with their folders; return the copies."""
     kept = []
     for path in written:
         target = folder / path.relative_to(outputs)

@@ -33,6 +33,9 @@ EXAMPLE = "see: c2d-box seed --help"
 
 
 class _StrictModel(BaseModel):
+    """Base of the list's models: unknown keys are refused, values do not change."""
+
+    # A misspelt key would be ignored otherwise, and with it a permission that was to be taken back.
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
@@ -74,6 +77,8 @@ class AssetSeed(_StrictModel):
 
     @model_validator(mode="after")
     def _check_whole(self) -> AssetSeed:
+        """Refuse combinations of fields that mean nothing."""
+        # Across fields, so pydantic's own field checks cannot say it.
         if (self.file is None) == (self.url is None):
             raise ValueError("either file or url is wanted")
         if self.type == "algorithm" and not self.image:
@@ -96,12 +101,15 @@ class Declaration(_StrictModel):
     accounts: dict[str, AccountSeed] = {}
     assets: dict[str, AssetSeed] = {}
     folder: Path = Field(Path(), exclude=True)
+    """Folder of the list itself; relative files lie beside it. Not part of the document."""
 
     @model_validator(mode="after")
     def _check_known(self) -> Declaration:
+        """Refuse a permission for a name that is no algorithm of the list."""
         for name, asset in self.assets.items():
             for algorithm in asset.permit:
                 listed = self.assets.get(algorithm)
+                # A misspelt name is noticed here, before anything is published.
                 if not algorithm.startswith("did:") and (listed is None or listed.type != "algorithm"):
                     raise ValueError(f"{name} permits {algorithm}, which is no algorithm of this list")
         return self
@@ -114,15 +122,19 @@ class Declaration(_StrictModel):
 def read_declaration(path: Path) -> Declaration:
     """Read the list at ``path``; raise ``C2D-SEED-UNREADABLE`` or ``C2D-SEED-INVALID`` with the place."""
     try:
+        # JSON is a subset of YAML, so one parser reads both.
         document = parse_yaml(path.read_bytes())
     except (OSError, JsonRefused) as cause:
         raise UsageError("C2D-SEED-UNREADABLE", f"{path} cannot be read: {cause}", EXAMPLE) from cause
     if not isinstance(document, dict):
         raise UsageError("C2D-SEED-INVALID", f"{path} is not a list of accounts and assets", EXAMPLE)
     try:
+        # Given with the document, because a frozen model takes no field later. A `folder` in the list has no
+        # effect.
         declared = Declaration.model_validate({**document, "folder": path.absolute().parent})
     except ValidationError as problem:
         raise UsageError("C2D-SEED-INVALID", f"{path}: {_problem_text(problem)}", EXAMPLE) from problem
+    # Files are looked for now: a missing one must not be found after half of the list is published.
     for name, asset in declared.assets.items():
         if asset.file is not None and not Path(declared.content_source(asset)).is_file():
             raise UsageError(
@@ -134,6 +146,7 @@ def read_declaration(path: Path) -> Declaration:
 
 
 def _problem_text(problem: ValidationError) -> str:
+    """Return pydantic's errors as one line, each with its place in the list."""
     said = []
     for error in problem.errors():
         place = ".".join(map(str, error["loc"])) or "the list"

@@ -23,12 +23,15 @@ from sandbox.verbs.publishing import assets
 
 def funded_account(box: Box, index: int) -> str:
     """Return the account of that index, with money for a few hundred orders."""
+    # Test money of the box's own chain; the amounts only have to be large enough.
     _run_verb(faucet(box, str(index), eth=100, ocean=10_000))
     return str(index)
 
 
 class TestPublisher:
-    """Publishes and permits as ``account``."""
+    """Publishes datasets and algorithms and permits runs, as ``account``. A test gets one from the fixture
+    ``publisher``.
+    """
 
     __test__ = False  # its name is no invitation to pytest
 
@@ -37,6 +40,7 @@ class TestPublisher:
 
     @property
     def address(self) -> str:
+        """Return the account's Ethereum address."""
         return signer(self.account).address
 
     def dataset(
@@ -72,6 +76,7 @@ class TestPublisher:
 
     def permit(self, dataset: str, algorithm: str) -> None:
         """Let ``algorithm``, as it is now, run on ``dataset``; sign nothing where it may already."""
+        # Each permission is a transaction; tests that share assets ask for the same one often.
         if not assets.permission_verdict(self.box, dataset, algorithm).allowed:
             _run_verb(assets.permit_algorithm(self.box, self.account, dataset, algorithm))
 
@@ -81,7 +86,7 @@ class TestPublisher:
 
 
 class TestConsumer:
-    """Orders, starts and reads as ``account``."""
+    """Orders, starts and reads results as ``account``. A test gets one from the fixture ``consumer``."""
 
     __test__ = False
 
@@ -90,10 +95,15 @@ class TestConsumer:
 
     @property
     def address(self) -> str:
+        """Return the account's Ethereum address."""
         return signer(self.account).address
 
     def run(self, dataset: str, algorithm: str, *additional: str, timeout: float = 300) -> FinishedJob:
-        """Order, start and wait; raise ``Refused`` where the Provider refuses."""
+        """Order, start and wait for at most ``timeout`` seconds; raise ``Refused`` where the Provider
+        refuses.
+
+        A job whose algorithm fails is no error here: its status is for the test to judge.
+        """
         started = _run_verb(jobs.start(self.box, self.account, JobRequest(dataset, algorithm, additional)))
         last = _run_verb(jobs.follow(self.box, self.account, started.id, timeout))
         return FinishedJob(self.box, self.account, last.id, last)
@@ -115,10 +125,12 @@ class FinishedJob:
 
     @property
     def text(self) -> str:
+        """Return the status in words, as the API has it."""
         return self.details.text
 
     @property
     def succeeded(self) -> bool:
+        """Return whether the job finished with results."""
         return self.details.has_succeeded
 
     @cached_property
@@ -138,10 +150,14 @@ class FinishedJob:
             if (value := self.details.wire.get(key)) not in (None, "", {}):
                 lines.append(f"{key} {value}")
         for name, text in self.logs.items():
+            # Whole logs: in CI the box is gone when somebody reads the report.
             lines += [f"--- {name}", text.rstrip()]
         return "\n".join([*lines, f"more: {self.box.command_line(f'job {self.id}')}"])
 
     def _fetch_kind(self, kind: str) -> dict[str, bytes]:
+        """Return the results of one type by path. They are fetched by index, so that those of other types are
+        not transferred.
+        """
         with tempfile.TemporaryDirectory(prefix="c2d-results-") as folder:
             files = [
                 item for item in jobs.list_results(self.box, self.account, self.id) if item["type"] == kind
@@ -168,4 +184,5 @@ def _as_file(content: str | Path, name: str) -> Iterator[Path]:
 
 
 def _run_verb(verb: Progress[Any]) -> Any:
+    """Run a verb to its end and print its events into pytest's captured output."""
     return run_verb(verb, print_event)

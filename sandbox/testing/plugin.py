@@ -16,14 +16,17 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+# pytest loads this module in every project that has the wheel: the box is imported in fixtures only.
 if TYPE_CHECKING:
     from sandbox.box import Box
     from sandbox.testing.parties import FinishedJob, TestConsumer, TestPublisher
 
 JOBS: pytest.StashKey[list[FinishedJob]] = pytest.StashKey()
+"""Jobs that a test has run, kept at its item for the report."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the plugin's options; their names begin with c2d, because all plugins share one name space."""
     group = parser.getgroup("c2d-box")
     group.addoption("--c2d-home", type=Path, help="home of the box to test against (default: c2d-box's own)")
     group.addoption("--c2d-keep", action="store_true", help="leave the box up that this session has booted")
@@ -42,7 +45,7 @@ def box(request: pytest.FixtureRequest) -> Iterator[Box]:
 
 @pytest.fixture(scope="session")
 def publisher(box: Box) -> TestPublisher:
-    """Publishes and permits."""
+    """Return the publisher of this session: an account that publishes and permits."""
     from sandbox.testing.parties import TestPublisher
 
     return TestPublisher(box, _funded_account(box, 0))
@@ -50,7 +53,7 @@ def publisher(box: Box) -> TestPublisher:
 
 @pytest.fixture(scope="session")
 def consumer(box: Box) -> TestConsumer:
-    """Orders, starts and reads results."""
+    """Return the consumer of this session: an account that orders, starts and reads results."""
     from sandbox.testing.parties import TestConsumer
 
     return TestConsumer(box, _funded_account(box, 1))
@@ -58,13 +61,17 @@ def consumer(box: Box) -> TestConsumer:
 
 @pytest.fixture(scope="session")
 def dataset(publisher: TestPublisher) -> Callable[..., str]:
-    """``dataset(content, name=…, price=…)`` publishes a text or a file; its DID."""
+    """Return a function: ``dataset(content, name=…, price=…)`` publishes a text or a file and returns its
+    DID.
+    """
     return publisher.dataset
 
 
 @pytest.fixture(scope="session")
 def algorithm(publisher: TestPublisher) -> Callable[..., str]:
-    """``algorithm(script, image=…, entrypoint=…)`` publishes a text or a file; its DID."""
+    """Return a function: ``algorithm(script, image=…, entrypoint=…)`` publishes a text or a file, returns the
+    DID.
+    """
     return publisher.algorithm
 
 
@@ -81,9 +88,11 @@ def run_job(
     def run(
         dataset: str, algorithm: str, *additional: str, permit: bool = True, timeout: float = 300
     ) -> FinishedJob:
+        # Every dataset of a job has to permit the algorithm.
         for did in (dataset, *additional) if permit else ():
             publisher.permit(did, algorithm)
         finished = consumer.run(dataset, algorithm, *additional, timeout=timeout)
+        # A refused start has no job and nothing to report.
         done.append(finished)
         return finished
 
@@ -95,6 +104,7 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     """Add the logs of a failed test's jobs to its report."""
     outcome: Any = yield
     report = outcome.get_result()
+    # Logs cost requests, so only failures of the test itself pay for them.
     if report.when == "call" and report.failed:
         for job in item.stash.get(JOBS, []):
             report.sections.append((f"c2d-box job {job.id}", job.report()))
@@ -107,4 +117,6 @@ def _funded_account(box: Box, role: int) -> str:
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
     if not worker:
         return ("publisher", "consumer")[role]
+    # Two accounts per worker, from 8 on, since the lower numbers have roles. The box has 20: enough for six
+    # workers.
     return funded_account(box, 8 + 2 * int(worker.removeprefix("gw")) + role)

@@ -20,14 +20,19 @@ from sandbox.verbs.lifecycle.up import up
 
 @contextmanager
 def shared_box(box: Box, *, keep: bool) -> Iterator[Box]:
-    """Yield the box, up. It is stopped after the last user if none found it up and ``keep`` is not set."""
+    """Yield the box, up. It is stopped after the last user, if a test session booted it and ``keep`` is not
+    set.
+    """
     box.home.path.mkdir(parents=True, exist_ok=True)
     booted = box.home.path / "booted-for-tests"
     with (box.home.path / "tests.lock").open("a") as lock:
+        # Exclusive while the state is looked at: of workers that start together, one boots.
         fcntl.flock(lock, fcntl.LOCK_EX)
         if box.cluster.status().state != "running":
             run_verb(up(box, yes=True), print_event)
+            # A file, because the process that stops the box may be another one than the one that booted it.
             booted.touch()
+        # The change releases the lock for a moment; whoever gets it then finds the box up.
         fcntl.flock(lock, fcntl.LOCK_SH)
         try:
             yield box
@@ -36,8 +41,10 @@ def shared_box(box: Box, *, keep: bool) -> Iterator[Box]:
 
 
 def _leave_box(box: Box, lock: int, keep: bool) -> None:
+    """Stop the box if this was its last user and the tests booted it."""
     booted = box.home.path / "booted-for-tests"
     try:
+        # Only the last user gets the lock exclusively. The kernel drops those of killed workers.
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return  # others still test

@@ -10,6 +10,9 @@ _KUBERNETES = "number and text follow from what Kubernetes reports, not from the
 
 
 def _failing_attack(name: str, tries: str, script: str, reason: str, exit_code: int) -> Attack:
+    """Return an attack that must end as a failed algorithm, with this exit code. Shells and Kubernetes report
+    128+n for a process that signal n ended.
+    """
     return Attack(
         f"end-{name}",
         "endings",
@@ -31,6 +34,8 @@ ATTACKS = (
         "exit code 124",
         124,
     ),
+    # prlimit on process 1, resource 7 (open files). A seccomp filter of the gate refuses it: a starved gate
+    # would lose the log and the exit code.
     _failing_attack(
         "starve-gate",
         "end well in its place, by taking all files from the gate (the same user may)",
@@ -46,6 +51,7 @@ os._exit(43)
         43,
     ),
     _failing_attack("as-killed", "look as if killed for memory (137)", "os._exit(137)\n", "signal 9", 137),
+    # kill(-1) spares process 1 and the sender, so the program kills itself at the end.
     _failing_attack(
         "kill-all",
         "kill every process in sight",
@@ -53,6 +59,7 @@ os._exit(43)
         "signal 9",
         137,
     ),
+    # A core dump may start a handler of the node (core_pattern); RLIMIT_CORE keeps the kernel from it.
     _failing_attack(
         "core",
         "dump core, to see where it goes",
@@ -69,6 +76,7 @@ time.sleep(5)
         "signal 11",
         139,
     ),
+    # SIGTERM at the time limit has no effect, so SIGKILL has to follow.
     Attack(
         "end-never",
         "endings",
@@ -89,6 +97,7 @@ while True:
         exit_code=None,
         checks=(ended_within(60),),
     ),
+    # A stopped process gets SIGTERM only when it is continued.
     Attack(
         "end-stopped-itself",
         "endings",
@@ -100,6 +109,7 @@ while True:
         exit_code=None,
         checks=(ended_within(60),),
     ),
+    # Without the signals that the gate passes on to its child: they would end this program.
     Attack(
         "end-signals-gate",
         "endings",

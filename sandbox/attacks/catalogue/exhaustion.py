@@ -7,9 +7,11 @@ from c2d_box.workflow.states import State
 from sandbox.attacks.attack import Attack
 from sandbox.attacks.checks import ended_within, log_is_bounded, no_outputs
 
+# The limit of the job itself is only half of it: a neighbour must not notice.
 _OTHERS = "an innocent job beside it ends with its right result; the node stays ready"
 
 ATTACKS = (
+    # The kernel kills within the container's control group; Kubernetes reports it as OOMKilled.
     Attack(
         "exhaust-memory",
         "exhaustion",
@@ -20,6 +22,7 @@ ATTACKS = (
         reason="memory",
         exit_code=None,
     ),
+    # Pages of tmpfs and memfd belong to no process: a limit per process would not count them.
     Attack(
         "exhaust-memory-files",
         "exhaustion",
@@ -47,6 +50,7 @@ while True:
         reason="memory",
         exit_code=None,
     ),
+    # The volume is a file system of its own, so writing fails with ENOSPC and the node's disk is not touched.
     Attack(
         "exhaust-disk",
         "exhaustion",
@@ -58,6 +62,7 @@ while True:
         exit_code=1,
         slow=True,
     ),
+    # The inodes are the job's own; so many files are refused as outputs, which ends the job with 77.
     Attack(
         "exhaust-inodes",
         "exhaustion",
@@ -80,6 +85,8 @@ sys.exit(0)
         checks=(no_outputs,),
         slow=True,
     ),
+    # A full table of processes also keeps the gate from ending them, so the gate watches the limit itself and
+    # ends with a code for it. SIGTERM is ignored to try the kill that follows.
     Attack(
         "exhaust-processes",
         "exhaustion",
@@ -100,6 +107,7 @@ while True:
         checks=(ended_within(150),),
         slow=True,
     ),
+    # Threads count as processes for the kernel's limit, and these use the processor as well.
     Attack(
         "exhaust-threads",
         "exhaustion",
@@ -132,6 +140,7 @@ settle()
         maxtime=120,
         slow=True,
     ),
+    # Some 98 MB, to a log of 10 MiB: the node keeps what a container prints, and no quota counts it there.
     Attack(
         "exhaust-log",
         "exhaustion",
@@ -143,6 +152,7 @@ settle()
         exit_code=names.GATE_LOG_LIMIT,
         checks=(log_is_bounded,),
     ),
+    # Some of these have limits for the whole node or per user of it, and all algorithms run as one user.
     Attack(
         "exhaust-descriptors",
         "exhaustion",
@@ -164,6 +174,7 @@ os._exit(0)
 """,
         _OTHERS,
     ),
+    # Orphans become children of process 1, the gate. Not reaped, they would fill the table of processes.
     Attack(
         "exhaust-zombies",
         "exhaustion",

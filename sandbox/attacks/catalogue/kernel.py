@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from sandbox.attacks.attack import Attack
 
+# Not asked of the program: a broken node shows in restarts, conditions and the clock.
 _COMPARED = "the node's components, restarts and clock are the same afterwards"
 
 
 def _kernel_attack(name: str, tries: str, script: str) -> Attack:
+    """Return an attack that must end well without any success."""
     return Attack(f"kernel-{name}", "kernel", tries, script + "\nsettle()\n", _COMPARED)
 
 
 ATTACKS = (
+    # A program written to core_pattern or modprobe is started by the kernel as root, outside of every
+    # container.
     _kernel_attack(
         "proc",
         "write to /proc/sys, trigger SysRq, read kernel memory and messages",
@@ -26,6 +30,8 @@ attempt("become unkillable", written, "/proc/self/oom_score_adj", b"-1000")
 attempt("addresses of the kernel", lambda: [l for l in open("/proc/kallsyms") if not l.startswith("0000000000000000")][:1], harmless=lambda answer: answer == [])
 """,
     ),
+    # release_agent of control groups version 1 is the known way out: the kernel starts it as root on the
+    # node.
     _kernel_attack(
         "sys",
         "write to /sys and to control groups, read debug file systems",
@@ -42,6 +48,8 @@ for path in ("/sys/kernel/debug", "/sys/kernel/tracing", "/sys/firmware", "/sys/
     attempt(f"list {path}", os.listdir, path, harmless=lambda answer: answer == [])
 """,
     ),
+    # A bind mount could make the inputs writable or put them among the outputs. open_by_handle_at reads any
+    # file of a file system by its inode, past all mounts.
     _kernel_attack(
         "mount",
         "mount, unmount, pivot_root, chroot, move mounts, open handles",
@@ -59,6 +67,8 @@ attempt("mount_setattr", syscall, "mount_setattr", -100, ctypes.c_char_p(b"/"), 
 attempt("open_by_handle_at", syscall, "open_by_handle_at", -100, ctypes.c_char_p(b"\\x08\\0\\0\\0\\1\\0\\0\\0\\2\\0\\0\\0\\0\\0\\0\\0"), 0)
 """,
     ),
+    # In a user namespace of one's own a process has every capability, and with it much more of the kernel to
+    # attack.
     _kernel_attack(
         "namespaces",
         "unshare and enter namespaces, with and without a user namespace",
@@ -81,6 +91,8 @@ def clone():
 attempt("clone user", clone)
 """,
     ),
+    # Calls that the runtime's default seccomp profile refuses or that need a capability. A number that the
+    # machine does not have fails too, so both architectures are tested with the names they know.
     _kernel_attack(
         "calls",
         "the kernel's sharp tools: bpf, perf, userfaultfd, io_uring, keys, modules, kexec, swap, quotas, accounting",
@@ -95,6 +107,7 @@ for name, *arguments in calls:
     attempt(name, syscall, name, *arguments)
 """,
     ),
+    # Key rings belong to a user, not to a container: all algorithms run as the same one.
     _kernel_attack(
         "keyrings",
         "read keys that other containers of this user keep in the kernel",
@@ -105,6 +118,7 @@ for ring in (-1, -2, -3, -4, -5):
     attempt(f"read {ring}", lambda: (syscall("keyctl", 11, ring, buffer, 512), buffer.raw[:64]))
 """,
     ),
+    # There is one clock for the machine: grants, permissions and leases would expire or live on.
     _kernel_attack(
         "clock",
         "set the clock: date, adjtime, hardware clock",
@@ -120,6 +134,7 @@ except OSError as problem:
     print(problem)
 """,
     ),
+    # A node made with mknod is the device itself, whatever the folder it lies in.
     _kernel_attack(
         "devices",
         "make and open devices: disks, memory, loop, fuse, kvm, consoles",
@@ -134,6 +149,8 @@ if extra:
     breach(f"devices: {sorted(extra)}")
 """,
     ),
+    # no_new_privs takes the effect from set-uid programs. The shell with the bit lies on the job's disk, so
+    # the mount's own options are tried as well.
     _kernel_attack(
         "privileges",
         "become root: set-uid programs, setuid(0), capabilities on files, new privileges",

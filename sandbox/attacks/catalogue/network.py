@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from sandbox.attacks.attack import Attack
 
+# The listeners count, not the sender: whether a packet left cannot be seen from inside the pod.
 _HEARD = "canary on the routed network, listener on the machine and neighbour job hear nothing"
 
 
 def _network_attack(name: str, tries: str, script: str) -> Attack:
+    """Return an attack that must end well without any success; ``settle`` reports what got through."""
     return Attack(f"network-{name}", "network", tries, script + "\nsettle()\n", _HEARD)
 
 
 ATTACKS = (
+    # TARGETS answer elsewhere in the box (canary, services, the machine's listener), so their silence is the
+    # isolation's doing. The public addresses may be silent for other reasons.
     _network_attack(
         "tcp",
         "connect to canary, API server, kubelet, DNS, services, machine and public addresses",
@@ -20,6 +24,8 @@ PUBLIC = ["1.1.1.1:443", "8.8.8.8:53", "93.184.215.14:80", "127.0.0.1:10250", "1
 many(lambda target: attempt(f"tcp {target}", dial, target), TARGETS + PUBLIC)
 """,
     ),
+    # A datagram sent without an error proves nothing, so only an answer is a breach. The plain sends at the
+    # end are for the listeners to hear.
     _network_attack(
         "udp",
         "send datagrams there, answered or not",
@@ -33,6 +39,7 @@ for target in TARGETS:
             pass
 """,
     ),
+    # A resolver asks further servers: data leaves in the labels of a name, although no connection is allowed.
     _network_attack(
         "dns",
         "carry data out in names: through the resolver, over UDP, over TCP",
@@ -51,6 +58,7 @@ for server in servers:
     attempt(f"dns tcp {server}", dial, f"{server}:53")
 """,
     ),
+    # Rules for IPv4 do not hold for IPv6, and each link has link-local addresses without being configured.
     _network_attack(
         "ipv6",
         "leave over IPv6: global, link-local, multicast, mapped IPv4",
@@ -72,6 +80,8 @@ for target in near + far:
 many(lambda target: attempt(f"udp6 {target}", dial, target, socket.SOCK_DGRAM), near + far)
 """,
     ),
+    # Raw sockets need a capability that container engines grant by default. ICMP by datagram sockets needs
+    # none.
     _network_attack(
         "raw",
         "raw and packet sockets, ICMP, forged frames",
@@ -88,6 +98,7 @@ def ping():
 attempt("ping", ping)
 """,
     ),
+    # Clouds serve the node's credentials at fixed addresses to whoever asks from the node's network.
     _network_attack(
         "metadata",
         "read the cloud's metadata service",
@@ -97,6 +108,7 @@ for host in ("169.254.169.254", "[fd00:ec2::254]", "100.100.100.200", "192.0.0.1
     attempt(host, lambda: urllib.request.urlopen(f"http://{host}/latest/meta-data/", timeout=1).read(100))
 """,
     ),
+    # The victim listens on port 7007 of every address it has; pods of one node have neighbouring addresses.
     _network_attack(
         "neighbours",
         "talk to other jobs on the same link: broadcast, multicast, every address of the network",
@@ -127,6 +139,7 @@ many(lambda host: attempt(f"tcp {host}", dial, f"{host}:7007", socket.SOCK_STREA
 many(lambda host: attempt(f"udp {host}", dial, f"{host}:7007", socket.SOCK_DGRAM, 0.2), near)
 """,
     ),
+    # Each is a protocol of its own, which rules for TCP and UDP do not mention, or a way into the kernel.
     _network_attack(
         "families",
         "transports that filters forget: SCTP, DCCP, vsock, TIPC, CAN, Bluetooth, AF_ALG, RDS, netlink",
@@ -199,6 +212,7 @@ attempt("netlink scsi", told, 18, 16)
 attempt("netlink crypto: report", told, 21, 16, bytes(160))
 """,
     ),
+    # Needs CAP_NET_ADMIN, which a network or user namespace of one's own would give.
     _network_attack(
         "links",
         "change the network: addresses, routes, links, tunnels, a namespace of one's own",
@@ -224,6 +238,7 @@ attempt("tun", os.open, "/dev/net/tun", os.O_RDWR)
 attempt("own network", syscall, "unshare", 0x40000000)
 """,
     ),
+    # Abstract sockets belong to the network namespace, not to the file system: no mount hides them.
     _network_attack(
         "sockets",
         "sockets of others: abstract ones, container runtimes', Docker's",

@@ -1,10 +1,11 @@
-"""What lies between two jobs of one node: places that no limit counts, counters and files that both can see."""
+"""Attacks on what two jobs of one node share: places that no limit counts, counters and files of the node."""
 
 from __future__ import annotations
 
 from sandbox.attacks.attack import Attack
 from sandbox.attacks.checks import nothing_of_the_inputs
 
+# What leaks between jobs all the same, and how much: docs/sidechannels.md.
 _ALIKE = "the node has no pressure and no other pod was restarted; innocent jobs end well"
 
 # Every mount that can be written, by trying; what a job is given is memory, or a disk of its own.
@@ -28,6 +29,7 @@ def opened_for_writing(place):
 '''
 
 ATTACKS = (
+    # A file of the kubelet's below /var/lib lies on the node's disk, and no limit of the job counts it.
     Attack(
         "node-uncounted-places",
         "node",
@@ -56,6 +58,7 @@ settle()
 """,
         "all that can be written is memory of the job or the job's own disk",
     ),
+    # Kubernetes insists on this file. It is mounted where Kubernetes then masks (docs/adr/0018).
     Attack(
         "node-termination-log",
         "node",
@@ -87,6 +90,7 @@ settle()
         _ALIKE,
         checks=(nothing_of_the_inputs,),
     ),
+    # RLIMIT_FSIZE is the wall against files beyond the job's disk; a soft limit could be raised.
     Attack(
         "node-file-limit",
         "node",
@@ -126,6 +130,8 @@ settle()
 """,
         _ALIKE,
     ),
+    # Counters of a loop device tell how much its job writes at each moment, and backing files are named by
+    # job.
     Attack(
         "node-disks",
         "node",
@@ -146,6 +152,7 @@ settle()
 """,
         "the folders are empty; what is measured stands in docs/sidechannels.md",
     ),
+    # A process 1 that Kubernetes started has the service variables, whatever it passes on.
     Attack(
         "node-inherited-names",
         "node",
@@ -160,6 +167,7 @@ settle()
 """,
         "no variable of Kubernetes is in the container's processes",
     ),
+    # Several kernel interfaces report on the whole machine and not on the namespace of the one that asks.
     Attack(
         "node-listeners",
         "node",
@@ -205,6 +213,8 @@ settle()
 """,
         "nothing arrives within seconds, while other jobs run",
     ),
+    # Locks of open files are listed to every container: that was a channel of 13.8 bits a second between two
+    # jobs.
     Attack(
         "node-locks-and-queues",
         "node",
@@ -241,6 +251,7 @@ settle()
 """,
         "the lists are empty in a container of its own namespaces",
     ),
+    # A file of memfd_create lies on no mount, so neither nosuid nor noexec holds for it.
     Attack(
         "node-rights-from-memory",
         "node",
@@ -263,6 +274,8 @@ settle()
 """,
         "it runs as the same user without capabilities",
     ),
+    # The gate runs as the same user, whose limits the kernel lets it set. Without processor time the kernel
+    # kills the gate, and log and exit code are lost; so the gate's seccomp filter refuses that.
     Attack(
         "node-gate-limits",
         "node",

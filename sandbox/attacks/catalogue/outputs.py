@@ -10,6 +10,9 @@ _REFUSED = "77; no output is listed or stored, the log is"
 
 
 def _refused_attack(name: str, tries: str, reason: str, script: str, *, slow: bool = False) -> Attack:
+    """Return an attack whose outputs must be refused. A harmless file is always among them: it shows that one
+    refused file keeps all of them in.
+    """
     innocent = '(OUTPUTS / "innocent.csv").write_text("a,b\\n")\n'
     return Attack(
         f"outputs-{name}",
@@ -25,6 +28,7 @@ def _refused_attack(name: str, tries: str, reason: str, script: str, *, slow: bo
 
 
 ATTACKS = (
+    # A link that is followed when results are stored carries its target out.
     _refused_attack(
         "symlink",
         "a symbolic link to the inputs",
@@ -37,6 +41,8 @@ ATTACKS = (
         "symbolic link",
         '(OUTPUTS / "d").symlink_to("../inputs"); (OUTPUTS / "p").symlink_to("/proc/self/root/data")',
     ),
+    # A hard link is the file itself and no check of its type would tell. The kernel refuses links between
+    # mounts, and links to files of others.
     Attack(
         "outputs-hard-link-inputs",
         "outputs",
@@ -51,12 +57,14 @@ settle()
         "no link can be made; no result holds the inputs",
         checks=(nothing_of_the_inputs,),
     ),
+    # A file with two names can be changed through the one that is not looked at.
     _refused_attack(
         "hard-link",
         "one file under two names",
         "hard link",
         '(OUTPUTS / "a").write_text("x"); os.link(OUTPUTS / "a", OUTPUTS / "b")',
     ),
+    # Opening it for reading blocks until somebody writes: a judge that opens it never ends.
     _refused_attack("pipe", "a pipe that stops who reads it", "pipe", 'os.mkfifo(OUTPUTS / "p")'),
     _refused_attack(
         "socket",
@@ -64,6 +72,7 @@ settle()
         "socket",
         'os.chdir(OUTPUTS); s = socket.socket(socket.AF_UNIX); s.bind("s")',
     ),
+    # The largest size that the limits allow takes no block of the disk, so only the judge can refuse it.
     _refused_attack(
         "sparse",
         "a file as large as may be, that costs nothing",
@@ -79,6 +88,7 @@ while True:
 print(size, "bytes", flush=True)
 """,
     ),
+    # Within the limit of bytes, so only the ratio of blocks to bytes tells.
     _refused_attack(
         "holes",
         "a file within the limit that is all holes, to fill the store",
@@ -97,6 +107,7 @@ print(size, "bytes", flush=True)
         "deep",
         'p = OUTPUTS\nfor _ in range(60):\n    p = p / "d"\n    p.mkdir()',
     ),
+    # The consumer who unpacks it is the target: 1.2 GB of zeros in about a megabyte.
     _refused_attack(
         "archive-bomb",
         "a gzip of a few kilobytes that unpacks to gigabytes",
@@ -112,6 +123,7 @@ with open(OUTPUTS / "x.gz", "wb") as file:
 """,
         slow=True,
     ),
+    # Archives in archives multiply: a look at the outer one shows a small size only.
     _refused_attack(
         "zip-bomb",
         "a zip in a zip in a zip",
@@ -130,9 +142,11 @@ for depth in range(4):
 (OUTPUTS / "x.zip").write_bytes(data)
 """,
     ),
+    # A name becomes a header of a download; a line feed in it would begin another header.
     _refused_attack(
         "name-newline", "a line feed in a name", "hidden", 'open(b"/data/outputs/a\\nContent-Type: x", "w")'
     ),
+    # A name is shown in terminals, which obey escape sequences.
     _refused_attack(
         "name-escape",
         "a terminal's escape sequence in a name",
@@ -151,18 +165,22 @@ for depth in range(4):
         "is longer than",
         'os.chdir(OUTPUTS)\nfor _ in range(6):\n    os.mkdir("d" * 250)\n    os.chdir("d" * 250)\nopen("x", "w")',
     ),
+    # It is shown as invoiceexe.pdf and is a program.
     _refused_attack(
         "name-reversed",
         "a name that reads backwards: right-to-left override",
         "hidden",
         'open("/data/outputs/invoice\\u202efdp.exe", "w")',
     ),
+    # The log's folder is published too, and the algorithm can write there.
     _refused_attack(
         "beside-the-log",
         "a link beside the log instead of among the outputs",
         "symbolic link",
         'os.symlink("/data/inputs/algoCustomData.json", "/data/logs/x")',
     ),
+    # Between judging and sending a file may change. What is sent must be the bytes that were judged, and no
+    # process of the algorithm may be left by then.
     Attack(
         "outputs-while-judged",
         "outputs",
@@ -188,6 +206,7 @@ sys.exit(0)
 """,
         "what is stored has the recorded hash, and it does so minutes later",
     ),
+    # Logs are shown in terminals by people who follow a job.
     Attack(
         "outputs-log-escape",
         "outputs",

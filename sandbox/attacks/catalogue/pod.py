@@ -6,6 +6,7 @@ from sandbox.attacks.attack import Attack
 from sandbox.attacks.checks import log_is_empty, nothing_of_the_inputs
 
 ATTACKS = (
+    # Kubernetes mounts a token into each pod and describes services in variables, unless told not to.
     Attack(
         "pod-service-account",
         "pod",
@@ -21,6 +22,7 @@ settle()
 """,
         "no projected volume or service link in the pod's own object",
     ),
+    # The marker is put together in the program, because the program's own file is among those it reads.
     Attack(
         "pod-other-jobs",
         "pod",
@@ -61,6 +63,8 @@ settle()
 """,
         "the neighbour's secret is in no result",
     ),
+    # The gate is process 1 of the container and runs as the same user; being not dumpable is what protects
+    # it. Killing it must not forge an end: Kubernetes reports the container's exit itself.
     Attack(
         "pod-gate",
         "pod",
@@ -91,6 +95,8 @@ settle()
 """,
         "exit code and end come from Kubernetes",
     ),
+    # Later stages read what lies in the volume: whoever can change inputs or markers there speaks in our
+    # name.
     Attack(
         "pod-files",
         "pod",
@@ -111,6 +117,8 @@ settle()
 """,
         "the folders are read-only mounts or not mounted; outputs and record are unchanged",
     ),
+    # Nothing in outputs and logs may count as a message of ours, whatever it is called; and a link in the
+    # log's place must not be followed when the log is stored.
     Attack(
         "pod-fake-markers",
         "pod",
@@ -132,6 +140,7 @@ sys.exit(0)
         "what was planted is published as ordinary files; the log's place stays empty; inputs do not leave",
         checks=(log_is_empty, nothing_of_the_inputs),
     ),
+    # An open descriptor that is passed on works in spite of all permissions of its file.
     Attack(
         "pod-descriptors",
         "pod",

@@ -10,6 +10,7 @@ from c2d_box.workflow.states import State
 from sandbox.attacks.attack import Attack
 from sandbox.attacks.checks import log_stays_in, nothing_of_the_inputs, nothing_said_of_the_inputs
 
+# Everything that leaves is output here (docs/adr/0016): results, log, status, and what was shown live.
 _CHECKS = (nothing_of_the_inputs, nothing_said_of_the_inputs, log_stays_in)
 _EVERYWHERE = "the secret is in no result, no word of the status and no live log"
 
@@ -17,6 +18,9 @@ _EVERYWHERE = "the secret is in no result, no word of the status and no live log
 def _rules_attack(
     name: str, tries: str, script: str, code: State = State.FINISHED, reason: str = "", exit_code: int = 0
 ) -> Attack:
+    """Return an attack under disclosure rules. A small table that the rules allow is always among the
+    outputs, so a refusal is due to what the attack adds.
+    """
     return Attack(
         f"rules-{name}",
         "rules",
@@ -32,6 +36,7 @@ def _rules_attack(
 
 
 ATTACKS = (
+    # The pause at the end gives the battery time to read the live log while the container exists.
     _rules_attack(
         "log",
         "print the data, on both streams, plainly and through the log's own file",
@@ -45,6 +50,7 @@ time.sleep(2)
 sys.exit(0)
 """,
     ),
+    # Python writes the text of SystemExit to stderr, and the exit code of a failure is told to the owner.
     _rules_attack(
         "log-of-a-failure",
         "fail with the data in the error's text",
@@ -53,6 +59,7 @@ sys.exit(0)
         "exit code 1",
         1,
     ),
+    # An error that lists refused files would publish their names: they are told by a number and a hash.
     _rules_attack(
         "refused-names",
         "carry the data in names of files that are refused",
@@ -83,6 +90,7 @@ sys.exit(0)
         State.OUTPUTS_REFUSED,
         "refused",
     ),
+    # The table stays below the limit of bytes: the rule for rows has to refuse it.
     _rules_attack(
         "many-rows",
         "carry the data in a table longer than may be",
@@ -90,6 +98,7 @@ sys.exit(0)
         State.OUTPUTS_REFUSED,
         "refused",
     ),
+    # Extended attributes travel with a file in some archives and file systems; a result is its bytes only.
     _rules_attack(
         "attributes",
         "carry the data in attributes of a file",
@@ -102,6 +111,7 @@ for name in ("user.secret", "trusted.secret", "security.secret"):
 sys.exit(0)
 """,
     ),
+    # A core dump would lie among the outputs, or go to a handler of the node.
     _rules_attack(
         "crash",
         "leave the data in what the node keeps of a crash",

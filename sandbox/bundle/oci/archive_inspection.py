@@ -18,12 +18,14 @@ def inspect_archive(path: Path, architecture: str) -> ArchivedImage:
     archive is not an image, holds several, or none for this machine.
     """
     with ArchiveReader(path) as archive, archive.documents_as_expected():
+        # Newer Docker engines write both descriptions into one archive; the OCI one has the real digest.
         if "index.json" not in archive:
             return docker_save.inspect_docker_save(archive, architecture)
         name, manifest_descriptor = _choose_manifest(archive, "index.json", architecture)
         manifest = archive.parse_document(archive.read_blob(manifest_descriptor), "the manifest")
         config = archive.parse_document(archive.read_blob(manifest["config"]), "the configuration")
         check_architecture(archive, config, architecture)
+        # Layers too: a damaged one would be noticed by the cluster only, after the asset is published.
         for layer in manifest["layers"]:
             if "sha256:" + archive.member_sha256(archive.blob_name(layer)) != layer["digest"]:
                 raise archive.broken_archive(f"the layer {layer['digest']} has another hash")
@@ -42,6 +44,7 @@ def _choose_manifest(archive: ArchiveReader, name: str, architecture: str) -> tu
     """Return the one manifest of an index that is for this machine, and the name the archive gives it."""
     index = archive.read_json(name)
     entries = [entry for entry in index.get("manifests", []) if not _is_attestation(entry)]
+    # One image for several architectures has one name; several names are several images.
     names = {entry.get("annotations", {}).get(NAME, "") for entry in entries}
     if len(names) > 1:
         raise UsageError(
@@ -51,6 +54,8 @@ def _choose_manifest(archive: ArchiveReader, name: str, architecture: str) -> tu
         )
     chosen = _for_architecture(archive, entries, architecture)
     image_name = (chosen.get("annotations") or {}).get(NAME, "") or next(iter(names), "")
+    # Archives of buildx have an index inside the index: the outer one has the name, the inner one the
+    # platforms.
     if chosen.get("mediaType") in (INDEX, DOCKER_INDEX):
         inner = archive.parse_document(archive.read_blob(chosen), "the inner index")
         candidates = [entry for entry in inner.get("manifests", []) if not _is_attestation(entry)]
@@ -59,8 +64,10 @@ def _choose_manifest(archive: ArchiveReader, name: str, architecture: str) -> tu
 
 
 def _for_architecture(archive: ArchiveReader, entries: list[Any], architecture: str) -> dict[str, Any]:
+    """Return the entry for ``architecture``; raise where there is none."""
     if not entries:
         raise archive.broken_archive("its index lists no image")
+    # A single entry may have no platform; the configuration is checked afterwards in any case.
     if len(entries) == 1:
         only: dict[str, Any] = entries[0]
         return only
@@ -77,5 +84,8 @@ def _for_architecture(archive: ArchiveReader, entries: list[Any], architecture: 
 
 
 def _is_attestation(entry: Any) -> bool:
+    """Return whether an entry is a statement about the build, not an image: buildx marks these with the
+    platform ``unknown/unknown``.
+    """
     platform = entry.get("platform") or {}
     return platform.get("architecture") == "unknown" or platform.get("os") == "unknown"

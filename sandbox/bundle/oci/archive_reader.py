@@ -26,6 +26,7 @@ class ArchiveReader:
         self.path = path
         try:
             self._tar = tarfile.open(path)  # noqa: SIM115 - closed by __exit__
+            # By name without ./, because tools write both forms. Only files and links: nothing else is read.
             self._members = {_plain_name(m.name): m for m in self._tar.getmembers() if m.isreg() or m.issym()}
         except FileNotFoundError as error:
             raise UsageError(
@@ -41,6 +42,7 @@ class ArchiveReader:
         self._tar.close()
 
     def broken_archive(self, why: str) -> UsageError:
+        """Return the error for an archive that is no usable image; the caller raises it."""
         return UsageError(
             "C2D-IMAGE-ARCHIVE",
             f"{self.path} is not an image archive that can be used: {why}.",
@@ -55,6 +57,7 @@ class ArchiveReader:
         """
         try:
             yield
+        # What reading a document as a dict or list raises where it is something else.
         except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
             raise self.broken_archive("its documents do not have the form of an image's") from error
 
@@ -66,13 +69,16 @@ class ArchiveReader:
         member = self._members.get(name)
         if member is not None and member.issym():
             folder = name.rpartition("/")[0].split("/")
+            # Once only: links that point at each other cannot keep the reader busy.
             member = self._members.get(_plain_name(_resolve_link(folder, member.linkname)))
         if member is None or not member.isreg():
             raise self.broken_archive(f"it lacks {name}")
         return member
 
     def read_member(self, name: str) -> bytes:
+        """Return a small member whole; raise where it is larger than ``MAX_DOCUMENT``."""
         member = self.find_member(name)
+        # The header is checked before a byte is read, so a huge member costs no memory.
         if member.size > MAX_DOCUMENT:
             raise self.broken_archive(f"{name} is larger than {MAX_DOCUMENT} bytes")
         stream = self._tar.extractfile(member)
@@ -80,6 +86,7 @@ class ArchiveReader:
         return stream.read()
 
     def read_json(self, name: str) -> Any:
+        """Return a member as parsed JSON, whatever its form."""
         return self.parse_document(self.read_member(name), name)
 
     def parse_document(self, data: bytes, name: str) -> Any:
@@ -93,10 +100,12 @@ class ArchiveReader:
         """Yield the members of a layer, read as a stream; raise TarError where its compression is unknown."""
         stream = self._tar.extractfile(self.find_member(name))
         assert stream is not None
+        # A stream cannot seek back, so memory stays small however large the layer is.
         with tarfile.open(fileobj=stream, mode="r|*") as layer:
             yield from layer
 
     def member_sha256(self, name: str) -> str:
+        """Return the hash of a member's bytes, in hex."""
         hasher = hashlib.sha256()
         for chunk in self.member_chunks(name):
             hasher.update(chunk)
@@ -110,10 +119,12 @@ class ArchiveReader:
             yield chunk
 
     def copy_member(self, name: str, target: Path) -> None:
+        """Write a member to ``target``. The caller chooses the path; no name of the archive is used."""
         with target.open("wb") as out:
             out.writelines(self.member_chunks(name))
 
     def member_head(self, name: str, count: int) -> bytes:
+        """Return the first ``count`` bytes of a member, which tell how it is compressed."""
         stream = self._tar.extractfile(self.find_member(name))
         assert stream is not None
         return stream.read(count)
@@ -126,17 +137,21 @@ class ArchiveReader:
         return data
 
     def blob_name(self, descriptor: Any) -> str:
+        """Return the member that a descriptor refers to."""
         digest = descriptor.get("digest") if isinstance(descriptor, dict) else None
+        # The digest becomes part of a path: letters and digits only, or it could lead elsewhere.
         if not isinstance(digest, str) or not digest.startswith("sha256:") or not digest[7:].isalnum():
             raise self.broken_archive("it refers to a blob without a sha256 digest")
         return f"blobs/sha256/{digest[7:]}"
 
 
 def _plain_name(name: str) -> str:
+    """Return a member's name without ``./`` in front and slashes around it."""
     return name.removeprefix("./").strip("/")
 
 
 def _resolve_link(folder: list[str], link: str) -> str:
+    """Return where a relative link leads. ``..`` above the top stays at the top, inside the archive."""
     parts = list(folder)
     for word in link.split("/"):
         if word == "..":

@@ -18,8 +18,11 @@ class TarNode:
     path: str
     """Absolute inside the image, without the leading slash."""
     file: Path | None = None
+    """File on disk whose bytes are copied."""
     text: bytes | None = None
+    """Content given as bytes."""
     link: str = ""
+    """Target of a symbolic link."""
     folder: bool = False
     mode: int = 0o644
 
@@ -28,18 +31,24 @@ def write_layer(target: Path, nodes: Iterable[TarNode]) -> None:
     """Write the layer: entries sorted, owned by root, identical in every run, with the parent folders of
     every entry.
     """
+    # A later node replaces an earlier one of the same path.
     chosen = {node.path: node for node in nodes}
     for path in list(chosen):
         for parent in PurePosixPath(path).parents:
             name = parent.as_posix()
             if name != ".":
+                # Parents that were given keep their mode, such as a /tmp that everybody may write.
                 chosen.setdefault(name, TarNode(name, folder=True, mode=0o755))
+    # PAX: paths may be longer than 100 bytes and need not be ASCII.
     with tarfile.open(target, "w", format=tarfile.PAX_FORMAT) as archive:
+        # A parent's path is the beginning of its children's, so it sorts before them.
         for path in sorted(chosen):
             _add_node(archive, chosen[path])
 
 
 def _add_node(archive: tarfile.TarFile, node: TarNode) -> None:
+    """Add one entry with a fixed time and owner."""
+    # A new header belongs to root (0:0) without names; the builder's own account does not get in.
     header = tarfile.TarInfo(node.path)
     header.mtime = SOURCE_DATE_EPOCH
     header.mode = node.mode
@@ -47,6 +56,7 @@ def _add_node(archive: tarfile.TarFile, node: TarNode) -> None:
         header.type = tarfile.DIRTYPE
         archive.addfile(header)
     elif node.link:
+        # Linux ignores the mode of a link; 777 is what tools write.
         header.type, header.linkname, header.mode = tarfile.SYMTYPE, node.link, 0o777
         archive.addfile(header)
     elif node.file is not None:
@@ -70,5 +80,6 @@ def nodes_below(folder: Path, inside: str) -> list[TarNode]:
         elif path.is_dir():
             found.append(TarNode(name, folder=True, mode=0o755))
         else:
+            # Two modes only, so that the umask of whoever built does not change the bytes.
             found.append(TarNode(name, file=path, mode=0o755 if path.stat().st_mode & 0o100 else 0o644))
     return found

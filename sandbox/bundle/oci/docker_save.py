@@ -16,6 +16,7 @@ from sandbox.bundle.oci import image_archives
 from sandbox.bundle.oci.archive_reader import ArchiveReader
 
 _COMPRESSED = {b"\x1f\x8b": "+gzip", b"\x28\xb5": "+zstd"}
+"""First bytes of gzip and zstd, and the suffix of the layer's media type."""
 
 
 def inspect_docker_save(archive: ArchiveReader, architecture: str) -> image_archives.ArchivedImage:
@@ -25,6 +26,7 @@ def inspect_docker_save(archive: ArchiveReader, architecture: str) -> image_arch
     return image_archives.ArchivedImage(
         archive.path,
         name,
+        # Without writing anything: a digest can be shown before the image is loaded.
         image_archives.manifest_of(config, [layer for _, layer in layers]).digest,
         str(document["architecture"]),
         document.get("config") or {},
@@ -44,6 +46,7 @@ def convert_to_oci(source: Path, target: Path, scratch: Path, architecture: str)
         for member, layer in layers:
             path = scratch / layer.sha256
             archive.copy_member(member, path)
+            # Named by hash: a layer that occurs twice is written over by equal bytes.
             blobs.append(replace(layer, path=path))
         return image_archives.write_blobs(
             target, name=name, architecture=architecture, config=config, layers=blobs
@@ -59,6 +62,7 @@ def _read_image(
     images = archive.read_json("manifest.json")
     if not isinstance(images, list) or not images or not all(isinstance(image, dict) for image in images):
         raise archive.broken_archive("its manifest.json lists no image")
+    # RepoTags is null for an image that was saved by its id.
     tags = [tag for image in images for tag in image.get("RepoTags") or []]
     if len(images) > 1 or len(tags) > 1:
         raise UsageError(
@@ -69,6 +73,7 @@ def _read_image(
     config_name, members = images[0].get("Config"), images[0].get("Layers")
     if not isinstance(config_name, str) or not isinstance(members, list):
         raise archive.broken_archive("its manifest.json names no configuration and layers")
+    # The bytes as they are: the image's id is their hash, and writing them anew would change it.
     config = image_archives.Blob.of_bytes(image_archives.CONFIG, archive.read_member(config_name))
     document = archive.read_json(config_name)
     image_archives.check_architecture(archive, document, architecture)
@@ -78,6 +83,7 @@ def _read_image(
 
 
 def _layer_blob(archive: ArchiveReader, member: str) -> image_archives.Blob:
+    """Describe a layer by its bytes in the archive; Docker's format names no media type and no size."""
     suffix = _COMPRESSED.get(archive.member_head(member, 2), "")
     return image_archives.Blob(
         image_archives.LAYER + suffix, archive.member_sha256(member), archive.find_member(member).size
@@ -92,5 +98,6 @@ def _check_diff_ids(
     if len(promised) != len(layers):
         raise archive.broken_archive("its configuration and its layers do not belong together")
     for (_, layer), diff_id in zip(layers, promised, strict=True):
+        # A diff_id is the hash of the uncompressed layer, so compressed ones cannot be compared with it here.
         if layer.media_type == image_archives.LAYER and layer.digest != diff_id:
             raise archive.broken_archive(f"the layer {diff_id} has another hash")

@@ -8,12 +8,14 @@ from pathlib import Path
 from sandbox.bundle.oci.archive_reader import ArchiveReader
 from sandbox.bundle.oci.image_archives import ArchivedImage
 
+# Targets of /bin on a system whose /bin is a link to /usr/bin, as tar files write them.
 _LINKED = ("usr/bin", "/usr/bin", "./usr/bin")
 _OF_INTEREST = ("bin", "bin/sh", "usr", "usr/bin", "usr/bin/sh")
 
 
 def has_shell(image: ArchivedImage) -> bool | None:
     """Return True or False by the names in the layers; None where a layer cannot be read here (zstd)."""
+    # Name of each path of interest, and the target where it is a link.
     found: dict[str, str] = {}
     try:
         with ArchiveReader(image.archive) as archive:
@@ -29,6 +31,8 @@ def _apply_layer(archive: ArchiveReader, blob: str, found: dict[str, str]) -> No
     for member in archive.layer_members(blob):
         name = member.name.removeprefix("./").strip("/")
         folder, _, last = name.rpartition("/")
+        # Whiteouts of the OCI image specification: the first hides all that lower layers have in a folder,
+        # the second one name.
         if last == ".wh..wh..opq":
             _hide_path(found, folder, itself=False)
         elif last.startswith(".wh."):
@@ -38,6 +42,7 @@ def _apply_layer(archive: ArchiveReader, blob: str, found: dict[str, str]) -> No
 
 
 def _hide_path(found: dict[str, str], path: str, *, itself: bool) -> None:
+    """Forget the paths below ``path``, and the path itself where ``itself`` is set."""
     for name in list(found):
         if name.startswith(f"{path}/") or (itself and name == path):
             del found[name]

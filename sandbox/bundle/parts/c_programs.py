@@ -15,16 +15,21 @@ from sandbox.bundle.parts.recipe import BuildContext, Lane, Recipe
 
 @dataclass(frozen=True, kw_only=True)
 class CProgram(Recipe):
-    """The recipe of one static program from one source file."""
+    """The recipe of one static program from one source file. musl-gcc comes from Debian's musl-tools; it
+    builds for the machine's own architecture only.
+    """
 
     source: str
     """Path of the C file, relative to :data:`SOURCES`."""
     flags: tuple[str, ...] = ("-Os", "-static", "-s", "-Wall", "-Wextra", "-Werror")
+    """No flag depends on the machine's processor, so the program runs on every machine of its architecture.
+    """
     debian: tuple[str, ...] = ("musl-gcc",)
     lane: ClassVar[Lane] = "compile"
 
     @property
     def source_path(self) -> Path:
+        """Return the absolute path of the C file."""
         return SOURCES / self.source
 
     def input_files(self) -> Iterator[tuple[str, Path]]:

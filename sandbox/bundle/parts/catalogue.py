@@ -18,11 +18,17 @@ from sandbox.bundle.parts.recipe import Recipe
 from sandbox.bundle.parts.wheel_layers import WheelLayer
 
 SERVICE_USER = "65532:65532"
+"""User and group of the services' images; the chart's pods (``charts/c2d/templates/_pods.tpl``) run as the
+same.
+"""
 JOB_USER = "10003:10000"
+"""User and group of the algorithm images: those of :data:`c2d_box.workflow.names.UID_ALGORITHM`."""
 _PATH = ("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
 _ALGORITHM_ENV = (_PATH, ("HOME", "/tmp"), ("LANG", "C.UTF-8"), ("LC_ALL", "C.UTF-8"))
 
 
+# Versions of these are constants where the inputs are files: the content of a lock, or of our own modules, is
+# in the key by itself.
 LAYERS: tuple[Recipe, ...] = (
     RootFilesystem(
         name="base",
@@ -50,6 +56,8 @@ LAYERS: tuple[Recipe, ...] = (
         inside="opt/c2d/lib",
     ),
     WheelLayer(
+        # An older release of Ocean's contracts, the last with pools, beside the current one. Its folder is
+        # not on the Python path: the two packages have the same name.
         name="pool-contracts",
         version="1",
         seconds=5,
@@ -108,12 +116,14 @@ _APPLETS = (
     "id kill ln ls mkdir mktemp mv nc od printf ps pwd readlink realpath rm rmdir sed seq sh sha256sum sleep "
     "sort stat sync tail tar tee test touch tr true uname uniq vi wc wget xargs"
 )
+# Static busybox instead of a Debian root: the images of single Go programs stay small.
 _USERLAND = FileLayer(
     programs=(("bin/busybox", "busybox", "busybox"),),
     links=tuple((f"bin/{applet}", "busybox") for applet in _APPLETS.split()),
     texts=(
         ("etc/passwd", "root:x:0:0::/root:/bin/sh\nc2d:x:65532:65532::/tmp:/bin/sh\n"),
         ("etc/group", "root:x:0:\nc2d:x:65532:\n"),
+        # Services find each other by the hosts file, so it comes before DNS.
         ("etc/nsswitch.conf", "hosts: files dns\n"),
     ),
     folders=(("tmp", 0o1777), ("var/lib/c2d", 0o755), ("etc/c2d", 0o755)),
@@ -127,6 +137,7 @@ IMAGES: tuple[ImageRecipe, ...] = (
         mib=1,
         needs=("pause",),
         layers=(FileLayer(programs=(("pause", "pause", "pause"),)),),
+        # The user that Kubernetes' own pause image runs as.
         settings=ImageSettings(user="65535:65535", entrypoint=("/pause",), env=(_PATH,)),
     ),
     ImageRecipe(
@@ -142,6 +153,7 @@ IMAGES: tuple[ImageRecipe, ...] = (
             FileLayer(
                 programs=((f"opt/c2d/bin/{programs.GATE.name}", programs.GATE.name, programs.GATE.name),)
             ),
+            # Last: an edit of our code rewrites this layer, and the ones below stay shared.
             PartLayer("runtime-code"),
         ),
         settings=ImageSettings(
@@ -151,6 +163,7 @@ IMAGES: tuple[ImageRecipe, ...] = (
                 *_ALGORITHM_ENV,
                 ("PYTHONPATH", "/opt/c2d/app:/opt/c2d/lib"),
                 ("PYTHONUNBUFFERED", "1"),
+                # The layers bring their byte code, and the root file system is read-only.
                 ("PYTHONDONTWRITEBYTECODE", "1"),
             ),
         ),
@@ -214,6 +227,8 @@ IMAGES: tuple[ImageRecipe, ...] = (
         settings=ImageSettings(
             user=JOB_USER,
             command=("python3",),
+            # matplotlib without a display writes to a file, and keeps its cache in the one folder it may
+            # write.
             env=(*_ALGORITHM_ENV, ("PYTHONUNBUFFERED", "1"), ("MPLBACKEND", "Agg"), ("MPLCONFIGDIR", "/tmp")),
         ),
     ),
@@ -242,6 +257,7 @@ OPTIONAL: tuple[Recipe, ...] = (
         seconds=40,
         mib=300,
         programs=(("k3d", "github.com/k3d-io/k3d/v5"),),
+        # The second value is the image of k3s that k3d starts when none is named.
         ldflags="-X github.com/k3d-io/k3d/v5/version.Version=v5.8.3 "
         "-X github.com/k3d-io/k3d/v5/version.K3sVersion=v1.34.4-k3s1",
     ),
@@ -251,6 +267,7 @@ OPTIONAL: tuple[Recipe, ...] = (
         seconds=60,
         mib=500,
         packages=(
+            # What systemd, the kubelet and kube-proxy call on a node.
             *("systemd", "iptables", "nftables", "conntrack", "iproute2", "ethtool", "util-linux", "mount"),
             *("kmod", "procps", "e2fsprogs", "bash", "ca-certificates", "mawk", "usr-is-merged"),
         ),
@@ -283,6 +300,7 @@ def chosen_recipes(parts: Iterable[str] | None) -> list[Recipe]:
     """Return the recipes of the named parts and of everything they are made from, in the catalogue's order;
     for None all but the optional ones.
     """
+    # None means the usual bundle; an optional part has to be named.
     usual = [name for name, recipe in CATALOGUE.items() if recipe not in OPTIONAL]
     wanted = {part_named(name) for name in (usual if parts is None else parts)}
     if unknown := wanted - set(CATALOGUE):
@@ -291,6 +309,7 @@ def chosen_recipes(parts: Iterable[str] | None) -> list[Recipe]:
             f"The bundle has no part {', '.join(sorted(unknown))}.",
             f"It has: {', '.join(CATALOGUE)}.",
         )
+    # Follow `needs` to the end: a part may be made from parts that are made from others.
     waiting = list(wanted)
     while waiting:
         for need in CATALOGUE[waiting.pop()].needs:
@@ -302,6 +321,7 @@ def chosen_recipes(parts: Iterable[str] | None) -> list[Recipe]:
 
 def is_product(recipe: Recipe) -> bool:
     """Return whether a box runs this part, rather than only another part being made from it."""
+    # Kind and k3d are GoPrograms among the optional parts: run on the machine, so products too.
     return recipe in (*programs.PROGRAMS, *IMAGES) or isinstance(recipe, GoPrograms | NodeImage)
 
 
@@ -318,10 +338,12 @@ def content_keys(recipes: Iterable[Recipe], architecture: str) -> dict[str, str]
     by_name = {recipe.name: recipe for recipe in recipes}
     found: dict[str, str] = {}
 
+    # A key contains the keys below it, so a changed input gives new keys all the way up.
     def key(name: str) -> str:
         if name not in found:
             recipe = by_name[name]
             found[name] = recipe.content_key(architecture, {need: key(need) for need in recipe.needs})
         return found[name]
 
+    # Each key is computed once, although several images share a layer.
     return {name: key(name) for name in by_name}

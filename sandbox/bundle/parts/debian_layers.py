@@ -12,6 +12,10 @@ from c2d_box.errors import Failed
 from sandbox.bundle.parts.recipe import RECIPES, SOURCE_DATE_EPOCH, BuildContext, Recipe
 
 SUITE = "bookworm"
+"""Debian 12. Its packages move on within the suite, so two builds on different days may have different
+versions; the manifest lists the ones a layer has.
+"""
+# Documentation and translations stay out, but for copyright files: licences ask for them.
 _UNPACK = [
     '--aptopt=Acquire::Retries "4"',
     "--dpkgopt=path-exclude=/usr/share/doc/*",
@@ -25,6 +29,7 @@ class RootFilesystem(Recipe):
     """The recipe of a whole root file system as one layer: ``layer.tar``."""
 
     packages: tuple[str, ...]
+    """Names of Debian packages, besides those that every Debian system has."""
     prepare: str = ""
     """Script in ``recipes/rootfs`` that is run with the root's path before packages are configured."""
     debian: tuple[str, ...] = ("debian-rootfs",)
@@ -40,6 +45,8 @@ class RootFilesystem(Recipe):
                 *(
                     "mmdebstrap",
                     "--variant=essential",
+                    # No device nodes: they need root to unpack, and a container gets its /dev from the
+                    # runtime.
                     "--skip=output/mknod",
                     *_UNPACK,
                     *self.customize_hooks(),
@@ -51,6 +58,7 @@ class RootFilesystem(Recipe):
                     target,
                 ),
             ],
+            # mmdebstrap sets no time stamp later than this, so unchanged packages give unchanged bytes.
             env={"SOURCE_DATE_EPOCH": str(SOURCE_DATE_EPOCH), "LC_ALL": "C.UTF-8"},
         )
         return {"suite": SUITE, "packages": _installed_packages(target)}
@@ -62,6 +70,7 @@ class RootFilesystem(Recipe):
         scripts = RECIPES / "rootfs"
         hooks = [f"--customize-hook={(scripts / 'finish.sh').read_text('utf-8')}"]
         if self.prepare:
+            # An essential hook runs before the chosen packages are configured, a customize hook after them.
             hooks.insert(0, f"--essential-hook={(scripts / self.prepare).read_text('utf-8')}")
         return hooks
 
@@ -71,6 +80,7 @@ class DebianFile(Recipe):
     """The recipe of one file out of one package, for images that need nothing else of Debian."""
 
     package: str
+    """Name of the Debian package that has the file."""
     paths: tuple[str, ...]
     """Paths that the file may have inside the package; the first that exists is taken."""
     debian: tuple[str, ...] = ("debian-rootfs",)
@@ -86,6 +96,7 @@ class DebianFile(Recipe):
         )
         with tarfile.open(archive) as contents:
             names = set(contents.getnames())
+            # The path depends on the release: Debian moved programs from /bin to /usr/bin.
             for path in self.paths:
                 if path in names and (stream := contents.extractfile(path)):
                     target = bench.out / self.name
@@ -108,6 +119,7 @@ def _installed_packages(layer: Path) -> dict[str, str]:
         text = stream.read().decode("utf-8", "replace")
     found: dict[str, str] = {}
     name = ""
+    # dpkg's status file: one paragraph per package, in which the name comes before the version.
     for line in text.splitlines():
         if line.startswith("Package: "):
             name = line[9:]

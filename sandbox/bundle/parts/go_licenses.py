@@ -19,9 +19,13 @@ from sandbox.bundle.parts.recipe import RECIPES, BuildContext, Recipe
 
 TEXTS = "go-licenses.txt"
 _LISTED = "{{with .Module}}{{if not .Main}}{{.Path}} {{.Version}}\t{{.Dir}}\t{{$.Dir}}{{end}}{{end}}"
+"""Template for ``go list``: module and version, the module's folder, the package's folder. Packages of the
+standard library and of our own module give an empty line.
+"""
 _LICENSE = re.compile(
     r"(^|[-_.])(licen[cs]e|copying|notice|patents|unlicense)([-_.](?!go$).*)?$", re.IGNORECASE
 )
+"""Names of licence files. A Go file named license.go is code, so the suffix ``go`` does not match."""
 _RULE = "=" * 100
 
 
@@ -37,7 +41,9 @@ class LinkedPackage:
 
 @dataclass(frozen=True)
 class LinkedProgram:
-    """What names a program's packages to the toolchain."""
+    """A program's packages and build settings. The settings choose which files are compiled, and so which
+    modules are linked.
+    """
 
     module: str
     packages: tuple[str, ...]
@@ -46,6 +52,7 @@ class LinkedProgram:
 
 
 def linked_programs(recipes: Iterable[GoPrograms]) -> tuple[LinkedProgram, ...]:
+    """Return what :class:`GoLicenses` must know of each recipe: fields that enter its key, no functions."""
     return tuple(
         LinkedProgram(each.name, tuple(package for _, package in each.programs), each.tags, each.cgo)
         for each in recipes
@@ -65,10 +72,13 @@ class GoLicenses(Recipe):
 
 
 def _linked(bench: BuildContext, program: LinkedProgram) -> Iterator[LinkedPackage]:
+    """Yield the packages of other modules that a program links."""
     module, listing = bench.scratch / program.module, bench.scratch / f"{program.module}.list"
     shutil.copytree(RECIPES / "go" / program.module, module)
+    # -deps lists what is linked. go.mod names many more modules, which no program contains.
     options = ("-mod=readonly", "-deps", "-tags", program.tags, "-f", _LISTED)
     bench.commands.run_command(
+        # The output goes to a file of its own: the runner sends everything to the part's log.
         ["sh", "-c", 'exec "$@" >"$LISTING"', "sh", bench.go, "list", *options, *program.packages],
         cwd=module,
         env={**go_environment(bench, program.cgo), "LISTING": str(listing)},
@@ -85,7 +95,9 @@ def licenses_text(packages: Iterable[LinkedPackage]) -> str:
     for module, folders in _folders(packages).items():
         files = [file for folder in folders for file in sorted(folder.iterdir()) if _is_license(file)]
         for file in files:
+            # Many modules have the same text; the modules that share one are named above it.
             users[file.read_text("utf-8", "replace").strip()].add(f"{module} ({file.name})")
+        # Listed by name, because a missing licence must be seen by whoever passes the bundle on.
         if not files:
             without.add(module)
     blocks = [("\n".join(sorted(names)), text) for text, names in users.items()]
@@ -102,6 +114,7 @@ def _folders(packages: Iterable[LinkedPackage]) -> dict[str, set[Path]]:
         found[package.module].add(package.module_folder)
         found[package.module] |= {
             folder
+            # A vendored or copied work inside a module has its licence beside it, not at the top.
             for folder in (package.folder, *package.folder.parents)
             if folder.is_relative_to(package.module_folder)
         }
@@ -109,4 +122,5 @@ def _folders(packages: Iterable[LinkedPackage]) -> dict[str, set[Path]]:
 
 
 def _is_license(file: Path) -> bool:
+    """Return whether a file's name is one of those that licences and notices have."""
     return file.is_file() and _LICENSE.search(file.name) is not None

@@ -20,16 +20,21 @@ from sandbox.bundle.parts.recipe import RECIPES, SOURCE_DATE_EPOCH, BuildContext
 from sandbox.bundle.parts.wheel_layers import compile_all
 
 CREATED = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(SOURCE_DATE_EPOCH))
+"""Creation time in every image's configuration: fixed, so that the same inputs give the same digest."""
 REGISTRY = "c2d.local"
 """No registry answers to this name: an image that is not in the cluster cannot be fetched from anywhere."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CodeLayer(Recipe):
-    """The recipe of a layer with our own packages and their byte code: ``layer.tar``."""
+    """The recipe of a layer with our own packages and their byte code: ``layer.tar``. Each edit of a shipped
+    module gives it a new key, and with it the images that have it.
+    """
 
     inside: str
+    """Folder in the image, without the leading slash."""
     base: str
+    """The part whose layer holds the Python that makes the byte code."""
 
     def input_files(self) -> Iterator[tuple[str, Path]]:
         for name in import_closure.closure_files():
@@ -37,10 +42,12 @@ class CodeLayer(Recipe):
 
     def make_part(self, bench: BuildContext) -> dict[str, Any]:
         target = bench.scratch / self.inside
+        # Copied from exactly the files that were hashed; modes and owners are set when the layer is written.
         for name, path in self.input_files():
             copy = target / name
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, copy)
+        # Byte code is made here: containers have a read-only root and would compile at each start.
         compile_all(bench.scratch, [self.inside], bench.needs[self.base].file_path("layer.tar"), bench)
         deterministic_tar.write_layer(
             bench.out / "layer.tar", deterministic_tar.nodes_below(target, self.inside)
@@ -64,10 +71,14 @@ class FileLayer:
     scripts: tuple[tuple[str, str], ...] = ()
     """(path in the image, file in ``recipes/scripts``) of each script, executable."""
     links: tuple[tuple[str, str], ...] = ()
+    """(path in the image, target) of each symbolic link."""
     texts: tuple[tuple[str, str], ...] = ()
+    """(path in the image, content) of each small file."""
     folders: tuple[tuple[str, int], ...] = ()
+    """(path in the image, mode) of each empty folder."""
 
     def tar_nodes(self, bench: BuildContext) -> list[deterministic_tar.TarNode]:
+        """Return the layer's entries; parent folders are added when the layer is written."""
         return [
             *(
                 deterministic_tar.TarNode(path, file=bench.needs[part].file_path(file), mode=0o755)
@@ -94,9 +105,11 @@ class ImageRecipe(Recipe):
 
     @property
     def image_reference(self) -> str:
+        """Return the name under which the image is loaded; the objects of the cluster use its digest."""
         return f"{REGISTRY}/{self.name.removesuffix('-image')}:latest"
 
     def input_files(self) -> Iterator[tuple[str, Path]]:
+        # Layers of other parts and programs enter the key through `needs`; only scripts are files of ours.
         for layer in self.layers:
             if isinstance(layer, FileLayer):
                 for _, name in layer.scripts:
@@ -117,9 +130,11 @@ class ImageRecipe(Recipe):
     def _layer_blob(
         self, bench: BuildContext, number: int, layer: PartLayer | FileLayer
     ) -> image_archives.Blob:
+        """Return a layer as a blob: a part's own file, or one written here."""
         if isinstance(layer, PartLayer):
             entry = bench.needs[layer.name]
             path = entry.file_path("layer.tar")
+            # The hash is the recorded one: hashing a layer of some hundred megabytes again takes seconds.
             return image_archives.Blob(
                 image_archives.LAYER, entry.file_sha256("layer.tar"), path.stat().st_size, path=path
             )

@@ -21,6 +21,10 @@ KUBERNETES_PROGRAMS = (
     "kubectl",
     "kubelet",
 )
+"""Names under which the one binary ``kube`` is started; it acts as the program it is called as
+(docs/adr/0002).
+"""
+# Go import paths; a major version above 1 is part of the path.
 _CONTAINERD = "github.com/containerd/containerd/v2"
 _CNI = "github.com/containernetworking/plugins"
 
@@ -33,6 +37,8 @@ GO_PROGRAMS = (
         seconds=400,
         mib=3500,
         programs=(("kube", "."),),
+        # The components report this version, and kubeadm derives from it which images it asks for; unset,
+        # they report v0.0.0.
         ldflags=f"-X k8s.io/component-base/version.gitVersion={KUBERNETES}",
         links=tuple((program, "kube") for program in KUBERNETES_PROGRAMS),
     ),
@@ -45,6 +51,7 @@ GO_PROGRAMS = (
             (program, f"{_CONTAINERD}/cmd/{program}")
             for program in ("containerd", "containerd-shim-runc-v2", "ctr")
         ),
+        # Snapshotters of file systems that no box uses; without them containerd needs no C headers.
         tags="no_btrfs no_devmapper no_zfs no_aufs",
         ldflags=f"-X {_CONTAINERD}/version.Version=2.1.5",
     ),
@@ -54,8 +61,11 @@ GO_PROGRAMS = (
         seconds=20,
         mib=150,
         programs=(("runc", "github.com/opencontainers/runc"),),
+        # Statically linked, because it runs on any node. netgo and osusergo replace the resolver and the
+        # account look-up of glibc, which do not work in a static program.
         tags="seccomp netgo osusergo",
         ldflags="-X main.version=1.3.3 -extldflags -static",
+        # runc enters namespaces in C before the Go runtime starts, and libseccomp is a C library.
         cgo=True,
         debian=("cc", "seccomp"),
     ),
@@ -65,6 +75,7 @@ GO_PROGRAMS = (
         seconds=15,
         mib=150,
         programs=tuple(
+            # A folder of their own: the kubelet and containerd take a folder of plugins as a setting.
             (f"cni/{package.rpartition('/')[2]}", f"{_CNI}/plugins/{package}")
             for package in (
                 "main/bridge",
@@ -108,6 +119,7 @@ PROGRAMS: tuple[Recipe, ...] = (
     *GO_PROGRAMS,
     GATE,
     CProgram(name="pause", version="1", seconds=1, mib=1, source="sandbox/bundle/recipes/c/pause.c"),
+    # After the programs: the toolchain has their modules in its cache then.
     GoLicenses(
         name="go-licenses",
         version="1",

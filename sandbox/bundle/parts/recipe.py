@@ -29,8 +29,12 @@ SOURCE_DATE_EPOCH = 1767225600
 Lane = Literal["compile", "assemble"]
 """Compilers use every core, so one runs at a time, beside one task that mostly waits for network and disk."""
 
+# The kernel's names (uname) on the left; macOS calls 64-bit ARM arm64.
 _ARCHITECTURES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
+# Estimates, and the tools that must be installed, do not change the result: a correction of them must not
+# make every machine build the part again.
 _NOT_IN_KEY = {"seconds", "mib", "debian"}
+"""Fields that do not enter the content key."""
 
 
 def machine_architecture() -> str:
@@ -47,7 +51,9 @@ def machine_architecture() -> str:
 
 @dataclass(frozen=True)
 class BuildContext:
-    """The build context that :meth:`Recipe.make_part` works with."""
+    """The folders, tools and finished parts that :meth:`Recipe.make_part` works with. A recipe reads nothing
+    else, or its key would not cover what it read.
+    """
 
     out: Path
     """Empty folder that becomes the entry."""
@@ -63,7 +69,11 @@ class BuildContext:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe(ABC):
-    """The recipe of one part: its inputs and how it is made."""
+    """The recipe of one part: its inputs and how it is made.
+
+    Subclasses are frozen dataclasses: their fields are the recipe, and all but the estimates and the
+    machine's tools enter the key.
+    """
 
     name: str
     version: str
@@ -79,7 +89,9 @@ class Recipe(ABC):
     """Number of its entries that stay in the cache."""
 
     def input_files(self) -> Iterator[tuple[str, Path]]:
-        """Yield the files whose content enters the key, with the name they have there."""
+        """Yield the files whose content enters the key, with the name they have there. :meth:`make_part` must
+        read no other file of the package: its change would go unnoticed.
+        """
         yield from ()
 
     @abstractmethod
@@ -90,17 +102,23 @@ class Recipe(ABC):
         """Return the content address. ``needs`` maps the names of the parts it is made from to their keys."""
         document = {
             "format": FORMAT,
+            # The class stands for the code of make_part, which is not hashed. A change there that alters the
+            # result needs another version of the recipes that use it; a new class name gives new keys.
             "kind": type(self).__name__,
             "architecture": architecture,
+            # Fields of subclasses are included, so a new field with an effect is in the key by itself.
             "recipe": {
                 field.name: getattr(self, field.name)
                 for field in fields(self)
                 if field.name not in _NOT_IN_KEY
             },
             "inputs": {name: digest_of(path) for name, path in self.input_files()},
+            # Keys, not hashes of contents: whether a part is current can be told before anything is built.
             "needs": {name: needs[name] for name in self.needs},
         }
+        # default=str: paths, and the layers and settings of an image (dataclasses), enter as text.
         text = json.dumps(document, sort_keys=True, default=str)
+        # 128 bits: enough against accidents, and short enough for folder names.
         return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 

@@ -20,7 +20,9 @@ from sandbox.bundle.oci import deterministic_tar
 from sandbox.bundle.parts.recipe import RECIPES, SOURCE_DATE_EPOCH, BuildContext, Recipe
 
 PYTHON = "3.11"
+"""Python of Debian 12, which the images are made of."""
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
+"""The kernel's name of each architecture, as wheels and library folders use it."""
 _GLIBC_MINORS = (17, 24, 26, 27, 28, 31, 34, 35, 36)
 """Minor versions of glibc that a wheel may name: bookworm has 2.36; wheels name the oldest they accept."""
 
@@ -30,7 +32,9 @@ class WheelLayer(Recipe):
     """The recipe of the packages of one lock file under one folder of the image: ``layer.tar``."""
 
     lock: str
+    """File in ``recipes/wheels``, with a hash for each wheel; :mod:`sandbox.bundle.relock` writes it."""
     inside: str
+    """Folder in the image, without the leading slash."""
     base: str
     """The part whose layer holds the image's Python."""
 
@@ -43,6 +47,8 @@ class WheelLayer(Recipe):
         install_wheels(
             RECIPES / "wheels" / self.lock, target, bench.commands, bench.scratch, bench.architecture
         )
+        # Console scripts name the interpreter of this machine in their first line; tests only take room; byte
+        # code of this machine's Python is of no use to the image's.
         for unwanted in [
             target / "bin",
             *sorted(target.rglob("tests")),
@@ -61,8 +67,10 @@ def platform_options(architecture: str) -> list[str]:
     """Return the options that make pip choose wheels for the image's Python, not for its own; never a source
     archive.
     """
+    # manylinux2014 is the older name of manylinux_2_17; some wheels carry only one of the two.
     names = ["manylinux2014", *(f"manylinux_2_{minor}" for minor in _GLIBC_MINORS)]
     return [
+        # A source archive would be built by this machine's Python and compiler.
         *("--only-binary=:all:", "--python-version", PYTHON, "--implementation", "cp"),
         *(word for abi in ("cp311", "abi3", "none") for word in ("--abi", abi)),
         *(word for name in names for word in ("--platform", f"{name}_{MACHINES[architecture]}")),
@@ -72,11 +80,15 @@ def platform_options(architecture: str) -> list[str]:
 def install_wheels(
     lock: Path, target: Path, commands: CommandRunner, scratch: Path, architecture: str
 ) -> None:
-    """Unpack the locked wheels for the image's Python below ``target``, checking each hash."""
+    """Unpack the locked wheels for the image's Python below ``target``, checking each hash. Nothing of a
+    package is executed: a wheel is only unpacked.
+    """
     commands.run_command(
         [
             *pip_command(scratch, commands.run_command),
+            # The lock is complete, so pip resolves nothing; a wheel without a locked hash is refused.
             *("install", "--quiet", "--no-deps", "--require-hashes", "--no-compile"),
+            # --ignore-installed: what this machine's Python has must not count as already there.
             *("--no-warn-conflicts", "--ignore-installed", "--target", target, "--requirement", lock),
             *platform_options(architecture),
         ],
@@ -90,6 +102,8 @@ def compile_all(root: Path, folders: list[str], base_layer: Path, bench: BuildCo
     The byte code is "unchecked": its source cannot change in the image, so the interpreter does not compare
     the two at start.
     """
+    # The image's interpreter runs through its own loader and libraries, so the C library of this machine may
+    # be older, newer or another one.
     system = bench.scratch / "system"
     _unpack_python(base_layer, system, bench.architecture)
     libraries = f"{system}/usr/lib/{MACHINES[bench.architecture]}-linux-gnu"
@@ -97,10 +111,12 @@ def compile_all(root: Path, folders: list[str], base_layer: Path, bench: BuildCo
     bench.commands.run_command(
         [
             *(loader, "--library-path", libraries, system / f"usr/bin/python{PYTHON}", "-s"),
+            # -s and -p: tracebacks name paths of the image, not of the scratch folder.
             *("-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", "-s", root, "-p", "/"),
             *(root / folder for folder in folders),
         ],
         env={
+            # No date, no path and no order of sets may depend on this run: the bytes must be the same.
             "SOURCE_DATE_EPOCH": str(SOURCE_DATE_EPOCH),
             "PYTHONHOME": str(system / "usr"),
             "PYTHONPATH": "",
@@ -111,10 +127,13 @@ def compile_all(root: Path, folders: list[str], base_layer: Path, bench: BuildCo
 
 
 def _unpack_python(layer: Path, target: Path, architecture: str) -> None:
+    """Unpack the interpreter, its standard library and the shared libraries it loads, and nothing else."""
     libraries = f"./usr/lib/{MACHINES[architecture]}-linux-gnu/"
     python = (f"./usr/lib/python{PYTHON}/", f"./usr/bin/python{PYTHON}")
 
     def wanted(member: tarfile.TarInfo) -> bool:
+        """Return whether a member belongs to the interpreter."""
+        # An absolute link would lead out of the unpacked layer, to files of this machine.
         if not member.isreg() and member.linkname.startswith("/"):
             return False
         name = member.name

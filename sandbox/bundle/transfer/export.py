@@ -28,8 +28,10 @@ from sandbox.bundle.schedule import find_intact
 from sandbox.progress import Progress, ProgressEvent
 
 FORMAT = 1
+"""Version of the bundle file's layout; an older c2d-box refuses a newer one."""
 MANIFEST, SEAL = "manifest.json", "manifest.sha256"
 _STAMP = time.gmtime(SOURCE_DATE_EPOCH)[:6]
+"""Time of every entry in the zip archive, fixed like that of the parts."""
 LEVEL = 1
 """Level of deflate: three times smaller at a fraction of the time of higher levels."""
 
@@ -60,6 +62,7 @@ def product_parts(parts: Iterable[str] | None, cache: BundleCache) -> list[Cache
     """Return the finished parts that a box runs from, all or those named. Raises where one is missing."""
     recipes = catalogue.chosen_recipes(parts)
     keys = catalogue.content_keys(recipes, machine_architecture())
+    # Layers stay out: images contain them already.
     wanted = [recipe for recipe in recipes if catalogue.is_product(recipe)]
     if parts is not None:
         asked = {catalogue.part_named(name) for name in parts}
@@ -93,19 +96,23 @@ def save_bundle(
     packages = sorted(wheels.glob("*.whl")) if wheels else []
     manifest = _file_manifest(entries, packages)
     text = json.dumps(manifest, indent=1).encode()
+    # Written beside the target and renamed: a file of that name is always a whole one.
     draft = target.with_name(f"{target.name}.part")
     total = sum(entry.manifest.total_size for entry in entries) or 1
     done = 0
     yield ProgressEvent("bundle.save", "started", str(target))
     try:
         with zipfile.ZipFile(draft, "w", zipfile.ZIP_DEFLATED, compresslevel=LEVEL) as archive:
+            # Python runs the file by this entry. It and the manifest come first, uncompressed.
             _write_text(archive, "__main__.py", (RECIPES / "install" / "installer.py").read_bytes())
             _write_text(archive, MANIFEST, text)
             _write_text(archive, SEAL, hashlib.sha256(text).hexdigest().encode())
             for wheel in packages:
+                # Stored: wheels are compressed already.
                 _write_file(archive, f"wheels/{wheel.name}", wheel, zipfile.ZIP_STORED)
             for entry in entries:
                 for record in entry.manifest.files:
+                    # Links stand in the manifest only; zip has no portable form for them.
                     if not record.link:
                         name = f"parts/{entry.manifest.part}/{record.path}"
                         _write_file(archive, name, entry.file_path(record.path), zipfile.ZIP_DEFLATED)
@@ -113,6 +120,7 @@ def save_bundle(
                 yield ProgressEvent("bundle.save", "progress", entry.manifest.part, fraction=done / total)
         draft.replace(target)
     finally:
+        # After a failure or Ctrl-C; after a success it was renamed.
         draft.unlink(missing_ok=True)
     sizes = tuple(PartSize(e.manifest.part, e.manifest.version, e.manifest.total_size) for e in entries)
     size = target.stat().st_size
@@ -121,6 +129,7 @@ def save_bundle(
 
 
 def _file_manifest(entries: list[CachedPart], wheels: list[Path]) -> dict[str, Any]:
+    """Return the manifest: everything the loader checks before it changes anything."""
     return {
         "format": FORMAT,
         "c2dBox": version("c2d-box"),
@@ -135,12 +144,15 @@ def _file_manifest(entries: list[CachedPart], wheels: list[Path]) -> dict[str, A
 
 
 def _write_text(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
+    """Add a small entry, uncompressed."""
     archive.writestr(zipfile.ZipInfo(name, _STAMP), data, zipfile.ZIP_STORED)
 
 
 def _write_file(archive: zipfile.ZipFile, name: str, path: Path, kind: int) -> None:
+    """Add a file as a stream; ``kind`` is the zip method."""
     header = zipfile.ZipInfo(name, _STAMP)
     header.compress_type = kind
+    # The size lets zipfile choose the 64-bit form beforehand. A level per entry has no public name yet.
     header.file_size = path.stat().st_size
     header._compresslevel = LEVEL  # type: ignore[attr-defined]
     with path.open("rb") as source, archive.open(header, "w") as sink:
@@ -155,6 +167,7 @@ def gather_wheels(folder: Path) -> Progress[Path]:
     yield ProgressEvent("bundle.wheels", "started", "wheels of c2d-box and what it imports")
     folder.mkdir(parents=True, exist_ok=True)
     source = Path(__file__).parents[3]
+    # From a checkout its own wheel is built; an installed c2d-box is fetched by its version.
     own = [str(source)] if (source / "pyproject.toml").exists() else [f"c2d-box=={version('c2d-box')}"]
     command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--wheel-dir", str(folder), *own]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

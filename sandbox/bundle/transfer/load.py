@@ -29,8 +29,11 @@ from sandbox.bundle.transfer.export import FORMAT, MANIFEST, SEAL
 from sandbox.progress import Progress, ProgressEvent
 
 MAX_MANIFEST = 16 << 20
+"""Largest manifest in bytes; a larger one is refused before it is read."""
+# Far above what a bundle has, which is six values for each file; strict_json's default is lower.
 _MANIFEST_LIMITS = JsonLimits(size_bytes=MAX_MANIFEST, values=2_000_000)
 CHUNK = 1 << 20
+"""Bytes read at a time, from a disk and over the network."""
 _UNREADABLE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError)
 """Errors that zipfile raises for a damaged file; one that looks encrypted, or packed otherwise, is a
 RuntimeError.
@@ -79,14 +82,19 @@ def load_bundle(source: str, *, cache: BundleCache | None = None) -> Progress[Lo
     cache = cache or BundleCache()
     with _open_archive(source) as archive:
         held = read_contents(archive, source)
+        # Refusals come before anything is written: another machine, another version, too little room.
         _require_fit(held, source)
         new = [part for part in held.parts if find_intact(cache, part.part, part.key) is None]
         _require_room(cache, new)
+        # Named by the manifest's hash: the next attempt with the same file finds what has arrived, and
+        # another file does not.
         room = cache.root / "work" / f"arriving@{_read_seal(archive)[:16]}"
         yield from _unpack_parts(archive, new, room, source)
+        # All parts are here and checked; from here on only renames are left.
         for part in new:
             _commit_part(cache, part, room / part.part)
             yield ProgressEvent(f"bundle.{part.part}", "done", part.version)
+        # Not in a finally block: an interrupted load leaves the staging folder for the next attempt.
         remove_tree(room)
     names = tuple(part.part for part in new)
     already = tuple(part.part for part in held.parts if part.part not in names)
@@ -99,8 +107,10 @@ def compare_bundles(source: str, *, cache: BundleCache | None = None) -> list[Pa
     recipes = [recipe for recipe in catalogue.chosen_recipes(None) if catalogue.is_product(recipe)]
     keys = catalogue.content_keys(catalogue.chosen_recipes(None), machine_architecture())
     with _open_archive(source) as archive:
+        # No check of fit: comparing with a bundle of another version is what this is for.
         there = {part.part: part for part in read_contents(archive, source).parts}
     found = []
+    # The catalogue's order, then parts that only the source has.
     for name in dict.fromkeys([*(recipe.name for recipe in recipes), *there]):
         here = find_intact(cache, name, keys[name]) if name in keys else None
         other = there.get(name)
@@ -114,6 +124,7 @@ def compare_bundles(source: str, *, cache: BundleCache | None = None) -> list[Pa
 
 
 def _part_state(here: str, there: str) -> str:
+    """Return how the two versions of a part relate; an empty text stands for a part that is absent."""
     if not there:
         return "only here"
     if not here:
@@ -132,6 +143,7 @@ def read_contents(archive: zipfile.ZipFile, source: str) -> BundleContents:
     one.
     """
     try:
+        # By the directory of the archive, before a byte is unpacked.
         if archive.getinfo(MANIFEST).file_size > MAX_MANIFEST:
             raise ValueError("the manifest is too large")
         text = archive.read(MANIFEST)
@@ -144,6 +156,7 @@ def read_contents(archive: zipfile.ZipFile, source: str) -> BundleContents:
         ) from cause
     except (*_UNREADABLE, OSError, ValueError) as cause:
         raise _damaged_file(source, MANIFEST) from cause
+    # This finds damage, not forgery: whoever writes another manifest can write its hash too.
     if hashlib.sha256(text).hexdigest() != seal:
         raise _damaged_file(source, MANIFEST)
     try:
@@ -153,6 +166,8 @@ def read_contents(archive: zipfile.ZipFile, source: str) -> BundleContents:
 
 
 def _parse_contents(document: dict[str, Any], source: str) -> BundleContents:
+    """Return the contents from the parsed manifest; the caller gives errors of its form a code."""
+    # Before the rest is parsed: a newer format may have other fields.
     if document["format"] > FORMAT:
         raise UsageError(
             "C2D-BUNDLE-FILE-NEWER",
@@ -169,15 +184,20 @@ def _parse_contents(document: dict[str, Any], source: str) -> BundleContents:
 
 
 def _read_seal(archive: zipfile.ZipFile) -> str:
+    """Return the hash that the file says its manifest has."""
     return archive.read(SEAL).decode("ascii", "replace").strip()
 
 
 def _part_manifest(document: dict[str, Any]) -> PartManifest:
+    """Return a part's manifest from its document; unknown fields raise TypeError."""
     files = tuple(FileRecord(**record) for record in document.pop("files"))
     return PartManifest(files=files, **document)
 
 
 def _require_fit(contents: BundleContents, source: str) -> None:
+    """Raise where the parts are not those of this c2d-box on this machine. Their keys would never be looked
+    up, so loading them would only take room.
+    """
     here = machine_architecture()
     if contents.architecture != here:
         raise UsageError(
@@ -185,6 +205,7 @@ def _require_fit(contents: BundleContents, source: str) -> None:
             f"{source} is for {contents.architecture}; this machine is {here}.",
             f"Get the bundle file for {here}, or make it on such a machine with `c2d-box bundle save`.",
         )
+    # All parts, optional ones too: the file may have been saved with kind or the node image.
     keys = catalogue.content_keys(catalogue.chosen_recipes([*catalogue.CATALOGUE]), here)
     others = [part.part for part in contents.parts if keys.get(part.part) != part.key]
     if others:
@@ -197,6 +218,7 @@ def _require_fit(contents: BundleContents, source: str) -> None:
 
 
 def _require_room(cache: BundleCache, new: list[PartManifest]) -> None:
+    """Raise where the unpacked sizes exceed the free space."""
     cache.root.mkdir(parents=True, exist_ok=True)
     needed = sum(part.total_size for part in new) >> 20
     if cache.free_mib() < needed:
@@ -210,11 +232,15 @@ def _require_room(cache: BundleCache, new: list[PartManifest]) -> None:
 def _unpack_parts(
     archive: zipfile.ZipFile, parts: list[PartManifest], room: Path, source: str
 ) -> Progress[None]:
+    """Unpack every file of the parts into the staging folder and check its hash. Links are not made yet: a
+    link of the manifest could lead a later file out of the folder.
+    """
     total, done = sum(part.total_size for part in parts) or 1, 0
     began = time.monotonic()
     yield ProgressEvent("bundle.load", "started", source)
     for part in parts:
         for record in part.files:
+            # For links too: _commit_part creates them under this path.
             target = _target_path(room / part.part, record.path, source)
             if not record.link:
                 _bring(archive, f"parts/{part.part}/{record.path}", record, target, source)
@@ -226,6 +252,9 @@ def _unpack_parts(
 
 
 def _target_path(folder: Path, name: str, source: str) -> Path:
+    """Return the path of a file in the staging folder; raise where its name would lead out of it (``../`` or
+    an absolute path).
+    """
     target = folder / name
     if not target.resolve().is_relative_to(folder.resolve()):
         raise _damaged_file(source, name)
@@ -233,6 +262,7 @@ def _target_path(folder: Path, name: str, source: str) -> Path:
 
 
 def _bring(archive: zipfile.ZipFile, name: str, record: FileRecord, target: Path, source: str) -> None:
+    """Unpack one file, unless an earlier attempt has brought it whole."""
     if target.exists() and target.stat().st_size == record.size and digest_of(target) == record.sha256:
         return
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -241,6 +271,7 @@ def _bring(archive: zipfile.ZipFile, name: str, record: FileRecord, target: Path
     with draft.open("wb") as out:
         for chunk in _member_chunks(archive, name, source):
             left -= len(chunk)
+            # More bytes than the manifest says: stopped at once, before a zip bomb fills the disk.
             if left < 0:
                 raise _damaged_file(source, name)
             hasher.update(chunk)
@@ -249,16 +280,19 @@ def _bring(archive: zipfile.ZipFile, name: str, record: FileRecord, target: Path
         draft.unlink()
         raise _damaged_file(source, name)
     draft.chmod(0o755 if record.executable else 0o644)
+    # Renamed after the check: a file under its own name is whole, which the next attempt relies on.
     draft.replace(target)
 
 
 def _commit_part(cache: BundleCache, part: PartManifest, folder: Path) -> None:
+    """Make the part's links, record the new inode times, and move the part into the cache."""
     for record in part.files:
         if record.link:
             link = folder / record.path
             link.parent.mkdir(parents=True, exist_ok=True)
             link.unlink(missing_ok=True)
             link.symlink_to(record.link)
+    # The cheap check for damage compares times, and unpacking has set new ones.
     files = tuple(
         record
         if record.link
@@ -293,10 +327,12 @@ def _commit_part(cache: BundleCache, part: PartManifest, folder: Path) -> None:
 
 
 def _damaged_file(source: str, what: str) -> C2DError:
+    """Return the error for a file that is not as it was written."""
     return Failed("C2D-BUNDLE-FILE-DAMAGED", f"{source} is damaged: {what} is not what was written.", _AGAIN)
 
 
 def _member_chunks(archive: zipfile.ZipFile, name: str, source: str) -> Iterator[bytes]:
+    """Yield an entry's bytes; turn whatever the zip reader raises for damage into one error."""
     try:
         with archive.open(name) as stream:
             while chunk := stream.read(CHUNK):
@@ -313,8 +349,10 @@ def _member_chunks(archive: zipfile.ZipFile, name: str, source: str) -> Iterator
 
 
 def _open_archive(source: str) -> zipfile.ZipFile:
+    """Open the bundle file at a path or URL. Only the archive's directory, at its end, is read."""
     try:
         if source.startswith(("http://", "https://")):
+            # Buffered, because the zip reader asks for a few bytes at a time and each question is a request.
             return zipfile.ZipFile(cast("IO[bytes]", io.BufferedReader(_RemoteFile(source), CHUNK)))
         return zipfile.ZipFile(source)
     except FileNotFoundError as cause:
@@ -331,9 +369,11 @@ class _RemoteFile(io.RawIOBase):
     def __init__(self, url: str) -> None:
         import httpx
 
+        # A proxy is used unless the address is one of this network (c2d_box.proxies).
         self._client = httpx.Client(timeout=30.0, follow_redirects=True, trust_env=may_use_proxy(url))
         self._url = url
         self._at = 0
+        # One byte tells both: whether the server serves ranges, and how long the file is.
         answer = self._request_range({"Range": "bytes=0-0"})
         total = answer.headers.get("content-range", "").rpartition("/")[2]
         if answer.status_code != 206 or not total.isdigit():
@@ -345,6 +385,7 @@ class _RemoteFile(io.RawIOBase):
         self._size = int(total)
 
     def _request_range(self, headers: dict[str, str]) -> Any:
+        """Send a GET request; turn network errors into one with a code."""
         import httpx
 
         try:
@@ -371,6 +412,7 @@ class _RemoteFile(io.RawIOBase):
         return self._at
 
     def readinto(self, buffer: Any) -> int:
+        """Read the next bytes by one request; return 0 at the end, as RawIOBase asks."""
         view = memoryview(buffer)
         end = min(self._at + len(view), self._size)
         if end <= self._at:
