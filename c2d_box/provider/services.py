@@ -29,6 +29,7 @@ class ProviderContext:
 
     settings: ProviderSettings
     key: ProviderKey
+    # Not in ``repr``: contexts appear in tracebacks.
     job_key: bytes = field(repr=False)
     database: ProviderDatabase
     nonces: NonceStore
@@ -48,9 +49,11 @@ class ProviderContext:
 
     @property
     def chain_id(self) -> int:
+        """The id of the one chain that this Provider serves."""
         return self.settings.chain.id
 
 
 def provider_context(request: Request) -> ProviderContext:
+    """Return the context of the application that answers this request."""
     found: ProviderContext = request.app.state.services
     return found
