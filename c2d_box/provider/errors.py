@@ -1,11 +1,13 @@
 """The error families of the Provider's HTTP API, and the removal of URLs, which must never be in them.
 
+The shapes are those of Ocean's Provider, because its clients parse them; ``away`` and ``reasons`` are added.
+
 ApiError
-├── Invalid     400 {"errors": {field: [text]}, "message": "Validation error", "success": false}
-├── Refusal     400/403/404 {"error": text} or {"error": {resource: code}}, with "reasons" where there are any
-├── TooMany     429 {"error": text}, with Retry-After
-├── Away        503 {"error": text, "away": service}, with Retry-After: a service that this one needs is away
-└── Upstream    the status and body of a service behind us
+├── InvalidParameters   400 {"errors": {field: [text]}, "message": "Validation error", "success": false}
+├── ProviderRefusal     400/403/404 {"error": text} or {"error": {resource: code}}, "reasons" where known
+├── TooManyRequests     429 {"error": text}, with Retry-After
+├── ServiceUnavailable  503 {"error": text, "away": service}, with Retry-After: a needed service is away
+└── UpstreamError       the status and body of a service behind us
 """
 
 from __future__ import annotations

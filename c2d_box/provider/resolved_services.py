@@ -34,7 +34,7 @@ def network_text(services: ProviderContext, text: str) -> str:
 
 
 async def resolve_did(services: ProviderContext, did: Any) -> DDO:
-    """Return the DDO of a DID. Raise Refusal when there is no such asset, CatalogUnavailable when the
+    """Return the DDO of a DID. Raise ProviderRefusal when there is no such asset, CatalogUnavailable when the
     metadata cache cannot say."""
     # Without a check of its age: downloads and quotes hold the asset's state against the chain itself. A
     # compute start and a grant's redemption use :mod:`freshness`.
@@ -63,7 +63,8 @@ def reading_audience(offered: ServiceOffering | None, userdata: Mapping[str, Any
 
 
 def demanded_offering(services: ProviderContext, ddo: DDO, service_id: Any) -> ServiceOffering:
-    """Return the service like :func:`find_offering`. Raise Refusal where the asset has no such service."""
+    """Return the service like :func:`find_offering`. Raise ProviderRefusal where the asset has no such
+    service."""
     offered = find_offering(ddo, service_id)
     if offered is None:
         raise ProviderRefusal(network_text(services, "Invalid serviceId."))
