@@ -88,6 +88,7 @@ class ChainFacts:
         return {"value": plain, "tokenAddress": offer.token, "tokenSymbol": symbol}
 
     def _keep_names(self, tokens: list[str], answers: list[Any]) -> None:
+        """Keep the names of tokens for as long as the process runs, since they never change."""
         # Two answers per token, as ``_token_views`` asks.
         pairs = zip(answers[::2], answers[1::2], strict=True)
         for token, (name, symbol) in zip(tokens, pairs, strict=True):

@@ -152,6 +152,8 @@ class DocumentDecryptor:
         return body
 
     async def _ask_decryptor(self, decryptor_url: str, nft: str, tx: str) -> tuple[int, bytes]:
+        """Send one signed request and return status and body. Raise StorageError where the host cannot be
+        reached, DocumentWrong for a body that is too large."""
         # Nanoseconds that never repeat: Providers keep a scale of their own for decrypters.
         self._nonce = max(time.time_ns(), self._nonce + 1)
         nonce = str(self._nonce)

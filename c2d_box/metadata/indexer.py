@@ -98,7 +98,7 @@ class ChainIndexer:
 
     async def run(self) -> None:
         """Follow the chain and read documents until cancelled. A node that fails is asked again."""
-        # Where one of the two fails for good, the other ends too.
+        # If one of the two fails for good, the other ends too.
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.documents.run())
             tasks.create_task(self._follow_head())

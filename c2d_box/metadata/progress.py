@@ -73,9 +73,9 @@ class IndexProgress:
         return report
 
     def _unready_reason(self) -> str:
+        """Return the reason for operators: how far, since when, and why."""
         if self.head is None:
             return self.problem or "the chain's head is not known yet"
-        # For operators: how far, since when, and why.
         told = f"block {self.block} of {self.head} is read, {self.blocks_behind} are missing"
         if self._moved_at is not None and self.blocks_behind:
             told += f"; the last one came {self.clock() - self._moved_at:.0f} s ago"

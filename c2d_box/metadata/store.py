@@ -94,6 +94,8 @@ class Publication:
 
     @property
     def event_key(self) -> tuple[str, int]:
+        """Transaction and log index, which name one event. The block is not part of it: it changes when a
+        reorganisation moves the transaction."""
         return self.tx, self.position
 
 
@@ -309,6 +311,7 @@ class MetadataStore:
         )
 
     def _one_outcome(self, condition: str, *values: object) -> EventOutcome | None:
+        """Return the newest outcome that meets a condition, None where there is none."""
         rows = self.select_rows(
             # The condition is one of the fixed texts above; values are bound, never written into the
             # statement.

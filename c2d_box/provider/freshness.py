@@ -1,10 +1,10 @@
-"""How old the permissions may be on which a job is started.
+"""Bounds the age of the permissions on which a job is started.
 
-The metadata cache knows up to which block it has read and which update of an asset it could not read. A
-cache that stands (or whose node does) would otherwise let a withdrawn permission count for ever. Therefore
-a description is believed only as long as the oldest block that the cache has missed is younger than the
-bound. Ages are told by the chain's clock only where it agrees with ours: a missed block from the future
-proves nothing, and then nothing may be missing at all.
+The metadata cache knows up to which block it has read and which update of an asset it could not read. A cache
+that stands (or whose node does) would otherwise let a withdrawn permission count for ever. Therefore a
+description is believed only as long as the oldest block that the cache has missed is younger than the bound.
+Ages are told by the chain's clock only where it agrees with ours: a missed block from the future proves
+nothing, and then nothing may be missing at all.
 """
 
 from __future__ import annotations

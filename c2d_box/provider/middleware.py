@@ -118,6 +118,8 @@ class EdgeMiddleware:
             log.info("request", extra=extra)
 
     async def _handle_request(self, scope: Scope, receive: Receive, answer: _ResponseSender) -> None:
+        """Apply the limits that need no body, then call the application. Raise ApiError for a refused
+        request."""
         name = self._visitors.resolve_visitor(scope)
         # Storage and limits below read it from here; each request has a context of its own.
         visitor.set(name)

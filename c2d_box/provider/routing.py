@@ -25,6 +25,7 @@ class Endpoint:
     path: str
     handler: Handler
     operation: ApiOperation
+    # The name is a public contract: clients look endpoints up by it and build no paths themselves.
     name: str | None = None
 
     @property

@@ -35,10 +35,12 @@ class ProviderContext:
     nonces: NonceStore
     tokens: AuthTokens
     callers: CallerVerifier
+    # Grants are sealed and opened by the same process key, so each replica needs the same secret.
     grants: GrantCipher
     catalog: AssetCatalog
     ledger: ChainGateway
     storage: Storage
+    # The three are there together or not at all.
     operator: OperatorClient | None
     environments: EnvironmentCache | None
     liveness: JobLiveness | None

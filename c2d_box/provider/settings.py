@@ -12,9 +12,10 @@ from c2d_box.service.settings import ChainSection, ListenSection, SettingsSectio
 from c2d_box.workflow.result_store import IpfsStore, S3Store
 
 FirstNonce = Literal["one", "created"]
-"""How an address that has never used a nonce reads: see :mod:`c2d_box.provider.auth.nonces`."""
+"""The value that an address reads as while it has never used a nonce: see
+:mod:`c2d_box.provider.auth.nonces`."""
 LONGEST_TOKEN_SECONDS = 30 * 86_400
-"""How long an auth token lasts at most, where the configuration says nothing else."""
+"""The longest life of an auth token, where the configuration says nothing else."""
 
 
 class ProviderListen(ListenSection):

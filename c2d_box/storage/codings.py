@@ -63,7 +63,7 @@ async def unpack_chunks(chunks: AsyncIterator[bytes], coding: str) -> AsyncItera
                     raise SourceUnreachable("the source's compressed answer is damaged") from None
                 coding, machine = "raw", zlib.decompressobj(-zlib.MAX_WBITS)
                 continue
-            # What the step did not take: the rest of this member, or the beginning of the next one.
+            # The bytes that the step did not take: the rest of this member, or the beginning of the next one.
             chunk = machine.unconsumed_tail or machine.unused_data
             given += len(piece)
             # While it is unpacked, since a bomb must be stopped before it is complete.

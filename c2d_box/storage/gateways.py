@@ -14,4 +14,5 @@ def gateway_url(file: FileObject, gateway: str | None, path: str) -> str:
     # Gateways resolve dots in paths: ``../admin`` would be another service on the operator's host.
     if ".." in path.split("/"):
         raise FileUnusable(f"the {file.gateway} path is not valid")
+    # The gateway's own path is kept: operators run gateways below a prefix.
     return f"{gateway.rstrip('/')}/{path}"

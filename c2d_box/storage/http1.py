@@ -226,6 +226,7 @@ class HttpExchange(asyncio.Protocol):
             self._transport.abort()
 
     def _notify_reader(self) -> None:
+        """Wake the reader, if it waits."""
         if self._wake is not None and not self._wake.done():
             self._wake.set_result(None)
 

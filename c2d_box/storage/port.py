@@ -28,6 +28,7 @@ class OpenFile:
 
     meta: FileMeta
     chunks: AsyncIterator[bytes]
+    # Not a coroutine, so that it can be called from any cleanup, also at cancellation.
     close: Callable[[], None]
 
 

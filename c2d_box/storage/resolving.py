@@ -148,6 +148,7 @@ class NameResolver:
         return addresses
 
     def _forget_lookup(self, host: str, done: asyncio.Task[list[str]]) -> None:
+        """Forget a look-up that has ended, and the slots of its domain where nobody uses them."""
         if self._running.get(host) is done:
             del self._running[host]
             # The semaphore of a domain lives as long as a look-up uses it.

@@ -37,6 +37,7 @@ def search(
 
 
 def _run_search(body: dict[str, Any], records: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Run one search under the time limit of its caller."""
     # An unknown key with an empty value asks for nothing, so it is no reason to refuse.
     if unknown := sorted(key for key in body if key not in _KNOWN and body[key]):
         raise Unsupported(unknown[0])

@@ -78,6 +78,7 @@ def _several_clauses(body: Any, depth: int) -> list[Predicate]:
 
 
 def _match_all(body: dict[str, Any]) -> Predicate:
+    """Return the predicate that every record meets."""
     return lambda record: True
 
 

@@ -77,6 +77,8 @@ class NonceFreshness(Enum):
 
 @dataclass(frozen=True)
 class _NonceRow:
+    """The last used nonce of an account, and the request that it was used for (empty for most)."""
+
     value: Decimal
     purpose: str
 
@@ -189,6 +191,8 @@ class NonceStore:
     def _assess_nonce(
         self, row: _NonceRow | None, nonce: Decimal, purpose: str, scale: Scale
     ) -> NonceFreshness:
+        """Return the verdict on a nonce against the stored row. It decides for ``check_nonce`` and
+        ``take_nonce`` alike."""
         # The first value itself is accepted from an account that has used none.
         if row is None:
             if nonce < self._first:

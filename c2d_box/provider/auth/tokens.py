@@ -69,8 +69,8 @@ class AuthTokens:
         return DELETED if deleted else None
 
     def delete_token(self, token: str) -> None:
-        """Make a token invalid until it would have expired. Any text is taken, so deleting twice is no
-        error."""
+        """Make a genuine token invalid until it would have expired. The route has checked it with
+        :meth:`token_problem` before: other texts must not fill the table."""
         payload = self._read_payload(token)
         expires = payload.get("exp", 0) if payload else 0
         with self._database.transaction() as connection:
@@ -102,6 +102,7 @@ class AuthTokens:
         return payload if is_address(payload.get("address")) else None
 
     def _token_signature(self, signed: str) -> bytes:
+        """Return the HMAC of a token's first two parts."""
         return hmac.digest(self._key, signed.encode(), hashlib.sha256)
 
 

@@ -100,6 +100,7 @@ class AssetCatalog:
             raise CatalogUnavailable from None
 
     def _parse_ddo(self, did: str, answer: httpx.Response) -> DDO | None:
+        """Return the DDO of an answer, and remember it; None for every answer that holds none."""
         if answer.status_code != 200:
             return None
         try:

@@ -82,7 +82,7 @@ class ChainGateway:
         self._opening = asyncio.Lock()
         # All requests of one moment share one question for the head.
         self._head = SingleFlight(self._asked_head)
-        # What was read under the head that was seen last. Another head, also one of another branch, begins
+        # The answers under the head that was seen last. Another head, also one of another branch, begins
         # anew.
         self._at_head: tuple[ChainHead, BlockPinnedChain] | None = None
         # Threads of its own: a slow node must not take those on which the loop resolves names.
@@ -246,10 +246,14 @@ class ChainGateway:
             return None
 
     async def _ask_chain(self, question: Callable[[Chain], T], at: ChainHead | None = None) -> T:
+        """Return the answer to a question, as of the present head. Raise ChainUnavailable, or its kind
+        ``_NodeRefused`` where the node answered with no value."""
         chain = await self._current_chain(at)
         return await self._run_in_thread(partial(question, chain))
 
     async def _run_in_thread(self, question: Callable[[], T]) -> T:
+        """Run a question on a thread, and turn the chain package's errors into an outage or a refusal of
+        the node."""
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, question)
         except C2DError as error:
@@ -272,6 +276,7 @@ class ChainGateway:
         return self._at_head[1]
 
     async def _asked_head(self) -> ChainHead:
+        """Return the newest block. Raise ChainUnavailable where the node gives none."""
         # By httpx and not by web3: this is asked for every request, and needs no thread.
         question = {"jsonrpc": "2.0", "id": 1, "method": "eth_getBlockByNumber", "params": ["latest", False]}
         try:
@@ -282,6 +287,7 @@ class ChainGateway:
             raise ChainUnavailable("the head is not known") from None
 
     async def _open_chain(self) -> Chain:
+        """Return the chain, opened at the first question that finds its contracts deployed."""
         if self._chain is None:
             # Once for all: loading web3 takes a second and 30 MiB.
             async with self._opening:
@@ -305,6 +311,7 @@ class _NodeRefused(ChainUnavailable):
 
 
 def _find_published(chain: Chain, tx: str, nft: str) -> PublishedDocument | None:
+    """Return the document that a transaction published for an NFT, None where it published none."""
     event = events.metadata_of(chain, tx, nft)
     if event is None:
         return None

@@ -29,7 +29,7 @@ class EnvironmentCache:
     async def list_environments(self) -> list[dict[str, Any]]:
         """Return all environments. Raise ServiceUnavailable (503) when operator-service cannot say.
         Concurrent callers share one request."""
-        # Who waits here finds the list that another has just read.
+        # A caller that waits here finds the list that another has just read.
         async with self._lock:
             if time.monotonic() - self._read_at >= FRESH_SECONDS:
                 try:

@@ -83,11 +83,13 @@ class OperatorClient:
         )
 
     async def stop_job(self, owner: str, job: str | None, chain_id: int) -> OperatorAnswer:
+        """Ask for the stop of an owner's job; it ends a moment later."""
         return await self._request_json(
             "PUT", "/compute", self._signed_query(owner, job, chainId=str(chain_id))
         )
 
     async def delete_job(self, owner: str, job: str | None, chain_id: int) -> OperatorAnswer:
+        """Ask for the deletion of an owner's job."""
         return await self._request_json(
             "DELETE", "/compute", self._signed_query(owner, job, chainId=str(chain_id))
         )

@@ -85,6 +85,7 @@ class VisitorRateLimiter:
 
 
 def _parse_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Return the address that a text is, None where it is none."""
     try:
         address = ipaddress.ip_address(text)
     except ValueError:
@@ -95,6 +96,7 @@ def _parse_address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address |
 
 
 def _network_text(text: str) -> str:
+    """Return the name under which an address is counted: itself for IPv4, its /64 for IPv6."""
     address = _parse_address(text)
     # The last 64 bits are free to its owner, so counting single addresses would limit nobody.
     if isinstance(address, ipaddress.IPv6Address):

@@ -32,6 +32,7 @@ class SingleFlight(Generic[T]):
         return await asyncio.shield(self._next)
 
     async def _ask_after(self, before: asyncio.Future[T] | None) -> T:
+        """Wait for the present run, whatever becomes of it, then begin the next one."""
         if before is not None and not before.done():
             await asyncio.wait({before})
         # From here on the question is under way: who comes now gets the run after this one.

@@ -52,6 +52,7 @@ def describe_provider_api(
 
 
 def _operation_object(endpoint: Endpoint) -> dict[str, Any]:
+    """Return the OpenAPI object of one endpoint."""
     about = endpoint.operation
     described: dict[str, Any] = {
         "operationId": endpoint.operation_id,

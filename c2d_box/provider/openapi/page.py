@@ -118,4 +118,5 @@ def _schema_section(name: str, schema: Described) -> str:
 
 
 def _json_html(schema: Described) -> str:
+    """Return a schema as escaped, indented JSON."""
     return f"<pre>{escape(json.dumps(schema, indent=2))}</pre>"
