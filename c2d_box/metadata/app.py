@@ -30,10 +30,14 @@ log = logging.getLogger("c2d.cache")
 
 
 def build_cache_app(settings: MetadataSettings) -> Starlette:
+    """Build the cache's application. A wrong key file ends the start; without one the cache serves what it
+    has and indexes nothing. Node and contracts may come up later."""
     cache = CacheContext(settings, MetadataStore(settings.database), _read_cache_key(settings.secrets_dir))
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        # The indexer runs beside the routes, so that a cache that is behind still answers, and says how far
+        # it is.
         task = asyncio.create_task(_run_indexer(cache))
         try:
             yield
@@ -41,9 +45,11 @@ def build_cache_app(settings: MetadataSettings) -> Starlette:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+            # Searches that run are not waited for: each may take some seconds.
             cache.threads.shutdown(wait=False, cancel_futures=True)
             cache.store.close()
 
+    # Web clients read the cache from any page, and nothing here depends on who asks.
     cors = Middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"])
     refusals = {BodyRefused: _refused_body}
     app = Starlette(routes=cache_routes(), middleware=[cors], exception_handlers=refusals, lifespan=lifespan)
@@ -60,11 +66,14 @@ async def _refused_body(_: Request, error: Exception) -> Response:
 async def _run_indexer(cache: CacheContext) -> None:
     """Wait until the contracts are deployed and the node answers, then follow the chain until cancelled."""
     settings = cache.settings
+    # Without a key no Provider decrypts anything for this cache, so reading blocks would only refuse every
+    # asset.
     key = cache.key
     if key is None:
         log.error("without the secret cache-key no document can be decrypted")
         return
     chain = await _await_chain(settings)
+    # Decryptors' URLs come from the chain, so they must be public, but for the operator's own Providers.
     rules = AddressRules(settings.endpoint_aliases.values())
     fetcher = Fetcher(rules, aliases=settings.endpoint_aliases)
     decryptor = DocumentDecryptor(
@@ -75,8 +84,10 @@ async def _run_indexer(cache: CacheContext) -> None:
         settings.max_document,
         configured=settings.endpoint_aliases,
     )
+    # This client only asks the node for its head. Documents come through the fetcher and its address rules.
     async with httpx.AsyncClient(trust_env=False) as client:
         heads = HeadWatcher(client, chain, settings.chain.rpc_url, settings.poll_seconds)
+        # From here on ``/readyz`` reports the indexer's progress.
         cache.indexer = ChainIndexer(chain, cache.store, decryptor, heads, settings)
         try:
             await cache.indexer.run()
@@ -85,6 +96,8 @@ async def _run_indexer(cache: CacheContext) -> None:
 
 
 async def _await_chain(settings: MetadataSettings) -> Chain:
+    """Return the chain once its contracts' addresses are known. In a new box the contracts are deployed
+    after the cache has started."""
     told = ""
     while True:
         try:
@@ -93,6 +106,7 @@ async def _await_chain(settings: MetadataSettings) -> Chain:
             )
             return Chain(settings.chain.rpc_url, found)
         except C2DError as error:
+            # Once per reason, not three times a second.
             if error.code != told:
                 log.info("waiting for the chain", extra={"code": error.code})
                 told = error.code
@@ -100,6 +114,8 @@ async def _await_chain(settings: MetadataSettings) -> Chain:
 
 
 def _read_cache_key(directory: Path) -> CacheKey | None:
+    """Return the cache's key, None where no file is mounted. A file that holds no key raises StateProblem:
+    going on without it would look like a cache that has nothing to read."""
     path = directory / "cache-key"
     try:
         return CacheKey.from_text(path.read_text())

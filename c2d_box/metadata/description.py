@@ -14,6 +14,7 @@ QUERIES = {
     "/api/c2d/decryptor": ("url",),
 }
 """The parameters that routes take in the query; all are optional texts."""
+# Starlette's routes say nothing of queries and bodies, so these two tables do.
 BODIES = {
     "/api/aquarius/assets/ddo/validate": "application/octet-stream",
     "/api/aquarius/assets/names": "application/json",
@@ -23,8 +24,10 @@ BODIES = {
 
 
 def describe_cache_api(routes: Iterable[Route], version: str) -> dict[str, Any]:
+    """Return the OpenAPI document of these routes."""
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
+        # Starlette adds HEAD to each GET route; it needs no description of its own.
         for method in sorted((route.methods or set()) - {"HEAD"}):
             paths.setdefault(route.path, {})[method.lower()] = _operation_object(route)
     return {
@@ -35,8 +38,11 @@ def describe_cache_api(routes: Iterable[Route], version: str) -> dict[str, Any]:
 
 
 def _operation_object(route: Route) -> dict[str, Any]:
+    """Return the description of one route. Its docstring is the summary, so docstrings of routes are
+    public texts."""
     text = " ".join((inspect.getdoc(route.endpoint) or "").split())
     described: dict[str, Any] = {
+        # Handlers are private functions; clients see the name without the underscore.
         "operationId": route.endpoint.__name__.lstrip("_"),
         "summary": text,
         "parameters": [
@@ -54,4 +60,5 @@ def _operation_object(route: Route) -> dict[str, Any]:
 
 
 def _parameter_object(name: str, place: str) -> dict[str, Any]:
+    """Return one parameter. Those of the path are required, as OpenAPI demands."""
     return {"name": name, "in": place, "required": place == "path", "schema": {"type": "string"}}

@@ -43,12 +43,16 @@ T = TypeVar("T")
 
 _CREATED_OR_UPDATED = ("MetadataCreated", "MetadataUpdated")
 _READ = (*events.METADATA, "OrderStarted", *SALE_EVENTS)
+"""The events that one question for logs asks for."""
 _NFT_TOKEN = "0x" + f"{1:064x}"
 """The id of a data NFT's only token: the third indexed value of its transfers, by which the node filters
 them."""
 _THREADS = 4
+"""Threads that wait for the node."""
 _TRIGGERS = 4
+"""Transactions that strangers may have read again at the same time, each a question to the node."""
 _FIRST_TURN_SECONDS = 5.0
+"""The seconds for which a starting cache waits for its documents before it reports that it is ready."""
 
 
 class TooManyTriggers(Exception):
@@ -71,7 +75,10 @@ class ChainIndexer:
         self._heads = heads
         self._settings = settings
         self._facts = ChainFacts(chain)
+        # The present number of blocks per question: smaller after a refusal, see ``_read_span``.
         self._span = settings.span
+        # Blocks and documents are written in turns: a document must not be added while its block is taken
+        # back.
         self._turn = asyncio.Lock()
         self._triggers = 0
         # Of its own: name resolution and searches on the common threads must not keep the chain waiting.
@@ -84,24 +91,30 @@ class ChainIndexer:
 
     @property
     def last_block(self) -> int:
+        """The last block that was read. Before the first one it is the block before the contracts were
+        deployed."""
         known = self._store.last_block()
         return known[0] if known else self._chain.addresses.start_block - 1
 
     async def run(self) -> None:
         """Follow the chain and read documents until cancelled. A node that fails is asked again."""
+        # If one of the two fails for good, the other ends too.
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.documents.run())
             tasks.create_task(self._follow_head())
 
     async def _follow_head(self) -> None:
+        """Catch up with the head, then wait for the next one, for ever."""
         head = -1
         while True:
             try:
+                # At the start and after each failure: the head that was known may be of another branch.
                 if head < 0:
                     head = await self._asked(self._chain.latest_block)
                 self.progress.note_head(head, self.last_block)
                 await self.catch_up(head)
                 self.progress.note_head(head, self.last_block)
+                # After the blocks, because a new event of an asset makes its record anew anyway.
                 await self._retry_stale()
                 await self._first_turn()
                 head = await self._next_head(head)
@@ -111,6 +124,8 @@ class ChainIndexer:
                 head = -1
                 await asyncio.sleep(1)
             except Exception as error:
+                # Single events are set aside further down, so what arrives here is an outage (a full disk),
+                # which passes.
                 log.exception("indexing failed, trying again")
                 self.progress.note_failure(f"blocks cannot be processed ({type(error).__name__})")
                 head = -1
@@ -128,7 +143,9 @@ class ChainIndexer:
         """Read every confirmed block up to ``head``. Where the chain has become shorter or was reorganised,
         take back the blocks that are gone first."""
         async with self._turn:
+            # First: blocks are added to the branch that the node follows now, never to one that it has left.
             await self._take_back_if_changed(head)
+            # Only confirmed blocks, as many as ``confirmations`` demands, are read at all.
             while (start := self.last_block + 1) <= (last := head - self._settings.confirmations):
                 if not await self._read_span(start, last):
                     return
@@ -136,6 +153,7 @@ class ChainIndexer:
 
     async def trigger_transaction(self, tx: str, position: int | None = None) -> list[Publication]:
         """Read one transaction's metadata events (again) and return them; empty if it holds none."""
+        # Anybody may call this, and each call asks the node for a receipt.
         if self._triggers >= _TRIGGERS:
             raise TooManyTriggers
         self._triggers += 1
@@ -148,6 +166,7 @@ class ChainIndexer:
         found = [
             self._publication_of(event)
             for event in events.decode_logs(receipt["logs"], _CREATED_OR_UPDATED)
+            # ``position`` is the log's index in the block, which the caller may give.
             if position in (None, event.index)
         ]
         for publication in found:
@@ -156,6 +175,7 @@ class ChainIndexer:
 
     async def _next_head(self, head: int) -> int:
         """Return the next head; return after a second at the latest when a record waits to be made again."""
+        # Still behind (the chain changed while it was read): go on at once.
         if self.last_block < head - self._settings.confirmations:
             return await self._asked(self._chain.latest_block)
         if not self._store.select_rows("SELECT 1 FROM stale LIMIT 1"):
@@ -167,37 +187,47 @@ class ChainIndexer:
             return await self._asked(self._chain.latest_block)
 
     async def _asked(self, question: Callable[[], T]) -> T:
+        """Run a question that blocks on the indexer's threads."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, question)
 
     def close(self) -> None:
+        """Let the threads go without waiting for the node."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     # -- blocks
 
     async def _take_back_if_changed(self, head: int) -> None:
+        """Take back all blocks after the last common one where the node no longer has the last block that
+        was read."""
         last = self._store.last_block()
         if last is None or await self._is_unchanged(last, head):
             return
+        # If no checkpoint is left on the node's chain, everything is read anew.
         common = self._chain.addresses.start_block - 1
+        # The newest first: reorganisations are short, so the first or second one fits mostly.
         for known in self._store.checkpoints():
             if await self._is_unchanged(known, head):
                 common = known[0]
                 break
         changed = self._store.take_back(common)
+        # After the store: it tells which documents still wait.
         self.documents.forget_missing()
         log.warning("the chain was reorganised", extra={"after_block": common, "assets": len(changed)})
         await self._refresh_records(changed)
 
     async def _is_unchanged(self, known: tuple[int, str], head: int) -> bool:
+        """Return whether the node's chain still holds this block. A chain that became shorter does not."""
         return known[0] <= head and await self._block_hash(known[0]) == known[1]
 
     async def _block_hash(self, number: int) -> str:
+        """Return the hash of a block in lower case, empty where the node has no such block."""
         try:
             block = await self._asked(lambda: self._chain.block_header(number))
         except C2DError as error:
             if error.code == UNREACHABLE:
                 raise
             return ""
+        # Bytes or text, depending on the client's formatting.
         value = block["hash"]
         return value.lower() if isinstance(value, str) else "0x" + bytes(value).hex()
 
@@ -208,8 +238,11 @@ class ChainIndexer:
         try:
             read = await self._read_blocks(start, end)
         except C2DError as error:
+            # A single block that the node does not answer for is an outage: nothing smaller can be asked.
             if end == start:
                 raise
+            # Nodes limit a question by blocks, logs or time and name the limit in many ways, so halving finds
+            # it.
             self._span = max(1, (end - start + 1) // 2)
             log.info("the node did not answer for a span", extra={"blocks_next": self._span})
             if error.code == UNREACHABLE:
@@ -221,39 +254,51 @@ class ChainIndexer:
     async def _read_blocks(self, start: int, end: int) -> bool:
         """Read one span of blocks; return False if the chain changed meanwhile. The hash of the last block is
         read before and after, so that logs of another branch are not taken for this one's."""
+        # An empty hash: the node has no such block (any more).
         before = await self._block_hash(end)
         topics = [events.event_topic(name) for name in _READ]
         logs = await self._asked(lambda: self._chain.get_logs(topics, start, end))
+        # In the same window between the two looks at the hash, so that owners belong to this branch too.
         moved = await self._new_owners(start, end)
         if await self._block_hash(end) != before or not before:
             return False
         await self._apply_logs(logs, moved)
+        # Last: a process that ends before this reads the blocks again, and every write before is repeatable.
         self._store.add_checkpoint(end, before)
         return True
 
     async def _new_owners(self, start: int, end: int) -> set[str]:
         """Return the NFTs that were transferred in these blocks, including NFTs that are not Ocean's."""
         topics, first_token = [events.event_topic("Transfer721")], (None, None, _NFT_TOKEN)
+        # The node filters by the only token's id. Naming all known NFTs instead would make the question grow
+        # with them.
         logs = await self._asked(lambda: self._chain.get_logs(topics, start, end, None, first_token))
         return {checksum_address(str(entry["address"])) for entry in logs}
 
     # -- events
 
     async def _apply_logs(self, logs: list[Any], moved: set[str]) -> None:
+        """Record the events of one span in their order, then make the records anew that they concern."""
         changed: set[str] = {self._did_of(nft) for nft in moved}
+        # Datatokens, because sale and order events do not name the asset.
         priced: set[str] = set()
+        # Nodes mostly send logs in order; the order of updates must not depend on that.
         found = sorted(events.decode_logs(logs, _READ), key=lambda event: (event.block, event.index))
         for event in found:
             try:
                 await self._note_event(event, changed, priced)
             except (C2DError, sqlite3.OperationalError) as problem:
+                # An outage of the node or of the disk is no fault of the event: the whole span is read again.
+                # Everything else is the event's own, or one hostile event could stop the cache.
                 if isinstance(problem, C2DError) and problem.code != UNREACHABLE:
                     self._set_aside(event, problem)
                 else:
                     raise
             except Exception as problem:
                 self._set_aside(event, problem)
+        # Also outside the loop: such logs were not decoded, so they are not among the events.
         self._note_unreadable(logs)
+        # Transfers of NFTs that are no assets here are dropped; a document's own task makes its record.
         changed &= set(self._store.records) | {did for did in changed if self._store.asset_versions(did)}
         changed |= {did for did in self._store.records if self._store.tokens_of(did) & priced}
         await self._refresh_records(changed)
@@ -264,6 +309,7 @@ class ChainIndexer:
         if event.name in _CREATED_OR_UPDATED:
             self.documents.add_publication(self._publication_of(event))
         elif event.name == "MetadataState":
+            # Strangers' NFTs can emit this event too.
             if self._note_state(event):
                 changed.add(self._did_of(event.address))
         elif event.name == "TokenURIUpdate":
@@ -272,6 +318,7 @@ class ChainIndexer:
             self._store.add_order(event.tx, event.index, event.address, event.block)
             priced.add(event.address.lower())
         elif event.name in SALE_EVENTS:
+            # May ask the chain, so it can raise; the event is then set aside like any other.
             priced |= await self._sales.tokens_of(event)
 
     def _set_aside(self, event: ContractEvent, problem: Exception) -> None:
@@ -281,6 +328,7 @@ class ChainIndexer:
             exc_info=problem,
             extra={"event": event.name, "nft": event.address, "tx": event.tx},
         )
+        # Only metadata events have an outcome. A price or an order that cannot be read changes no document.
         if event.name in (*_CREATED_OR_UPDATED, "MetadataState"):
             reason = f"the event {event.name} cannot be processed ({type(problem).__name__})"
             self._store.put_outcome(self._placeholder_publication(event), OutcomeState.FAILED, reason)
@@ -294,10 +342,13 @@ class ChainIndexer:
                 self._store.put_outcome(self._placeholder_publication(event), OutcomeState.REFUSED, reason)
 
     def _placeholder_publication(self, event: ContractEvent | events.UnreadableLog) -> Publication:
+        """Return a publication that names the event and nothing else, for an outcome whose values cannot
+        be read."""
         did = self._did_of(event.address)
         return Publication(did, event.address, event.tx, event.index, event.block, "", 0, 0, "", "")
 
     def _publication_of(self, event: ContractEvent) -> Publication:
+        """Return the publication that a metadata event announces."""
         return Publication(
             did=self._did_of(event.address),
             nft=event.address,
@@ -317,6 +368,7 @@ class ChainIndexer:
         did = self._did_of(event.address)
         if not self._store.asset_versions(did) and self._store.last_outcome(did) is None:
             return False
+        # A version without a document: its state counts from this block on, and is taken back with it.
         version = AssetVersion(
             did,
             event.block,
@@ -334,10 +386,12 @@ class ChainIndexer:
     # -- documents
 
     async def _serve_document(self, publication: Publication, text: bytes) -> None:
-        """Store a document that was read as a version of its asset. Raise Rejected where it is not
+        """Store a document that was read as a version of its asset. Raise DocumentRejected where it is not
         acceptable."""
+        # Outside the turn: validating takes time and needs no store.
         checked_document(text, publication.nft, self._settings.chain.id)
         async with self._turn:
+            # Looked up under the lock: the block may have been taken back while the document was read.
             if self._store.queued_publication(*publication.event_key) is None:
                 return
             self._store.add_version(
@@ -353,6 +407,7 @@ class ChainIndexer:
                     text.decode(),
                 )
             )
+            # In the same turn, so that no reader sees the version without its record for long.
             await self._refresh_records({publication.did})
 
     # -- records
@@ -364,6 +419,7 @@ class ChainIndexer:
             try:
                 await self._remake_record(did)
             except (C2DError, sqlite3.OperationalError) as problem:
+                # An outage ends the round; the span is read again, or the document is tried again.
                 if not isinstance(problem, C2DError) or problem.code == UNREACHABLE:
                     raise
                 self._wait_for_record(did, problem)
@@ -371,6 +427,7 @@ class ChainIndexer:
                 self._wait_for_record(did, problem)
 
     async def _remake_record(self, did: str) -> None:
+        """Make one record anew, or drop it where no document is left of its asset."""
         versions = self._store.asset_versions(did)
         if not any(version.document is not None for version in versions):
             self._store.drop_record(did)
@@ -381,24 +438,30 @@ class ChainIndexer:
         self._store.drop_stale(did)
 
     def _wait_for_record(self, did: str, problem: Exception) -> None:
+        """Note that a record could not be made. Until it is, its old version is served together with the
+        reason."""
         log.error("a record could not be made", exc_info=problem, extra={"did": did})
         self._store.put_stale(did, f"the record cannot be made ({type(problem).__name__})")
 
     async def _retry_stale(self) -> None:
+        """Try the records again whose time has come."""
         due = self._store.due_stale()
         if due:
             async with self._turn:
                 await self._refresh_records(due)
 
     def _did_of(self, nft: str) -> str:
+        """Return the DID of an NFT: in Ocean v4 it is the hash of NFT address and chain id."""
         return did_for(nft, self._settings.chain.id)
 
 
 def _event_author(event: ContractEvent) -> str:
+    """Return the account that wrote the event; events of a change of state name it under another key."""
     return str(event.arguments.get("createdBy") or event.arguments.get("updatedBy") or "")
 
 
 def _document_tokens(versions: list[AssetVersion]) -> set[str]:
+    """Return the datatokens that the newest document names, in lower case."""
     document: dict[str, Any] = {}
     for version in versions:
         if version.document is not None:

@@ -21,19 +21,25 @@ class OriginCheck:
         self._genuine = LastingAnswers[bool](ask)
 
     async def require_permitted(self, publication: Publication) -> None:
-        """Raise Rejected for a publication whose document is not to be read."""
+        """Raise DocumentRejected for a publication whose document is not to be read."""
+        # Any contract can write an event that looks like Ocean's, so the factory is asked first.
         nft = publication.nft
         if not await self._genuine.answer_about(nft, lambda: nfts.is_deployed_nft(self._chain, nft)):
             raise DocumentRejected("The NFT was not made by Ocean's factory.")
+        # An empty list lets everybody publish, as in the original.
         publishers = {entry.lower() for entry in self._settings.allowed_publishers}
         if publishers and publication.author.lower() not in publishers:
             raise DocumentRejected("The publisher is not among the allowed ones.")
+        # Last, because it costs a look at the transaction's receipt.
         validators = {entry.lower() for entry in self._settings.allowed_validators}
         if validators and not validators & await self._validator_addresses(publication):
             raise DocumentRejected("No allowed validator has signed the document.")
 
     async def _validator_addresses(self, publication: Publication) -> set[str]:
+        """Return the validators whose proof stands in the same transaction, for this NFT and this very
+        document."""
         receipt = await self._ask(lambda: self._chain.find_receipt(publication.tx))
+        # Without a receipt the transaction is gone, and nothing is proven.
         proofs = events.decode_logs(receipt["logs"] if receipt else [], ("MetadataValidated",))
         return {
             str(proof["validator"]).lower()

@@ -30,18 +30,23 @@ class IndexProgress:
 
     def note_head(self, head: int, block: int) -> None:
         """Record that the node's head is ``head`` and that everything up to ``block`` has been read."""
+        # Any movement counts, also back: a reorganisation is work and no standstill.
         if block != self.block:
             self._moved_at = self.clock()
         self.head, self.block = head, block
         if self.blocks_behind == 0:
             self._behind_since, self.problem = None, ""
+        # The first time only: being behind counts from its beginning, however often it is noted.
         elif self._behind_since is None:
             self._behind_since = self.clock()
 
     def note_block(self, block: int) -> None:
+        """Record that a block was read while catching up. It ends a problem, but not the time of being
+        behind."""
         self.block, self._moved_at, self.problem = block, self.clock(), ""
 
     def note_failure(self, problem: str) -> None:
+        """Record a failure. It counts as being behind, since nothing is known of the chain until it ends."""
         self.problem = problem
         if self._behind_since is None:
             self._behind_since = self.clock()
@@ -51,10 +56,12 @@ class IndexProgress:
         """The number of confirmed blocks that have not been read yet."""
         if self.head is None or self.block is None:
             return 0
+        # Blocks that wait for confirmations are not missing.
         return max(0, self.head - self.confirmations - self.block)
 
     @property
     def is_ready(self) -> bool:
+        """True while the cache was level with the head within the last ``ready_seconds``."""
         since = self._behind_since
         return self.is_started and (since is None or self.clock() - since <= self.ready_seconds)
 
@@ -66,6 +73,7 @@ class IndexProgress:
         return report
 
     def _unready_reason(self) -> str:
+        """Return the reason for operators: how far, since when, and why."""
         if self.head is None:
             return self.problem or "the chain's head is not known yet"
         told = f"block {self.block} of {self.head} is read, {self.blocks_behind} are missing"

@@ -14,16 +14,19 @@ class DocumentRejected(Exception):
 
 
 def checked_document(text: bytes, nft: str, chain_id: int) -> dict[str, Any]:
-    """Return the document. Raise Rejected unless it is valid and describes the very NFT whose event published
-    it."""
+    """Return the document. Raise DocumentRejected unless it is valid and describes the very NFT whose event
+    published it."""
     try:
+        # The strict parser first: depth, numbers and encoding are bounded before anything recurses.
         document = parse_object(text)
     except JsonRefused as refusal:
         raise DocumentRejected(f"The document is refused ({refusal.code}): {refusal.reason}") from None
     if problems := validate_ddo(document):
+        # The first problem suffices for a reason that fits into one line.
         path, message = next(iter(problems.items()))
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
         raise DocumentRejected(f"{path}: {message}{more}")
+    # A valid document of another asset, published under this NFT, would put its facts under a foreign name.
     if not same_hex(document.get("nftAddress"), nft) or document.get("chainId") != chain_id:
         raise DocumentRejected("The document describes another NFT or chain.")
     return document

@@ -8,6 +8,7 @@ from typing import Generic, Protocol, TypeVar
 T = TypeVar("T")
 
 _KEPT = 20_000
+"""Answers that are kept; publishers choose how many subjects there are."""
 
 
 class AskChain(Protocol):
@@ -27,7 +28,10 @@ class LastingAnswers(Generic[T]):
         """Return the answer to ``question``, which is asked only where ``subject`` is unknown. Raise what it
         raises."""
         if subject not in self._known:
+            # Emptied as a whole: to lose an answer costs one question, so an order of use is not worth
+            # keeping.
             if len(self._known) >= _KEPT:
                 self._known.clear()
+            # A question that raises leaves no answer, so the next one asks again.
             self._known[subject] = await self._ask(question)
         return self._known[subject]

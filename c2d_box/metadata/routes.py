@@ -32,11 +32,15 @@ UNREAD_HEADER = "c2d-unread-update"
 """The header with state and transaction of the asset's newest metadata event and the reason why another one
 is served, percent-encoded."""
 VERSION = "5.1.5"
+"""The version of Aquarius whose routes and texts these are. Clients read it."""
 _ROOT = {"plugin": "module", "software": "Aquarius", "version": VERSION}
 _ASSETS = "/api/aquarius/assets"
 _MOST_SEARCHES = 32
+"""Searches that run or wait; more are answered 503."""
 _SEARCH_THREADS = 2
+"""Searches at the same time. They are pure Python, so more threads would only take turns."""
 _TRIGGER_SECONDS = 2.0
+"""The seconds for which triggerCaching waits for an outcome, so that a refusal can be told in the answer."""
 
 
 @dataclass
@@ -54,6 +58,7 @@ class CacheContext:
 
 
 def cache_routes() -> list[Route]:
+    """Return all routes. The order counts: ``ddo/validate`` must come before ``ddo/{did}``."""
     return [
         Route("/", _root),
         Route("/health", _health),
@@ -77,6 +82,7 @@ def cache_routes() -> list[Route]:
 
 
 def _cache_of(request: Request) -> CacheContext:
+    """Return the context of the application that answers this request."""
     cache: CacheContext = request.app.state.cache
     return cache
 
@@ -101,6 +107,7 @@ async def _readyz(request: Request) -> Response:
     """Whether the chain is read up to its head, and if not, how far behind and why."""
     cache = _cache_of(request)
     if cache.indexer is None:
+        # The indexer is made once the chain can be read; until then the reason is one of these two.
         reason = "there is no cache-key" if cache.key is None else "the contracts are not deployed yet"
         return JSONResponse({"ready": False, "reason": reason}, 503)
     ready, waiting = cache.indexer.progress.is_ready, cache.indexer.documents.waiting_count
@@ -109,6 +116,7 @@ async def _readyz(request: Request) -> Response:
 
 
 def _is_ready(cache: CacheContext) -> bool:
+    """Return whether the chain is read up to its head."""
     return cache.indexer is not None and cache.indexer.progress.is_ready
 
 
@@ -119,6 +127,7 @@ async def _ddo(request: Request) -> Response:
     text, unread = store.texts.get(did), store.unread_outcome(did)
     headers = _age_headers(store, did, unread)
     if text is None:
+        # The original's text, for which clients look; no Elasticsearch is involved.
         error = {"error": f"Asset DID {did[:128]} not found in Elasticsearch."}
         reason = {"reason": outcome_text(unread)} if unread else {}
         return JSONResponse(error | reason, 404, headers)
@@ -132,7 +141,10 @@ def _age_headers(store: MetadataStore, did: str, unread: EventOutcome | None) ->
     headers = {BLOCK_HEADER: str(last[0])} if last else {}
     stale = store.stale_reason(did)
     if unread or stale:
+        # The Provider reads the first word, see ``AssetLookup.is_set_aside``.
         reason = f"{unread.state} {unread.tx}: {outcome_text(unread)}" if unread else f"waiting: {stale}."
+        # Percent-encoded: the reason holds text from the chain, and a header carries neither line breaks nor
+        # Unicode.
         headers[UNREAD_HEADER] = quote(reason, safe=" :;,.()'/")
     return headers
 
@@ -149,8 +161,10 @@ def outcome_text(outcome: EventOutcome) -> str:
 def _tagged_response(request: Request, text: str, headers: dict[str, str]) -> Response:
     """Return the text with an ETag, or 304 where the client has it already: a Provider asks each time and
     rarely has to transfer it."""
+    # A hash of the text, so that the tag survives restarts and is the same on each replica.
     tag = f'"{sha256(text.encode()).hexdigest()[:32]}"'
     headers = {**headers, "etag": tag}
+    # The headers go with the 304: the block up to which it is true has changed although the text has not.
     if request.headers.get("if-none-match") == tag:
         return Response(status_code=304, headers=headers)
     return Response(text, media_type="application/json", headers=headers)
@@ -178,6 +192,7 @@ async def _names(request: Request) -> Response:
         return JSONResponse({"error": "The didList must be a list."}, 400)
     records = _cache_of(request).store.records
     names = {}
+    # As many as one search may return.
     for did in dids[:10_000]:
         metadata = records.get(str(did), {}).get("metadata")
         names[str(did)] = metadata.get("name", "") if isinstance(metadata, dict) else ""
@@ -192,8 +207,11 @@ async def _query(request: Request) -> Response:
             {"error": "Invalid payload. The request could not be converted into a dict."}, 400
         )
     cache = _cache_of(request)
+    # Refused before any work: a queue of searches would keep its clients waiting for answers that come too
+    # late.
     if cache.searches >= _MOST_SEARCHES:
         return JSONResponse({"error": "Too many searches at once, try again."}, 503, {"retry-after": "1"})
+    # A copy on the event loop: the indexer may change the dictionary while the search runs on its thread.
     records = list(cache.store.records.values())
     cache.searches += 1
     try:
@@ -207,6 +225,7 @@ async def _query(request: Request) -> Response:
 
 async def _validate(request: Request) -> Response:
     """Whether a document may be published: its hash and a signature over it, or what is wrong."""
+    # The signature is over the exact bytes, so the document comes raw and not as parsed JSON.
     if request.headers.get("content-type") != "application/octet-stream":
         text = "Invalid request content type: should be application/octet-stream"
         return JSONResponse({"error": text}, 400)
@@ -224,6 +243,7 @@ async def _validate(request: Request) -> Response:
 
 def document_proof(key: CacheKey | None, raw: bytes) -> dict[str, Any]:
     """Return hash and signature of a document; r and s are one-element lists, as clients read them."""
+    # Empty values instead of an error: the document was judged all the same.
     if key is None:
         return dict.fromkeys(("hash", "publicKey", "v", "r", "s"), "")
     digest = sha256(raw).digest()
@@ -241,6 +261,7 @@ async def _trigger(request: Request) -> Response:
     """Read a transaction's metadata events again; a refusal comes with its reason."""
     cache, body = _cache_of(request), await _read_json(request)
     tx = body.get("transactionId") if isinstance(body, dict) else None
+    # Clients of both spellings exist.
     chain_id = (body.get("chainId") or body.get("chain_id")) if isinstance(body, dict) else None
     well_formed = isinstance(tx, str) and len(tx) == 66 and str(chain_id) == str(cache.settings.chain.id)
     if not well_formed or cache.indexer is None:
@@ -255,6 +276,7 @@ async def _trigger(request: Request) -> Response:
         return JSONResponse({"error": error}, 503, {"retry-after": "1"})
     except (C2DError, ValueError):
         return JSONResponse({"error": "Invalid transactionId or chain_id"}, 400)
+    # Only outcomes that are known by now are told; "Queued" promises nothing about the others.
     for outcome in await _await_outcomes(cache.store, found):
         if outcome.state in (OutcomeState.REFUSED, OutcomeState.FAILED):
             return JSONResponse({"error": outcome_text(outcome)}, 400)
@@ -270,6 +292,7 @@ async def _await_outcomes(store: MetadataStore, found: list[Publication]) -> lis
         settled = all(outcome.state is not OutcomeState.WAITING for outcome in outcomes)
         if settled or time.monotonic() > deadline:
             return outcomes
+        # The store has no events to wait for, and a document takes longer than this to come.
         await asyncio.sleep(0.05)
 
 
@@ -345,8 +368,10 @@ async def _spec(request: Request) -> Response:
 
 
 async def _read_json(request: Request) -> Any:
+    """Return the request's body as JSON, by the guard for strangers' JSON."""
     return parse_body(await _read_raw_body(request))
 
 
 async def _read_raw_body(request: Request) -> bytes:
+    """Return the request's body. Raise BodyRefused where it is larger than a document may be."""
     return await read_body(request, _cache_of(request).settings.max_document)

@@ -8,6 +8,7 @@ from c2d_box.chain.events import ContractEvent
 from c2d_box.metadata.questions import AskChain, LastingAnswers
 
 SALE_EVENTS = ("ExchangeCreated", "ExchangeRateChanged", "DispenserCreated")
+"""The events after which a price may be another one."""
 
 
 class SaleEvents:
@@ -21,12 +22,15 @@ class SaleEvents:
 
     async def tokens_of(self, event: ContractEvent) -> set[str]:
         """Return addresses of datatokens in lower case; none for an event of another contract."""
+        # Asked before anything else, so that foreign events cost nothing.
         known = (self._chain.addresses.fixed_price, self._chain.addresses.dispenser)
         if not any(same_hex(event.address, address) for address in known):
             return set()
+        # The contracts' versions spell the argument differently.
         for name in ("datatoken", "datatokenAddress", "dataToken"):
             if name in event.arguments:
                 return {str(event[name]).lower()}
+        # A change of rate names the exchange only; its datatoken never changes, so it is asked for once.
         exchange_id = str(event["exchangeId"])
         return {
             await self._tokens.answer_about(
@@ -35,6 +39,8 @@ class SaleEvents:
         }
 
     def _token_sold_by(self, exchange: str, exchange_id: str) -> str:
+        """Return the datatoken that an exchange sells, in lower case; blocks."""
         number = bytes.fromhex(exchange_id.removeprefix("0x"))
         terms = self._chain.read_view(abis.EXCHANGE, exchange, "getExchange", number)
+        # The second value of ``getExchange`` is the datatoken.
         return str(terms[1]).lower()

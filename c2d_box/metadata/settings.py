@@ -26,10 +26,16 @@ class MetadataSettings(SettingsSection):
     database: Path = Path("/var/lib/c2d/cache.sqlite")
     secrets_dir: Path = Path("/etc/c2d/secrets")
     poll_seconds: float = 0.25
+    # For one document from the connection to its last byte.
     decrypt_seconds: float = 4.0
+    # Halved when the node refuses, so it is only where to begin.
     span: int = Field(default=2000, ge=1)
+    # 0 reads up to the head, because blocks that are taken back take their records along. The Provider's
+    # ``freshness.blocks`` must be at least this.
     confirmations: int = Field(default=0, ge=0)
     ready_seconds: float = Field(default=30.0, gt=0)
+    # Empty lists let everybody in.
     allowed_publishers: tuple[str, ...] = ()
     allowed_validators: tuple[str, ...] = ()
+    # Bytes of a document, and of a request's body.
     max_document: int = 4 << 20

@@ -56,8 +56,12 @@ CREATE TABLE IF NOT EXISTS stale (
 _TABLES = ("blocks", "versions", "records", "orders", "outcomes", "retries", "stale")
 _SCHEMA_VERSION = 2
 _KEPT_BLOCKS = 5000
+"""Checkpoints that are kept. A reorganisation deeper than all of them is handled by reading everything
+anew."""
 _LARGEST_INTEGER = 2**63 - 1
+"""The largest value of a column; a block of a test chain may have any timestamp."""
 _STALE_ATTEMPTS = 12
+"""Attempts to make a record before only a new event of its asset tries again."""
 
 
 class OutcomeState(StrEnum):
@@ -90,6 +94,8 @@ class Publication:
 
     @property
     def event_key(self) -> tuple[str, int]:
+        """Transaction and log index, which name one event. The block is not part of it: it changes when a
+        reorganisation moves the transaction."""
         return self.tx, self.position
 
 
@@ -130,15 +136,21 @@ class MetadataStore:
         if str(path) != ":memory:":
             Path(path).parent.mkdir(parents=True, exist_ok=True)
         self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        # Reentrant, because a transaction may be opened inside another one.
         self._lock = threading.RLock()
         self._connection.execute("PRAGMA journal_mode=WAL")
+        # A commit that a power failure loses is read again from the chain, so the sync of each one can be
+        # saved.
         self._connection.execute("PRAGMA synchronous=NORMAL")
+        # Emptied, not converted: a rebuild from the chain is always right, a conversion would have to be
+        # tested.
         if self._connection.execute("PRAGMA user_version").fetchone()[0] != _SCHEMA_VERSION:
             for table in _TABLES:
                 self._connection.execute(f"DROP TABLE IF EXISTS {table}")
         self._connection.executescript(_SCHEMA)
         self._connection.execute(f"PRAGMA user_version = {_SCHEMA_VERSION}")
         rows = self._connection.execute("SELECT did, record FROM records").fetchall()
+        # The text is served as it is stored; the parsed form is only for searches.
         self.texts: dict[str, str] = dict(rows)
         self.records: dict[str, dict[str, Any]] = {did: json.loads(text) for did, text in rows}
 
@@ -146,6 +158,7 @@ class MetadataStore:
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Open a transaction; inside another one, become a part of it."""
         with self._lock:
+            # The outer one commits or rolls back everything together.
             if self._connection.in_transaction:
                 yield self._connection
                 return
@@ -158,12 +171,15 @@ class MetadataStore:
             self._connection.execute("COMMIT")
 
     def select_rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """Return all rows of a query."""
         with self._lock:
             return self._connection.execute(statement, values).fetchall()
 
     # -- blocks
 
     def last_block(self) -> tuple[int, str] | None:
+        """Return number and hash of the last block up to which everything was read, None before the first
+        one."""
         rows = self.select_rows("SELECT number, hash FROM blocks ORDER BY number DESC LIMIT 1")
         return (rows[0][0], rows[0][1]) if rows else None
 
@@ -172,6 +188,7 @@ class MetadataStore:
         return [(n, h) for n, h in self.select_rows("SELECT number, hash FROM blocks ORDER BY number DESC")]
 
     def add_checkpoint(self, number: int, block_hash: str) -> None:
+        """Record that everything up to this block was read."""
         with self.transaction() as connection:
             connection.execute("INSERT OR REPLACE INTO blocks VALUES (?, ?)", (number, block_hash))
             connection.execute(
@@ -186,6 +203,7 @@ class MetadataStore:
             changed = {
                 row[0] for row in connection.execute("SELECT did FROM versions WHERE block > ?", (after,))
             }
+            # Orders change the statistics of assets that have no version in the removed blocks.
             tokens = {
                 row[0] for row in connection.execute("SELECT datatoken FROM orders WHERE block > ?", (after,))
             }
@@ -197,11 +215,13 @@ class MetadataStore:
                 ("blocks", "number"),
             ):
                 connection.execute(f"DELETE FROM {table} WHERE {column} > ?", (after,))
+        # Outside the transaction, from memory: records are made anew by the caller.
         return changed | {did for did in self.records if self.tokens_of(did) & tokens}
 
     # -- versions and records
 
     def add_version(self, version: AssetVersion) -> None:
+        """Store a version. The same event again replaces itself, so blocks can be read twice."""
         with self.transaction() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO versions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -222,12 +242,15 @@ class MetadataStore:
         return [AssetVersion(*row) for row in rows]
 
     def put_record(self, did: str, record: dict[str, Any]) -> None:
+        """Store the record that is served from now on. Memory follows the file, so a failed write changes
+        neither."""
         text = json.dumps(record, separators=(",", ":"), ensure_ascii=False)
         with self.transaction() as connection:
             connection.execute("INSERT OR REPLACE INTO records VALUES (?, ?)", (did, text))
         self.texts[did], self.records[did] = text, record
 
     def drop_record(self, did: str) -> None:
+        """Stop serving a record, for an asset of which no version is left."""
         with self.transaction() as connection:
             connection.execute("DELETE FROM records WHERE did = ?", (did,))
         self.texts.pop(did, None)
@@ -241,12 +264,14 @@ class MetadataStore:
     # -- orders
 
     def add_order(self, tx: str, position: int, datatoken: str, block: int) -> None:
+        """Count an order. IGNORE, because a block that is read again must not count twice."""
         with self.transaction() as connection:
             connection.execute(
                 "INSERT OR IGNORE INTO orders VALUES (?, ?, ?, ?)", (tx, position, datatoken.lower(), block)
             )
 
     def order_count(self, datatokens: set[str]) -> int:
+        """Return the number of orders of these datatokens (lower case)."""
         return sum(
             self.select_rows("SELECT COUNT(*) FROM orders WHERE datatoken = ?", token)[0][0]
             for token in datatokens
@@ -268,6 +293,7 @@ class MetadataStore:
             )  # fmt: skip
 
     def event_outcome(self, tx: str, position: int) -> EventOutcome | None:
+        """Return the outcome of one event, None where it was never seen."""
         return self._one_outcome("tx = ? AND position = ?", tx, position)
 
     def last_outcome(self, did: str) -> EventOutcome | None:
@@ -277,13 +303,18 @@ class MetadataStore:
     def find_outcome(self, nft: str | None, did: str | None, tx: str | None) -> EventOutcome | None:
         """Return the newest outcome that has all of the given values."""
         return self._one_outcome(
+            # Clients send addresses in any spelling. Each value is bound twice: for the test for NULL and the
+            # comparison.
             "(? IS NULL OR lower(nft) = lower(?)) AND (? IS NULL OR did = ?) "
             "AND (? IS NULL OR tx = lower(?))",
             *(value for given in (nft, did, tx) for value in (given, given)),
         )
 
     def _one_outcome(self, condition: str, *values: object) -> EventOutcome | None:
+        """Return the newest outcome that meets a condition, None where there is none."""
         rows = self.select_rows(
+            # The condition is one of the fixed texts above; values are bound, never written into the
+            # statement.
             f"SELECT nft, did, tx, position, block, state, error FROM outcomes WHERE {condition} "
             "ORDER BY block DESC, position DESC LIMIT 1",
             *values,
@@ -310,9 +341,11 @@ class MetadataStore:
                     printable_text(error),
                 ),
             )  # fmt: skip
+            # In the same transaction: a document that waits has an outcome that says so.
             self.put_outcome(publication, OutcomeState.WAITING, error)
 
     def queued_publication(self, tx: str, position: int) -> Publication | None:
+        """Return a document that waits, None where it no longer does."""
         rows = self.select_rows("SELECT published FROM retries WHERE tx = ? AND position = ?", tx, position)
         return Publication(**json.loads(rows[0][0])) if rows else None
 
@@ -329,6 +362,7 @@ class MetadataStore:
         with self.transaction() as connection:
             row = connection.execute("SELECT attempts FROM stale WHERE did = ?", (did,)).fetchone()
             attempts = (row[0] if row else 0) + 1
+            # 10**9 seconds stand for "never by itself"; the row stays, because it holds the reason.
             wait = min(2 ** (attempts - 1), 300) if attempts < _STALE_ATTEMPTS else 10**9
             connection.execute(
                 "INSERT OR REPLACE INTO stale VALUES (?, ?, ?, ?)",
@@ -336,10 +370,12 @@ class MetadataStore:
             )
 
     def drop_stale(self, did: str) -> None:
+        """Note that the record of an asset could be made."""
         with self.transaction() as connection:
             connection.execute("DELETE FROM stale WHERE did = ?", (did,))
 
     def due_stale(self) -> list[str]:
+        """Return the assets whose record is to be tried again now, at most a hundred at once."""
         return [
             row[0] for row in self.select_rows("SELECT did FROM stale WHERE next <= ? LIMIT 100", time.time())
         ]
@@ -350,10 +386,12 @@ class MetadataStore:
         return str(rows[0][0]) if rows else ""
 
     def close(self) -> None:
+        """Close the file. No other call may follow."""
         with self._lock:
             self._connection.close()
 
 
 def printable_text(text: str) -> str:
     """Return the text in a form that SQLite and JSON can carry, at most 500 characters."""
+    # Lone surrogates cannot be stored, and SQLite's functions end a text at its first zero byte.
     return text.encode("utf-8", "backslashreplace").decode().replace("\0", "\\x00")[:500]

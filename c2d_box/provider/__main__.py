@@ -12,6 +12,8 @@ from c2d_box.service.main import run_service, service_parser
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Run the Provider until it is stopped, and return the exit code. Configuration errors are reported by
+    :func:`run_service` before a port is opened."""
     return run_service(
         service_parser("c2d_box.provider", "The Provider."),
         ProviderSettings,

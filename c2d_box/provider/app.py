@@ -1,4 +1,6 @@
-"""The Provider as one ASGI application."""
+"""Assembles the Provider as one ASGI application: settings and keys become clients, stores and routes,
+once per process. All rules are elsewhere; a reader who looks for the owner of a part finds it in
+:func:`assemble_services`."""
 
 from __future__ import annotations
 
@@ -50,7 +52,11 @@ def build_provider_app(settings: ProviderSettings) -> Starlette:
     """Build the Provider's application. Keys are read now, so a missing one ends the start; the chain, the
     cache and operator-service may come up later."""
     key, secret = provider_key(settings.secrets_dir), token_secret(settings.secrets_dir)
+    # One pool for chain, metadata cache and operator-service, all of which the operator configured. Files of
+    # publishers never come through it: the storage fetcher has a client of its own, with address rules.
     clients = httpx.AsyncClient(
+        # Addresses inside the cluster: a proxy of the environment must not come between, nor see tokens and
+        # grants.
         trust_env=False,
         timeout=httpx.Timeout(10.0),
         limits=httpx.Limits(max_connections=200, max_keepalive_connections=50),
@@ -61,6 +67,7 @@ def build_provider_app(settings: ProviderSettings) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         # The chain is opened while the first requests, which need none, are answered.
         running: list[asyncio.Task[Any]] = [asyncio.create_task(services.ledger.is_ready())]
+        # Without a compute backend there are no jobs whose end could be followed.
         if services.operator:
             running.append(asyncio.create_task(follow_job_events(services)))
         try:
@@ -70,10 +77,13 @@ def build_provider_app(settings: ProviderSettings) -> Starlette:
                 task.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await task
+            # Only after the tasks: the event stream uses this client.
             await clients.aclose()
             if services.liveness:
+                # Ends that are held back for a common transaction would be lost with the process.
                 services.liveness.write_ends()
             services.ledger.close()
+            # Last, because the line above still writes.
             services.database.close()
 
     app = Starlette(
@@ -86,6 +96,7 @@ def build_provider_app(settings: ProviderSettings) -> Starlette:
     described = describe_provider_api(
         ENDPOINTS, version=discovery.VERSION, chain_id=services.chain_id, url=settings.public_url
     )
+    # Discovery, description and page cannot change while the process runs, so they are rendered once.
     app.state.discovery = _compact_json(discovery.discovery_document(services, listed_endpoints(ENDPOINTS)))
     app.state.spec, app.state.page = _compact_json(described), render_api_page(described).encode()
     return app
@@ -94,16 +105,21 @@ def build_provider_app(settings: ProviderSettings) -> Starlette:
 def assemble_services(
     settings: ProviderSettings, key: ProviderKey, secret: TokenSecret, client: httpx.AsyncClient
 ) -> ProviderContext:
+    """Make every part of the Provider and connect them. Nothing is contacted here, so the process starts
+    while chain, cache and operator-service are still away."""
     database = ProviderDatabase(settings.database)
     nonces = NonceStore(database, settings.signatures.first_nonce)
     tokens = AuthTokens(secret.derive_key("tokens"), database, settings.signatures.token_seconds)
     chain, patience = settings.chain, OrderWaitLimiter(settings.limits.unknown_orders)
+    # The chain reads contracts for storage too, so it has to exist before the storage does.
     ledger = ChainGateway(client, chain.rpc_url, chain.address_file, chain.id, patience)
     fetch = settings.fetch
     results = result_store(settings)
     fetcher = Fetcher(
+        # Not ``fetch.allow`` itself: the gateway of the result store must stay closed to a publisher's URL.
         AddressRules(open_origins(settings, results)),
         aliases={**settings.endpoint_aliases, **fetch.aliases},
+        # All hops of a redirect together may take twice as long as the head of one answer.
         timeouts=FetchTimeouts(head=fetch.timeout, opening=2 * fetch.timeout),
     )
     url = settings.operator_service_url
@@ -111,6 +127,8 @@ def assemble_services(
     return ProviderContext(
         settings=settings,
         key=key,
+        # Each purpose has a derived key, so that a token can never be presented as a grant or the other way
+        # round.
         job_key=secret.derive_key("jobs"),
         database=database,
         nonces=nonces,
@@ -135,13 +153,13 @@ def assemble_services(
 
 
 def _hash_budget(largest: int) -> Callable[[int], None]:
-    """Return a function that counts the bytes read from sources for their hashes, by the network address that
-    asked, and raises TooMany (429) above a minute's amount. Signed or not, such requests cost their senders
-    nothing.
-    """
+    """Return a function that counts the bytes read from sources for their hashes, by the network address
+    that asked, and raises TooManyRequests (429) above a minute's amount. Signed or not, such requests cost
+    their senders nothing."""
     allowance = VisitorRateLimiter(_LARGEST_PER_MINUTE * largest)
 
     def spend(count: int) -> None:
+        # The address is a context variable, because storage does not know about requests.
         if seconds := allowance.take_allowance(visitor.get(), count):
             raise TooManyRequests(seconds, "Too many bytes of files were read for this address.")
 
@@ -149,6 +167,8 @@ def _hash_budget(largest: int) -> Callable[[int], None]:
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
+    """Answer Starlette's own errors (no such route, wrong method) in JSON, as every other error of this
+    API."""
     assert isinstance(error, HTTPException)
     text = f"{error.status_code} {error.detail}" if error.status_code == 404 else error.detail
     context = {"path": request.url.path[:200], "method": request.method}
@@ -156,4 +176,5 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 
 def _compact_json(value: Mapping[str, Any]) -> bytes:
+    """Return the JSON as bytes, without white space."""
     return json.dumps(value, separators=(",", ":")).encode()

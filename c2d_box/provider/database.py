@@ -45,12 +45,19 @@ class ProviderDatabase:
     def __init__(self, path: Path | str) -> None:
         if str(path) != ":memory:":
             Path(path).parent.mkdir(parents=True, exist_ok=True)
+        # One connection for all threads, under the lock below. Without an isolation level Python's module
+        # opens no transactions of its own, so BEGIN and COMMIT are where :meth:`transaction` writes them.
         self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
         self._lock = threading.Lock()
         self._connection.execute("PRAGMA journal_mode=WAL")
+        # NORMAL would lose the last commits at a power failure, and a used nonce would then be accepted
+        # again.
         self._connection.execute("PRAGMA synchronous=FULL")
+        # Another process may hold the write lock, for instance the old pod during an update.
         self._connection.execute("PRAGMA busy_timeout=5000")
+        # Every statement is IF NOT EXISTS, so an existing file is left as it is.
         self._connection.executescript(_SCHEMA)
+        # IGNORE keeps the row of an existing file. Tokens and nonces depend on it for the file's whole life.
         self._connection.execute(
             "INSERT OR IGNORE INTO birth VALUES (1, ?, ?)", (time.time(), secrets.token_hex(16))
         )
@@ -65,9 +72,12 @@ class ProviderDatabase:
         """Open a transaction that excludes other writers, also in other processes, from its first read on: a
         value that it has read is still the stored one when it replaces it."""
         with self._lock:
+            # A deferred transaction takes the write lock at its first write only; two of them could then read
+            # the same nonce, and both find it fresh.
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield self._connection
+            # Cancellation of a task counts too: a transaction that stays open would block all that follow.
             except BaseException:
                 self._connection.execute("ROLLBACK")
                 raise
@@ -80,5 +90,6 @@ class ProviderDatabase:
             return row
 
     def close(self) -> None:
+        """Close the file. No other call may follow."""
         with self._lock:
             self._connection.close()

@@ -1,11 +1,13 @@
 """The error families of the Provider's HTTP API, and the removal of URLs, which must never be in them.
 
+The shapes are those of Ocean's Provider, because its clients parse them; ``away`` and ``reasons`` are added.
+
 ApiError
-├── Invalid     400 {"errors": {field: [text]}, "message": "Validation error", "success": false}
-├── Refusal     400/403/404 {"error": text} or {"error": {resource: code}}, with "reasons" where there are any
-├── TooMany     429 {"error": text}, with Retry-After
-├── Away        503 {"error": text, "away": service}, with Retry-After: a service that this one needs is away
-└── Upstream    the status and body of a service behind us
+├── InvalidParameters   400 {"errors": {field: [text]}, "message": "Validation error", "success": false}
+├── ProviderRefusal     400/403/404 {"error": text} or {"error": {resource: code}}, "reasons" where known
+├── TooManyRequests     429 {"error": text}, with Retry-After
+├── ServiceUnavailable  503 {"error": text, "away": service}, with Retry-After: a needed service is away
+└── UpstreamError       the status and body of a service behind us
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ from collections.abc import Mapping
 from typing import Any
 
 STRIPPED = "<URL stripped for security reasons>"
+# Verbatim from the original: clients look for this text.
 BAD_SIGNATURE = "Invalid signature provided. Please check the nonce or documentId."
+# The whole word goes, not just the URL in it: quotes or brackets around it may belong to credentials.
 _URL = re.compile(r"\S*[a-zA-Z][a-zA-Z0-9+.-]*://\S*")
 
 
@@ -54,10 +58,12 @@ class TooManyRequests(ApiError):
     """The address has sent too many requests (429). ``seconds`` pass until its next one is answered."""
 
     def __init__(self, seconds: float, text: str = "Too many requests from this address.") -> None:
+        # Retry-After counts whole seconds (RFC 9110); rounded down it would send the client back too early.
         super().__init__(429, {"error": text}, {"retry-after": str(math.ceil(seconds))})
 
 
 RETRY_SECONDS = 5
+"""The seconds after which a client is told to come back when a service is away."""
 
 
 class ServiceUnavailable(ApiError):
@@ -66,6 +72,7 @@ class ServiceUnavailable(ApiError):
 
     def __init__(self, service: str, text: str = "") -> None:
         text = text or f"The {service} does not answer now, try again."
+        # An empty ``context``, because the original's errors of this kind hold one.
         body = {"error": text, "away": service, "context": {}}
         super().__init__(503, body, {"retry-after": str(RETRY_SECONDS)})
         self.service = service
@@ -76,6 +83,7 @@ class UpstreamError(ApiError):
     service that is away, where the answer does not have it."""
 
     def __init__(self, status: int, body: Any) -> None:
+        # operator-service behind this Provider may be an original one, which does not name what is away.
         if status == 503 and isinstance(body, Mapping) and "away" not in body:
             service = "PostgreSQL" if "PostgreSQL" in str(body.get("error")) else "compute service"
             body = {**body, "away": service}
@@ -85,6 +93,7 @@ class UpstreamError(ApiError):
 def without_urls(value: Any) -> Any:
     """Return the value with every white-space-separated token that holds a URL replaced, at any depth."""
     if isinstance(value, str):
+        # The test for "://" first: the pattern backtracks on long texts, and most texts hold no URL.
         return _URL.sub(STRIPPED, value) if "://" in value else value
     if isinstance(value, Mapping):
         return {key: without_urls(entry) for key, entry in value.items()}

@@ -1,10 +1,10 @@
-"""How old the permissions may be on which a job is started.
+"""Bounds the age of the permissions on which a job is started.
 
-The metadata cache knows up to which block it has read and which update of an asset it could not read. A
-cache that stands (or whose node does) would otherwise let a withdrawn permission count for ever. Therefore
-a description is believed only as long as the oldest block that the cache has missed is younger than the
-bound. Ages are told by the chain's clock only where it agrees with ours: a missed block from the future
-proves nothing, and then nothing may be missing at all.
+The metadata cache knows up to which block it has read and which update of an asset it could not read. A cache
+that stands (or whose node does) would otherwise let a withdrawn permission count for ever. Therefore a
+description is believed only as long as the oldest block that the cache has missed is younger than the bound.
+Ages are told by the chain's clock only where it agrees with ours: a missed block from the future proves
+nothing, and then nothing may be missing at all.
 """
 
 from __future__ import annotations
@@ -22,36 +22,46 @@ from c2d_box.provider.errors import ServiceUnavailable
 from c2d_box.provider.services import ProviderContext
 
 CODE = "C2D-PERMISSIONS-STALE"
+"""The stable code of this refusal, by which clients and pods recognise it in the error text
+(docs/errors.md)."""
 _PAUSE_SECONDS = 0.1
+"""The pause between two looks at a cache that is a little behind."""
 _CLOCK_ERROR_SECONDS = 5.0
+"""The seconds by which a block's time may be ahead of our clock before the chain's clock is not believed."""
 
 
 @dataclass(frozen=True)
 class CurrentAsset:
-    """``ddo`` is None where there is no such asset. ``head`` is the chain's head against which its age was
-    held: who asks the chain about the same moment need not ask for the head again."""
+    """An asset's description together with the moment it was checked against. ``ddo`` is None where there
+    is no such asset. ``head`` is the chain's head at that moment: a caller who has more questions to the
+    chain passes it on and saves a round trip."""
 
     ddo: DDO | None
     head: ChainHead | None
 
 
 async def current_asset(services: ProviderContext, did: object) -> CurrentAsset:
-    """The asset's description as of now. A cache that is a little behind is waited for; raises Away (503)
-    when it stays behind, or cannot read the asset's newest update."""
+    """Return the asset's description as of now. Wait for a cache that is a little behind. Raise
+    ServiceUnavailable (503) when it stays behind, or cannot read the asset's newest update: that is an
+    outage and no refusal, since the same request may be good a moment later."""
     deadline = time.monotonic() + services.settings.freshness.wait_seconds
     while True:
         found, head = await _look_up_asset(services, did)
         problem = await _staleness_problem(services, found, head)
+        # A withdrawn asset is passed on although its description is old: the caller refuses it by its state
+        # anyway.
         if problem is None or await _is_withdrawn(services, found):
             return CurrentAsset(found.ddo, head)
+        # An update that was set aside will not be read by waiting, so the client is told at once.
         if time.monotonic() >= deadline or found.is_set_aside:
             raise ServiceUnavailable("metadata cache", f"{CODE}: {problem}")
         await asyncio.sleep(_PAUSE_SECONDS)
 
 
 async def _look_up_asset(services: ProviderContext, did: object) -> tuple[AssetLookup, ChainHead | None]:
-    """The cache and the chain are asked at the same time: each answer takes as long as the other."""
+    """Ask the cache and the chain at the same time: each answer takes about as long as the other."""
     if not is_did(did):
+        # A text that is no DID names no asset, so the chain need not be asked.
         return await services.catalog.look_up_asset(did), None
     head = asyncio.ensure_future(services.ledger.current_head())
     try:
@@ -62,10 +72,9 @@ async def _look_up_asset(services: ProviderContext, did: object) -> tuple[AssetL
 
 
 async def _is_withdrawn(services: ProviderContext, found: AssetLookup) -> bool:
-    """Whether the chain itself says that nobody may use the asset: then an old description decides nothing.
-    The Provider does not decrypt what such an asset publishes, so the cache would be behind for ever, and a
-    job's pod would wait for a permission that cannot come.
-    """
+    """Return whether the chain itself says that nobody may use the asset: then an old description decides
+    nothing. The Provider does not decrypt what such an asset publishes, so the cache would be behind for
+    ever, and a job's pod would wait for a permission that cannot come."""
     if found.ddo is None:
         return False
     return await services.ledger.nft_state(found.ddo.nft_address) not in credentials.USABLE_STATES
@@ -74,7 +83,8 @@ async def _is_withdrawn(services: ProviderContext, found: AssetLookup) -> bool:
 async def _staleness_problem(
     services: ProviderContext, found: AssetLookup, head: ChainHead | None
 ) -> str | None:
-    """Why this answer may not be acted upon."""
+    """Return the reason why this answer may not be acted upon, or None where it may."""
+    # No DID was asked for, so there is nothing whose age could matter.
     if head is None:
         return None
     if found.unread:
@@ -84,12 +94,17 @@ async def _staleness_problem(
             "triggerCaching makes the metadata cache read it once more."
         )
     bounds = services.settings.freshness
+    # An unknown age counts as too old.
     if found.block is None:
         return "The metadata cache does not say up to which block it has read. See its log, then try again."
+    # The first block that the cache lacks and should have by now. Its age counts, not that of the last block
+    # read: on a quiet chain the last block may be hours old and the cache still complete.
     due = found.block + 1 + bounds.blocks
     if due > head.number:
         return None
     age = time.time() - await services.ledger.block_time(due)
+    # A block from the future would make every age negative, so a node with a wrong clock could keep a
+    # withdrawn permission alive. Such a block counts as too old.
     if -_CLOCK_ERROR_SECONDS <= age <= bounds.seconds:
         return None
     return (

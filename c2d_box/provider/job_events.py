@@ -25,11 +25,18 @@ async def follow_job_events(services: ProviderContext) -> None:
     while True:
         try:
             async for event in operator.job_events():
+                # Reset at an event, not at the connection: a server that accepts and closes at once must not
+                # be asked without pause.
                 backoff.reset()
+                # Only ends matter. That a job is alive is never concluded from events: see
+                # :mod:`backends.job_liveness`.
                 if event.finished:
                     liveness.record_end(event.job)
+        # The usual end of a stream (restart, idle connection), which the next round repairs. Not worth a log
+        # line.
         except OperatorUnavailable:
             pass
+        # Whatever else happens, the task must go on: nobody would notice that it has ended.
         except Exception:
             log.exception("the event stream failed")
         await asyncio.sleep(backoff.next_pause())

@@ -29,12 +29,15 @@ class ServiceOffering:
 
 
 def network_text(services: ProviderContext, text: str) -> str:
+    """Return the text with the network's name in front, as the original's error texts have it."""
     return f"Provider {services.ledger.network_name}: {text}"
 
 
 async def resolve_did(services: ProviderContext, did: Any) -> DDO:
-    """Return the DDO of a DID. Raise Refusal when there is no such asset, CatalogUnavailable when the
+    """Return the DDO of a DID. Raise ProviderRefusal when there is no such asset, CatalogUnavailable when the
     metadata cache cannot say."""
+    # Without a check of its age: downloads and quotes hold the asset's state against the chain itself. A
+    # compute start and a grant's redemption use :mod:`freshness`.
     ddo = await services.catalog.find_ddo(did)
     if ddo is None:
         raise ProviderRefusal("Cannot resolve DID")
@@ -42,7 +45,8 @@ async def resolve_did(services: ProviderContext, did: Any) -> DDO:
 
 
 def find_offering(ddo: DDO, service_id: Any) -> ServiceOffering | None:
-    """Return the service of that id, None where the asset has no such service."""
+    """Return the service of that id, None where the asset has no such service. Ids are compared as text,
+    because a JSON body may hold a number."""
     service, index = ddo.find_service(str(service_id)), ddo.index_of(str(service_id))
     return ServiceOffering(ddo, service, index) if service is not None and index is not None else None
 
@@ -59,7 +63,8 @@ def reading_audience(offered: ServiceOffering | None, userdata: Mapping[str, Any
 
 
 def demanded_offering(services: ProviderContext, ddo: DDO, service_id: Any) -> ServiceOffering:
-    """Return the service like :func:`find_offering`. Raise Refusal where the asset has no such service."""
+    """Return the service like :func:`find_offering`. Raise ProviderRefusal where the asset has no such
+    service."""
     offered = find_offering(ddo, service_id)
     if offered is None:
         raise ProviderRefusal(network_text(services, "Invalid serviceId."))
@@ -70,13 +75,15 @@ async def consumer_refusal(
     services: ProviderContext, ddo: DDO, consumer: str, *, quoted: bool = False, at: ChainHead | None = None
 ) -> str | None:
     """Return the text that refuses ``consumer`` this asset (credentials, NFT state), or None where nothing
-    does. ``at`` is a head as ``ChainGateway.nft_state`` takes it.
+    does. ``at`` is a head as :meth:`ChainGateway.nft_state` takes it.
 
     ``quoted``: only a price is asked for. ocean.py asks for it in the name of an environment, whose address
     then passes every list; a caller who downloads or computes afterwards is judged by his own address. Where
     the compute service cannot list the environments, that is an outage and no refusal.
     """
     state = await services.ledger.nft_state(ddo.nft_address, at)
+    # Judged without the environments first: operator-service is asked only about a consumer who would be
+    # refused.
     text = credentials.access_refusal(ddo, consumer, state, set())
     passes = quoted or services.settings.compat.environment_downloads
     if text is None or not passes or services.environments is None:
@@ -91,8 +98,10 @@ async def require_own_order(services: ProviderContext, order: Order, consumer: s
     Each order of a computation names its environment as consumer, so that environment's key would open all
     of them. An order belongs to the one who paid it.
     """
+    # As in the original, whose pods fetch inputs in the environment's name. Our pods use grants instead.
     if services.settings.compat.environment_downloads or services.environments is None:
         return
+    # The payer is compared first: it costs nothing, and it decides almost always.
     if not same_hex(order.payer, consumer) and await services.environments.has_consumer(consumer):
         raise OrderInvalid("The consumer of the order is not the sender of the request.")
 
@@ -102,6 +111,7 @@ def user_data_problems(
 ) -> list[str]:
     """Return what in the user data does not fit the consumer parameters ``described``: nothing where this
     Provider's settings do not check user data."""
+    # The original never looks at user data.
     if services.settings.user_data.accept == "any":
         return []
     return consumer_parameters.parameter_problems(described, userdata)
@@ -118,6 +128,8 @@ def readable_files(services: ProviderContext, offered: ServiceOffering) -> list[
 
 def files_of(services: ProviderContext, offered: ServiceOffering) -> list[FileObject]:
     """Return the service's files. Raise FileObjectError with a text that clients may see."""
+    # Since version 4.1.0 NFT and datatoken are part of what was encrypted: a publisher who copies the cipher
+    # text of another's asset into an own one gets nothing from it.
     return files.unseal_files(
         services.key.private_key,
         offered.service.files,

@@ -6,6 +6,7 @@ from c2d_box.provider.openapi import operations as about
 from c2d_box.provider.routes import access, account, compute, discovery, encryption, fileinfo, grant, logs
 from c2d_box.provider.routing import Endpoint
 
+# The prefix is the one that discovery announces, so the two cannot differ.
 _P = discovery.PREFIX
 
 ENDPOINTS = (
@@ -47,10 +48,12 @@ ENDPOINTS = (
         about.VALIDATE_CONTAINER,
         "validateContainer",
     ),
+    # Names in snake case, unlike the others, because clients look these two up so.
     Endpoint("GET", f"{_P}/createAuthToken", account.create_token, about.CREATE_TOKEN, "create_auth_token"),
     Endpoint(
         "DELETE", f"{_P}/deleteAuthToken", account.delete_token, about.DELETE_TOKEN, "delete_auth_token"
     ),
+    # No names for these two: clients of the original count the entries of service discovery.
     Endpoint("GET", f"{_P}/computeLogs", logs.follow, about.LOGS),
     Endpoint("GET", "/api/c2d/grant", grant.grant, about.GRANT),
 )

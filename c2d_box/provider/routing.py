@@ -25,14 +25,17 @@ class Endpoint:
     path: str
     handler: Handler
     operation: ApiOperation
+    # The name is a public contract: clients look endpoints up by it and build no paths themselves.
     name: str | None = None
 
     @property
     def operation_id(self) -> str:
+        """The id of the operation in the OpenAPI document: the public name, else the handler's."""
         return self.name or self.handler.__name__
 
 
 def endpoint_routes(endpoints: Iterable[Endpoint]) -> list[Route]:
+    """Return the routes for Starlette, in the order of the table: the first match wins."""
     return [Route(entry.path, entry.handler, methods=[entry.method]) for entry in endpoints]
 
 

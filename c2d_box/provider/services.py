@@ -29,15 +29,18 @@ class ProviderContext:
 
     settings: ProviderSettings
     key: ProviderKey
+    # Not in ``repr``: contexts appear in tracebacks.
     job_key: bytes = field(repr=False)
     database: ProviderDatabase
     nonces: NonceStore
     tokens: AuthTokens
     callers: CallerVerifier
+    # Grants are sealed and opened by the same process key, so each replica needs the same secret.
     grants: GrantCipher
     catalog: AssetCatalog
     ledger: ChainGateway
     storage: Storage
+    # The three are there together or not at all.
     operator: OperatorClient | None
     environments: EnvironmentCache | None
     liveness: JobLiveness | None
@@ -48,9 +51,11 @@ class ProviderContext:
 
     @property
     def chain_id(self) -> int:
+        """The id of the one chain that this Provider serves."""
         return self.settings.chain.id
 
 
 def provider_context(request: Request) -> ProviderContext:
+    """Return the context of the application that answers this request."""
     found: ProviderContext = request.app.state.services
     return found

@@ -12,9 +12,10 @@ from c2d_box.service.settings import ChainSection, ListenSection, SettingsSectio
 from c2d_box.workflow.result_store import IpfsStore, S3Store
 
 FirstNonce = Literal["one", "created"]
-"""How an address that has never used a nonce reads: see :mod:`c2d_box.provider.auth.nonces`."""
+"""The value that an address reads as while it has never used a nonce: see
+:mod:`c2d_box.provider.auth.nonces`."""
 LONGEST_TOKEN_SECONDS = 30 * 86_400
-"""How long an auth token lasts at most, where the configuration says nothing else."""
+"""The longest life of an auth token, where the configuration says nothing else."""
 
 
 class ProviderListen(ListenSection):
@@ -29,11 +30,15 @@ class FetchSection(SettingsSection):
     a caller who asks, and of a file of an algorithm, to whose hashes permissions are bound.
     """
 
+    # Empty by default: every exemption lets publishers reach an address inside the cluster.
     allow: tuple[str, ...] = ()
     aliases: dict[str, str] = Field(default_factory=dict)
     ipfs_gateway: str | None = None
     arweave_gateway: str | None = None
+    # Bytes. Anybody may ask for such a hash, at the expense of the file's source.
     max_checksum_length: int = 5_242_880
+    # Bytes. Larger, because publishers permit an algorithm by the hash of its files: without the hash the
+    # permission cannot be checked.
     max_algorithm_length: int = 33_554_432
     timeout: float = 10.0
 
@@ -47,6 +52,7 @@ class TrustSection(SettingsSection):
     """The meaning of empty trust lists of a compute service: they trust nobody or, as in the original,
     everybody."""
 
+    # Fails closed: a publisher who lists nobody has permitted nobody.
     empty_lists: Literal["none", "all"] = "none"
 
 
@@ -93,9 +99,12 @@ class LimitsSection(SettingsSection):
     body: int = 2 << 20
     headers: int = 64 << 10
     target: int = 32 << 10
+    # A body that trickles in holds a connection no longer than this.
     body_seconds: float = 30.0
+    # Requests of one network address; the burst is a quarter of it.
     per_minute: float = Field(default=0, ge=0)
     unknown_orders: float = Field(default=40, gt=0)
+    # Empty by default, since X-Forwarded-For is written by anybody.
     proxies: tuple[IPvAnyNetwork, ...] = ()
 
 
@@ -117,8 +126,11 @@ class ProviderSettings(SettingsSection):
     chain: ChainSection
     cache_url: str
     operator_service_url: str | None = None
+    # The first is what the API's description names. At the second, which need not be reachable from outside
+    # the cluster, jobs redeem their grants.
     public_url: str = "http://127.0.0.1:8030"
     internal_url: str = "http://127.0.0.1:8030"
+    # None stands for the chain's OCEAN token.
     fee_token: str | None = None
     fetch: FetchSection = FetchSection()
     endpoint_aliases: dict[str, str] = Field(default_factory=dict)
@@ -132,6 +144,7 @@ class ProviderSettings(SettingsSection):
     result_store: Annotated[IpfsStore | S3Store, Field(discriminator="kind")] | None = None
     """The store that is read for assets that the engine made of results; closed to every other file
     object."""
+    # The longest life of a grant. It ends earlier with its job, see :mod:`backends.job_liveness`.
     grant_seconds: int = 86_400
     database: Path = Path("/var/lib/c2d/provider.sqlite")
     secrets_dir: Path = Path("/etc/c2d/secrets")

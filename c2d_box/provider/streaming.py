@@ -29,6 +29,8 @@ class FileResponse(StreamingResponse):
         status: int,
         headers: dict[str, str],
     ) -> None:
+        # Starlette keeps the headers as they are given: a length that the source did not announce is left
+        # out, and the answer is then chunked.
         super().__init__(chunks, status, headers)
         self._close = close
 
@@ -36,6 +38,8 @@ class FileResponse(StreamingResponse):
         try:
             await super().__call__(scope, receive, send)
         finally:
+            # Sources are closed by a plain call or by a coroutine (httpx); both end here, also at a
+            # disconnect.
             closing = self._close()
             if inspect.isawaitable(closing):
                 await closing
@@ -51,6 +55,8 @@ def file_response(
     A part of a file cannot be checked so.
     """
     meta = opened.meta
+    # The type is the publisher's word; ``nosniff`` and the disposition below keep a browser from acting on
+    # it.
     headers = {
         "content-type": meta.content_type or "application/octet-stream",
         "access-control-expose-headers": "Content-Disposition",
@@ -68,9 +74,12 @@ def file_response(
 
 
 async def _verify_chunks(chunks: AsyncIterator[bytes], sha256: str) -> AsyncIterator[bytes]:
+    """Yield the chunks with the last one held back until the hash of all is known. A job's pod takes a
+    file as complete when the answer ends well, so a wrong file must not end well."""
     digest, held = hashlib.sha256(), b""
     async for chunk in chunks:
         digest.update(chunk)
+        # Always one chunk behind the source.
         if held:
             yield held
         held = chunk

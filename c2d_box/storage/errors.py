@@ -1,20 +1,23 @@
-"""What can go wrong with bytes from elsewhere. No message ever holds a URL, a header or a credential.
+"""The errors of reading bytes from elsewhere. No message ever holds a URL, a header or a credential.
+
+The classes divide by whose fault it is, because that decides the answer: a file that cannot be read is
+reported as such, while OwnAway and ChainAway become a 503 of the Provider.
 
 StorageError
-├── Forbidden     an address rule said no
-├── Unreachable   nothing answered, or it broke off
-│   └── OwnAway   the operator's own store or gateway did not answer: nobody else's fault
-├── ChainAway     the chain did not answer
-├── Rejected      the source answered with a status that is not success
-├── TooLarge      more bytes than the caller allows
-└── Unusable      the file object cannot be fetched as it stands (user data missing, …)
+├── FetchForbidden         an address rule refused it
+├── SourceUnreachable      nothing answered, or it broke off
+│   └── OwnAway            the operator's own store or gateway did not answer: nobody else's fault
+├── ChainAway              the chain did not answer
+├── SourceRejected         the source answered with a status that is not success
+├── TooLarge               more bytes than the caller allows
+└── FileUnusable           the file object cannot be fetched as it stands (user data missing, …)
 """
 
 from __future__ import annotations
 
 
 class StorageError(Exception):
-    """``text`` is safe to show to anybody."""
+    """The base of all errors here. ``text`` is safe to show to anybody."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
@@ -22,15 +25,16 @@ class StorageError(Exception):
 
 
 class FetchForbidden(StorageError):
-    pass
+    """The address is not one that a stranger's file may lead to. Trying again does not help."""
 
 
 class SourceUnreachable(StorageError):
-    pass
+    """The source did not answer, did not answer in time, or broke the answer off."""
 
 
 class OwnAway(SourceUnreachable):
-    """An origin that the operator allowed by name: a file store or gateway that belongs to the Provider."""
+    """The source is an origin that the operator allowed by name: a file store or gateway of the Provider's
+    own. Its outage is no fault of the file."""
 
 
 class ChainAway(StorageError):
@@ -41,7 +45,7 @@ class ChainAway(StorageError):
 
 
 class SourceRejected(StorageError):
-    """``status`` is the HTTP status of the source."""
+    """The source answered with the HTTP ``status``, which is not a success."""
 
     def __init__(self, status: int) -> None:
         super().__init__(f"the source answered with status {status}")
@@ -49,8 +53,8 @@ class SourceRejected(StorageError):
 
 
 class TooLarge(StorageError):
-    pass
+    """The file has more bytes than the caller allows, or unpacks to far more than it should."""
 
 
 class FileUnusable(StorageError):
-    pass
+    """The file object itself cannot be fetched; its publisher or the request has to change."""

@@ -19,7 +19,10 @@ from c2d_box.storage.http1 import NO_ANSWER, FetchTimeouts, HttpExchange, HttpRe
 from c2d_box.storage.places import FetchLimits
 
 MAX_REDIRECTS = 5
+"""The hops that a source may add. Honest ones need one or two."""
 _REDIRECTS = {301, 302, 303, 307, 308}
+# Headers that frame the message or belong to one connection. A publisher who could set them could smuggle a
+# second request into the connection.
 _OURS_TO_SET = {
     "host",
     "content-length",
@@ -34,11 +37,12 @@ _OURS_TO_SET = {
     "proxy-authorization",
     "proxy-connection",
 }
+# All others may be credentials for the first origin.
 _KEPT_ACROSS_ORIGINS = {"accept", "range", "content-type"}
 
 
 class SourceResponse:
-    """An answer whose body has not been read yet. Close it in any case."""
+    """An answer whose body has not been read yet. It holds a connection, so close it in any case."""
 
     def __init__(self, made: HttpExchange, timeouts: FetchTimeouts) -> None:
         self.status = made.status
@@ -47,9 +51,11 @@ class SourceResponse:
         self._timeouts = timeouts
 
     def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body. Raise SourceUnreachable when it ends early, stalls or trickles."""
         return self._made.read_body(self._timeouts)
 
     def close(self) -> None:
+        """End the connection, whether the body was read or not."""
         self._made.close()
 
 
@@ -71,26 +77,31 @@ class Fetcher:
         }
         self._timeouts = timeouts or FetchTimeouts()
         self._tls = tls or ssl.create_default_context()
+        # The operator's stores have slots of their own, and more of each host: they serve every job.
         self._places, self._own_places = FetchLimits(), FetchLimits(each=64)
 
     def apply_aliases(self, url: str) -> str:
-        """The URL with its origin replaced where an alias says so."""
+        """Return the URL with its origin replaced where an alias says so. An alias is the operator's, so
+        it is applied before the rules look at the address."""
         meant = self._aliases.get(Origin.from_url(url))
         if meant is None:
             return url
         return urlsplit(url)._replace(scheme=meant.scheme, netloc=meant.netloc).geturl()
 
     def is_own(self, url: str) -> bool:
-        """Whether the URL leads to an origin that the operator allowed by name."""
+        """Return whether the URL leads to an origin that the operator allowed by name."""
         return self._rules.is_own(Origin.from_url(self.apply_aliases(url)))
 
     async def demand_permitted(self, url: str) -> None:
-        """Raises Forbidden for a URL that no fetch may go to; nothing is sent."""
+        """Raise FetchForbidden for a URL that no fetch may go to. Its name is resolved, but nothing is
+        sent."""
         await self._rules.checked_addresses(Origin.from_url(self.apply_aliases(url)))
 
     async def fetch(self, request: HttpRequest) -> SourceResponse:
-        """Follows at most five redirects, all hops within one deadline. Raises Forbidden or Unreachable
-        (OwnAway for an origin of the operator's own), with nothing of the URL in the text."""
+        """Send the request, follow at most five redirects, all hops within one deadline. Raise
+        FetchForbidden or SourceUnreachable (OwnAway for an origin of the operator's own), with nothing of
+        the URL in the text."""
+        # By the first address: an outage of the operator's store is one even where the store redirects.
         own = self.is_own(request.url)
         try:
             async with asyncio.timeout(self._timeouts.opening):
@@ -99,18 +110,23 @@ class Fetcher:
             problem = SourceUnreachable(NO_ANSWER)
         except SourceUnreachable as error:
             problem = error
+        # The difference decides between 503 and a refusal: a stranger's dead server is no outage of this
+        # Provider.
         raise OwnAway(problem.text) if own else problem
 
     async def _follow_redirects(self, request: HttpRequest) -> SourceResponse:
+        """Send the request and those that redirects ask for."""
         url = self.apply_aliases(request.url)
         request = HttpRequest(
             request.method, url, permitted_headers(request.headers), request.body, request.follow
         )
+        # Each hop passes the address rules anew: a public server could redirect to an internal address.
         for _ in range(MAX_REDIRECTS + 1):
             made = await self._exchange_hop(request)
             location = made.headers.get("location")
             if not (request.follow and made.status in _REDIRECTS and location):
                 return SourceResponse(made, self._timeouts)
+            # A redirect's own body is of no interest, and could be endless.
             made.close()
             request = redirect_request(
                 request, made.status, self.apply_aliases(_join_location(request.url, location))
@@ -118,9 +134,10 @@ class Fetcher:
         raise SourceUnreachable("the source redirects too often")
 
     async def _exchange_hop(self, request: HttpRequest) -> HttpExchange:
-        """One hop, up to the head of its answer."""
+        """Send one request and return the exchange once the head of its answer is there."""
         origin = Origin.from_url(request.url)
         places = self._own_places if self._rules.is_own(origin) else self._places
+        # The slot covers look-up, connection and head; a body that is being read holds none.
         async with places.slot_for(origin):
             addresses = await self._rules.checked_addresses(origin)
             target = request_target(request.url)
@@ -128,6 +145,7 @@ class Fetcher:
 
 
 def _join_location(url: str, location: str) -> str:
+    """Return the absolute address of a Location header, which may be relative (RFC 9110)."""
     try:
         return urljoin(url, location)
     except ValueError:
@@ -135,7 +153,8 @@ def _join_location(url: str, location: str) -> str:
 
 
 def permitted_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    """A publisher's headers without those that frame the message; a control character in one is refused."""
+    """Return a publisher's headers without those that frame the message. Raise FileUnusable for a name
+    that is no token of HTTP and for a value with control characters, which could begin another header."""
     kept: dict[str, str] = {}
     for name, value in headers.items():
         text = str(value)
@@ -153,12 +172,15 @@ def permitted_headers(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def redirect_request(request: HttpRequest, status: int, url: str) -> HttpRequest:
-    """The next hop's request: POST becomes GET as browsers do it, private headers stay with their origin."""
+    """Return the next hop's request. POST becomes GET as browsers do it; private headers stay with their
+    origin."""
     method, body = request.method, request.body
+    # 307 and 308 keep method and body (RFC 9110).
     if status == 303 or (status in (301, 302) and method == "POST"):
         method, body = ("HEAD" if method == "HEAD" else "GET"), b""
     headers = dict(request.headers)
     if Origin.from_url(url) != Origin.from_url(request.url):
+        # A body can hold credentials or a query of the publisher's.
         if body:
             raise FetchForbidden("the source redirects a request with a body elsewhere")
         headers = {name: value for name, value in headers.items() if name in _KEPT_ACROSS_ORIGINS}
@@ -167,7 +189,8 @@ def redirect_request(request: HttpRequest, status: int, url: str) -> HttpRequest
 
 @lru_cache(maxsize=256)
 def request_target(url: str) -> str:
-    """Path and query, percent-encoded where the writer forgot to."""
+    """Return path and query, percent-encoded where the writer forgot to. ``%`` counts as encoded already:
+    encoding it again would name another file."""
     parts = urlsplit(url)
     path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=-._~")
     query = quote(parts.query, safe="/%:@!$&'()*+,;=-._~?[]")

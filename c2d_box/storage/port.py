@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class FileMeta:
-    """What the source says. ``length`` counts the bytes of this answer (of the range, where one was asked
-    for); ``filename`` may be empty where naming the file would give its source away."""
+    """The source's statements about a file. ``length`` counts the bytes of this answer (of the range,
+    where one was asked for); ``filename`` may be empty where naming the file would give its source away."""
 
     status: int = 200
+    # None where the source does not announce it, or announces it of the packed form.
     length: int | None = None
     content_type: str = ""
     filename: str = ""
@@ -27,14 +28,16 @@ class OpenFile:
 
     meta: FileMeta
     chunks: AsyncIterator[bytes]
+    # Not a coroutine, so that it can be called from any cleanup, also at cancellation.
     close: Callable[[], None]
 
 
 @dataclass(frozen=True)
 class FileProbe:
-    """Whether a file can be read, and its sha256 when it was asked for and the file is small enough.
+    """The finding whether a file can be read, with its sha256 when it was asked for and the file is small
+    enough.
 
-    ``reason``: of a file that cannot be read, in words that are safe to show to anybody.
+    ``reason`` says of a file that cannot be read why, in words that are safe to show to anybody.
     """
 
     valid: bool

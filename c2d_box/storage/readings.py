@@ -17,12 +17,15 @@ from c2d_box.storage.errors import StorageError
 from c2d_box.storage.port import FileProbe
 
 SECONDS = 10.0
+"""The seconds for which a reading counts. A changed file is noticed that much later by quotes; a start
+reads anew."""
 KEPT = 256
-"""Each is a hash, a length and at most one header of its source."""
+"""Readings that are kept. Each is a hash, a length and at most one header of its source."""
 
 
 class ProbeCache:
-    """What was found of readable sources stays for ``SECONDS``, failures do not."""
+    """Shares readings of sources among those who may know of each other's. Readable sources stay for
+    ``SECONDS``; failures do not, so that a repaired source is found at once."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -32,12 +35,14 @@ class ProbeCache:
     async def probe_once(
         self, key: bytes, read: Callable[[], Coroutine[Any, Any, FileProbe]], *, anew: bool = False
     ) -> FileProbe:
-        """What ``read`` finds, or what it found for ``key`` a moment ago, or is just finding. ``key`` has to
-        tell apart all that is sent to a source and everybody who must not know of the other's question: an
-        answer out of memory comes faster. ``anew``: nothing that was read, or begun, before counts.
+        """Return what ``read`` finds, or what it found for ``key`` a moment ago, or is just finding. ``key``
+        has to tell apart all that is sent to a source and everybody who must not know of the other's
+        question: an answer out of memory comes faster. ``anew``: nothing that was read, or begun, before
+        counts.
 
-        A fault of the source is told to all who wait for one reading. Any other is that of who began it: a
-        budget that is used up must not end the reading for the others, of whom the next one begins.
+        A fault of the source is told to all who wait for one reading. Any other is that of the caller who
+        began it: a budget that is used up must not end the reading for the others, of whom the next one
+        begins.
         """
         while True:
             known = None if anew else self._known.get(key)
@@ -46,9 +51,12 @@ class ProbeCache:
             running = None if anew else self._running.get(key)
             reading = running or self._begin_reading(key, read)
             try:
+                # A caller that goes away takes the reading from nobody else.
                 return await asyncio.shield(reading)
+            # A fault of the source, which is the same for all.
             except StorageError:
                 raise
+            # The beginner's own budget: those who joined go round once more, and one of them begins.
             except Exception:
                 if running is None:
                     raise
@@ -56,12 +64,13 @@ class ProbeCache:
     def _begin_reading(
         self, key: bytes, read: Callable[[], Coroutine[Any, Any, FileProbe]]
     ) -> asyncio.Task[FileProbe]:
-        """A task of its own: who began it may go away."""
+        """Start a reading as a task of its own, because the caller that began it may go away."""
         reading = self._running[key] = asyncio.create_task(read())
         reading.add_done_callback(partial(self._end_reading, key))
         return reading
 
     def _end_reading(self, key: bytes, reading: asyncio.Task[FileProbe]) -> None:
+        """Keep a good reading. An older one that ends late must not replace a newer one."""
         failed = reading.cancelled() or reading.exception() is not None
         if self._running.get(key) is not reading:
             return  # a newer one knows better

@@ -1,4 +1,4 @@
-"""The store of jobs' results as the Provider reads it: for result assets, not for whoever knows a name.
+"""The store of jobs' results as the Provider reads it: for result assets, not for everybody who knows a name.
 
 A result asset's file names a place; the key is the operator's, and the proof in the file says that the engine
 made this very asset of this result. On an IPFS node that also serves publishers' content every other file
@@ -22,22 +22,27 @@ from c2d_box.storage.s3_client import S3Endpoint
 from c2d_box.storage.sigv4 import S3Credentials
 
 _BLOCK = 2 << 20
-"""Bytes that a block of an IPFS node may have."""
+"""The largest block of an IPFS node that is looked at, in bytes; nodes do not exchange larger ones."""
 _UNPROVEN = "this asset may not show that result"
+"""One text for every reason, so that a guess is confirmed to nobody."""
 
 
 @dataclass(frozen=True)
 class IpfsResults:
+    """Results in IPFS, read through a gateway."""
+
     gateway: str
 
     @property
     def origin(self) -> str:
+        """The address that the store's fetcher may reach."""
         return self.gateway
 
 
 @dataclass(frozen=True)
 class S3Results:
-    """``credentials``: a key that reads the bucket's objects and does nothing else."""
+    """Results in an S3 bucket. ``credentials`` read the bucket's objects and do nothing else; None where
+    the Provider has no key."""
 
     endpoint: str
     bucket: str
@@ -45,33 +50,39 @@ class S3Results:
 
     @property
     def origin(self) -> str:
+        """The address that the store's fetcher may reach."""
         return self.endpoint
 
 
 class ResultStore:
+    """Builds requests for results, and tells results from other content of the same node."""
+
     def __init__(self, place: IpfsResults | S3Results, secret: str | None, fetcher: Fetcher) -> None:
-        """``secret``: the one shared with the engine, None where no asset is made of results. ``fetcher``:
-        may reach the store, which files of other types may not.
-        """
+        """Connect the store. ``secret`` is the one shared with the engine, None where no asset is made of
+        results. ``fetcher`` may reach the store, which files of other types may not."""
         self.place = place
         self.fetcher = fetcher
         self._secret = secret
 
     def is_gateway(self, gateway: str | None) -> bool:
-        """Whether plain IPFS files are read from the node that has the results, too."""
+        """Return whether plain IPFS files are read from the node that also has the results."""
         if gateway is None or not isinstance(self.place, IpfsResults):
             return False
         return Origin.from_url(gateway) == Origin.from_url(self.place.gateway)
 
     def build_request(self, file: ResultFile, method: str) -> HttpRequest:
-        """Raises Forbidden for a file that the engine has not sealed for this asset."""
+        """Return the request that reads a result. Raise FetchForbidden for a file that the engine has not
+        sealed for this asset, FileUnusable where the Provider has no key."""
+        # The proof first: without it nothing about the place may be found out.
         if not self._secret or not results.is_proven(self._secret, file):
             raise FetchForbidden(_UNPROVEN)
         if isinstance(self.place, IpfsResults):
+            # The place is part of what was proven, and its form is checked all the same.
             path = results.content_path(file.place)
             if path is None:
                 raise FetchForbidden(_UNPROVEN)
             return HttpRequest(method, self._content_url(path), {}, follow=False)
+        # Below the prefix of the very job, in the very bucket.
         key = results.object_key(file.place, bucket=self.place.bucket, job=file.job)
         if key is None:
             raise FetchForbidden(_UNPROVEN)
@@ -82,19 +93,24 @@ class ResultStore:
         )
 
     async def require_foreign(self, file: IpfsFile) -> None:
-        """Raises Forbidden where ``file`` is a result, StorageError where that cannot be told."""
+        """Raise FetchForbidden where ``file`` is a result, StorageError where that cannot be told."""
         assert isinstance(self.place, IpfsResults)
         plain = gateway_url(file, self.place.gateway, file.source_request(None).url)
+        # The raw block is small, and shows the salt that marks results; the file itself would have to be read
+        # whole.
         request = HttpRequest("GET", f"{plain}?format=raw", {"accept": "application/vnd.ipld.raw"})
         response = await self.fetcher.fetch(request)
         try:
             if response.status != 200:
                 raise SourceRejected(response.status)
+            # A gateway without raw blocks would answer with the file, in which the mark cannot be seen. Fails
+            # closed.
             if response.headers.get("content-type", "").split(";")[0] != "application/vnd.ipld.raw":
                 raise SourceUnreachable("the gateway does not show blocks")
             block = bytearray()
             async for chunk in response.chunks():
                 block += chunk
+                # While it is read, since the gateway's announcement proves nothing.
                 if len(block) > _BLOCK:
                     raise FetchForbidden("the block is too large")
         finally:
@@ -103,5 +119,6 @@ class ResultStore:
             raise FetchForbidden("results of jobs are not read by their name")
 
     def _content_url(self, path: str) -> str:
+        """Return the address of a result at the gateway."""
         assert isinstance(self.place, IpfsResults)
         return f"{self.place.gateway.rstrip('/')}/ipfs/{quote(path, safe='/')}"

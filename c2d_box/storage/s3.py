@@ -1,4 +1,4 @@
-"""Type ``s3``: an object of S3 or anything that speaks it, read with the publisher's key."""
+"""Reads files of type ``s3``: an object of S3 or anything that speaks it, with the publisher's key."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from c2d_box.storage.sigv4 import S3Credentials
 
 
 def build_request(file: S3File, endpoint: str, method: str) -> HttpRequest:
-    """``endpoint`` is the file's after aliases: what is signed is the host that is asked."""
+    """Return the signed request for the file's object. ``endpoint`` is the file's after aliases, because
+    what is signed is the host that is asked."""
     credentials = S3Credentials(file.access_key_id, file.secret_access_key, file.region)
     return S3Endpoint(endpoint, credentials).sign_request(method, file.bucket, file.object_key.lstrip("/"))

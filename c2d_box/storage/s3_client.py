@@ -24,7 +24,9 @@ from c2d_box.storage.http1 import HttpRequest
 from c2d_box.storage.sigv4 import EMPTY_SHA256, S3Credentials, object_path, signed_headers
 
 _CHUNK = 1 << 20
+"""Bytes of a file that are in memory at once."""
 _UNRESERVED = "-_.~"
+"""The characters that SigV4 leaves as they are in a query (RFC 3986)."""
 
 
 class S3Error(Exception):
@@ -63,9 +65,12 @@ class S3Endpoint:
         the store accepts only one with the SHA-256 ``digest``. Redirects are not to be followed: a signature
         is for one host, and the key must not travel.
         """
+        # Sorted and encoded as in the signature's canonical query, which must equal the one that is sent.
         asked = "&".join(
             f"{name}={quote(value, safe=_UNRESERVED)}" for name, value in sorted((query or {}).items())
         )
+        # Path-style addresses: names of buckets would need DNS entries and certificates of their own
+        # otherwise.
         path = object_path(bucket, key) if bucket else "/"
         url = f"{self.address.rstrip('/')}{path}{'?' if asked else ''}{asked}"
         headers = signed_headers(method, url, self.credentials, payload=digest)
@@ -83,12 +88,14 @@ class S3Client:
 
     def create_bucket(self, bucket: str) -> None:
         """Create ``bucket``; succeed also where it exists."""
+        # 409: the bucket exists.
         _check_answer(self.send_request("PUT", bucket), 200, 409)
 
     def create_account(self, key: S3Credentials) -> None:
         """Create a user of the store with this key (a call of versitygw); succeed also where it exists."""
         account = {"Access": key.access_key_id, "Secret": key.secret_access_key, "Role": "user"}
         fields = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in account.items())
+        # The admin calls of versitygw are paths like buckets, signed in the same way.
         answer = self.send_request("PATCH", "create-user", body=f"<Account>{fields}</Account>".encode())
         _check_answer(answer, 201, 409)
 
@@ -102,6 +109,7 @@ class S3Client:
 
     def put_file(self, bucket: str, key: str, path: Path) -> None:
         """Stream a file to ``bucket/key``; the store checks its SHA-256 on arrival."""
+        # The file is read twice, once for its hash, because the signature precedes the body.
         digest, size = hashlib.sha256(), 0
         for chunk in _file_chunks(path):
             digest.update(chunk)
@@ -110,10 +118,12 @@ class S3Client:
         _check_answer(self._send_signed(request, _file_chunks(path), size), 200)
 
     def read_object(self, bucket: str, key: str) -> bytes:
+        """Return an object's bytes, all of them in memory."""
         return _check_answer(self.send_request("GET", bucket, key), 200).content
 
     def has_object(self, bucket: str, key: str) -> bool:
-        """Return whether ``bucket/key`` exists and may be read."""
+        """Return whether ``bucket/key`` exists and may be read. Without the right to list, a store answers
+        403 for a missing object too."""
         return self.send_request("HEAD", bucket, key).status_code == 200
 
     def delete_object(self, bucket: str, key: str) -> None:
@@ -127,9 +137,11 @@ class S3Client:
     def list_keys(self, bucket: str) -> list[str]:
         """Return every key of ``bucket``, however many pages that takes."""
         found: list[str] = []
+        # URL-encoded keys: XML cannot hold every character that a key may have.
         page = {"encoding-type": "url", "list-type": "2"}
         while True:
             answer = _check_answer(self.send_request("GET", bucket, query=page))
+            # Stores may ignore the wish, and then say nothing.
             is_encoded = _element_texts(answer, "EncodingType") == ["url"]
             found += [unquote(key) if is_encoded else key for key in _element_texts(answer, "Key")]
             following = _element_texts(answer, "NextContinuationToken")
@@ -150,6 +162,8 @@ class S3Client:
         return self._send_signed(request, body, len(body))
 
     def _send_signed(self, request: HttpRequest, body: bytes | Iterator[bytes], size: int) -> httpx.Response:
+        """Send a signed request. The headers are those that were signed; the content length is not among
+        them."""
         try:
             return httpx.request(
                 request.method,
@@ -157,9 +171,11 @@ class S3Client:
                 headers={**request.headers, "content-length": str(size)},
                 content=body,
                 timeout=self.timeout_seconds,
+                # A store inside the cluster must not be asked through a proxy of the environment.
                 trust_env=self.uses_proxies and may_use_proxy(request.url),
             )
         except httpx.TransportError as cause:
+            # Without the query, which can hold a signature.
             raise S3Unreachable(f"{request.method} {request.url.partition('?')[0]} failed") from cause
 
 
@@ -170,6 +186,7 @@ def bucket_policy(bucket: str, actions: Mapping[str, Sequence[str]]) -> bytes:
             "Effect": "Allow",
             "Principal": {"AWS": [access_key]},
             "Action": list(allowed),
+            # The objects and not the bucket: nobody may list.
             "Resource": [f"arn:aws:s3:::{bucket}/*"],
         }
         for access_key, allowed in actions.items()
@@ -186,11 +203,13 @@ def _check_answer(answer: httpx.Response, *statuses: int) -> httpx.Response:
 
 def _element_texts(answer: httpx.Response, tag: str) -> list[str]:
     """Return the texts of every ``tag`` of an answer, whatever its namespace."""
+    # The store is the operator's own, so its XML is not guarded like strangers'.
     root = ElementTree.fromstring(answer.text)
     return [element.text or "" for element in root.iter() if element.tag.rpartition("}")[2] == tag]
 
 
 def _file_chunks(path: Path) -> Iterator[bytes]:
+    """Yield a file's bytes in pieces."""
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
             yield chunk

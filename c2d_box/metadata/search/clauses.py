@@ -22,6 +22,7 @@ from c2d_box.metadata.search.values import (
 )
 
 _MAX_DEPTH = 30
+"""Levels of nested clauses: the functions here recurse once or twice for each."""
 
 
 def clause_predicate(query: Any, depth: int = 0) -> Predicate:
@@ -31,6 +32,8 @@ def clause_predicate(query: Any, depth: int = 0) -> Predicate:
     kind, body = next(iter(query.items()))
     if kind == "bool":
         return _bool_clause(body, depth + 1)
+    # Both only wrap: scores are constant here, and fields of nested objects are found by their dotted name
+    # anyway.
     if kind in ("constant_score", "nested"):
         inner = (
             body.get("filter" if kind == "constant_score" else "query") if isinstance(body, dict) else None
@@ -45,8 +48,11 @@ def clause_predicate(query: Any, depth: int = 0) -> Predicate:
 
 
 def _bool_clause(body: Any, depth: int) -> Predicate:
+    """Return the predicate of a ``bool`` clause, with Elasticsearch's rule for ``should``: one must match,
+    unless something else is required."""
     if not isinstance(body, dict):
         raise Unsupported("query.bool: an object is expected")
+    # An option that is ignored would widen the result without a word.
     if unknown := set(body) - {"must", "filter", "should", "must_not", "minimum_should_match", "boost"}:
         raise Unsupported(f"query.bool.{sorted(unknown)[0]}")
     needed = [*_several_clauses(body.get("must"), depth), *_several_clauses(body.get("filter"), depth)]
@@ -65,16 +71,20 @@ def _bool_clause(body: Any, depth: int) -> Predicate:
 
 
 def _several_clauses(body: Any, depth: int) -> list[Predicate]:
+    """Return the predicates of a list of clauses, or of a single one without a list."""
     if body is None:
         return []
     return [clause_predicate(entry, depth) for entry in (body if isinstance(body, list) else [body])]
 
 
 def _match_all(body: dict[str, Any]) -> Predicate:
+    """Return the predicate that every record meets."""
     return lambda record: True
 
 
 def _query_string(body: dict[str, Any]) -> Predicate:
+    """Return the predicate of a ``query_string`` clause. Some options change nothing here and are
+    accepted."""
     known = {"query", "fields", "default_field", "default_operator", "analyze_wildcard", "lenient", "boost"}
     if unknown := set(body) - known:
         raise Unsupported(f"query.query_string.{sorted(unknown)[0]}")
@@ -83,16 +93,19 @@ def _query_string(body: dict[str, Any]) -> Predicate:
     fields = body.get("fields") or ([body["default_field"]] if body.get("default_field") else [])
     if not isinstance(fields, list):
         raise Unsupported("query.query_string.fields: a list is expected")
+    # A boost (``name^3``) only changes scores.
     names = [demand_known(str(field).split("^")[0]) for field in fields]
     return query_string.parse(body["query"], names, str(body.get("default_operator", "")).upper() == "AND")
 
 
 def _term_clause(body: dict[str, Any]) -> Predicate:
+    """Return the predicate for one exact value of a field."""
     field, wanted = _single_field(body, "term", "value")
     return lambda record: any(is_equal(value, wanted) for value in field_values(record, field))
 
 
 def _terms_clause(body: dict[str, Any]) -> Predicate:
+    """Return the predicate for any of several exact values."""
     field, wanted = _single_field(body, "terms", None)
     if not isinstance(wanted, list):
         raise Unsupported("query.terms: a list is expected")
@@ -101,6 +114,7 @@ def _terms_clause(body: dict[str, Any]) -> Predicate:
 
 
 def _match_clause(body: dict[str, Any]) -> Predicate:
+    """Return the predicate for words of a field: any of them, or all with the operator "and"."""
     field, wanted = _single_field(body, "match", "query")
     options = body[field] if isinstance(body[field], dict) else {}
     needed = words(wanted)
@@ -109,17 +123,21 @@ def _match_clause(body: dict[str, Any]) -> Predicate:
     def test(record: dict[str, Any]) -> bool:
         there = {word for value in field_values(record, field) for word in words(value)}
         found = [word in there for word in needed]
+        # No words match nothing; ``all`` of an empty list would match everything.
         return bool(found) and (all(found) if all_of else any(found))
 
     return test
 
 
 def _match_phrase(body: dict[str, Any]) -> Predicate:
+    """Return the predicate for words next to one another."""
     field, wanted = _single_field(body, "match_phrase", "query")
     return lambda record: any(contains_phrase(value, str(wanted)) for value in field_values(record, field))
 
 
 def _multi_match(body: dict[str, Any]) -> Predicate:
+    """Return the predicate for any of the words in any of the fields, or in the whole record without
+    fields."""
     fields, needed = (
         [demand_known(str(field).split("^")[0]) for field in body.get("fields") or []],
         words(body.get("query")),
@@ -138,16 +156,19 @@ def _multi_match(body: dict[str, Any]) -> Predicate:
 
 
 def _exists_clause(body: dict[str, Any]) -> Predicate:
+    """Return the predicate for records that have a value at a field."""
     field = demand_known(str(body.get("field", "")))
     return lambda record: next(field_values(record, field), None) is not None
 
 
 def _ids_clause(body: dict[str, Any]) -> Predicate:
+    """Return the predicate for records with one of these ids."""
     wanted = {str(entry) for entry in body.get("values") or []}
     return lambda record: record.get("id") in wanted
 
 
 def _prefix_clause(body: dict[str, Any]) -> Predicate:
+    """Return the predicate for values that begin with a text."""
     field, wanted = _single_field(body, "prefix", "value")
     return lambda record: any(
         keyword_text(value).startswith(keyword_text(wanted)) for value in field_values(record, field)
@@ -155,11 +176,14 @@ def _prefix_clause(body: dict[str, Any]) -> Predicate:
 
 
 def _wildcard_clause(body: dict[str, Any]) -> Predicate:
+    """Return the predicate for a pattern with ``*`` and ``?``."""
     field, wanted = _single_field(body, "wildcard", "value")
     return lambda record: any(matches_pattern(value, str(wanted)) for value in field_values(record, field))
 
 
 def _range_clause(body: dict[str, Any]) -> Predicate:
+    """Return the predicate for values between bounds: numbers where the bound is one, else texts in their
+    order, which suits ISO dates."""
     field, bounds = _single_field(body, "range", None)
     if not isinstance(bounds, dict):
         raise Unsupported("query.range: an object is expected")
@@ -168,10 +192,12 @@ def _range_clause(body: dict[str, Any]) -> Predicate:
 
     def within(value: Any) -> bool:
         for sign, bound in bounds.items():
+            # ``format`` and ``boost``, which change nothing here.
             if sign not in _COMPARE:
                 continue
             limit = numeric_value(bound)
             left: Any = numeric_value(value) if limit is not None else keyword_text(value)
+            # A text value is no number and does not lie within numeric bounds.
             if left is None or not _COMPARE[sign](left, limit if limit is not None else keyword_text(bound)):
                 return False
         return True

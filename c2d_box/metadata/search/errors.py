@@ -1,4 +1,4 @@
-"""The exception with which a search body is refused."""
+"""The exception with which a search body is refused, in a module of its own because all others raise it."""
 
 from __future__ import annotations
 

@@ -35,8 +35,10 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE,
 )
+# Boosts and fuzziness (``word^2``, ``word~1``) change scores and spelling; they are cut off.
 _BOOSTS = re.compile(r"[\^~][\d.]*\Z")
 _MAX_TERMS = 512
+"""Terms of one query. Each is tested against every record."""
 
 
 def parse(query: str, fields: list[str], default_and: bool = False) -> Predicate:
@@ -50,10 +52,12 @@ def parse(query: str, fields: list[str], default_and: bool = False) -> Predicate
 
 
 def _split_tokens(query: str) -> list[tuple[str, str]]:
+    """Return the tokens of a query as (kind, text). Raise Unsupported for what cannot be read."""
     found: list[tuple[str, str]] = []
     at, query = 0, query.rstrip()
     while at < len(query):
         match = _TOKEN.match(query, at)
+        # A match of nothing would repeat for ever.
         if match is None or match.end() == at:
             raise Unsupported(f"query_string: cannot read {query[at : at + 20]!r}")
         kind = match.lastgroup or ""
@@ -65,6 +69,8 @@ def _split_tokens(query: str) -> list[tuple[str, str]]:
 
 
 class _QueryParser:
+    """Recursive descent over the tokens: OR binds weakest, then AND, then NOT and field names."""
+
     def __init__(self, tokens: list[tuple[str, str]], fields: list[str], default_and: bool) -> None:
         self._tokens = tokens
         self._at = 0
@@ -73,9 +79,11 @@ class _QueryParser:
         self._default_and = default_and
 
     def peek_token(self) -> tuple[str, str] | None:
+        """Return the next token without taking it, None at the end."""
         return self._tokens[self._at] if self._at < len(self._tokens) else None
 
     def parse_disjunction(self) -> Predicate:
+        """Read terms joined by OR, as far as the end or a closing parenthesis."""
         parts = [self._parse_conjunction()]
         while (token := self.peek_token()) is not None and token[0] == "or":
             self._at += 1
@@ -89,6 +97,7 @@ class _QueryParser:
             if token[0] == "and":
                 self._at += 1
                 groups[-1].append(self._parse_term())
+            # ``a b`` without an operator.
             elif self._default_and:
                 groups[-1].append(self._parse_term())
             else:
@@ -96,11 +105,14 @@ class _QueryParser:
         return lambda record: any(all(part(record) for part in group) for group in groups)
 
     def _parse_term(self, fields: list[str] | None = None) -> Predicate:
+        """Read one term: a leaf, a group, a negation, or a field with its term. ``fields`` are those that
+        apply inside."""
         token = self.peek_token()
         if token is None:
             raise Unsupported("query_string: a term is missing")
         self._at += 1
         kind, content = token
+        # A minus that stands alone negates the term behind it.
         if kind == "not" or (kind == "word" and content == "-"):
             inner = self._parse_term(fields)
             return lambda record: not inner(record)
@@ -113,9 +125,12 @@ class _QueryParser:
         raise Unsupported(f"query_string: unexpected {content!r}")
 
     def _parse_group(self, fields: list[str] | None) -> Predicate:
+        """Read up to the closing parenthesis. A field before the group applies to each term in it."""
         self._depth += 1
+        # Parentheses recurse here and again when the predicate is called.
         if self._depth > 40:
             raise Unsupported("query_string: too many parentheses")
+        # The fields of the group end with it.
         outer, self._fields = self._fields, self._fields if fields is None else fields
         inner = self.parse_disjunction()
         self._fields = outer
@@ -127,6 +142,8 @@ class _QueryParser:
 
 
 def _leaf_predicate(kind: str, content: str, fields: list[str]) -> Predicate:
+    """Return the predicate of a word, phrase or range in the given fields."""
+    # Elasticsearch's spelling of "has a value": ``_exists_:field``.
     if fields == ["_exists_"]:
         field = demand_known(_unescape_text(content))
         return lambda record: next(field_values(record, field), None) is not None
@@ -138,12 +155,15 @@ def _leaf_predicate(kind: str, content: str, fields: list[str]) -> Predicate:
 
 
 def _value_test(kind: str, content: str) -> Callable[[Any], bool]:
+    """Return the test of a single value."""
     if kind == "range":
         return _range_test(content)
     if kind == "phrase":
         phrase = _unescape_text(content)
         return lambda value: keyword_text(value) == phrase.lower() or contains_phrase(value, phrase)
+    # ``+word`` demands the word in Lucene's syntax; here it is a word like others.
     word = _BOOSTS.sub("", content.lstrip("+"))
+    # Only unescaped ones: ``\*`` means the character.
     if re.search(r"(?<!\\)[*?]", word):
         return lambda value: matches_pattern(value, _unescape_text(word))
     for sign in (">=", "<=", ">", "<"):
@@ -154,6 +174,8 @@ def _value_test(kind: str, content: str) -> Callable[[Any], bool]:
 
 
 def _range_test(content: str) -> Callable[[Any], bool]:
+    """Return the test of ``low TO high``. Square and curly brackets are both inclusive; ``*`` leaves a
+    side open."""
     low, to, high = content.partition(" TO ")
     if not to:
         raise Unsupported(f"query_string: range {content!r}")
@@ -166,6 +188,7 @@ def _range_test(content: str) -> Callable[[Any], bool]:
 
 
 def _comparison_test(sign: str, bound: str) -> Callable[[Any], bool]:
+    """Return the test of one bound: by number where the bound is one, else by text."""
     limit = numeric_value(bound)
 
     def test(value: Any) -> bool:
@@ -187,6 +210,7 @@ def _comparison_test(sign: str, bound: str) -> Callable[[Any], bool]:
 
 
 def _unescape_text(content: str) -> str:
+    """Return the text without its backslashes."""
     return re.sub(r"\\(.)", r"\1", content)
 
 

@@ -18,6 +18,7 @@ INDEX = "aquarius"
 """The index that every hit names: that of the original, which has only one."""
 Record = dict[str, Any]
 _WORD = re.compile(r"\w+", re.UNICODE)
+# By thread, because two searches run at the same time.
 _search = threading.local()
 
 
@@ -71,6 +72,8 @@ def all_values(record: Any) -> Iterator[Any]:
 
 
 def _walk_path(node: Any, parts: list[str]) -> Iterator[Any]:
+    """Yield the values at a path. Lists are transparent, as in Elasticsearch: a record matches if one
+    entry does."""
     if isinstance(node, list):
         for entry in node:
             yield from _walk_path(entry, parts)
@@ -80,6 +83,7 @@ def _walk_path(node: Any, parts: list[str]) -> Iterator[Any]:
     elif isinstance(node, dict):
         if parts[0] in node:
             yield from _walk_path(node[parts[0]], parts[1:])
+        # A key may itself hold dots.
         rest = ".".join(parts)
         if len(parts) > 1 and rest in node:
             yield from _walk_path(node[rest], [])
@@ -92,6 +96,8 @@ def is_equal(value: Any, wanted: Any) -> bool:
 
 
 def keyword_text(value: Any) -> str:
+    """Return a value as the lower-case text by which values are compared: true, 5 and 5.0 as "true", "5"
+    and "5"."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float) and value.is_integer():
@@ -100,6 +106,7 @@ def keyword_text(value: Any) -> str:
 
 
 def words(value: Any) -> list[str]:
+    """Return a value's words in lower case, in their order."""
     demand_time()
     return _WORD.findall(keyword_text(value))
 
@@ -113,6 +120,8 @@ def contains_phrase(value: Any, phrase: str) -> bool:
 
 def matches_pattern(value: Any, pattern: str) -> bool:
     """Return whether a pattern with ``*`` and ``?`` matches the whole value or one of its words."""
+    # Whole value or one word, because the original's analysed fields hold words and its keyword fields
+    # values.
     compiled = _compile_pattern(pattern.lower())
     return compiled.match(keyword_text(value)) is not None or any(
         compiled.match(word) for word in words(value)
@@ -121,10 +130,13 @@ def matches_pattern(value: Any, pattern: str) -> bool:
 
 @lru_cache(maxsize=256)
 def _compile_pattern(pattern: str) -> re.Pattern[str]:
+    """Return the compiled pattern. ``fnmatch`` knows character classes, which the query language does not,
+    so brackets are escaped."""
     return re.compile(translate(pattern.replace("[", "[[]")))
 
 
 def numeric_value(value: Any) -> float | None:
+    """Return a value as a number, None where it is none. Booleans are not numbers here, as in JSON."""
     try:
         return float(value) if not isinstance(value, bool) else None
     except (TypeError, ValueError):

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 _PLAIN, _DEFLATED = b"\x01", b"\x02"
 """Versions of the format: that from before grants named their algorithm, and the one used since."""
+# Authenticated together with the version, so that no sealed text can be opened as one of another version.
 _CONTEXT = b"c2d-grant"
 
 
@@ -41,6 +42,7 @@ class GrantedAlgorithm:
     did: str = ""
     service: str = ""
     files: str = ""
+    # Hashes of files and container, which the publisher's permission names.
     container: str = ""
     readable: bool = False
     main: bool = False
@@ -57,6 +59,7 @@ class InputGrant:
     is set for datasets.
     """
 
+    # The kinds of input that a pod fetches.
     what: Literal["file", "ddo", "raw"]
     job: str
     did: str
@@ -66,6 +69,7 @@ class InputGrant:
     order: str = ""
     consumer: str = ""
     sha256: str = ""
+    # Neither may stand in a log: user data can be a consumer's secret, a source holds URLs and credentials.
     userdata: dict[str, Any] | None = field(default=None, repr=False)
     source: dict[str, Any] | None = field(default=None, repr=False)
     issued: int = 0
@@ -81,7 +85,10 @@ class GrantCipher:
 
     def seal_grant(self, grant: InputGrant) -> str:
         """Return the grant as compressed text that only this Provider can open."""
+        # 96 random bits: the size that GCM is made for. A nonce that occurs twice would break the key.
         nonce = os.urandom(12)
+        # Absent values are left out and the rest is compressed: a job's grants stand in one Secret, whose
+        # size Kubernetes limits to 1 MiB.
         plain = {key: value for key, value in asdict(grant).items() if value is not None}
         packed = zlib.compress(json.dumps(plain, separators=(",", ":")).encode())
         sealed = self._cipher.encrypt(nonce, packed, _CONTEXT + _DEFLATED)
@@ -91,18 +98,25 @@ class GrantCipher:
         """Return the grant that the text holds. Raise GrantInvalid, or GrantExpired for a genuine grant whose
         time is over."""
         try:
+            # The padding was dropped when it was sealed.
             raw = urlsafe_b64decode(token.encode("ascii") + b"=" * (-len(token) % 4))
             version = raw[:1]
             if version not in (_PLAIN, _DEFLATED):
                 raise GrantInvalid
+            # Grants of the first format were sealed without their version; those of running jobs must still
+            # open.
             context = _CONTEXT if version == _PLAIN else _CONTEXT + version
+            # Nothing is parsed before this has succeeded, so the parsers below see only what this Provider
+            # wrote.
             packed = self._cipher.decrypt(raw[1:13], raw[13:], context)
             plain = json.loads(packed if version == _PLAIN else zlib.decompress(packed))
             if plain.get("algorithm") is not None:
                 plain["algorithm"] = GrantedAlgorithm(**plain["algorithm"])
             grant = InputGrant(**plain)
+        # TypeError: a grant of a newer Provider, with fields that this one does not know.
         except (ValueError, TypeError, InvalidTag, zlib.error):
             raise GrantInvalid from None
+        # After opening: only the holder of a genuine grant is told that its time is over.
         if grant.expires <= time.time():
             raise GrantExpired
         return grant

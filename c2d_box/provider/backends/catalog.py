@@ -18,9 +18,14 @@ from c2d_box.assets.documents.ddo import DDO
 from c2d_box.strict_json import JsonRefused, parse_object
 
 _KEPT = 256
+"""DDOs that are kept for their ETag. A DDO has some kilobytes."""
 READY_SECONDS = 2.0
+"""The seconds within which a readiness probe is answered, whatever the cache does."""
 _LONGEST_REASON = 600
+"""Characters of the cache's reason that go into an error text."""
 _SET_ASIDE = ("refused", "failed")
+"""States of an update, in the cache's words, which waiting does not change. Keep them equal to
+:class:`c2d_box.metadata.store.OutcomeState`."""
 
 
 class CatalogUnavailable(Exception):
@@ -55,7 +60,8 @@ class AssetCatalog:
         self._known: OrderedDict[str, tuple[str, DDO]] = OrderedDict()
 
     async def is_ready(self) -> bool:
-        """Return whether the cache answers now, for readiness reports."""
+        """Return whether the cache answers now, for readiness reports. The root is asked: it needs neither
+        the cache's chain nor its database."""
         try:
             answer = await self._client.get(f"{self._base}/", timeout=READY_SECONDS)
         except httpx.HTTPError:
@@ -69,16 +75,20 @@ class AssetCatalog:
 
     async def look_up_asset(self, did: object) -> AssetLookup:
         """Return the decorated DDO with the block up to which it holds. Raise CatalogUnavailable."""
+        # DIDs become a part of the URL, so nothing else may pass.
         if not isinstance(did, str) or not is_did(did):
             return AssetLookup(None, asked=False)
         known = self._known.get(did)
         headers = {"If-None-Match": known[0]} if known else {}
         answer = await self._get_path(f"/api/aquarius/assets/ddo/{did}", headers)
+        # 404 is an answer, everything else an outage. A 304 that nobody asked for says nothing.
         if answer.status_code not in (200, 304, 404) or (answer.status_code == 304 and not known):
             raise CatalogUnavailable
+        # Our own cache sends block and missing update along; an original Aquarius has neither header.
         block = answer.headers.get("c2d-indexed-block", "")
         return AssetLookup(
             known[1] if answer.status_code == 304 and known else self._parse_ddo(did, answer),
+            # The length is bounded: the header is another service's text, and int() refuses very long ones.
             int(block) if block.isdecimal() and len(block) < 20 else await self._last_block(),
             unquote(answer.headers.get("c2d-unread-update", ""))[:_LONGEST_REASON],
         )
@@ -90,12 +100,15 @@ class AssetCatalog:
             raise CatalogUnavailable from None
 
     def _parse_ddo(self, did: str, answer: httpx.Response) -> DDO | None:
+        """Return the DDO of an answer, and remember it; None for every answer that holds none."""
         if answer.status_code != 200:
             return None
         try:
             ddo = DDO.parse(answer.content)
+        # A document that cannot be read is no asset here; publishing it anew is the remedy.
         except (ValidationError, ValueError):
             return None
+        # A cache that answers with another asset must not decide about this one.
         if ddo.id != did:
             return None
         self._remember_ddo(did, answer.headers.get("etag"), ddo)
@@ -112,6 +125,8 @@ class AssetCatalog:
         return block if isinstance(block, int) else None
 
     def _remember_ddo(self, did: str, etag: str | None, ddo: DDO) -> None:
+        """Keep a DDO under its ETag, the newest last. One without an ETag cannot be confirmed, and is
+        forgotten."""
         self._known.pop(did, None)
         if etag:
             self._known[did] = (etag, ddo)

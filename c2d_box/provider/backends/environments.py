@@ -10,6 +10,7 @@ from c2d_box.provider.backends.operator_client import OperatorClient, OperatorUn
 from c2d_box.provider.errors import ServiceUnavailable
 
 FRESH_SECONDS = 2.0
+"""The seconds for which a list counts. It holds the number of running jobs, so it must not be much older."""
 _NUMBERS = ("cpuNumber", "gpuNumber", "ramGB", "diskGB", "priceMin")
 _INTEGERS = ("currentJobs", "maxJobs", "storageExpiry", "maxJobDuration")
 
@@ -26,14 +27,16 @@ class EnvironmentCache:
         self._known: list[dict[str, Any]] = []
 
     async def list_environments(self) -> list[dict[str, Any]]:
-        """Return all environments. Raise Away (503) when operator-service cannot say. Concurrent callers
-        share one request."""
+        """Return all environments. Raise ServiceUnavailable (503) when operator-service cannot say.
+        Concurrent callers share one request."""
+        # A caller that waits here finds the list that another has just read.
         async with self._lock:
             if time.monotonic() - self._read_at >= FRESH_SECONDS:
                 try:
                     found = await self._operator.list_environments(self._chain_id)
                 except OperatorUnavailable:
                     raise ServiceUnavailable(
+                        # The original's text.
                         "compute service",
                         f"Compute envs could not be retrieved for chainId {self._chain_id}, "
                         "check configuration.",
@@ -43,24 +46,25 @@ class EnvironmentCache:
             return self._known
 
     async def find_environment(self, name: object) -> dict[str, Any] | None:
+        """Return the environment of this id, None where there is none. Raise ServiceUnavailable (503)."""
         return next((entry for entry in await self.list_environments() if entry["id"] == name), None)
 
     async def consumer_addresses(self) -> set[str]:
-        """Return the addresses in whose name environments order.
-
-        Raise what :meth:`list_environments` raises.
-        """
+        """Return the addresses in whose name environments order. Raise ServiceUnavailable (503)."""
+        # An environment without an address must not let in a caller without one.
         return await self._all_addresses() - {""}
 
     async def has_consumer(self, address: str) -> bool:
-        """Return whether an environment has this consumer address. Raise Away (503) when operator-service
-        cannot say."""
+        """Return whether an environment has this consumer address. Raise ServiceUnavailable (503) when
+        operator-service cannot say."""
         return address.lower() in {entry.lower() for entry in await self._all_addresses()}
 
     async def _all_addresses(self) -> set[str]:
         return {str(entry.get("consumerAddress", "")) for entry in await self.list_environments()}
 
     def _is_offered(self, entry: dict[str, Any]) -> bool:
+        """Return whether the environment takes jobs of this chain. The original lists ids as numbers or as
+        text; an empty list is no restriction."""
         allowed = entry.get("allowedChainId")
         return not allowed or self._chain_id in allowed or str(self._chain_id) in allowed
 
@@ -72,6 +76,7 @@ def _with_numbers(entry: dict[str, Any]) -> dict[str, Any]:
 
 
 def _parse_number(key: str, value: Any) -> Any:
+    """Return the value as a number where the field is one, and unchanged where it cannot be read as such."""
     if key not in _NUMBERS + _INTEGERS or not isinstance(value, str | int | float):
         return value
     try:

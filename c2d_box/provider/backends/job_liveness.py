@@ -15,8 +15,11 @@ from c2d_box.provider.backends.operator_client import OperatorClient, OperatorUn
 from c2d_box.provider.database import ProviderDatabase
 
 FRESH_SECONDS = 2.0
+"""The seconds for which "the job is alive" counts. So long can a grant outlive its job at most."""
 _WRITE_AFTER_SECONDS = 0.2
+"""The pause in which ends are collected for one transaction."""
 _ALIVE_REMEMBERED = 10_000
+"""Jobs whose last answer is remembered; beyond it all are asked for again."""
 
 
 class JobLiveness:
@@ -46,7 +49,9 @@ class JobLiveness:
             return False
         if self._clock() - self._alive.get(job, -FRESH_SECONDS) < FRESH_SECONDS:
             return True
+        # The time of the question, not of the answer: the job may end while the answer is on its way.
         asked = self._clock()
+        # An error or an answer of another shape is no permission: the grant fails closed.
         answer = await self._operator.job_status(owner, job, self._chain_id)
         if answer.status != 200 or not isinstance(answer.body, list):
             raise OperatorUnavailable
@@ -63,6 +68,7 @@ class JobLiveness:
         return True
 
     def has_ended(self, job: str) -> bool:
+        """Return whether the job is known to have ended. An end is final, so no service needs to be asked."""
         if job in self._unwritten:
             return True
         return self._database.fetch_one("SELECT 1 FROM ended_jobs WHERE job = ?", job) is not None
@@ -82,8 +88,10 @@ class JobLiveness:
         if self._writing is not None:
             self._writing.cancel()
             self._writing = None
+        # Unix time and not the monotonic clock, because the rows outlive the process.
         now, ended = int(time.time()), [(job,) for job in self._unwritten]
         with self._database.transaction() as connection:
             connection.execute("DELETE FROM ended_jobs WHERE at < ?", (now - self._keep_seconds,))
             connection.executemany(f"INSERT OR REPLACE INTO ended_jobs VALUES (?, {now})", ended)
+        # Only after the commit: an end whose writing fails is still known, and is written with the next ones.
         self._unwritten.clear()

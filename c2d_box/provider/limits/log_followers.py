@@ -18,6 +18,7 @@ class LogStreamLimiter:
         """Count one more. Raise ProviderRefusal (429) when there are too many; else
         :meth:`release_slot` must be called when the answer ends, or the log stays counted for ever.
         """
+        # By owner as well as in all: otherwise one owner could keep everybody else from following a log.
         if self._now[owner] >= self._each or self._now.total() >= self._in_all:
             raise ProviderRefusal("Too many logs are being followed, close one first.", status=429)
         self._now[owner] += 1
@@ -25,5 +26,6 @@ class LogStreamLimiter:
     def release_slot(self, owner: str) -> None:
         """Count one less, after :meth:`acquire_slot`."""
         self._now[owner] -= 1
+        # Owners without a stream leave no entry, so the counter does not grow with their number.
         if self._now[owner] <= 0:
             del self._now[owner]

@@ -22,7 +22,11 @@ from c2d_box.retry import Backoff
 T = TypeVar("T")
 
 UNKNOWN_SECONDS = 2.0
+"""The seconds for which a transaction that the node does not know is asked for again. So long an invented id
+can hold a task."""
 _IN_ALL, _EACH = 200, 10
+"""Waits at the same time, of all addresses together and of one. A wait costs a task and questions to the
+node."""
 
 
 class OrderWaitLimiter:
@@ -42,11 +46,15 @@ class OrderWaitLimiter:
             return await verified()
         except OrderNotMined as missing:
             unmined = missing
+        # The first look above is free of any limit: it answers the usual case of an order that is mined.
         with self._waiting_place() as free:
             if not free:
                 raise unmined
             began, backoff = time.monotonic(), Backoff(0.02, 1.0, 1.5)
+            # Pauses grow from 20 ms to one second: most orders come with the next block.
             while (waited := time.monotonic() - began) < seconds:
+                # A pending transaction is waited for to the end; one that no node has heard of is most likely
+                # invented.
                 if waited >= UNKNOWN_SECONDS and not await known():
                     break
                 await asyncio.sleep(backoff.next_pause())
@@ -54,6 +62,7 @@ class OrderWaitLimiter:
                     return await verified()
                 except OrderNotMined:
                     continue
+            # Only a wait in vain counts, so honest consumers do not use the limit up.
             self._vain.take_allowance(visitor.get())
         raise OrderInvalid(str(unmined))
 

@@ -11,6 +11,7 @@ from c2d_box.provider.requests import fields
 
 JSON, TEXT, ANY = "application/json", "text/plain", "*/*"
 
+# One schema per name, because a name means the same in every call.
 PARAMETERS: dict[str, Schema] = {
     "address": s.ADDRESS,
     "agreementId": {**s.STRING, "description": "understood, and not used to filter"},
@@ -64,18 +65,22 @@ class ApiOperation:
     ``takes`` says where parameters may stand (a query wins over a body); ``body`` replaces the schema made
     from the parameters."""
 
+    # The tag under which page and document list the endpoint.
     group: str
     title: str
     rules: tuple[fields.RequestField, ...] = ()
+    # Parameters that are read but that no validation rule demands.
     optional: tuple[str, ...] = ()
     signed: str = ""
     takes: tuple[str, ...] = ("query",)
     body: Schema | None = None
     body_type: str = JSON
     answers: dict[int, SuccessResponse] = field(default_factory=dict)
+    # Statuses with which the handler itself refuses; the middleware's are added by ``document``.
     refusals: tuple[int, ...] = (400,)
 
 
+# Answers that several endpoints share.
 _JOBS = {200: SuccessResponse("the jobs", schema=array_schema(schema_ref("Job")))}
 _FILE = {
     200: SuccessResponse("the file", ANY),
@@ -161,6 +166,7 @@ ENCRYPT = ApiOperation(
     "Publishing",
     "Encrypt bytes for this Provider",
     (fields.RequestField("chainId", (fields.required,)),),
+    # Raw bytes, not JSON: the document is encrypted exactly as it was sent.
     body=s.BYTES,
     body_type="application/octet-stream",
     answers={201: SuccessResponse("0x and hex", TEXT)},
@@ -194,6 +200,7 @@ FILE_INFO = ApiOperation(
             schema_ref("FileObject"),
         ]
     },
+    # Ocean defines no text for fileinfo, so this one is ours.
     signed='where it is signed, "fileinfo" + sha256 of the request as sorted compact JSON without proof',
     answers={200: SuccessResponse("one entry per file", schema=array_schema(schema_ref("FileInfo")))},
     refusals=(400, 503),
@@ -234,6 +241,7 @@ DOWNLOAD = ApiOperation(
     optional=("userdata",),
     signed="documentId",
     answers=_FILE,
+    # 502: the file's source failed, 503: a service of the operator's is away.
     refusals=(400, 416, 502, 503),
 )
 ENVIRONMENTS = ApiOperation(
@@ -343,5 +351,6 @@ GRANT = ApiOperation(
     "Jobs",
     "Redeem a grant: how inputs reach a job",
     answers=_FILE,
+    # 410: the job or the time of the grant is over, which a pod can tell from a grant that is false (401).
     refusals=(401, 403, 410, 416, 502, 503),
 )

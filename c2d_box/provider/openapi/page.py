@@ -30,11 +30,16 @@ def render_api_page(document: Described) -> str:
         for method in _METHODS
         if method in entry
     ]
+    # ``groupby`` joins neighbours only: a group whose endpoints are apart in the route table gets several
+    # sections.
     groups = [(tag, list(each)) for tag, each in groupby(operations, lambda found: found[2]["tags"][0])]
+    # Everything is escaped, although the document is ours: descriptions hold < and & in patterns and texts.
     info = document["info"]
     title, version = escape(info["title"]), escape(info["version"])
     return "".join(
         [
+            # Closing tags that HTML lets authors omit are omitted; the whole is one file with nothing to
+            # load.
             f"<!doctype html><html lang=en><meta charset=utf-8><title>{title}</title>",
             "<meta name=viewport content='width=device-width'>",
             f"<style>{_STYLE}</style><h1>{title} <small>{version}</small></h1>",
@@ -51,6 +56,7 @@ def render_api_page(document: Described) -> str:
 
 
 def _group_html(tag: str, operations: list[tuple[str, str, Described]]) -> Iterator[str]:
+    """Yield the HTML of one group's endpoints."""
     yield f"<h2 id='{escape(tag)}'>{escape(tag)}</h2>"
     for path, method, operation in operations:
         name = escape(operation["operationId"])
@@ -65,6 +71,7 @@ def _group_html(tag: str, operations: list[tuple[str, str, Described]]) -> Itera
 
 
 def _parameter_table(operation: Described) -> Iterator[str]:
+    """Yield the table of an endpoint's query parameters; nothing where it has none."""
     if operation.get("parameters"):
         yield "<table><tr><th>In the query<th>Type<th>"
         for entry in operation["parameters"]:
@@ -74,12 +81,14 @@ def _parameter_table(operation: Described) -> Iterator[str]:
 
 
 def _body_html(operation: Described) -> Iterator[str]:
+    """Yield the schema of the request's body, folded."""
     for kind, content in operation.get("requestBody", {}).get("content", {}).items():
         yield f"<details><summary>Body, <code>{escape(kind)}</code></summary>"
         yield f"{_json_html(content['schema'])}</details>"
 
 
 def _content_html(answer: Described) -> str:
+    """Return media type and shape of an answer."""
     shown = []
     for kind, content in answer.get("content", {}).items():
         schema = content.get("schema")
@@ -88,6 +97,7 @@ def _content_html(answer: Described) -> str:
 
 
 def _type_html(schema: Described) -> str:
+    """Return a schema in a few words, with a link to the shape that it refers to."""
     if "$ref" in schema:
         name = escape(schema["$ref"].rpartition("/")[2])
         return f"<a href='#shape-{name}'>{name}</a>"
@@ -103,8 +113,10 @@ def _type_html(schema: Described) -> str:
 
 
 def _schema_section(name: str, schema: Described) -> str:
+    """Return a shape with the anchor that :func:`_type_html` links to."""
     return f"<h3 id='shape-{escape(name)}'>{escape(name)}</h3>{_json_html(schema)}"
 
 
 def _json_html(schema: Described) -> str:
+    """Return a schema as escaped, indented JSON."""
     return f"<pre>{escape(json.dumps(schema, indent=2))}</pre>"

@@ -8,18 +8,22 @@ from typing import Any
 from c2d_box.assets.files import FILE_TYPES
 
 Schema = dict[str, Any]
+"""A JSON Schema as OpenAPI 3.1 takes it."""
 
 
 def schema_ref(name: str) -> Schema:
+    """Return a reference to one of ``SCHEMAS``."""
     return {"$ref": f"#/components/schemas/{name}"}
 
 
 def object_schema(required: tuple[str, ...] = (), /, **properties: Schema) -> Schema:
+    """Return the schema of an object. Further properties are allowed: the API may add some."""
     described: Schema = {"type": "object", "properties": properties}
     return {**described, "required": list(required)} if required else described
 
 
 def array_schema(items: Schema, least: int = 0) -> Schema:
+    """Return the schema of a list with at least so many items."""
     return {"type": "array", "items": items, **({"minItems": least} if least else {})}
 
 
@@ -31,10 +35,12 @@ NETWORK: Schema = {
     "description": "network for the algorithm; needs a yes of every publisher and of the operator too",
 }
 ANYTHING: Schema = {}
+# Any case: checksummed spelling is accepted and not demanded.
 ADDRESS: Schema = {"type": "string", "pattern": "^0x[0-9a-fA-F]{40}$"}
 TX: Schema = {"type": "string", "pattern": "^0x[0-9a-fA-F]{64}$"}
 DID: Schema = {"type": "string", "pattern": "^did:op:[0-9a-f]{64}$"}
 HEX: Schema = {"type": "string", "pattern": "^0x[0-9a-fA-F]*$"}
+# 65 bytes: r, s and v.
 SIGNATURE: Schema = {"type": "string", "pattern": "^0x[0-9a-fA-F]{130}$"}
 NONCE: Schema = {"type": ["string", "integer"], "description": "a number above the last used one"}
 JOB: Schema = {"type": "string", "pattern": "^[0-9a-f]{32}$"}
@@ -56,6 +62,7 @@ _FEE = object_schema(
     providerFeeToken=ADDRESS,
     providerFeeAmount={"type": "string", "pattern": "^[0-9]+$", "description": "base units of the token"},
     providerData=HEX,
+    # Ethereum's recovery id with its offset, as the contract's ecrecover takes it.
     v={"type": "integer", "enum": [27, 28]},
     r=TX,
     s=TX,
@@ -78,6 +85,7 @@ _FILE = {
 
 _CONTAINER = object_schema(entrypoint=STRING, image=STRING, tag=STRING, checksum=STRING)
 
+# Nothing is required: an algorithm is given by URL or as code.
 _RAW = object_schema(
     url=STRING,
     rawcode=STRING,
@@ -86,6 +94,7 @@ _RAW = object_schema(
     container=schema_ref("Container"),
 )
 
+# ``transferTxId`` is missing where the order is still to be paid (initializeCompute).
 _ITEM = object_schema(
     ("documentId", "serviceId"),
     documentId=DID,
@@ -122,8 +131,10 @@ _JOB = object_schema(
     owner=STRING,
     status=INTEGER,
     statusText=STRING,
+    # Unix seconds as text.
     dateCreated=STRING,
     dateFinished={"type": ["string", "null"], "description": "unix seconds as text; null until it ends"},
+    # Text until there are results, then their list.
     results={"anyOf": [{"type": "string"}, array_schema(schema_ref("Result")), {"type": "null"}]},
     stopreq=INTEGER,
     removed=INTEGER,
@@ -135,6 +146,7 @@ _RESULT = object_schema(
     ("filename", "filesize", "type"),
     filename=STRING,
     filesize=INTEGER,
+    # "configrationLog" is the original's spelling, which clients compare.
     type={"enum": ["output", "algorithmLog", "configrationLog", "filteringLog", "publishLog"]},
     index=INTEGER,
 )
@@ -157,6 +169,7 @@ _FILE_INFO = object_schema(
     index=INTEGER,
     valid=BOOLEAN,
     type=STRING,
+    # A number for contracts, text for all other files.
     contentLength={"type": ["string", "integer", "null"]},
     contentType=STRING,
     filename=STRING,
