@@ -29,7 +29,7 @@ async def follow_job_events(services: ProviderContext) -> None:
                 # be asked without pause.
                 backoff.reset()
                 # Only ends matter. That a job is alive is never concluded from events: see
-                # :mod:`backends.job_liveness`.
+                # :mod:`c2d_box.provider.backends.job_liveness`.
                 if event.finished:
                     liveness.record_end(event.job)
         # The usual end of a stream (restart, idle connection), which the next round repairs. Not worth a log

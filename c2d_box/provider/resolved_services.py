@@ -37,7 +37,7 @@ async def resolve_did(services: ProviderContext, did: Any) -> DDO:
     """Return the DDO of a DID. Raise ProviderRefusal when there is no such asset, CatalogUnavailable when the
     metadata cache cannot say."""
     # Without a check of its age: downloads and quotes hold the asset's state against the chain itself. A
-    # compute start and a grant's redemption use :mod:`freshness`.
+    # compute start and a grant's redemption use ``freshness``.
     ddo = await services.catalog.find_ddo(did)
     if ddo is None:
         raise ProviderRefusal("Cannot resolve DID")
@@ -75,7 +75,7 @@ async def consumer_refusal(
     services: ProviderContext, ddo: DDO, consumer: str, *, quoted: bool = False, at: ChainHead | None = None
 ) -> str | None:
     """Return the text that refuses ``consumer`` this asset (credentials, NFT state), or None where nothing
-    does. ``at`` is a head as :meth:`ChainGateway.nft_state` takes it.
+    does. ``at`` is a head as ``ChainGateway.nft_state`` takes it.
 
     ``quoted``: only a price is asked for. ocean.py asks for it in the name of an environment, whose address
     then passes every list; a caller who downloads or computes afterwards is judged by his own address. Where

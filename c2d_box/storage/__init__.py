@@ -1,7 +1,7 @@
-"""Reads file objects of every type behind one small port (:mod:`port`).
+"""Reads file objects of every type behind one small port (``port``).
 
 A type's own module says which HTTP request reads it (:mod:`c2d_box.assets.files`); signed requests, contract
-calls and results have a module here. :mod:`fetcher` alone sends requests, so its address rules hold for every
+calls and results have a module here. ``fetcher`` alone sends requests, so its address rules hold for every
 byte that a publisher or consumer has the Provider read.
 """
 

@@ -13,7 +13,7 @@ from c2d_box.provider.requests import fields
 from c2d_box.provider.routing import Endpoint
 
 _ALWAYS = (414, 429, 431)
-"""Statuses with which the middleware (:class:`EdgeMiddleware`) may answer before any handler is called."""
+"""Statuses with which the middleware (``EdgeMiddleware``) may answer before any handler is called."""
 # Only where a body is read: it can come too slowly or be too large.
 _WITH_BODY = (408, 413)
 _INTRODUCTION = (
