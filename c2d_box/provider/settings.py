@@ -144,7 +144,7 @@ class ProviderSettings(SettingsSection):
     result_store: Annotated[IpfsStore | S3Store, Field(discriminator="kind")] | None = None
     """The store that is read for assets that the engine made of results; closed to every other file
     object."""
-    # The longest life of a grant. It ends earlier with its job, see :mod:`c2d_box.provider.backends.job_liveness`.
+    # The longest life of a grant. It ends earlier with its job, see ``backends.job_liveness``.
     grant_seconds: int = 86_400
     database: Path = Path("/var/lib/c2d/provider.sqlite")
     secrets_dir: Path = Path("/etc/c2d/secrets")
