@@ -29,8 +29,8 @@ class StageTokens:
         return self._derive_token(environment, f"{stage}/{job}")
 
     def is_valid(self, environment: str, job: str, stage: Stage, token: str) -> bool:
-        # A job of an environment that was removed: its pods cannot report any more, and the plan ends it.
         """Return whether ``token`` is that of this stage of this job; compared in constant time."""
+        # A job of an environment that was removed: its pods cannot report any more, and the plan ends it.
         if environment not in self._keys:
             return False
         return hmac.compare_digest(self.token_for(environment, job, stage).encode(), token.encode())

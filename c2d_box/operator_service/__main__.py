@@ -26,7 +26,7 @@ from c2d_box.workflow.resource import WORKFLOWS
 
 
 def build_application(settings: OperatorSettings, kubeconfig: Path | None) -> Starlette:
-    """The application and, as its lifespan, everything that lives as long as it does."""
+    """Return the application. Its lifespan opens and closes everything that lives as long as it does."""
     access = find_connection(kubeconfig)
 
     @contextlib.asynccontextmanager

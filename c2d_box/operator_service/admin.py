@@ -54,7 +54,7 @@ class AdminApi:
         """
 
     def admin_routes(self, prefix: str) -> list[Route]:
-        """``/logs`` is not among them: the path is shared with owners, see :meth:`is_asked`."""
+        """Return the operator's routes but ``/logs``: owners share that path, see :meth:`is_asked`."""
         return [
             Route(f"{prefix}/info", self._admin_only(self.job_info)),
             Route(f"{prefix}/list", self._admin_only(self.list_jobs)),
@@ -157,8 +157,8 @@ class AdminApi:
         return found
 
     def _read_password(self) -> bytes:
-        # Read at each use, so that a changed Secret takes effect without a restart.
         """Return the password from its file. Without one the routes are closed (503), not open."""
+        # Read at each use, so that a changed Secret takes effect without a restart.
         try:
             return (self._secrets / "admin-password").read_text().strip().encode()
         except OSError:

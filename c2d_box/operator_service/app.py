@@ -29,7 +29,7 @@ from c2d_box.workflow.resource import WORKFLOWS, WorkFlow
 PREFIX = "/api/v1/operator"
 """Path of the original's API, which Providers call."""
 VERSION = "2.0.0"
-"""The original stopped at 1.0.1."""
+"""Version that ``GET /`` announces; the original's last one is 1.0.1."""
 Handler = Callable[[Request], Awaitable[Response]]
 
 

@@ -23,7 +23,9 @@ unnoticed.
 RENEWAL_PAUSE_SECONDS = 0.2
 """The pause between attempts to reach a PostgreSQL that is away."""
 RENEWAL_SECONDS = 1.0
-"""An attempt's longest time: one that began before PostgreSQL was back may lead to where it was before."""
+"""Longest time of one attempt. One that began while PostgreSQL was away may wait for an address
+where nothing answers any more.
+"""
 
 
 class JobDatabase:

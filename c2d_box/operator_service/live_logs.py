@@ -71,8 +71,8 @@ class JobLogs:
         return live or await self._stored_log(workflow, component)
 
     async def _awaited_log(self, job: str, component: str) -> AsyncIterator[bytes]:
-        # Asked anew each time: the pod's attempt, and with it the container, may change while we wait.
         """Yield the log as soon as it begins, and nothing where the job ends without it."""
+        # Asked anew each time: the pod's attempt, and with it the container, may change while we wait.
         while (workflow := self._jobs.get_job(job)) is not None:
             source = await self._log_source(workflow, component, True)
             if source is not None:

@@ -30,7 +30,7 @@ PRUNE_EVERY = 512
 BATCH = 256
 """Most values in one statement."""
 RECENT_SECONDS = 30.0
-"""How far a value may be from now for a read to be answered without PostgreSQL, in either direction."""
+"""Most seconds between a value and now, in either direction, for a read to be answered without PostgreSQL."""
 OWED = 20_000
 """Most values that wait for PostgreSQL; a read beyond that is refused."""
 _LARGEST = Decimal(10) ** 40
@@ -87,7 +87,7 @@ class UsedNonces:
         asked = _AskedNonce(caller.lower(), nonce, asyncio.get_running_loop().create_future())
         if asked.nonce_key in self._recent:
             raise _used_refusal(nonce)
-        # No await up to here from the check above, so two requests with one value cannot both pass it unseen.
+        # Two requests with one value can both come here: batch and PostgreSQL accept it once.
         self._waiting.append(asked)
         # Requests that come while a statement runs gather for the next one.
         if self._writing is None:
@@ -186,7 +186,9 @@ def _used_refusal(nonce: Decimal) -> OperatorRefusal:
 
 
 def parse_nonce(value: object) -> Decimal:
-    """Seconds, milliseconds or nanoseconds, with or without fraction, as number or text; raises Refusal."""
+    """Return a nonce given in seconds, milliseconds or nanoseconds, with or without a fraction, as
+    number or text. Raises Refusal.
+    """
     try:
         nonce = Decimal(str(value).strip())
     except InvalidOperation:

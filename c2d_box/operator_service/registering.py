@@ -96,8 +96,7 @@ class JobRegistrar:
         return None if body is None else self._jobs.put_job(body)
 
     async def _create_locked(self, read: resource.JobSpec, job: str, spec: Object) -> WorkFlow:
-        """The job's WorkFlow, once all its orders are locked; no lock of ours is left where it comes to
-        none."""
+        """Lock all orders of the job, then create its WorkFlow. If that is refused the locks are released."""
         keys = leases.order_keys(read)
         await self._locks.take_locks(keys, job)
         try:
@@ -132,7 +131,7 @@ class JobRegistrar:
             "metadata": {
                 "name": names.grants_secret_name(workflow.job),
                 "labels": {names.LABEL_JOB: workflow.job},
-                # Not as the controller: an object has one controller, and the engine adds none either.
+                # The WorkFlow owns the Secret, which is collected with it, but no controller manages it.
                 "ownerReferences": [{**resource.owner_reference(workflow), "controller": False}],
             },
             "stringData": {"grants.json": json.dumps(grants)},

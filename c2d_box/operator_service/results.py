@@ -91,10 +91,10 @@ class StoredResults:
         return pieces()
 
     def _result_address(self, job: str, result: JobResult) -> tuple[str, dict[str, str]]:
-        # Without compression: the length would be another one than the result's.
         """Return URL and headers to read a result. Raises OperatorRefusal 404 where
         it is not in the present store.
         """
+        # Without compression: the length would be another one than the result's.
         headers = {"Accept-Encoding": "identity"}
         store = self._store
         if isinstance(store, IpfsStore):

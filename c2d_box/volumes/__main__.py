@@ -44,8 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _unmount_root(root: Path) -> None:
-    # Imported late: a node that goes down has no API server, and this verb needs neither it nor pydantic.
     """Unmount every volume below ``root``, and say on stdout how much there was."""
+    # Imported late: a node that goes down has no API server, and this verb needs neither it nor pydantic.
     from c2d_box.volumes.unmounting import unmount_all
 
     done = unmount_all(root)

@@ -220,10 +220,10 @@ class NodeDisk:
         shutil.rmtree(point / "lost+found", ignore_errors=True)
 
     def _mount_image(self, name: str) -> None:
+        """Mount the image. A device node or a setuid program that an algorithm writes there has no effect."""
         # `noatime`: reading inputs writes nothing. `noinit_itable`: the kernel does not write the inode
         # tables later in the background either. `loop` attaches a device that detaches itself after the last
         # unmount.
-        """Mount the image. A device node or a setuid program that an algorithm writes there has no effect."""
         options = "loop,nodev,nosuid,noatime,noinit_itable"
         self.run(
             ["mount", "-t", "ext4", "-o", options, str(self._image_path(name)), str(self._mount_point(name))]

@@ -91,8 +91,8 @@ def plan_action(now: VolumeSituation) -> VolumeAction | None:
 
 
 def _plan_arriving(now: VolumeSituation, claim: VolumeClaim) -> VolumeAction | None:
-    # Of another provisioner, or its class is gone; or somebody has bound it to a volume by hand.
     """Plan for a claim without a PersistentVolume: make one, if it is this node's turn."""
+    # Of another provisioner, or its class is gone; or somebody has bound it to a volume by hand.
     if now.storage_class is None or claim.volume:
         return None
     if is_unplaced(claim, now.storage_class):

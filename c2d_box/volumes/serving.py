@@ -56,8 +56,8 @@ async def serve_provisioner(settings: VolumesSettings, node: str) -> None:
 
 
 async def _sweep_loop(cluster: WatchedCluster, controller: VolumeController) -> None:
-    # A volume without a known claim is erased: before the first list that would be every volume.
     """Sweep at the start and once a minute, but never before everything is listed."""
+    # A volume without a known claim is erased: before the first list that would be every volume.
     await cluster.listed.wait()
     log.info("serving")
     while True:

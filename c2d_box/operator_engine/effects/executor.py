@@ -323,8 +323,8 @@ def read_gate(path: Path) -> bytes:
 
 
 def read_secret(folder: Path, name: str) -> str:
-    # Read at each use: a Secret that was replaced takes effect without a restart.
     """Return a secret from its file, without the newline that editors add. Raises StateProblem."""
+    # Read at each use: a Secret that was replaced takes effect without a restart.
     try:
         return (folder / name).read_text().strip()
     except OSError as error:

@@ -239,7 +239,6 @@ class ManifestBuilder:
             },
             "volumeMounts": [
                 *(folder_mount(name) for name in _ALGORITHM_READS),
-                # `hidden` holds the termination log; `nothing` is the empty folder for masking.
                 *(folder_mount(name, read_only=False) for name in _ALGORITHM_WRITES),
                 volume_mount("gate", names.GATE_FOLDER),
                 volume_mount("go", names.GO_FOLDER),
@@ -260,6 +259,7 @@ class ManifestBuilder:
             # would be unlinked at the pod's end, not overwritten. It counts against the memory limit.
             {"name": "tmp", "emptyDir": {"medium": "Memory", "sizeLimit": str(TMP_BYTES)}},
             *(
+                # `hidden` is where the termination log lies; `nothing` is the empty folder for masking.
                 {"name": name, "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}}
                 for name in ("hidden", "nothing")
             ),
@@ -371,7 +371,7 @@ class ManifestBuilder:
             "command": ["python3", "-m", module],
             "env": environment_list({**environment, "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}),
             "securityContext": restricted_context(uid),
-            # One core at most: our stages must not slow down the algorithm of another job for long.
+            # One core and little memory at most, since jobs share a node.
             "resources": {"requests": OWN_REQUEST, "limits": {"cpu": "1", "memory": str(OWN_MEMORY)}},
             "volumeMounts": mounts,
         }

@@ -63,7 +63,7 @@ class PresignedUploads:
 
 
 def _inside(path: str) -> bool:
-    # PurePosixPath drops "." and doubled slashes, so a path that holds them differs from its parts joined.
     """Return whether the path stays below the prefix. It must be in its plain form: no empty part, no dot."""
+    # PurePosixPath drops "." and doubled slashes, so a path that holds them differs from its parts joined.
     parts = PurePosixPath(path).parts
     return not path.startswith("/") and ".." not in parts and "/".join(parts) == path

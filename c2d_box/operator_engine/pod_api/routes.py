@@ -32,7 +32,7 @@ with 204 and not with an error.
 """
 Handler = Callable[[Request], Awaitable[Response]]
 _LIMITS = JsonLimits(size_bytes=limits.REPORT_BYTES, values=1_000_000)
-"""A report lists up to 5,100 files with several values each; the strict parser's usual limit is lower."""
+"""A report lists every staged input or every output, so it may hold more values than other documents."""
 _STAGES = frozenset({"configuration", "judge", "upload", "register"})
 """The stages a path may name; anything else is refused before a token is derived for it."""
 
@@ -185,8 +185,8 @@ def _relay_handler(relay: RegisterRelay | None) -> RegisterRelay:
 def _refusal(
     controller: Controller, reports: PodReports, request: Request, job: str, stage: str
 ) -> Response | None:
-    # Not 410: the pod of a running job would take that for the job's end and give up.
     """Return the answer for a call that is not let in, None for one that is."""
+    # Not 410: the pod of a running job would take that for the job's end and give up.
     if not controller.synced:
         return JSONResponse({"error": "starting"}, 503)
     kind, _, token = request.headers.get("authorization", "").partition(" ")

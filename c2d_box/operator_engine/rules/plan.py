@@ -152,12 +152,12 @@ def _plan_running(seen: Observation, limits: StageLimits, maxtime: float) -> lis
     algorithm, recorded = seen.pod("algorithm"), workflow.status.algorithm.uid
     # Another pod of that name is not the one that was released; a pod that is missing may have run.
     if recorded is not None and (algorithm is None or algorithm.uid != recorded):
-        # The uid first: only once it is on record may configuration's report release this
-        # pod. The others need not wait.
         return [_vanished(seen)]
     if algorithm is None:
         return _plan_start(seen, limits)
     if recorded is None:
+        # The uid first: only once it is on record may configuration's report release this
+        # pod. The others need not wait.
         return [
             PatchStatus({"algorithm": {"uid": algorithm.uid}}),
             *_plan_pod(seen, "configuration", "publishing"),
@@ -225,7 +225,7 @@ def _decide_end(
         if now >= deadline:
             return [_overdue(since is not None, maxtime, limits)]
     actions: list[Action] = [RequeueAt(deadline)]
-    # Look again when the patience with the registry ends.
+    # Look again when the time for pulling the image is over.
     if algorithm.container("algorithm").waiting in _MAYBE:
         actions.append(RequeueAt(created + limits.image))
     # Set once: the code only grows on this way, so a job that is running is not set back.

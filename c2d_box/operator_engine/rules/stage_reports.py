@@ -288,7 +288,7 @@ def take_intent(workflow: WorkFlow, step: str, raw: str, replaces: str | None) -
     # Repeated: recorded already, and it may be sent.
     if known == raw:
         return PodAnswer(200)
-    # Two containers, or one that has lost its memory: only the recorded transaction may be sent.
+    # Another container was faster: only the recorded transaction may be sent.
     if known != replaces:
         return PodAnswer(409, "another transaction is on record")
     # All of them have to fit into the one object that etcd stores, see `c2d_box/limits.py`.

@@ -97,7 +97,7 @@ class OwnerUsage:
 
 @dataclass(frozen=True, slots=True)
 class _JobState:
-    """Where the queue has put a job. ``accepted`` is the key in the owner's waiting list."""
+    """The queue's record of one job. ``accepted`` is its key in the owner's waiting list."""
 
     environment: str
     owner: str
@@ -123,10 +123,10 @@ class JobQueue:
     # -- the state of each job
 
     def enqueue_job(self, job: str, environment: str, owner: str, accepted: float) -> None:
-        # Each change first takes the job out of where it was: no count can drift.
         """Note that the job waits. The place in line counts from ``accepted``, so a
         repeated report changes nothing.
         """
+        # Each change first takes the job out of where it was: no count can drift.
         self._leave(job)
         insort(self._owner(environment, owner).waiting, (accepted, job))
         self._standings[job] = _JobState(environment, owner, accepted, waits=True)
