@@ -27,7 +27,7 @@ class OperatorRefusal(Exception):
 
 
 def read_arguments(request: Request, content: bytes) -> Arguments:
-    """Return the arguments. Raises Refusal where there is neither a query nor a JSON object."""
+    """Return the arguments. Raises OperatorRefusal where there is neither a query nor a JSON object."""
     # Never both: the signature's text is made from these arguments, and a mix could be read in two ways.
     if request.url.query:
         return dict(request.query_params)

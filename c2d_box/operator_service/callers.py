@@ -44,7 +44,7 @@ class SignatureVerifier:
     async def check_caller(
         self, request: Request, content: bytes, arguments: Arguments, owner: str, job: str
     ) -> str:
-        """Return the caller's address and use up the nonce. Raises Refusal with the original's texts."""
+        """Return the caller's address and use up the nonce. Raises OperatorRefusal with Ocean's own text."""
         signature = request.headers.get(SIGNATURE)
         if signature is not None:
             nonce = request.headers.get(NONCE, "")

@@ -43,8 +43,8 @@ class JobDatabase:
 
     @contextlib.asynccontextmanager
     async def session(self) -> AsyncIterator[Connection]:
-        """Lend the session to one caller at a time; raises Refusal 503. A session that broke while it was out
-        of use is renewed silently.
+        """Lend the session to one caller at a time; raises OperatorRefusal 503. A session that broke while it
+        was out of use is renewed silently.
         """
         # One caller at a time: a PostgreSQL session runs one statement after the other anyway.
         async with self._lock:

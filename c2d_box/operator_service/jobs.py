@@ -33,7 +33,7 @@ class ListingPage:
 
     @classmethod
     def read_page(cls, arguments: Mapping[str, Any]) -> ListingPage:
-        """Read the page from arguments. Raises Refusal."""
+        """Read the page from arguments. Raises OperatorRefusal."""
         try:
             limit, before = int(arguments.get("limit", LISTED)), arguments.get("before")
             moment = None if before in (None, "") else float(str(before))
@@ -156,7 +156,7 @@ class JobIndex:
         provider: str | None,
         page: ListingPage,
     ) -> list[dict[str, Any]]:
-        """Return jobs that only the job table has; raises Refusal 503 while PostgreSQL is away."""
+        """Return jobs that only the job table has; raises OperatorRefusal 503 while PostgreSQL is away."""
         async with self._database.session() as session:
             rows = await jobtable.job_history(
                 session,

@@ -46,7 +46,8 @@ class JobLogs:
         self._budget = budget
 
     async def open_log(self, workflow: WorkFlow, component: str, *, follow: bool) -> AsyncIterator[bytes]:
-        """Return the log as far as it exists, ready to be streamed; raises Refusal where there is none (yet).
+        """Return the log as far as it exists, ready to be streamed; raises
+        OperatorRefusal where there is none (yet).
 
         With ``follow`` the stream waits for a log that has not begun, until the job is over.
         """

@@ -33,8 +33,8 @@ class OrderLocks:
         self._cluster = cluster
 
     async def take_locks(self, keys: Iterable[str], job: str) -> None:
-        """Take all locks, or none and raise Refusal. They are taken in sorted order, so that of two jobs that
-        share several orders one gets them all.
+        """Take all locks, or none and raise OperatorRefusal. They are taken in sorted order, so that of two
+        jobs that share several orders one gets them all.
         """
         taken: list[str] = []
         try:
@@ -47,8 +47,9 @@ class OrderLocks:
             raise
 
     async def hold_locks(self, workflow: WorkFlow) -> None:
-        """Prove that the job still has its locks now that its WorkFlow exists. Raises Refusal where another
-        job has one; this one's WorkFlow is gone then."""
+        """Prove that the job still has its locks now that its WorkFlow exists. Raises OperatorRefusal where
+        another job has one; this one's WorkFlow is gone then.
+        """
         keys = leases.order_keys(workflow.spec)
         held = await asyncio.gather(*(self._hold_lock(key, workflow.job) for key in keys))
         if all(held):

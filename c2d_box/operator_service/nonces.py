@@ -80,8 +80,8 @@ class UsedNonces:
     async def take_nonce(self, caller: str, nonce: Decimal, *, is_read: bool = False) -> None:
         """Use up ``nonce``; ``is_read`` says that the request changes nothing.
 
-        Raises Refusal 400 for a value that was seen before or is below the window, 503 where PostgreSQL is
-        away and the request cannot be answered without it.
+        Raises OperatorRefusal 400 for a value that was seen before or is below the window, 503 where
+        PostgreSQL is away and the request cannot be answered without it.
         """
         # By the caller's address in lower case: its spelling must not make an old value new.
         asked = _AskedNonce(caller.lower(), nonce, asyncio.get_running_loop().create_future())
@@ -187,7 +187,7 @@ def _used_refusal(nonce: Decimal) -> OperatorRefusal:
 
 def parse_nonce(value: object) -> Decimal:
     """Return a nonce given in seconds, milliseconds or nanoseconds, with or without a fraction, as
-    number or text. Raises Refusal.
+    number or text. Raises OperatorRefusal.
     """
     try:
         nonce = Decimal(str(value).strip())

@@ -47,7 +47,9 @@ class OutputSection(BaseModel):
 
 
 def read_output(given: Any, *, sealed_only: bool = False) -> dict[str, Any]:
-    """Return the section for the WorkFlow; raises Refusal. ``sealed_only``: the store requires encryption."""
+    """Return the section for the WorkFlow; raises OperatorRefusal. ``sealed_only``:
+    the store requires encryption.
+    """
     try:
         # Anything that is no object counts as an empty section.
         found = OutputSection.model_validate(dict(given) if isinstance(given, Mapping) else {})

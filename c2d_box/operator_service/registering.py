@@ -29,7 +29,7 @@ _REQUIRED = ("workflow", "agreementId", "owner", "providerSignature", "environme
 _STAGE = ("algorithm", "compute", "input", "output")
 _JOB_ID = re.compile(r"[0-9a-f]{32}\Z")
 _REMOTE = ("txId", "serviceId", "metadataTx")
-"""What is kept of an asset's `remote`: order and service. Addresses and credentials stay with the Provider.
+"""Keys kept of an asset's `remote`: order and service. Addresses and credentials stay with the Provider.
 """
 _MOST_ORDERS, _ORDER_LENGTH = 256, 255
 """One order per asset; the CRD has the same limits."""

@@ -59,7 +59,9 @@ class StoredResults:
         )
 
     async def open_result(self, job: str, result: JobResult, wanted: str | None = None) -> httpx.Response:
-        """Open a result. Raises Refusal where the store cannot be reached, does not have it, or fails."""
+        """Open a result. Raises OperatorRefusal where the store cannot be
+        reached, does not have it, or fails.
+        """
         url, headers = self._result_address(job, result)
         if wanted:
             headers["Range"] = wanted
@@ -78,7 +80,7 @@ class StoredResults:
         raise OperatorRefusal(503, f"Error getResult: the result store answered {response.status_code}")
 
     async def result_content(self, job: str, result: JobResult) -> AsyncIterator[bytes]:
-        """Return the whole content as a stream; raises Refusal before the first byte."""
+        """Return the whole content as a stream; raises OperatorRefusal before the first byte."""
         response = await self.open_result(job, result)
 
         async def pieces() -> AsyncIterator[bytes]:

@@ -324,7 +324,7 @@ def read_gate(path: Path) -> bytes:
 
 def read_secret(folder: Path, name: str) -> str:
     """Return a secret from its file, without the newline that editors add. Raises StateProblem."""
-    # Read at each use: a Secret that was replaced takes effect without a restart.
+    # Not cached: where a caller reads at each use, a replaced Secret takes effect without a restart.
     try:
         return (folder / name).read_text().strip()
     except OSError as error:

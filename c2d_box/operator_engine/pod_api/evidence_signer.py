@@ -109,7 +109,7 @@ class EvidenceSigner:
     def _signed_record(self, workflow: WorkFlow, files: list[dict[str, Any]]) -> dict[str, Any]:
         """Return the record with the limits that held for this job."""
         environment = self._settings.environment(workflow.spec.environment)
-        # The environment may have been removed since: the record then says that its limits are not known.
+        # The environment may have been removed since: the record then holds 0 and null for its limits.
         longest = environment.max_job_duration if environment else 0
         limits = {
             "seconds": min(longest, workflow.spec.maxtime or longest),

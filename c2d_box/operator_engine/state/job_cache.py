@@ -99,7 +99,7 @@ class JobCache:
                 # The place of the fault without its value, which is a consumer's.
                 where = {"key": str(first["loc"])[:200], "problem": first["type"]}
                 log.error("not a workflow, left alone", extra={"job": job, **where})
-                # The version is not noted: after a correction by hand the object is read again.
+                # The version is not noted, so each new list reports the object again.
                 return
             self._entry(job).workflow = workflow
         elif kind is PODS:
