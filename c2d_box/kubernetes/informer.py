@@ -28,14 +28,18 @@ class Informer:
     ) -> None:
         self.list_watch = ListWatch(cluster, resource, self, selector, clock)
         self._resource = resource
+        # Names of objects that were put since the running list was requested: the list may not show them yet.
         self._written: set[str] = set()
+        # By name alone: an informer follows one kind in one namespace, or one kind that has no namespace.
         self._objects: dict[str, Object] = {}
         self._listeners: list[Listener] = []
 
     def start(self) -> None:
+        """Begin to follow in a task of the running loop; the copy is empty until :attr:`synced` is set."""
         self.list_watch.start()
 
     async def stop(self) -> None:
+        """End the watch. The copy stays readable and :attr:`is_current` turns false."""
         await self.list_watch.stop()
 
     def listen(self, listener: Listener) -> Callable[[], None]:
@@ -44,9 +48,11 @@ class Informer:
         return lambda: self._listeners.remove(listener)
 
     def get(self, name: str) -> Object | None:
+        """Return the object as last seen, None where there is none. It is the copy's own: read it only."""
         return self._objects.get(name)
 
     def __iter__(self) -> Iterator[Object]:
+        # A snapshot: callers may await between two objects, and a change would break a live iteration.
         return iter(list(self._objects.values()))
 
     def __len__(self) -> int:
@@ -68,12 +74,14 @@ class Informer:
         self.take_object(body)
 
     def begin_list(self) -> None:
+        """Forget earlier writes: a list that is requested now shows their effect itself."""
         self._written.clear()
 
     def take_object(self, body: Object) -> None:
         """Take a changed object. An older version never replaces a newer one, in whatever order
         they arrive."""
         name = body["metadata"]["name"]
+        # Equal versions are one state that comes twice after `put`: as the answer, then as the event.
         if version_number(body) > version_number(self._objects.get(name)):
             self._store_object(name, body)
 
@@ -82,11 +90,13 @@ class Informer:
         ones. Only what was written while the list was on its way may be newer than the list.
         """
         present = {body["metadata"]["name"]: body for body in objects}
+        # Missing in the list means deleted while no watch saw it, unless we wrote it after the list was read.
         for name in set(self._objects) - set(present) - self._written:
             self.drop_object(self._objects[name])
         for name, body in present.items():
             if name in self._written:
                 self.take_object(body)
+            # Unequal, not greater: a list counts as it is, also where its versions are lower.
             elif version_number(body) != version_number(self._objects.get(name)):
                 self._store_object(name, body)
 
@@ -94,6 +104,7 @@ class Informer:
         """Keep an object. Where it replaces another one of its name, whose deletion was not seen, listeners
         are told of that deletion first.
         """
+        # A name can be used again at once; only the uid tells a changed object from a new one.
         known = self._objects.get(name)
         if known is not None and known["metadata"].get("uid") != body["metadata"].get("uid"):
             self.drop_object(known)
@@ -101,6 +112,7 @@ class Informer:
         self._tell(body, False)
 
     def drop_object(self, body: Object) -> None:
+        """Drop a deleted object. A late event about a predecessor of the same name drops nothing."""
         name = body["metadata"]["name"]
         known = self._objects.get(name)
         if known is not None and known["metadata"].get("uid") == body["metadata"].get("uid"):
@@ -111,11 +123,13 @@ class Informer:
         """Call all listeners. One that fails on an object neither ends the watch nor keeps others from being
         called.
         """
+        # A copy of the list, since a listener may end its own subscription while it is called.
         for listener in list(self._listeners):
             try:
                 listener(body, deleted)
             except Exception as error:
                 where = {"resource": self._resource.plural, "object": body["metadata"]["name"]}
+                # The type only: an exception's text may quote the object, and objects hold credentials.
                 log.error("a listener failed: %s", type(error).__name__, extra=where)
 
 

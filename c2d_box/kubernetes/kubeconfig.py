@@ -24,6 +24,7 @@ from c2d_box.strict_json import JsonRefused
 from c2d_box.strict_yaml import parse_yaml
 
 ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
+"""Folder in which the kubelet puts the token and the CA of a pod's service account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,7 @@ class KubeconfigContext:
     """The kubeconfig's own, which relative paths in it start from."""
 
     def read_file(self, path: str) -> bytes:
+        """Return the content of a file that the kubeconfig names. Raises UsageError."""
         try:
             return self.folder.joinpath(path).read_bytes()
         except OSError as cause:
@@ -64,6 +66,7 @@ class KubeconfigContext:
 
     def read_material(self, section: Mapping[str, Any], key: str) -> bytes:
         """Return TLS material of ``section``, given inline or as a file; empty where it is not given."""
+        # As kubectl does it: the inline form wins where both are given.
         if f"{key}-data" in section:
             return base64.b64decode(section[f"{key}-data"])
         return self.read_file(section[key]) if key in section else b""
@@ -75,6 +78,7 @@ def find_connection(kubeconfig: Path | None = None) -> ClusterConnection:
     """
     if kubeconfig is not None:
         return from_kubeconfig(kubeconfig)
+    # In a pod its own account wins over the environment.
     if (ACCOUNT / "token").exists():
         return in_cluster()
     named = os.environ.get("KUBECONFIG")
@@ -88,8 +92,12 @@ def find_connection(kubeconfig: Path | None = None) -> ClusterConnection:
 
 
 def in_cluster() -> ClusterConnection:
+    """Return the connection of the pod's service account, by the variables that Kubernetes sets in every
+    container.
+    """
     host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ.get("KUBERNETES_SERVICE_PORT", "443")
     return ClusterConnection(
+        # An IPv6 address needs brackets in a URL.
         server=f"https://{f'[{host}]' if ':' in host else host}:{port}",
         tls=ssl.create_default_context(cafile=str(ACCOUNT / "ca.crt")),
         token_file=ACCOUNT / "token",
@@ -99,14 +107,19 @@ def in_cluster() -> ClusterConnection:
 def from_kubeconfig(path: Path, context: str = "") -> ClusterConnection:
     """Return the connection of a kubeconfig's context ``context``, by default of its current one."""
     found = find_context(read_kubeconfig(path), path, context)
+    # The plugin's answer replaces credentials that the user's section holds itself.
     user = dict(found.user)
     if "exec" in user:
         user |= _ask_plugin(user["exec"])
     authority = found.read_material(found.cluster, "certificate-authority")
+    # Without a CA of its own the system's are taken, as for a managed cluster with a public certificate.
+    # `insecure-skip-tls-verify` is not read: the server is always checked.
     tls = ssl.create_default_context(cadata=authority.decode() if authority else None)
     certificate = found.read_material(user, "client-certificate")
     key = found.read_material(user, "client-key")
     if certificate and key:
+        # The ssl module loads client certificates from files only. The file is private to us (mode 0600) and
+        # gone before the function returns.
         with tempfile.NamedTemporaryFile(prefix="c2d-", suffix=".pem") as both:
             both.write(certificate + b"\n" + key)
             both.flush()
@@ -133,6 +146,7 @@ def find_context(document: Mapping[str, Any], path: Path, name: str = "") -> Kub
     def section(kind: str, wanted: str) -> Mapping[str, Any]:
         for entry in document.get(kind) or ():
             if isinstance(entry, dict) and entry.get("name") == wanted:
+                # The section `contexts` holds entries with a key `context`, and so do the other two.
                 return entry.get(kind[:-1]) or {}
         raise _unusable_error(f"{path} names {wanted or 'nothing'} in {kind} and does not describe it.")
 
@@ -151,6 +165,7 @@ def _unusable_error(text: str) -> UsageError:
 def _ask_plugin(plugin: Mapping[str, Any]) -> dict[str, str]:
     """Run a credential plugin (client.authentication.k8s.io); return a token, or certificate and key."""
     environment = {entry["name"]: entry["value"] for entry in plugin.get("env") or ()}
+    # Not interactive: nobody is there to answer a prompt, and the plugin must fail instead of waiting.
     question = {"apiVersion": plugin["apiVersion"], "kind": "ExecCredential", "spec": {"interactive": False}}
     environment["KUBERNETES_EXEC_INFO"] = json.dumps(question)
     command = [plugin["command"], *(plugin.get("args") or ())]
@@ -158,14 +173,17 @@ def _ask_plugin(plugin: Mapping[str, Any]) -> dict[str, str]:
         done = subprocess.run(
             command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=60, check=True
         )
+        # `expirationTimestamp` is not read: credentials are asked for once per connection.
         said = dict(json.loads(done.stdout)["status"])
     except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError) as cause:
+        # The plugin's output is left out of the error: it may hold credentials.
         raise Failed(
             "C2D-KUBECONFIG-PLUGIN",
             f"the kubeconfig's credential plugin {command[0]} gave no credentials",
             "try it with kubectl: kubectl get --raw /readyz",
         ) from cause
     names = {"clientCertificateData": "client-certificate-data", "clientKeyData": "client-key-data"}
+    # Encoded like inline material of the kubeconfig, so that one reader serves both.
     found = {
         ours: base64.b64encode(said[theirs].encode()).decode()
         for theirs, ours in names.items()

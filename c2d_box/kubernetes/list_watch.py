@@ -63,14 +63,17 @@ class ListWatch:
         self._selector = selector
         self._clock = clock
         self._backoff = Backoff(0.5, 5.0, steady=STEADY_SECONDS)
+        # Moment of the first failure since the last complete list; None while the watch works.
         self._broken_since: float | None = None
         self._task: asyncio.Task[None] | None = None
         self.synced = asyncio.Event()
 
     def start(self) -> None:
+        """Begin to follow in a task of the running loop."""
         self._task = asyncio.create_task(self.run(), name=f"watch {self._resource.plural}")
 
     async def stop(self) -> None:
+        """Cancel the task and wait for its end; does nothing where it was never started."""
         if self._task is not None:
             self._task.cancel()
             with suppress(asyncio.CancelledError):
@@ -81,6 +84,7 @@ class ListWatch:
         """True once there has been a list, and until the watch has been broken for ``BROKEN_SECONDS``."""
         if not self.synced.is_set() or self._task is None or self._task.done():
             return False
+        # A break of some seconds is usual (an API server restarts), and readiness must not flap with it.
         return self._broken_since is None or self._clock() - self._broken_since < BROKEN_SECONDS
 
     async def run(self) -> None:
@@ -89,12 +93,15 @@ class ListWatch:
             began = self._clock()
             try:
                 await self._follow()
+            # The server forgets old versions (etcd is compacted). That is no
+            # failure: the pause need not grow.
             except ObjectGone:
                 log.info("watch too old, listing again", extra={"resource": self._resource.plural})
                 pause = RELIST_SECONDS
             except ClusterError as error:
                 log.warning("watch failed: %s", error.message, extra={"resource": self._resource.plural})
                 pause = self.note_failure(began)
+            # The loop must not end with a fault that nobody foresaw: its copy would be stale for good.
             except Exception as error:  # a cut line, a page of a proxy, a token that is being replaced
                 name = type(error).__name__
                 log.error("watch failed: %s", name, extra={"resource": self._resource.plural})
@@ -109,16 +116,21 @@ class ListWatch:
         return self._backoff.next_pause(lasted=now - began)
 
     async def _follow(self) -> None:
+        # Before the request: a write that is answered while the list is on its way may be missing in it.
         self._copy.begin_list()
         objects, resume = await self._cluster.list(self._resource, self._selector)
         self._copy.replace_all(objects, resume)
         self._broken_since = None
         self.synced.set()
+        # The server ends a watch from time to time without an error. It is then resumed from the last version
+        # seen, without a new list.
         while True:
             async for change in self._cluster.watch(self._resource, resume, self._selector):
+                # An event proves that the watch works, so a later failure is the first of a new series.
                 self._backoff.reset()
                 resume = change.object["metadata"]["resourceVersion"]
                 if change.kind == "DELETED":
                     self._copy.drop_object(change.object)
+                # A bookmark has no content but the version, which is taken over above.
                 elif change.kind != "BOOKMARK":
                     self._copy.take_object(change.object)

@@ -13,6 +13,7 @@ from typing import Any, Literal, Protocol
 from c2d_box.errors import Failed
 
 Object = dict[str, Any]
+"""An object as the API server sends it: ``apiVersion``, ``kind``, ``metadata``, ``spec``, ``status``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,9 @@ class ResourceKind:
     """A kind of object, given by the two parts of its API path."""
 
     prefix: str
+    """``/api/v1`` for the core group, else ``/apis/<group>/<version>``."""
     plural: str
+    """Lower-case plural, as it stands in the path."""
     namespaced: bool = True
     """False where the objects belong to the cluster as a whole."""
 
@@ -40,10 +43,12 @@ class ClusterError(Failed):
     """Kubernetes refused or did not answer."""
 
     def __init__(self, message: str, status: int = 0) -> None:
+        # One code for all failed calls: callers go by the status, and the advice for people is the same.
         super().__init__(
             "C2D-CLUSTER-CALL", message, "Look at the API server with `kubectl get --raw /readyz?verbose`."
         )
         self.status = status
+        """HTTP status of the refusal; 0 where no answer came."""
 
 
 class AlreadyExists(ClusterError):
@@ -71,7 +76,9 @@ class Cluster(Protocol):
     refuses or does not answer.
     """
 
-    async def get(self, resource: ResourceKind, name: str) -> Object | None: ...
+    async def get(self, resource: ResourceKind, name: str) -> Object | None:
+        """Return the object, None where there is none."""
+        ...
 
     async def list(self, resource: ResourceKind, selector: str = "") -> tuple[list[Object], str]:
         """Return all objects with the labels of ``selector``, and the version to watch from."""

@@ -19,6 +19,9 @@ from c2d_box.strict_json import JsonRefused, parse_json
 
 Object = dict[str, Any]
 FIELD_MANAGER = "c2d-box"
+"""Our name in server-side apply. Kubernetes removes a field that its owner no longer applies; under another
+name what earlier versions applied would stay for good.
+"""
 
 
 class KubeApi:
@@ -38,6 +41,7 @@ class KubeApi:
             verify=connection.tls,
             auth=connection.authorize_request,
             timeout=timeout,
+            # A proxy of the environment is for the way out, not to the cluster.
             trust_env=False,
         )
         return cls(client)
@@ -48,6 +52,7 @@ class KubeApi:
         return str(self._client.base_url)
 
     def close(self) -> None:
+        """Close the pooled connections."""
         self._client.close()
 
     def __enter__(self) -> KubeApi:
@@ -73,8 +78,10 @@ class KubeApi:
             self._send(
                 "PATCH",
                 path,
+                # Forced: a field of ours that somebody has changed by hand is ours again.
                 params={"fieldManager": FIELD_MANAGER, "force": "true"},
                 headers={"content-type": "application/apply-patch+yaml"},
+                # JSON is YAML, so the body needs no YAML writer.
                 content=json.dumps(body),
             )
         )
@@ -82,6 +89,7 @@ class KubeApi:
     def create_object(self, path: str, body: Object) -> None:
         """Create an object in the list at ``path``; one that exists is left as it is."""
         answer = self._send("POST", path, json=body)
+        # 409 is the answer for an object that exists, which is the wanted state.
         if answer.status_code != 409:
             self._object(answer)
 
@@ -89,6 +97,7 @@ class KubeApi:
         """Change single fields of an object that another manager owns; with ``strategic`` also single
         entries of its lists.
         """
+        # A plain merge patch replaces lists as a whole: an entry of another manager would be lost.
         headers = {"content-type": f"application/{'strategic-' if strategic else ''}merge-patch+json"}
         self._object(self._send("PATCH", path, headers=headers, content=json.dumps(body)))
 
@@ -108,6 +117,8 @@ class KubeApi:
         where no such answer comes soon.
         """
         try:
+            # The answer comes from a pod, not from Kubernetes, so it passes the strict parser. Two seconds,
+            # not the client's ten: a pod that hangs must not hold up a whole status.
             value = parse_json(self._client.get(path, timeout=2.0).content)
         except (httpx.TransportError, JsonRefused):
             return {}
@@ -115,6 +126,7 @@ class KubeApi:
 
     def ok(self, path: str) -> bool:
         """Return whether GET ``path`` answers with success."""
+        # Short for the same reason: this is asked in loops that have a deadline of their own.
         try:
             return self._client.get(path, timeout=2.0).is_success
         except httpx.TransportError:
@@ -123,8 +135,10 @@ class KubeApi:
     def lines(self, path: str, **query: str) -> Iterator[str]:
         """Follow a streamed text line by line."""
         try:
+            # No timeout: a followed log may be silent for as long as the container is.
             with self._client.stream("GET", path, params=query, timeout=None) as answer:
                 if not answer.is_success:
+                    # The refusal's text is in the body, which a streamed answer has not read yet.
                     answer.read()
                     self._object(answer)
                 yield from answer.iter_lines()
@@ -134,6 +148,7 @@ class KubeApi:
             ) from cause
 
     def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
+        """Send a request; a server that cannot be reached is a box that is down (C2D-BOX-DOWN)."""
         try:
             return self._client.request(method, path, **arguments)
         except httpx.TransportError as cause:
@@ -142,6 +157,7 @@ class KubeApi:
             ) from cause
 
     def _object(self, answer: httpx.Response) -> Object:
+        """Return the answer's object. Raises Failed with the reason that Kubernetes gives."""
         if answer.is_success:
             body: Object = answer.json()
             return body

@@ -57,11 +57,15 @@ async def run(settings: EngineSettings, kubeconfig: Path | None, binary: bytes) 
     cluster = HttpCluster(access, settings.namespace)
     keys = read_signing_keys(settings)
     tokens = StageTokens({environment: key.encode() for environment, key in keys.items()})
+    # The executor needs the gate's name before it can make any pod.
     gate = await _patiently(lambda: install_gate(cluster, binary))
     job_table = JobTableWriter(settings.postgres, settings.secrets_dir)
     events = EventRecorder(cluster, settings.namespace)
+    # The host name is the pod's name: it survives a restart of the container, so a
+    # restarted leader goes on at once.
     election = LeaderElection(cluster, socket.gethostname())
     network = JobNetworkResolver(settings, targets_of_this_pod(access.server))
+    # A warden without targets proves nothing and ends each job with 78. Better no engine than that.
     if not (await _patiently(network.current)).targets:
         raise StateProblem(
             "C2D-ENGINE-NO-TARGETS",
@@ -81,6 +85,8 @@ async def run(settings: EngineSettings, kubeconfig: Path | None, binary: bytes) 
     controller = engine.controller
     job_table.announce_from(controller.announcements)
     election.listen(controller.on_leadership_change)
+    # Before the server starts: pods of a job that is not known yet would be told
+    # that it is gone, and give up.
     await _patiently(controller.resync)
     _leave_out_of_collections()
     relay = None
@@ -105,10 +111,13 @@ async def run(settings: EngineSettings, kubeconfig: Path | None, binary: bytes) 
         )
     ]
     log.info("ready", extra={"environments": [entry.id for entry in settings.environments]})
+    # None of the tasks ends by itself: the first one that does has failed, or a signal asked for the end.
     done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     stop.set()
+    # The lease first: another engine takes over while this process is still closing.
     await election.release_lease()
     server.should_exit = True
+    # Longer than the server's own limit for open answers (`stop_seconds`).
     _, late = await asyncio.wait(tasks, timeout=1.5)
     for task in late:
         task.cancel()
@@ -117,6 +126,8 @@ async def run(settings: EngineSettings, kubeconfig: Path | None, binary: bytes) 
     if relay is not None:
         await relay.close()
     for task in done:
+        # Raises the error of a task that failed, so that the process ends with it
+        # and Kubernetes starts it anew.
         if task.get_name() != "stop":
             task.result()
 
@@ -137,6 +148,8 @@ async def _upkeep(controller: Controller, cluster: HttpCluster, binary: bytes) -
     """
     while True:
         await asyncio.sleep(RESYNC_SECONDS)
+        # The one full collection: once a minute, between the jobs' work and not at a
+        # moment of the collector's choice.
         gc.collect()
         try:
             await controller.resync()
@@ -160,12 +173,14 @@ async def _patiently(work: Callable[[], Awaitable[T]]) -> T:
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Run the engine; return the exit status of the process."""
     parser = service_parser("c2d_box.operator_engine", "The operator-engine.")
     parser.add_argument("--kubeconfig", type=Path, help="instead of the pod's service account")
     return run_service(parser, EngineSettings, _prepared, arguments)
 
 
 def _prepared(settings: EngineSettings, options: argparse.Namespace) -> Callable[[], None]:
+    # Read before the loop starts: a gate that is missing is reported as a fault of the installation.
     binary = read_gate(settings.gate_path)
     return lambda: asyncio.run(run(settings, options.kubeconfig, binary))
 

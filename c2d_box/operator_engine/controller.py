@@ -95,6 +95,7 @@ class Controller:
         self._limits = settings.limits_by_environment()
         self._observer = observer
         self._executor = executor
+        # False until everything was listed once: before that, an absent pod or claim means nothing.
         self.synced = False
         job_cache.listen(self._on_change)
 
@@ -106,12 +107,14 @@ class Controller:
             self.take_list(kind, *await self._cluster.list(kind, selector))
         if not self.synced:
             self.synced = True
+            # The election may have been won before the first list; the jobs are taken up only now.
             self.on_leadership_change(self._leads())
         elif self._leads():
             self._admit_next()  # a quota may have become free, which no watch event shows
 
     def take_list(self, kind: ResourceKind, bodies: list[Object], version: str) -> None:
         """Replace the copy of ``kind`` by a complete list, taken at ``version``."""
+        # Versions are opaque to the API's convention, but numbers in every Kubernetes that stores in etcd.
         self.job_cache.replace_list(kind, bodies, int(version) if version.isdigit() else 0)
 
     def take_change(self, kind: ResourceKind, body: Object, deleted: bool) -> None:
@@ -131,6 +134,8 @@ class Controller:
             log.exception("a rule failed", extra={"job": job})
 
     def _take_change(self, job: str) -> None:
+        # Everything down to the check for leadership is done by followers too: they answer pods, and one that
+        # becomes the leader must know who holds which place.
         workflow = self.job_cache.workflow(job)
         self._places.update_job(job, workflow)
         runtime = self._runtimes[job]
@@ -139,11 +144,13 @@ class Controller:
             if workflow is None:
                 del self._runtimes[job]
             return
+        # Changes of pods and claims come here as well and make no new row.
         if workflow is not None and workflow.version != runtime.noted:
             runtime.noted = workflow.version
             self._job_table.enqueue_row(workflow)
             self._tell(workflow)
         self.enqueue(job)
+        # This change may have freed a place, for whichever job is next.
         self._admit_next()
 
     def _admit_next(self) -> None:
@@ -159,6 +166,7 @@ class Controller:
         if not leading:
             for runtime in self._runtimes.values():
                 runtime.cancel_work()
+            # A reservation that is not recorded as an admission is void: the next leader decides anew.
             for job in self._places.release_all():
                 self._places.update_job(job, self.job_cache.workflow(job))
 
@@ -167,6 +175,7 @@ class Controller:
         if not self._leads():
             return
         runtime = self._runtimes[job]
+        # Set even while a task runs: that task then does another round, with what has changed meanwhile.
         runtime.pending = True
         if runtime.task is None or runtime.task.done():
             runtime.task = asyncio.create_task(self._reconcile_loop(job, runtime), name=f"job {job}")
@@ -189,6 +198,8 @@ class Controller:
         while runtime.pending:
             runtime.pending = False
             try:
+                # The pods' reports hold the same lock: plan and report never write
+                # the status at the same time.
                 async with runtime.lock:
                     await self._reconcile(job, runtime)
                 runtime.backoff.reset()
@@ -196,10 +207,13 @@ class Controller:
                 runtime.trouble = error.message
                 pause = runtime.backoff.next_pause()
                 log.warning("will try again: %s", error.message, extra={"job": job})
+                # By a timer instead of sleeping here: a change that comes earlier wakes the job at once.
                 self._wake_at(job, runtime, self._clock() + pause)
+            # One job's fault must not end the engine: the job is tried again, and the log names the rule.
             except Exception:
                 log.exception("a rule failed", extra={"job": job})
                 self._wake_at(job, runtime, self._clock() + LONGEST_PAUSE_SECONDS)
+        # A job that is gone leaves nothing in memory; with a timer pending the next round decides that.
         if self.job_cache.workflow(job) is None and runtime.timer is None:
             self._runtimes.pop(job, None)
 
@@ -209,6 +223,7 @@ class Controller:
             if workflow is None:
                 runtime.cancel_timer()
                 return
+            # Each round takes a token, so that no flood of changes makes a job plan without end.
             if pause := runtime.pace.take_turn(self._clock()):
                 self._wake_at(job, runtime, self._clock() + pause)
                 return
@@ -225,6 +240,7 @@ class Controller:
         async with self._reconcile_limits.slot_for(workflow, reserved=self._places.is_reserved(workflow.job)):
             self.metrics.add_wait(time.perf_counter() - asked)
             known = self.job_cache.workflow(workflow.job)
+            # True: the next round sees that the job is gone, and cancels its timer.
             return known is None or await self._reconcile_once(known, runtime)
 
     async def _reconcile_once(self, workflow: WorkFlow, runtime: JobRuntime) -> bool:
@@ -232,6 +248,7 @@ class Controller:
         began = time.perf_counter()
         seen = await self._observer.observe_job(workflow, runtime)
         planning = time.perf_counter()
+        # A job whose environment was removed from the settings still needs limits, to be cleaned up by.
         limits = self._limits.get(workflow.spec.environment, self._settings.limits)
         actions = plan_actions(seen, limits, self._observer.time_limit(workflow))
         planned = time.perf_counter()
@@ -247,6 +264,7 @@ class Controller:
         """Execute ``actions`` concurrently. Return True when something is known to have changed, so that
         planning goes on.
         """
+        # Asked again: the observation may have waited for the API server longer than the lease lasts.
         if not self._leads():
             return False
         wakes = [action.at for action in actions if isinstance(action, RequeueAt)]
@@ -258,10 +276,12 @@ class Controller:
         if wakes:
             self._wake_at(workflow.job, runtime, min(wakes))
         work = (self._executor.execute_action(workflow, action) for action in due)
+        # Errors are collected, so that no call is abandoned half-way because another one failed.
         results = await asyncio.gather(*work, return_exceptions=True)
         again = False
         for action, result in zip(due, results, strict=True):
             if isinstance(result, VersionConflict):
+                # Somebody else has written: what was decided on the old version is void.
                 await self._observer.refresh_workflow(workflow)
                 again = True
             elif isinstance(result, BaseException):
@@ -277,6 +297,8 @@ class Controller:
         """
         if not isinstance(action, DeletePod | DeleteClaim):
             return True
+        # The representation holds uid and grace period, so a kill after a polite
+        # stop counts as another request.
         key, now = repr(action), self._clock()
         if now < runtime.asked.get(key, 0.0) + _AGAIN_AFTER:
             return False
@@ -284,8 +306,10 @@ class Controller:
         return True
 
     def _wake_at(self, job: str, runtime: JobRuntime, moment: float) -> None:
+        # Moments are wall-clock seconds, as in the status; timers count by the loop's monotonic clock.
         loop = asyncio.get_running_loop()
         at = loop.time() + max(0.0, moment - self._clock())
+        # A timer that rings earlier stays: the plan made then sets the next one.
         if (
             runtime.timer is not None
             and not runtime.timer.cancelled()
@@ -303,6 +327,7 @@ class Controller:
 
     @property
     def leading(self) -> bool:
+        """True while this engine acts; it can turn false between any two calls."""
         return self._leads()
 
     def measured(self) -> dict[str, Any]:

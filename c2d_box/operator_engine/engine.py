@@ -47,7 +47,9 @@ def compose_engine(
     """Build an engine. ``gate`` is the name of the gate's ConfigMap; ``network`` resolves the addresses that
     job pods are given (None: those of the settings). The rest is as :class:`Controller` takes it.
     """
+    # Shared by all parts: what one of them writes, the others see in the next step.
     cache = JobCache()
+    # One lock per job for controller and reports alike; with two dictionaries they would race for the status.
     runtimes: JobRuntimes = defaultdict(JobRuntime)
     places = EnvironmentPlaces(settings)
     observer = Observer(cluster, cache, places, settings, clock)

@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 DURATION = 8.0
 """Seconds after which a lease that has not moved is free."""
 RENEW = 2.0
+"""Seconds between two attempts: two may fail before a leader must give up."""
 _PATIENCE = 0.75
 """Share of its lease after which a leader that could not renew it gives up."""
 
@@ -62,7 +63,9 @@ class LeaderElection:
         self._renew = renew
         self._clock = clock
         self._leading = False
+        # Moment before the last successful renewal was sent, by our clock; the lease counts from there.
         self._renewed = float("-inf")
+        # The version last seen and when: a lease that does not change its version is not being renewed.
         self._last_seen: tuple[str, float] = ("", float("-inf"))
         self._version = ""
 
@@ -87,11 +90,13 @@ class LeaderElection:
         Where an answer came so late that this engine had stopped acting meanwhile, though nobody took over,
         ``lead`` is called anew: changes that would have woken jobs in between were ignored.
         """
+        # Taken before the call: an answer that was long on its way must not prolong the lease.
         asked = self._clock()
         try:
             held = await self._note_leading()
         except ClusterError as error:
             log.warning("the lease could not be renewed: %s", error.message)
+            # A failed call decides nothing: a leader stays one until its time is over.
             held = self.is_leading
             stood_still = False
         else:
@@ -107,26 +112,32 @@ class LeaderElection:
         """Give the Lease up at a clean end, so that the next leader need not wait."""
         if not self._leading:
             return
+        # Stop first, then let go: in between nobody leads.
         self._leading = False
         self._lead(False)
         with contextlib.suppress(ClusterError):
+            # On our own version: a lease that somebody else has taken meanwhile is left alone.
             patch = {"metadata": {"resourceVersion": self._version}, "spec": {"holderIdentity": ""}}
             await self._cluster.patch(LEASES, leases.ENGINE, patch)
 
     async def _note_leading(self) -> bool:
+        """Read the Lease and write it if it is ours, free or stale; return whether it is ours now."""
         lease = await self._cluster.get(LEASES, leases.ENGINE)
         if lease is None:
             return await self._write_lease(lambda: self._cluster.create(LEASES, self._lease_body()))
         holder, version = lease["spec"].get("holderIdentity") or "", lease["metadata"]["resourceVersion"]
+        # Only the change counts, not the time written in it: no two clocks are compared.
         if version != self._last_seen[0]:
             self._last_seen = (version, self._clock())
         idle = self._clock() - self._last_seen[1]
         if holder not in ("", self._identity) and idle < self._duration:
             return False
+        # On the version that was judged stale: of two followers that try together one gets a conflict.
         patch = {"metadata": {"resourceVersion": version}, "spec": self._lease_spec()}
         return await self._write_lease(lambda: self._cluster.patch(LEASES, leases.ENGINE, patch))
 
     async def _write_lease(self, write: Callable[[], object]) -> bool:
+        """Write the Lease; return False where somebody else was faster."""
         try:
             written: Object = await write()  # type: ignore[misc]
         except (AlreadyExists, VersionConflict, ObjectGone):
@@ -136,6 +147,9 @@ class LeaderElection:
         return True
 
     def _lease_spec(self) -> Object:
+        """Return the spec as other tools expect it. ``renewTime`` is for people and
+        for operator-service's heartbeat.
+        """
         return {
             "holderIdentity": self._identity,
             "leaseDurationSeconds": int(max(1.0, self._duration)),
@@ -143,6 +157,7 @@ class LeaderElection:
         }
 
     def _lease_body(self) -> Object:
+        """Return the Lease's first version."""
         return {
             "apiVersion": "coordination.k8s.io/v1",
             "kind": "Lease",

@@ -16,6 +16,8 @@ from c2d_box.workflow.result_store import IpfsStore, S3Store
 
 
 class EngineListen(ListenSection):
+    """Address of the port that the jobs' pods call."""
+
     port: int = 8051
 
 
@@ -52,6 +54,7 @@ class CapacitySettings(SettingsSection):
     """Most that all jobs may request together. Without this section only ``maxJobs`` counts."""
 
     cpu: float
+    """Cores. Memory and disk are in GiB."""
     memory_gb: float
     disk_gb: float
 
@@ -76,9 +79,12 @@ class EngineSettings(SettingsSection):
     environments: tuple[Environment, ...]
     images: EngineImages
     image_pull_policy: PullPolicy = "Never"
+    """``Never`` suits a box, whose images are on the node already; a chart sets ``IfNotPresent``."""
     runtime_classes: RuntimeClasses = RuntimeClasses()
     storage_class: str = "c2d-jobs"
+    """StorageClass of the jobs' volumes."""
     engine_url: str
+    """The engine's URL as the jobs' pods call it."""
     provider_url: str | None = None
     """The Provider that configuration pods fetch from; its host name is resolved for them."""
     image_pull_secrets: tuple[str, ...] = ()
@@ -93,6 +99,8 @@ class EngineSettings(SettingsSection):
     result_store: Annotated[IpfsStore | S3Store, Field(discriminator="kind")]
     warden: WardenSettings = WardenSettings()
     host_users: bool = False
+    """False: pods get a user namespace (``hostUsers: false``), so that no uid in a pod is one of the node's.
+    """
     masked: tuple[str, ...] = ("/proc/diskstats", "/sys/block", "/sys/class/block", "/sys/dev/block")
     """Files of ``/proc`` and folders of ``/sys``, there on every node, that an algorithm finds empty: the
     counters and names of the node's disks would tell it what other jobs do.
@@ -101,6 +109,7 @@ class EngineSettings(SettingsSection):
     """The share of an environment's cores that is requested; the limit is always the whole."""
     capacity: CapacitySettings | None = None
     gate_path: Path = Path("/opt/c2d/bin/gate")
+    """The gate's program in the image `runtime`."""
     limits: StageLimits = StageLimits()
     fee_token: str | None = None
     registration: RegistrationSettings | None = None
@@ -108,10 +117,12 @@ class EngineSettings(SettingsSection):
     secrets_dir: Path = Path("/etc/c2d/secrets")
 
     def environment(self, name: str) -> Environment | None:
+        """Return the environment of this name; None for a job of one that was removed from the settings."""
         return next((entry for entry in self.environments if entry.id == name), None)
 
     def runtime_class(self, component: Component, environment: Environment | None) -> str | None:
         """Return the RuntimeClass of a job's pod; None where the cluster's default runs it."""
+        # An environment's own class is for algorithms: GPUs need it, our own containers do not.
         own = environment.runtime_class if environment and component == "algorithm" else ""
         chosen: str | None = own or getattr(self.runtime_classes, component)
         return chosen
@@ -122,6 +133,7 @@ class EngineSettings(SettingsSection):
             entry.id: self.limits.model_copy(
                 update={
                     "queue": entry.max_queue_time or self.limits.queue,
+                    # Always the environment's: 0 means that results stay for good.
                     "storage": entry.storage_expiry,
                 }
             )

@@ -17,6 +17,7 @@ from c2d_box.operator_engine.state.job_cache import SELECTORS
 async def follow_cluster(cluster: Cluster, controller: Controller) -> None:
     """Follow all watches until cancelled."""
     async with asyncio.TaskGroup() as group:
+        # One failing task would cancel all; ListWatch.run catches what a watch can raise.
         for kind, selector in SELECTORS.items():
             followed = ListWatch(cluster, kind, _ControllerCopy(controller, kind), selector)
             group.create_task(followed.run(), name=f"watch {kind.plural}")

@@ -26,7 +26,7 @@ from c2d_box.workflow.resource import WORKFLOWS
 
 
 def build_application(settings: OperatorSettings, kubeconfig: Path | None) -> Starlette:
-    """The application and, as its lifespan, everything that lives as long as it does."""
+    """Return the application. Its lifespan opens and closes everything that lives as long as it does."""
     access = find_connection(kubeconfig)
 
     @contextlib.asynccontextmanager
@@ -37,11 +37,15 @@ def build_application(settings: OperatorSettings, kubeconfig: Path | None) -> St
         results = StoredResults(settings)
         callers = SignatureVerifier(settings, UsedNonces(database))
         service = OperatorService(settings, cluster, JobIndex(informer, database), database, callers, results)
+        # Mounted at the start and not before: the connections behind the routes
+        # belong to the running event loop.
         app.mount("/", build_operator_app(service))
+        # The list is not awaited: the service answers at once, and readiness says when the jobs are known.
         informer.start()
         try:
             yield
         finally:
+            # In the reverse order of use: nothing may be called that is closed already.
             await informer.stop()
             await results.close()
             await database.close()
@@ -51,6 +55,7 @@ def build_application(settings: OperatorSettings, kubeconfig: Path | None) -> St
 
 
 def main(arguments: list[str] | None = None) -> int:
+    """Run operator-service; return the exit status of the process."""
     parser = service_parser("c2d_box.operator_service", "The operator-service.")
     parser.add_argument("--kubeconfig", type=Path, help="instead of the pod's service account")
     return run_service(

@@ -27,8 +27,9 @@ from c2d_box.service.request_body import BodyRefused, answer_refused_body, read_
 from c2d_box.workflow.resource import WORKFLOWS, WorkFlow
 
 PREFIX = "/api/v1/operator"
+"""Path of the original's API, which Providers call."""
 VERSION = "2.0.0"
-"""The original stopped at 1.0.1."""
+"""Version that ``GET /`` announces; the original's last one is 1.0.1."""
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -56,10 +57,12 @@ class OperatorService:
         self._admin = AdminApi(settings.secrets_dir, jobs, database, self._logs)
 
     def operator_routes(self) -> list[Route]:
+        """Return all routes. ``/spec`` and ``/api/v1/docs/`` are made from this same list."""
         return [
             Route("/", self.root),
             LIVEZ,
             Route("/readyz", self.healthz),
+            # Kept for clients that ask there already.
             Route("/healthz", self.healthz),
             Route("/healthz/database", self.healthz_database),
             Route(f"{PREFIX}/compute", self.start_job, methods=["POST"]),
@@ -79,6 +82,7 @@ class OperatorService:
 
     async def root(self, _: Request) -> Response:
         """What this is."""
+        # One number each, as in the original, though environments differ: the largest.
         longest = max((entry.max_job_duration for entry in self._settings.environments), default=None)
         expiry = max((entry.storage_expiry for entry in self._settings.environments), default=None)
         return JSONResponse(
@@ -114,8 +118,10 @@ class OperatorService:
         """What there is to run jobs in, with how much of it is taken."""
         arguments = given.read_arguments(request, await self._read_body(request))
         chain = arguments.get("chainId")
+        # One service serves one chain. For another one there are no environments, which is no error.
         if chain is not None and str(chain) != str(self._settings.chain_id):
             return JSONResponse([])
+        # One lease for all: the engine that leads serves all environments.
         seen = await self._heartbeat.last_seen()
         return JSONResponse(
             [
@@ -132,6 +138,8 @@ class OperatorService:
         content = await self._read_body(request)
         arguments = given.read_arguments(request, content)
 
+        # Passed as a function: checks that come before it, in the original's order, must not use up the
+        # nonce. For a start the original's signature covers owner and nonce alone.
         async def authenticate() -> str:
             return await self._callers.check_caller(request, content, arguments, str(arguments["owner"]), "")
 
@@ -146,6 +154,7 @@ class OperatorService:
         if job is None and agreement is None and owner is None:
             raise OperatorRefusal(400, "You have to specify one of agreementId, jobId or owner")
         chain = arguments.get("chainId")
+        # Jobs of another chain are not here, which is no error.
         if chain not in (None, "") and str(chain) != str(self._settings.chain_id):
             return JSONResponse([])
         page = ListingPage.read_page(arguments)
@@ -159,12 +168,14 @@ class OperatorService:
         arguments, caller = await self._signed_arguments(request, ("owner",), "PUT:/compute")
         chosen = self._chosen_jobs(arguments, caller)
         for workflow in chosen:
+            # A stop is a wish in the spec; the engine acts on it. Repeating it changes nothing.
             if not workflow.finished and not workflow.spec.stop:
                 try:
                     self._jobs.put_job(
                         await self._cluster.patch(WORKFLOWS, workflow.name, {"spec": {"stop": True}})
                     )
                 except (ObjectGone, VersionConflict):
+                    # The job went away meanwhile: there is nothing left to stop.
                     continue
         job, agreement = text_argument(arguments, "jobId"), text_argument(arguments, "agreementId")
         owner = str(arguments["owner"])
@@ -177,6 +188,7 @@ class OperatorService:
         """Signed, unlike the original's, because unlike the original's it does something."""
         arguments, caller = await self._signed_arguments(request, ("owner", "jobId"), "DELETE:/compute")
         for workflow in self._chosen_jobs(arguments, caller):
+            # The engine's finalizer keeps the WorkFlow until the job is cleaned up.
             await self._cluster.delete(WORKFLOWS, workflow.name, uid=workflow.uid)
         return JSONResponse("")
 
@@ -191,8 +203,11 @@ class OperatorService:
         except (TypeError, ValueError) as error:
             raise OperatorRefusal(400, f"Error getResult: {error}") from None
         listed = (workflow.status.results or ()) if workflow is not None else ()
+        # One answer for a job that does not exist, is another owner's or has no
+        # results: a stranger learns nothing.
         if workflow is None or workflow.spec.owner.lower() != owner.lower() or not listed:
             raise OperatorRefusal(404, f"Owner {owner} mismatch for job {arguments['jobId']}")
+        # Python would count from the end.
         if index < 0:
             raise OperatorRefusal(404, f"Negative index {index}")
         if index >= len(listed):
@@ -201,6 +216,7 @@ class OperatorService:
 
     async def job_logs(self, request: Request) -> Response:
         """A job's log (``component``), live while it runs (``follow``), from its results afterwards."""
+        # The original has one path for owners and for the operator.
         if self._admin.is_asked(request):
             return await self._admin.job_logs(request)
         arguments, caller = await self._signed_arguments(
@@ -215,6 +231,7 @@ class OperatorService:
     async def job_events(self, request: Request) -> Response:
         """Every status change of the Provider's own jobs, as server-sent events."""
         caller = await self._callers.check_caller(request, b"", dict(request.query_params), "", "")
+        # Proxies would otherwise collect events before they pass them on.
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         news = events.stream_events(self._jobs, self._provider_scope(caller))
         return StreamingResponse(news, media_type="text/event-stream", headers=headers)
@@ -222,6 +239,7 @@ class OperatorService:
     # -- shared by the handlers
 
     async def _read_body(self, request: Request) -> bytes:
+        """Return the body, of at most ``bodyBytes``. Raises BodyRefused."""
         return await read_body(request, self._settings.body_bytes)
 
     async def _signed_arguments(
@@ -241,17 +259,23 @@ class OperatorService:
         return caller if self._settings.signature_required else None
 
     def _started_by(self, caller: str, job: str) -> WorkFlow | None:
+        """Return the job if this Provider started it, else None as for a job that does not exist."""
         workflow, provider = self._jobs.get_job(job), self._provider_scope(caller)
         return None if workflow is None or (provider and not is_job_of(workflow, provider)) else workflow
 
     def _owned_job(self, arguments: Arguments, caller: str) -> WorkFlow:
+        """Return the job named in the arguments. Raises OperatorRefusal unless
+        Provider and owner are its own.
+        """
         workflow, owner = self._started_by(caller, str(arguments["jobId"])), str(arguments["owner"])
         if workflow is None or workflow.spec.owner.lower() != owner.lower():
             raise OperatorRefusal(404, f"Owner {owner} mismatch for job {arguments['jobId']}")
         return workflow
 
     def _chosen_jobs(self, arguments: Arguments, caller: str) -> list[WorkFlow]:
+        """Return the jobs that the arguments name, by id or by order, always of this owner and Provider."""
         job, agreement = text_argument(arguments, "jobId"), text_argument(arguments, "agreementId")
+        # Without either the original chose everything the owner had.
         if job is None and agreement is None:
             raise OperatorRefusal(400, "You have to specify one of agreementId or jobId")
         owner, provider = str(arguments["owner"]).lower(), self._provider_scope(caller)
@@ -266,16 +290,20 @@ class OperatorService:
 
 
 def build_operator_app(service: OperatorService) -> Starlette:
+    """Return the application, with each kind of failure answered in the original's form."""
+
     async def refused(_: Request, error: Exception) -> Response:
         assert isinstance(error, OperatorRefusal)
         return JSONResponse({"error": error.text}, error.status)
 
     async def admin_refused(_: Request, error: Exception) -> Response:
         assert isinstance(error, AdminRefusal)
+        # The original's admin routes answer in plain text.
         return PlainTextResponse(f"{error.words}\nstatus code: {error.status}", error.status)
 
     async def cluster_failed(_: Request, error: Exception) -> Response:
         assert isinstance(error, ClusterError)
+        # Without the cause: it may name objects and addresses of the cluster.
         return JSONResponse({"error": f"{error.code}: Kubernetes did not answer as expected."}, 503)
 
     return Starlette(

@@ -27,17 +27,21 @@ class OperatorRefusal(Exception):
 
 
 def read_arguments(request: Request, content: bytes) -> Arguments:
-    """Return the arguments. Raises Refusal where there is neither a query nor a JSON object."""
+    """Return the arguments. Raises OperatorRefusal where there is neither a query nor a JSON object."""
+    # Never both: the signature's text is made from these arguments, and a mix could be read in two ways.
     if request.url.query:
         return dict(request.query_params)
     found = parse_body(content, _LIMITS)
+    # The original's text, also for an empty object.
     if not isinstance(found, dict) or not found:
         raise OperatorRefusal(400, "payload seems empty.")
     return found
 
 
 def require_arguments(arguments: Arguments, keys: tuple[str, ...], call: str) -> None:
+    """Raise OperatorRefusal 400, with the original's text, for the first of ``keys`` that is missing."""
     for key in keys:
+        # Presence only: each handler judges the value itself.
         if key not in arguments:
             raise OperatorRefusal(400, f'"{key}" is required in the call to {call}')
 

@@ -23,7 +23,9 @@ unnoticed.
 RENEWAL_PAUSE_SECONDS = 0.2
 """The pause between attempts to reach a PostgreSQL that is away."""
 RENEWAL_SECONDS = 1.0
-"""An attempt's longest time: one that began before PostgreSQL was back may lead to where it was before."""
+"""Longest time of one attempt. One that began while PostgreSQL was away may wait for an address
+where nothing answers any more.
+"""
 
 
 class JobDatabase:
@@ -34,19 +36,22 @@ class JobDatabase:
         self._secrets = secrets
         self._lock = asyncio.Lock()
         self._connection: Connection | None = None
+        # Moment of the last use, and whether the tables were made in this session.
         self._used = 0.0
         self._schema = False
         self._renewal: asyncio.Task[None] | None = None
 
     @contextlib.asynccontextmanager
     async def session(self) -> AsyncIterator[Connection]:
-        """Lend the session to one caller at a time; raises Refusal 503. A session that broke while it was out
-        of use is renewed silently.
+        """Lend the session to one caller at a time; raises OperatorRefusal 503. A session that broke while it
+        was out of use is renewed silently.
         """
+        # One caller at a time: a PostgreSQL session runs one statement after the other anyway.
         async with self._lock:
             try:
                 yield await self._ensure_connection()
                 self._used = time.monotonic()
+            # Dropped, not repaired: it is unknown what the broken session has still executed.
             except (psycopg.OperationalError, OSError) as error:
                 await self._drop_connection()
                 raise OperatorRefusal(503, "PostgreSQL is not available.") from error
@@ -54,11 +59,13 @@ class JobDatabase:
     async def close(self) -> None:
         """End the session and the attempts to renew it."""
         if self._renewal is not None:
+            # First: an attempt that succeeds later would leave a session open.
             self._renewal.cancel()
             await asyncio.gather(self._renewal, return_exceptions=True)
         await self._drop_connection()
 
     async def _ensure_connection(self) -> Connection:
+        """Return the session, opened or tested as needed, with the tables in place."""
         if self._connection is not None and not await self._is_answering(self._connection):
             await self._drop_connection()
         if self._connection is None:
@@ -90,6 +97,7 @@ class JobDatabase:
                 return
 
     async def _open(self) -> Connection:
+        """Open a session with our settings. Raises psycopg.OperationalError or OSError."""
         connection = await jobtable.connect(self._where, self._secrets)
         # A crash of PostgreSQL may cost half a second of nonces: no request waits for the disk for them.
         try:
@@ -100,6 +108,7 @@ class JobDatabase:
         return connection
 
     async def _is_answering(self, connection: Connection) -> bool:
+        """Return whether the session works. One that was in use a moment ago is believed without a test."""
         if connection.closed or time.monotonic() - self._used < IDLE_SECONDS:
             return not connection.closed
         with contextlib.suppress(psycopg.OperationalError, OSError):
@@ -108,6 +117,7 @@ class JobDatabase:
         return False
 
     async def _drop_connection(self) -> None:
+        """Close the session, if there is one; the next caller gets a new one."""
         connection, self._connection, self._schema = self._connection, None, False
         if connection is not None:
             with contextlib.suppress(psycopg.Error, OSError):

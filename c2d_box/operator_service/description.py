@@ -15,6 +15,7 @@ def describe_operator_api(routes: Iterable[Route], version: str) -> dict[str, An
     paths: dict[str, dict[str, Any]] = {}
     for route in routes:
         text = inspect.getdoc(route.endpoint) or ""
+        # Starlette adds HEAD to every GET.
         for method in sorted((route.methods or set()) - {"HEAD"}):
             paths.setdefault(route.path, {})[method.lower()] = {
                 "operationId": f"{method.lower()} {route.path}",
@@ -31,6 +32,7 @@ def describe_operator_api(routes: Iterable[Route], version: str) -> dict[str, An
 
 def operator_api_page(described: dict[str, Any]) -> str:
     """Return the description as an HTML page for people, without a script from elsewhere."""
+    # Escaped, though all of it is our own text: paths hold braces and descriptions quotes.
     rows = "".join(
         f"<tr><td>{html.escape(method.upper())}</td><td><code>{html.escape(path)}</code></td>"
         f"<td>{html.escape(operation['summary'])}</td></tr>"

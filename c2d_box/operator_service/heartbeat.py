@@ -31,11 +31,14 @@ class EngineHeartbeat:
         """
         if self._clock() < self._asked + FRESH:
             return self._seen
+        # Noted before the call: while Kubernetes does not answer, it is asked every two
+        # seconds and not by each request.
         self._asked = self._clock()
         try:
             lease = await self._cluster.get(LEASES, leases.ENGINE)
         except ClusterError:
             return self._seen
+        # By the clock of the leader's node.
         renewed = ((lease or {}).get("spec") or {}).get("renewTime")
         self._seen = timestamps.rfc3339_seconds(renewed) if renewed else 0.0
         return self._seen

@@ -33,10 +33,11 @@ class ListingPage:
 
     @classmethod
     def read_page(cls, arguments: Mapping[str, Any]) -> ListingPage:
-        """Read the page from arguments. Raises Refusal."""
+        """Read the page from arguments. Raises OperatorRefusal."""
         try:
             limit, before = int(arguments.get("limit", LISTED)), arguments.get("before")
             moment = None if before in (None, "") else float(str(before))
+            # "nan" is a number to Python, and compares with nothing.
             if moment is not None and not math.isfinite(moment):
                 raise ValueError
         except (TypeError, ValueError, OverflowError):
@@ -51,6 +52,7 @@ class JobIndex:
 
     def __init__(self, informer: Informer, database: JobDatabase) -> None:
         self._database = database
+        # Two indexes by name: a status request must not walk through all jobs.
         self._jobs: dict[str, WorkFlow] = {}
         self._by_owner: dict[str, set[str]] = {}
         self._by_agreement: dict[str, set[str]] = {}
@@ -60,6 +62,7 @@ class JobIndex:
 
     @property
     def is_ready(self) -> bool:
+        """True while the copy of the jobs follows Kubernetes."""
         return self._informer.is_current
 
     @property
@@ -69,9 +72,11 @@ class JobIndex:
 
     @property
     def job_count(self) -> int:
+        """Number of jobs in Kubernetes, the ended ones included."""
         return len(self._jobs)
 
     def get_job(self, job: str) -> WorkFlow | None:
+        """Return the job as Kubernetes has it, None where it does not (any more)."""
         return self._jobs.get(job)
 
     def put_job(self, body: Object) -> WorkFlow:
@@ -80,9 +85,11 @@ class JobIndex:
         return resource.parse_workflow(body)
 
     def all_jobs(self) -> list[WorkFlow]:
+        """Return all jobs in Kubernetes, in no particular order."""
         return list(self._jobs.values())
 
     def unfinished_jobs(self, agreement: str | None = None) -> list[WorkFlow]:
+        """Return the jobs that have not ended, of one order or of all."""
         chosen = (
             self.all_jobs()
             if agreement is None
@@ -91,6 +98,7 @@ class JobIndex:
         return [job for job in chosen if not job.finished]
 
     def running_count(self, environment: str) -> int:
+        """Return how many jobs hold a place in the environment; queued ones do not count."""
         return sum(
             1
             for job in self._jobs.values()
@@ -109,6 +117,7 @@ class JobIndex:
         """Return status objects, newest first; filters are AND-ed, without one all jobs match. The letter
         case of ``owner`` and ``provider`` does not matter.
         """
+        # The narrowest index first; the other filters are applied to what it yields.
         if job is not None:
             candidates = self._jobs_named({job})
         elif agreement is not None:
@@ -127,6 +136,7 @@ class JobIndex:
         ]
         present.sort(key=_accepted_time, reverse=True)
         found = [ocean_status.owner_status(entry) for entry in present[: page.limit]]
+        # One job is asked for and is here: the history has nothing to add, and PostgreSQL is not needed.
         if job in self._jobs:
             return found
         try:
@@ -134,6 +144,7 @@ class JobIndex:
         except OperatorRefusal:
             if not found:  # "there is none" is not known without the history
                 raise
+        # Both sources are sorted, but not their union.
         found.sort(key=lambda entry: float(entry["dateCreated"] or 0), reverse=True)
         return found[: page.limit]
 
@@ -145,7 +156,7 @@ class JobIndex:
         provider: str | None,
         page: ListingPage,
     ) -> list[dict[str, Any]]:
-        """Return jobs that only the job table has; raises Refusal 503 while PostgreSQL is away."""
+        """Return jobs that only the job table has; raises OperatorRefusal 503 while PostgreSQL is away."""
         async with self._database.session() as session:
             rows = await jobtable.job_history(
                 session,
@@ -156,16 +167,20 @@ class JobIndex:
                 before=page.before,
                 limit=LISTED,
             )
+        # A job in Kubernetes has a row as well: only what Kubernetes says of it counts.
         return [row for row in rows if row["jobId"] not in self._jobs]
 
     def add_listener(self, listener: Callable[[WorkFlow], None]) -> Callable[[], None]:
+        """Call ``listener`` with every job that changes; return a function that ends that."""
         self._listeners.add(listener)
         return lambda: self._listeners.discard(listener)
 
     def _jobs_named(self, names: set[str]) -> list[WorkFlow]:
+        """Return the known ones of the named jobs."""
         return [self._jobs[name] for name in names if name in self._jobs]
 
     def _note_change(self, body: Object, deleted: bool) -> None:
+        """Take a change from the watch: the job leaves all indexes and enters them anew."""
         name = body["metadata"]["name"]
         known = self._jobs.pop(name, None)
         if known is not None:
@@ -176,6 +191,7 @@ class JobIndex:
         try:
             workflow = resource.parse_workflow(body)
         except ValidationError:
+            # One object that cannot be read hides only itself.
             log.error("not a workflow, left alone", extra={"job": name})
             return
         self._jobs[name] = workflow
@@ -199,4 +215,5 @@ def _discard_name(index: dict[str, set[str]], key: str, name: str) -> None:
 
 
 def _accepted_time(workflow: WorkFlow) -> float:
+    """Return the key by which lists are sorted and paged."""
     return workflow.at("accepted") or 0.0

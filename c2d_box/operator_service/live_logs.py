@@ -23,7 +23,9 @@ _CONTAINERS: dict[str, tuple[names.Component, str]] = {
     "judge": ("publishing", "judge"),
     "publishing": ("publishing", "upload"),
 }
+"""Pod and container of each log that can be asked for."""
 _STORED = {"algorithm": "algorithmLog", "configuration": "configrationLog", "publishing": "publishLog"}
+"""Type of each log among the results; ``configrationLog`` is spelt as in the original."""
 
 
 _WITHHELD = frozenset({"algorithm", "isolation"})
@@ -44,7 +46,8 @@ class JobLogs:
         self._budget = budget
 
     async def open_log(self, workflow: WorkFlow, component: str, *, follow: bool) -> AsyncIterator[bytes]:
-        """Return the log as far as it exists, ready to be streamed; raises Refusal where there is none (yet).
+        """Return the log as far as it exists, ready to be streamed; raises
+        OperatorRefusal where there is none (yet).
 
         With ``follow`` the stream waits for a log that has not begun, until the job is over.
         """
@@ -60,13 +63,17 @@ class JobLogs:
     async def _log_source(
         self, workflow: WorkFlow, component: str, follow: bool
     ) -> AsyncIterator[bytes] | None:
+        """Return the log's bytes from the pod if they may be shown there, else from the results."""
         ruled = bool((workflow.stage.output or {}).get("disclosure"))
+        # A live log comes before the verdict on the outputs, so a disclosure rule forbids it.
         live = None
         if not (ruled and component in _WITHHELD):
             live = await self._live_log(workflow, component, follow)
         return live or await self._stored_log(workflow, component)
 
     async def _awaited_log(self, job: str, component: str) -> AsyncIterator[bytes]:
+        """Yield the log as soon as it begins, and nothing where the job ends without it."""
+        # Asked anew each time: the pod's attempt, and with it the container, may change while we wait.
         while (workflow := self._jobs.get_job(job)) is not None:
             source = await self._log_source(workflow, component, True)
             if source is not None:
@@ -85,6 +92,7 @@ class JobLogs:
         """
         part, container = _CONTAINERS[component]
         attempts = workflow.status.attempts
+        # The algorithm has one attempt only.
         number = {"configuration": attempts.configuration, "publishing": attempts.publishing}.get(part, 1)
         pod = names.pod_name(workflow.job, part, number)
         lines = self._cluster.logs(pod, container, follow=follow)
@@ -99,8 +107,10 @@ class JobLogs:
         return _join_chunks(first, lines)
 
     async def _stored_log(self, workflow: WorkFlow, component: str) -> AsyncIterator[bytes] | None:
+        """Return the log from the job's results; None where it is not among them."""
         kind = _STORED.get(component)
         found = next((entry for entry in workflow.status.results or () if entry.type == kind), None)
+        # Only its owner can open it, and bytes of a cipher are no log.
         if found is not None and found.encryption:
             raise OperatorRefusal(
                 409, f"The log of {component} is encrypted for its owner: get it as a result."
@@ -114,12 +124,14 @@ def is_followed(arguments: Mapping[str, Any]) -> bool:
 
 
 async def _join_chunks(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield the chunk that was fetched to see whether there is a log, then the others."""
     yield first
     async for chunk in rest:
         yield chunk
 
 
 async def _gated_log(source: AsyncIterator[bytes], budget: int) -> AsyncIterator[bytes]:
+    """Yield the log as the gate lets it through, up to the budget of bytes."""
     gate = LogGate(budget)
     try:
         async for chunk in source:
@@ -128,5 +140,6 @@ async def _gated_log(source: AsyncIterator[bytes], budget: int) -> AsyncIterator
             if gate.truncated:
                 break
     except (ClusterError, OperatorRefusal):
+        # The answer has begun, so its status cannot change any more: the text says it.
         yield b"\n[log broke off]\n"
     yield gate.finish_log()

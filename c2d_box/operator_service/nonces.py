@@ -24,9 +24,13 @@ from c2d_box.operator_service.database import JobDatabase
 from c2d_box.workflow.jobtable import Connection
 
 WINDOW = 4096
+"""Values kept of each caller; one that is older than all of them is refused."""
 PRUNE_EVERY = 512
+"""Values of a caller after which its table is cut back to the window."""
 BATCH = 256
+"""Most values in one statement."""
 RECENT_SECONDS = 30.0
+"""Most seconds between a value and now, in either direction, for a read to be answered without PostgreSQL."""
 OWED = 20_000
 """Most values that wait for PostgreSQL; a read beyond that is refused."""
 _LARGEST = Decimal(10) ** 40
@@ -49,6 +53,8 @@ AND nonce <= (SELECT floor FROM nonce_floors WHERE nonce_floors.provider = nonce
 
 @dataclass(slots=True)
 class _AskedNonce:
+    """A value that a request waits for; ``answer`` says whether it was new."""
+
     caller: str
     nonce: Decimal
     answer: asyncio.Future[bool]
@@ -64,6 +70,7 @@ class UsedNonces:
     def __init__(self, database: JobDatabase, clock: Callable[[], float] = time.time) -> None:
         self._database = database
         self._clock = clock
+        # Values accepted lately, in the order of their acceptance: what PostgreSQL may not know yet.
         self._recent: dict[tuple[str, Decimal], float] = {}
         self._owed: list[_AskedNonce] = []
         self._waiting: list[_AskedNonce] = []
@@ -73,13 +80,16 @@ class UsedNonces:
     async def take_nonce(self, caller: str, nonce: Decimal, *, is_read: bool = False) -> None:
         """Use up ``nonce``; ``is_read`` says that the request changes nothing.
 
-        Raises Refusal 400 for a value that was seen before or is below the window, 503 where PostgreSQL is
-        away and the request cannot be answered without it.
+        Raises OperatorRefusal 400 for a value that was seen before or is below the window, 503 where
+        PostgreSQL is away and the request cannot be answered without it.
         """
+        # By the caller's address in lower case: its spelling must not make an old value new.
         asked = _AskedNonce(caller.lower(), nonce, asyncio.get_running_loop().create_future())
         if asked.nonce_key in self._recent:
             raise _used_refusal(nonce)
+        # Two requests with one value can both come here: batch and PostgreSQL accept it once.
         self._waiting.append(asked)
+        # Requests that come while a statement runs gather for the next one.
         if self._writing is None:
             self._writing = asyncio.create_task(self._write_all(), name="nonces")
         try:
@@ -87,6 +97,7 @@ class UsedNonces:
         except OperatorRefusal:
             if not is_read or not self._is_recent(nonce) or len(self._owed) >= OWED:
                 raise
+            # Another request with this value may have been accepted during the wait.
             is_fresh = asked.nonce_key not in self._recent
             self._owed += [asked] if is_fresh else []
         if not is_fresh:
@@ -94,11 +105,14 @@ class UsedNonces:
         self._remember_nonce(asked)
 
     def _is_recent(self, nonce: Decimal) -> bool:
+        """Return whether the nonce is a time close to now."""
         return abs(self._clock() - seconds_of(nonce)) <= RECENT_SECONDS
 
     def _remember_nonce(self, asked: _AskedNonce) -> None:
         now = self._clock()
         self._recent[asked.nonce_key] = now
+        # Twice the window: a value may lie half a minute ahead when it is taken. Sorted by age, so the first
+        # that is young enough ends the loop.
         while self._recent:
             oldest = next(iter(self._recent))
             if now - self._recent[oldest] <= 2 * RECENT_SECONDS + 1:
@@ -106,6 +120,7 @@ class UsedNonces:
             del self._recent[oldest]
 
     async def _write_all(self) -> None:
+        """Write what waits, in batches, until nothing does."""
         try:
             while self._waiting:
                 batch, self._waiting = self._waiting[:BATCH], self._waiting[BATCH:]
@@ -114,13 +129,17 @@ class UsedNonces:
             self._writing = None
 
     async def _write_batch(self, batch: list[_AskedNonce]) -> None:
+        """Write one batch and answer its requests; a failure is the answer to all of them."""
         try:
             async with self._database.session() as session:
+                # What is owed goes first: else a value that was used during the
+                # outage could be new to PostgreSQL.
                 await self._settle_owed(session)
                 fresh = await _insert_nonces(session, batch)
                 await self._prune_nonces(session, batch)
         except Exception as problem:
             for asked in batch:
+                # A request that was given up has cancelled its future.
                 if not asked.answer.done():
                     asked.answer.set_exception(problem)
             return
@@ -156,6 +175,7 @@ async def _insert_nonces(session: Connection, batch: list[_AskedNonce]) -> set[t
 def seconds_of(nonce: Decimal) -> float:
     """Return a nonce as Unix seconds; its size tells nano-, micro- and milliseconds from seconds."""
     value = float(nonce)
+    # 1e11 seconds are in the year 5138; a millisecond clock passed that number in 1973.
     while value > 1e11:
         value /= 1000
     return value
@@ -166,11 +186,15 @@ def _used_refusal(nonce: Decimal) -> OperatorRefusal:
 
 
 def parse_nonce(value: object) -> Decimal:
-    """Seconds, milliseconds or nanoseconds, with or without fraction, as number or text; raises Refusal."""
+    """Return a nonce given in seconds, milliseconds or nanoseconds, with or without a fraction, as
+    number or text. Raises OperatorRefusal.
+    """
     try:
         nonce = Decimal(str(value).strip())
     except InvalidOperation:
         raise OperatorRefusal(400, "Nonce is not a number.") from None
+    # Decimal takes "NaN", "Infinity" and exponents too. The length is bounded, so
+    # the numeric column stays small.
     if not nonce.is_finite() or not 0 <= nonce < _LARGEST or len(str(value)) > 60:
         raise OperatorRefusal(400, "Nonce is not a number.")
     return nonce

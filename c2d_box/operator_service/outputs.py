@@ -37,21 +37,29 @@ class OutputSection(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True)
 
     publish: PublishSection | None = None
+    """Publish the results as an asset."""
     encrypt: Annotated[str, AfterValidator(ecies.public_key)] | None = None
+    """Public key of the one who may read the results."""
     disclosure: (
         DisclosureRules | Annotated[list[DisclosureRules], Field(min_length=1, max_length=100)] | None
     ) = None
+    """The publishers' rules: one for all inputs, or a list with one for each publisher."""
 
 
 def read_output(given: Any, *, sealed_only: bool = False) -> dict[str, Any]:
-    """Return the section for the WorkFlow; raises Refusal. ``sealed_only``: the store requires encryption."""
+    """Return the section for the WorkFlow; raises OperatorRefusal. ``sealed_only``:
+    the store requires encryption.
+    """
     try:
+        # Anything that is no object counts as an empty section.
         found = OutputSection.model_validate(dict(given) if isinstance(given, Mapping) else {})
     except ValidationError as problem:
+        # The place only: the value may be long, and is the caller's own.
         where = ".".join(str(part) for part in problem.errors()[0]["loc"])
         raise OperatorRefusal(400, f"The output section is not valid: {where}") from None
     if sealed_only and found.encrypt is None:
         raise OperatorRefusal(400, "Results leave this operator encrypted only: output.encrypt is missing.")
+    # The asset's buyers could not open them.
     if found.encrypt is not None and found.publish is not None:
         raise OperatorRefusal(400, "Results that are encrypted for one reader cannot become an asset.")
     return found.model_dump(by_alias=True, exclude_none=True)

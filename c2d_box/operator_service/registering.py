@@ -25,10 +25,14 @@ from c2d_box.workflow.resource import WORKFLOWS, WorkFlow
 
 _CALL = "POST:/compute"
 _REQUIRED = ("workflow", "agreementId", "owner", "providerSignature", "environment", "nonce")
+"""In the order in which the original checks them."""
 _STAGE = ("algorithm", "compute", "input", "output")
 _JOB_ID = re.compile(r"[0-9a-f]{32}\Z")
 _REMOTE = ("txId", "serviceId", "metadataTx")
+"""Keys kept of an asset's `remote`: order and service. Addresses and credentials stay with the Provider.
+"""
 _MOST_ORDERS, _ORDER_LENGTH = 256, 255
+"""One order per asset; the CRD has the same limits."""
 
 Authenticate = Callable[[], Awaitable[str]]
 
@@ -53,24 +57,30 @@ class JobRegistrar:
         job = _job_id(arguments)
         agreement, owner = str(arguments["agreementId"]), str(arguments["owner"])
         provider = await authenticate()  # before anything is said of other jobs
+        # A quick answer from the copy of the jobs. It may be behind: the locks decide.
         if any(other.job != job for other in self._jobs.unfinished_jobs(agreement)):
             raise OperatorRefusal(400, IN_USE)
         self._check_environment(arguments)
+        # All checks come before the first write: a refused call leaves nothing behind.
         spec = _workflow_spec(
             arguments, workflow, job, provider, self._settings.result_store.require_encryption
         )
         existing = await self._existing_job(job)
         if existing is None:
             existing = await self._create_locked(resource.JobSpec.model_validate(spec), job, spec)
+        # The id may be another caller's job. Nothing of it is said, except that it is taken.
         foreign = self._settings.signature_required and not is_job_of(existing, provider)
         if foreign or existing.spec.agreement_id != agreement or existing.spec.owner.lower() != owner.lower():
             raise OperatorRefusal(400, "`jobId` already in use for other job.")
         if existing.at("created") is None and not existing.finished:  # later on nobody would read them
+            # Proven only now that the WorkFlow exists; the grants, without which
+            # nothing runs, come after that.
             await self._locks.hold_locks(existing)
             await self._create_grants(existing, arguments.get("grants") or {})
         return [ocean_status.owner_status(existing)]
 
     def _check_environment(self, arguments: Arguments) -> None:
+        """Raise OperatorRefusal unless the environment exists and takes jobs of this chain."""
         environment = self._settings.find_environment(arguments["environment"])
         chain = arguments.get("chainId")
         right = chain is None or str(chain) == str(self._settings.chain_id)
@@ -78,6 +88,7 @@ class JobRegistrar:
             raise OperatorRefusal(400, "Environment invalid or does not exist")
 
     async def _existing_job(self, job: str) -> WorkFlow | None:
+        """Return the job of an earlier call; Kubernetes is asked where the copy does not have it (yet)."""
         known = self._jobs.get_job(job)
         if known is not None:
             return known
@@ -85,8 +96,7 @@ class JobRegistrar:
         return None if body is None else self._jobs.put_job(body)
 
     async def _create_locked(self, read: resource.JobSpec, job: str, spec: Object) -> WorkFlow:
-        """The job's WorkFlow, once all its orders are locked; no lock of ours is left where it comes to
-        none."""
+        """Lock all orders of the job, then create its WorkFlow. If that is refused the locks are released."""
         keys = leases.order_keys(read)
         await self._locks.take_locks(keys, job)
         try:
@@ -96,6 +106,7 @@ class JobRegistrar:
             raise
 
     async def _create_workflow(self, job: str, spec: Object) -> WorkFlow:
+        """Create the WorkFlow; one of this name was made by the same call in another replica."""
         body = resource.build_workflow(job, spec, time.time())
         try:
             return self._jobs.put_job(await self._cluster.create(WORKFLOWS, body))
@@ -105,11 +116,13 @@ class JobRegistrar:
                 raise OperatorRefusal(503, "The job was deleted while it was created.") from None
             return self._jobs.put_job(found)
         except ClusterError as error:
+            # The CRD's rules, or an object too large: the caller's fault.
             if error.status in (400, 413, 422):
                 raise OperatorRefusal(400, f"The workflow is not valid: {error.message[:500]}") from error
             raise
 
     async def _create_grants(self, workflow: WorkFlow, grants: Object) -> None:
+        """Create the Secret with the grants. It is the one place where they are kept."""
         body = {
             "apiVersion": "v1",
             "kind": "Secret",
@@ -118,17 +131,20 @@ class JobRegistrar:
             "metadata": {
                 "name": names.grants_secret_name(workflow.job),
                 "labels": {names.LABEL_JOB: workflow.job},
+                # The WorkFlow owns the Secret, which is collected with it, but no controller manages it.
                 "ownerReferences": [{**resource.owner_reference(workflow), "controller": False}],
             },
             "stringData": {"grants.json": json.dumps(grants)},
         }
         try:
             await self._cluster.create(SECRETS, body)
+        # Made by an earlier call; it is immutable, so it is what that call brought.
         except AlreadyExists:
             return
 
 
 def _job_id(arguments: Arguments) -> str:
+    """Return the caller's ``jobId``, or a new one. The form keeps it usable as a name in Kubernetes."""
     job = arguments.get("jobId")
     if job is None:
         return uuid.uuid4().hex
@@ -172,13 +188,16 @@ def _workflow_spec(
             }
         ],
     }
+    # What was not given is left out.
     spec = {key: value for key, value in spec.items() if value is not None}
+    # Before Kubernetes sees it: etcd would refuse the later status, not this spec.
     if limits.stored_bytes(spec) > limits.SPEC_BYTES:
         raise OperatorRefusal(400, "The workflow is too big.")
     return spec
 
 
 def _read_orders(given: Any) -> list[str] | None:
+    """Return the orders in lower case and sorted, without repetition; None where the Provider names none."""
     if given is None:
         return None
     if not isinstance(given, list) or not given or len(given) > _MOST_ORDERS:
@@ -189,6 +208,7 @@ def _read_orders(given: Any) -> list[str] | None:
 
 
 def _read_inputs(entries: Any, grants: Any) -> list[Object]:
+    """Return the inputs as they stand in the WorkFlow, each with the number of its files."""
     if not isinstance(entries, list) or not all(
         isinstance(entry, dict) and isinstance(entry.get("id"), str) for entry in entries
     ):
@@ -196,6 +216,7 @@ def _read_inputs(entries: Any, grants: Any) -> list[Object]:
     granted = (grants.get("inputs") if isinstance(grants, dict) else None) or []
     if not isinstance(granted, list) or not all(_is_grant(entry) for entry in granted):
         raise OperatorRefusal(400, '"grants" must hold one entry for each input, each with its list of files')
+    # Grants and inputs are matched by position later, so they must have the same order here.
     if [entry["id"] for entry in entries] != [entry.get("did") for entry in granted]:
         raise OperatorRefusal(400, '"grants" must hold one entry for each input, in the same order')
     found = []
@@ -208,15 +229,18 @@ def _read_inputs(entries: Any, grants: Any) -> list[Object]:
 
 
 def _is_grant(entry: Any) -> bool:
+    """Return whether an entry of ``grants.inputs`` has the form that the configuration pod reads."""
     return isinstance(entry, dict) and isinstance(entry.get("files") or [], list)
 
 
 def _read_algorithm(given: Any) -> Object:
+    """Return the algorithm as it stands in the WorkFlow: code, container, identity and parameters."""
     container = given.get("container") if isinstance(given, dict) else None
     if not isinstance(container, dict):
         raise OperatorRefusal(400, "Missing algorithm in stage 0")
     if not isinstance(given.get("rawcode") or "", str):
         raise OperatorRefusal(400, "The algorithm's rawcode must be a text")
+    # Only these keys: whatever else the payload holds of the container is not the engine's to see.
     algorithm: Object = {
         "rawcode": given.get("rawcode") or "",
         "container": {
@@ -244,6 +268,7 @@ def _permission_verdict(compute: Any) -> Object:
 
 
 def _read_number(arguments: Arguments, key: str) -> int | None:
+    """Return a whole number, given as number or text; None where it is missing or empty."""
     value = arguments.get(key)
     if value is None or value == "":
         return None

@@ -24,7 +24,9 @@ from c2d_box.workflow.resource import JobResult
 from c2d_box.workflow.result_store import IpfsStore, S3Store
 
 _GOOD = frozenset({200, 206, 416})
+"""206 and 416 are answers to a Range header, which is the caller's; they are passed on."""
 _PASSED = ("content-length", "content-range", "accept-ranges", "etag")
+"""Headers of the store that are passed on; all others are its own business."""
 
 
 class StoredResults:
@@ -33,11 +35,13 @@ class StoredResults:
     def __init__(self, settings: OperatorSettings) -> None:
         self._store = settings.result_store
         self._secrets = settings.secrets_dir
+        # No redirects: a store must not send the operator's signed request elsewhere.
         self._client = httpx.AsyncClient(
             trust_env=False, timeout=httpx.Timeout(10.0, read=60.0), follow_redirects=False
         )
 
     async def close(self) -> None:
+        """Close the connections to the store."""
         await self._client.aclose()
 
     async def stream_result(self, job: str, result: JobResult, wanted: str | None) -> StreamingResponse:
@@ -45,15 +49,19 @@ class StoredResults:
         response = await self.open_result(job, result, wanted)
         headers = {key: response.headers[key] for key in _PASSED if key in response.headers}
         return StreamingResponse(
+            # Raw: length and ranges are those of the stored bytes.
             response.aiter_raw(),
             response.status_code,
             {**headers, **_disposition_headers(result.filename)},
             media_type=_media_type(result.filename, response.headers),
+            # Closes the connection also where the caller hangs up in the middle.
             background=BackgroundTask(response.aclose),
         )
 
     async def open_result(self, job: str, result: JobResult, wanted: str | None = None) -> httpx.Response:
-        """Open a result. Raises Refusal where the store cannot be reached, does not have it, or fails."""
+        """Open a result. Raises OperatorRefusal where the store cannot be
+        reached, does not have it, or fails.
+        """
         url, headers = self._result_address(job, result)
         if wanted:
             headers["Range"] = wanted
@@ -67,11 +75,12 @@ class StoredResults:
             return response
         await response.aclose()
         if response.status_code == 404:
+            # Gone, for example expired. The answer does not say where it was.
             raise OperatorRefusal(404, "Error getResult: the result store has it no more")
         raise OperatorRefusal(503, f"Error getResult: the result store answered {response.status_code}")
 
     async def result_content(self, job: str, result: JobResult) -> AsyncIterator[bytes]:
-        """Return the whole content as a stream; raises Refusal before the first byte."""
+        """Return the whole content as a stream; raises OperatorRefusal before the first byte."""
         response = await self.open_result(job, result)
 
         async def pieces() -> AsyncIterator[bytes]:
@@ -84,9 +93,15 @@ class StoredResults:
         return pieces()
 
     def _result_address(self, job: str, result: JobResult) -> tuple[str, dict[str, str]]:
+        """Return URL and headers to read a result. Raises OperatorRefusal 404 where
+        it is not in the present store.
+        """
+        # Without compression: the length would be another one than the result's.
         headers = {"Accept-Encoding": "identity"}
         store = self._store
         if isinstance(store, IpfsStore):
+            # Checked again on every read, whatever the status says: the gateway is
+            # called with the operator's access.
             path = content_path(result.url)
             if path is not None:
                 return f"{store.gateway.rstrip('/')}/ipfs/{quote(path, safe='/')}", headers
@@ -98,6 +113,7 @@ class StoredResults:
         raise OperatorRefusal(404, "This result is in a store that is not configured any more.")
 
     def _s3_endpoint(self, store: S3Store) -> S3Endpoint:
+        """Return the store's client with the keys as they are in the secrets folder now."""
         access, secret = (
             (self._secrets / f"s3-{part}-key").read_text().strip() for part in ("access", "secret")
         )
@@ -105,11 +121,13 @@ class StoredResults:
 
 
 def _media_type(filename: str, upstream: Mapping[str, str]) -> str:
+    """Return the type by the file's name, since stores seldom know it."""
     return mimetypes.guess_type(filename)[0] or upstream.get("content-type") or "application/octet-stream"
 
 
 def _disposition_headers(filename: str) -> dict[str, str]:
     """Return headers with the last part of the name, with an extension and harmless in a header."""
+    # The last part: browsers would take a path for part of the name, or cut it themselves.
     name = unquote(filename).rsplit("/", 1)[-1]
     if "." not in name:
         name += ".bin"

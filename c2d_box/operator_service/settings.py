@@ -16,6 +16,8 @@ from c2d_box.workflow.result_store import IpfsStore, S3Store
 
 
 class OperatorListen(ListenSection):
+    """Address of the service's port."""
+
     port: int = 8050
 
 
@@ -32,17 +34,24 @@ class OperatorSettings(SettingsSection):
     namespace: str = JOBS_NAMESPACE
     postgres: PostgresSettings
     signature_required: bool = True
+    """False only where nobody but the Provider can reach the service."""
     allowed_providers: tuple[str, ...] = ()
+    """Addresses of the Providers whose signatures count."""
     environments: tuple[Environment, ...]
     result_store: Annotated[IpfsStore | S3Store, Field(discriminator="kind")]
     chain_id: int = LOCAL_CHAIN_ID
+    """The one chain whose jobs this service takes."""
     address: str | None = None
     """Echoed by ``GET /``, for information only."""
     compat: OperatorCompat = OperatorCompat()
     log_bytes: int = 10 << 20
     """Most bytes of one answer with live logs."""
     body_bytes: int = 2 << 20
+    """Most bytes of a request's body: a job may carry its algorithm's code."""
     secrets_dir: Path = Path("/etc/c2d/secrets")
 
     def find_environment(self, name: object) -> Environment | None:
+        """Return the environment of this name, None where there is none; ``name`` is
+        a caller's and may be anything.
+        """
         return next((entry for entry in self.environments if entry.id == name), None)

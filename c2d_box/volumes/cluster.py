@@ -39,13 +39,33 @@ class VolumeCluster(Protocol):
     volumes: dict[str, PersistentVolume]
     classes: dict[str, StorageClass]
 
-    async def is_only_node(self) -> bool: ...
-    async def add_finalizer(self, claim: VolumeClaim) -> None: ...
-    async def remove_finalizer(self, claim: VolumeClaim) -> None: ...
-    async def give_back(self, claim: VolumeClaim) -> None: ...
-    async def create_volume(self, claim: VolumeClaim, path: str, node: str) -> None: ...
-    async def delete_volume(self, volume: PersistentVolume) -> None: ...
-    async def write_event(self, claim: VolumeClaim, reason: str, message: str) -> None: ...
+    async def is_only_node(self) -> bool:
+        """Return whether the cluster has one node, so that a claim needs no scheduler to place it."""
+        ...
+
+    async def add_finalizer(self, claim: VolumeClaim) -> None:
+        """Protect the claim: it stays in Kubernetes until its data is erased."""
+        ...
+
+    async def remove_finalizer(self, claim: VolumeClaim) -> None:
+        """Let the deleted claim go, now that its data is erased."""
+        ...
+
+    async def give_back(self, claim: VolumeClaim) -> None:
+        """Withdraw the choice of this node, which has no room for the claim."""
+        ...
+
+    async def create_volume(self, claim: VolumeClaim, path: str, node: str) -> None:
+        """Create the PersistentVolume of ``claim``; one that exists already is taken over."""
+        ...
+
+    async def delete_volume(self, volume: PersistentVolume) -> None:
+        """Delete the PersistentVolume; a missing one is no error."""
+        ...
+
+    async def write_event(self, claim: VolumeClaim, reason: str, message: str) -> None:
+        """Tell the claim's user about ``reason``, a code; a repetition updates the event."""
+        ...
 
 
 class WatchedCluster:
@@ -78,15 +98,19 @@ class WatchedCluster:
 
     async def start_watches(self) -> None:
         """Begin to follow, and return once everything has been listed."""
+        # All at once, then all awaited: the lists are independent of each other.
         for informer in self._copies:
             informer.start()
         for informer in self._copies:
             await informer.synced.wait()
         self.listed.set()
+        # Changes up to here were not passed on (see `changed` in serving.py), so each
+        # volume is reconciled once now.
         for name in self.claims.keys() | self.volumes.keys():
             self._changed(name)
 
     async def stop_watches(self) -> None:
+        """End all watches; nothing is called afterwards."""
         for informer in self._copies:
             await informer.stop()
 
@@ -99,6 +123,7 @@ class WatchedCluster:
         return informer
 
     def _class_seen(self, item: Object, deleted: bool) -> str:
+        """Take a change of a StorageClass. Its claims are reconciled: they may have waited for it."""
         name = item["metadata"]["name"]
         found = claims.parse_storage_class(item)
         if deleted or found is None:
@@ -108,9 +133,11 @@ class WatchedCluster:
             for volume, claim in self.claims.items():
                 if claim.storage_class == name:
                     self._changed(volume)
+        # No volume of this name exists, so nothing more is reconciled.
         return ""
 
     def _claim_seen(self, item: Object, deleted: bool) -> str:
+        """Take a change of a claim, under the name of the volume that is or will be made for it."""
         found = claims.parse_claim(item)
         if deleted:
             self.claims.pop(found.volume_name, None)
@@ -119,6 +146,7 @@ class WatchedCluster:
         return found.volume_name
 
     def _volume_seen(self, item: Object, deleted: bool) -> str:
+        """Take a change of a PersistentVolume; those of other provisioners are ignored."""
         found = claims.parse_volume(item, self._namespaces)
         if found is None:
             return ""
@@ -141,23 +169,31 @@ class WatchedCluster:
         the same moment, and a conflict would cost two more round trips.
         """
         steps: list[Object] = [
+            # Not a new claim of the same name.
             {"op": "test", "path": "/metadata/uid", "value": claim.uid},
             {"op": "add", "path": "/metadata/finalizers/-", "value": claims.FINALIZER},
         ]
+        # A JSON patch cannot append to a list that does not exist.
         if not claim.finalizers:
             steps[1] = {"op": "add", "path": "/metadata/finalizers", "value": [claims.FINALIZER]}
         await self._patch_claim(claim, steps)
 
     async def _patch_claim(self, claim: VolumeClaim, steps: list[Object]) -> None:
+        """Patch the claim and take the answer into the copy, so that the next
+        plan sees it ahead of the watch.
+        """
         cluster, copy = self._namespaces[claim.namespace], self._claims_copies[claim.namespace]
         copy.put(await cluster.patch_json(CLAIMS, claim.name, steps))
 
     async def remove_finalizer(self, claim: VolumeClaim) -> None:
         """Remove our finalizer, if the claim is still in the version that was planned on; else plan anew."""
         cluster, copy = self._namespaces[claim.namespace], self._claims_copies[claim.namespace]
+        # A merge patch replaces the whole list: without the version a finalizer
+        # added meanwhile would be lost.
         left = [finalizer for finalizer in claim.finalizers if finalizer != claims.FINALIZER]
         same = {"uid": claim.uid, "resourceVersion": claim.version}
         try:
+            # With its last finalizer the deleted claim is gone; the watch confirms that later.
             copy.drop_object(
                 await cluster.patch(CLAIMS, claim.name, {"metadata": {**same, "finalizers": left}})
             )
@@ -180,10 +216,15 @@ class WatchedCluster:
         try:
             await self._patch_claim(claim, steps)
         except ClusterError as problem:
+            # 404: the claim is gone. 422: a test failed, since the scheduler or
+            # another provisioner has changed it.
             if problem.status not in (404, 422):
                 raise
 
     async def create_volume(self, claim: VolumeClaim, path: str, node: str) -> None:
+        """Create the PersistentVolume, or take over the one that an earlier attempt
+        created before its answer got lost.
+        """
         made: Object | None
         try:
             made = await self._cluster.create(VOLUMES, claims.volume_manifest(claim, path, node))
@@ -193,10 +234,12 @@ class WatchedCluster:
             self._volumes_copy.put(made)
 
     async def delete_volume(self, volume: PersistentVolume) -> None:
+        """Delete the PersistentVolume; the watch tells when it is gone."""
         await self._cluster.delete(VOLUMES, volume.name)
 
     async def write_event(self, claim: VolumeClaim, reason: str, message: str) -> None:
         """Write a warning event on the claim; there is one object per reason, which a repetition updates."""
+        # The name decides what counts as a repetition: same claim, same reason.
         key = hashlib.sha256(f"{claim.uid}{reason}".encode()).hexdigest()[:16]
         now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         cluster, name = self._namespaces[claim.namespace], f"{claim.name}.{key}"

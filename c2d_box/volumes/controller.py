@@ -26,11 +26,13 @@ class VolumeController:
 
     def __init__(self, cluster: VolumeCluster, disks: NodeDisk, node: str) -> None:
         self._cluster, self._disks, self._node = cluster, disks, node
+        # The running task of each volume, and the volumes that have changed since their task began.
         self._busy: dict[str, asyncio.Task[None]] = {}
         self._again: set[str] = set()
 
     def enqueue_volume(self, name: str) -> None:
         """Reconcile the volume ``name`` soon; while it is being reconciled, once more afterwards."""
+        # A change that concerns no single volume, such as one of a class.
         if not name:
             return
         if name in self._busy:
@@ -38,15 +40,18 @@ class VolumeController:
             return
         task = asyncio.get_running_loop().create_task(self._reconcile_volume(name), name=name)
         self._busy[name] = task
+        # In a callback and not at the end of the task: it must run also where the task fails or is cancelled.
         task.add_done_callback(lambda _: self._on_idle(name))
 
     async def sweep_disk(self) -> None:
         """Reconcile every volume on the disk: no event comes for what a crash has left behind."""
+        # In a thread, like all work on the disk: a slow disk must not delay the probes' answers.
         for name in await asyncio.to_thread(self._disks.volume_names):
             self.enqueue_volume(name)
 
     async def check_sizes(self) -> None:
         """Report each service whose directory holds more than its claim requests: nothing else limits it."""
+        # A copy, since watches change the claims while a directory is being measured.
         for name, claim in list(self._cluster.claims.items()):
             used = await asyncio.to_thread(self._disks.used_bytes, name)
             if used is None or used <= claim.size:
@@ -58,11 +63,15 @@ class VolumeController:
             await self._write_event(name, "C2D-VOLUME-OVER", message)
 
     async def stop(self) -> None:
+        """Cancel all work. A step that runs in a thread goes on to its end; the next
+        start plans from what is there.
+        """
         for task in list(self._busy.values()):
             task.cancel()
         await asyncio.gather(*self._busy.values(), return_exceptions=True)
 
     def _on_idle(self, name: str) -> None:
+        """Forget the task; reconcile again what changed while it ran."""
         del self._busy[name]
         if name in self._again:
             self._again.discard(name)
@@ -70,6 +79,8 @@ class VolumeController:
 
     async def _reconcile_volume(self, name: str) -> None:
         """Act until nothing is left to be done; after a failure wait, longer each time, and ask again."""
+        # The first pauses are short, since most failures are a mount that is busy or a write that came
+        # second; a node without room is asked every 15 s.
         backoff = Backoff(0.05, 15.0, 4.0)
         while True:
             try:
@@ -80,15 +91,21 @@ class VolumeController:
                 log.warning("failed", extra={"volume": name, "problem": loggable_text(problem)})
                 code = getattr(problem, "code", "C2D-VOLUME-DISK")
                 await self._write_event(name, code, str(problem))
+                # Only where the scheduler placed the claim; otherwise this node
+                # keeps trying until there is room.
                 if code == NO_ROOM and await self._has_given_back(name):
                     return  # another node may have room, and the watch says which is chosen
                 await asyncio.sleep(backoff.next_pause())
                 continue
             backoff.reset()
+            # Their effect shows in the watch alone: planning again at once would repeat the call.
             if action in (VolumeAction.RETIRE, VolumeAction.REPORT_LOST, VolumeAction.REPORT_UNPLACED):
                 return  # the watch says when there is more to do
 
     async def _has_given_back(self, name: str) -> bool:
+        """Give the claim back to the scheduler; return False where no scheduler
+        placed it, or the call failed.
+        """
         claim = self._cluster.claims.get(name)
         if claim is None or not claim.selected_node:
             return False
@@ -107,6 +124,7 @@ class VolumeController:
     async def _next_action(self, name: str) -> VolumeAction | None:
         claim = self._cluster.claims.get(name)
         storage_class = self._cluster.classes.get(claim.storage_class) if claim else None
+        # The number of nodes matters for unplaced claims alone; other jobs do not wait for that question.
         unplaced = claim is not None and storage_class is not None and is_unplaced(claim, storage_class)
         return plan_action(
             VolumeSituation(
@@ -127,6 +145,8 @@ class VolumeController:
             await asyncio.to_thread(self._disks.mount_volume, name)
         elif action is VolumeAction.RETIRE:
             await self._cluster.delete_volume(self._cluster.volumes[name])
+        # The other actions need a claim. One that vanished since the plan needs
+        # nothing: the next plan sees that.
         elif claim := self._cluster.claims.get(name):
             await self._act_on_claim(claim, name, action)
 
@@ -148,6 +168,7 @@ class VolumeController:
             log.error("unplaced", extra={"volume": name, "problem": message})
             await self._cluster.write_event(claim, "C2D-VOLUME-UNPLACED", message)
         else:
+            # The plan returns MAKE and PUBLISH only for a claim whose class is known.
             made_by = self._cluster.classes[claim.storage_class]
             if action is VolumeAction.MAKE:
                 await asyncio.to_thread(self._disks.make_volume, name, made_by, claim.size)
@@ -157,6 +178,9 @@ class VolumeController:
                 )
 
     async def _write_event(self, name: str, reason: str, message: str) -> None:
+        """Write an event if the claim still exists. An event is news only: its
+        failure is logged and forgotten.
+        """
         claim = self._cluster.claims.get(name)
         if claim:
             try:

@@ -28,7 +28,11 @@ from c2d_box.volumes.claims import StorageClass, VolumeFolder
 from c2d_box.volumes.plan import StoredVolume
 
 BLOCK = 4096
+"""Block size of the file systems and granularity of their images: direct writes,
+as for wiping, need alignment.
+"""
 NO_ROOM = "C2D-VOLUME-NO-ROOM"
+"""Code of the error that makes the controller give a claim back to the scheduler."""
 # Too small for a file system with its own tables.
 SMALLEST = 1 << 20
 
@@ -63,11 +67,16 @@ class NodeDisk:
         return {entry.name for kind in ("jobs", "services") for entry in self._list_folders(kind)}
 
     def find_stored(self, name: str) -> StoredVolume | None:
+        """Return what is on the disk of this volume, whole or not; None where there is nothing."""
         if (self.root / "jobs" / name).exists():
+            # ``make_volume`` renames the finished folder into place last: where it
+            # exists, the volume is whole.
             mounted = mounts.is_mounted(self._mount_point(name))
             return StoredVolume("disk", mounted and self.volume_path(name, "disk").is_dir())
         if (self.root / "services" / name).exists():
             path = self.volume_path(name, "directory")
+            # Emptiness matters for directories alone: one without a claim is erased
+            # only if it never held anything.
             return StoredVolume(
                 "directory", path.is_dir(), empty=not path.is_dir() or not any(path.iterdir())
             )
@@ -89,6 +98,8 @@ class NodeDisk:
             self._make_disk(name, size)
         else:
             path.parent.mkdir(parents=True, mode=0o700)
+        # Built aside and renamed: after a crash in between the volume is not ready,
+        # and is made anew from nothing.
         scratch = path.with_name("volume.new")
         _make_folder(scratch, storage_class.owner)
         for folder in storage_class.folders:
@@ -100,21 +111,27 @@ class NodeDisk:
         """Mount the volume's file system, after a check: the node may have gone down with it mounted."""
         if mounts.is_mounted(self._mount_point(name)):
             return
+        # The check costs time on each start and has something to do only after a crash. It exits with 1 where
+        # it repaired something. `nodiscard`: freed blocks must stay allocated to the image.
         if self._was_dirty(self._image_path(name)):
             self.run(["e2fsck", "-p", "-E", "nodiscard", str(self._image_path(name))], accept=(0, 1))
         self._mount_image(name)
 
     def erase_volume(self, name: str) -> int:
         """Unmount, overwrite and remove the volume. Returns the number of bytes overwritten."""
+        # A service's directory has no image to overwrite: its files are only unlinked.
         if (directory := self.root / "services" / name).exists():
             shutil.rmtree(directory)
         folder, image, written = self.root / "jobs" / name, self._image_path(name), 0
         if not folder.exists():
             return 0
+        # First: data that the kernel still holds for a mounted file system would be
+        # written back over the zeros.
         self.unmount_volume(name)
         if image.exists():
             written = wiping.overwrite_file(image)
             image.unlink()
+        # Last, so that an interrupted run finds the folder and starts over.
         shutil.rmtree(folder)
         return written
 
@@ -128,6 +145,8 @@ class NodeDisk:
                 if time.monotonic() > deadline:
                     raise
                 time.sleep(0.1)
+        # A pod's mount namespace can hold a mount of its own: the loop device detaches
+        # itself when the last is gone.
         while devices := mounts.devices_of(self._image_path(name)):
             if time.monotonic() > deadline:
                 raise Failed("C2D-VOLUME-BUSY", f"{name} is still in use through {', '.join(devices)}")
@@ -148,12 +167,19 @@ class NodeDisk:
             image = entry / "disk.img"
             if image.exists():
                 stat = image.stat()
+                # Blocks of a sparse image that it has not taken yet; `st_blocks` counts units of 512 bytes on
+                # every file system. It is 0 where `allocate_blocks` could take all of them.
                 promised += max(0, stat.st_size - stat.st_blocks * 512)
+        # `f_bavail`, not `f_bfree`: the latter includes blocks that only root may use.
         return disk.f_bavail * disk.f_frsize - promised - self.reserve
 
     def _make_disk(self, name: str, size: int) -> None:
+        """Make the image with its file system and mount it. Raises Failed with
+        code ``NO_ROOM`` on a full node.
+        """
         if size < SMALLEST:
             raise Failed("C2D-VOLUME-SIZE", f"a volume of {size} bytes is too small: at least {SMALLEST}")
+        # Checked before anything is written; `allocate_blocks` reports a node that fills up meanwhile.
         if (room := self.free_bytes()) < size:
             raise Failed(
                 NO_ROOM,
@@ -162,11 +188,17 @@ class NodeDisk:
             )
         point, image = self._mount_point(name), self._image_path(name)
         point.mkdir(parents=True, mode=0o700)
+        # "x": an image that exists is data that was not erased.
         with image.open("xb") as file:
             os.fchmod(file.fileno(), 0o600)
+            # Rounded up to whole blocks.
             file.truncate(-(-size // BLOCK) * BLOCK)
             allocate_blocks(file.fileno(), -(-size // BLOCK) * BLOCK)
+        # `lazy_itable_init` and no discard keep mkfs from writing, or giving back, the
+        # blocks that were just taken.
         options = "lazy_itable_init=1,nodiscard,root_owner=0:0"
+        # Without a journal and without blocks reserved for root, what the job asked for is what it can fill.
+        # `-F`: a regular file, not a device.
         self.run(
             [
                 "mkfs.ext4",
@@ -184,9 +216,14 @@ class NodeDisk:
             ]
         )
         self._mount_image(name)
+        # The job's volume holds what its class says and nothing else.
         shutil.rmtree(point / "lost+found", ignore_errors=True)
 
     def _mount_image(self, name: str) -> None:
+        """Mount the image. A device node or a setuid program that an algorithm writes there has no effect."""
+        # `noatime`: reading inputs writes nothing. `noinit_itable`: the kernel does not write the inode
+        # tables later in the background either. `loop` attaches a device that detaches itself after the last
+        # unmount.
         options = "loop,nodev,nosuid,noatime,noinit_itable"
         self.run(
             ["mount", "-t", "ext4", "-o", options, str(self._image_path(name)), str(self._mount_point(name))]
@@ -195,10 +232,13 @@ class NodeDisk:
     def _was_dirty(self, image: Path) -> bool:
         """Return whether the file system was not unmounted cleanly (``s_state`` of the superblock)."""
         with image.open("rb") as file:
+            # The superblock begins at byte 1024, `s_state` is at offset 58 in it, and
+            # bit 0 means cleanly unmounted.
             file.seek(1024 + 58)
             return not int.from_bytes(file.read(2), "little") & 1
 
     def _list_folders(self, kind: str) -> list[Path]:
+        """Return the volumes' folders of a kind, none before the first volume was made."""
         folder = self.root / kind
         return [entry for entry in folder.iterdir() if entry.is_dir()] if folder.exists() else []
 
@@ -211,17 +251,20 @@ class NodeDisk:
 
 def _folder_bytes(folder: Path) -> int:
     """Return the disk space of all files below ``folder``. Files that vanish meanwhile are not counted."""
+    # A loop, not a recursion: a service may nest folders deeper than Python's stack.
     total, waiting = 0, [folder]
     while waiting:
         with contextlib.suppress(OSError), os.scandir(waiting.pop()) as entries:
             for entry in entries:
                 with contextlib.suppress(OSError):
+                    # Links are not followed: what they name is not in this directory.
                     total += entry.stat(follow_symlinks=False).st_blocks * 512
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append(Path(entry.path))
     return total
 
 
+# `use_errno`: ctypes keeps a private errno, which Python code in between cannot change.
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
@@ -232,6 +275,7 @@ def allocate_blocks(descriptor: int, size: int) -> bool:
     A sparse file grows as its job writes, and every other job sees that in the node's free space: two jobs
     could talk. Not ``os.posix_fallocate``, which writes to each block where the file system cannot.
     """
+    # Declared, since ctypes would pass a size as a 32-bit int.
     _LIBC.fallocate.argtypes = (ctypes.c_int, ctypes.c_int, ctypes.c_int64, ctypes.c_int64)
     if _LIBC.fallocate(descriptor, 0, 0, size) == 0:
         return True
@@ -242,6 +286,7 @@ def allocate_blocks(descriptor: int, size: int) -> bool:
 
 
 def _make_folder(path: Path, like: VolumeFolder) -> None:
+    """Make a folder with the class's owner and mode. The mode comes last: mkdir's own is cut by the umask."""
     path.mkdir()
     os.chown(path, like.user, like.group)
     path.chmod(like.mode)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LOOP_GET_STATUS64 = 0x4C05
+"""The ioctl number, from linux/loop.h."""
 LOOP_INFO64 = 232
 """Size of the kernel's ``struct loop_info64``, which begins with the backing file's device and inode."""
 
@@ -26,6 +27,8 @@ def list_mounts(text: str | None = None) -> list[MountEntry]:
     lines = (Path("/proc/self/mountinfo").read_text() if text is None else text).splitlines()
     found = []
     for line in lines:
+        # Before " - " stands a varying number of optional fields, so the source
+        # can be counted only from there.
         before, after = line.split(" - ", 1)
         found.append(
             MountEntry(Path(_unescape_field(before.split(" ")[4])), _unescape_field(after.split(" ")[1]))
@@ -39,6 +42,7 @@ def _unescape_field(field: str) -> str:
 
 
 def is_mounted(point: Path) -> bool:
+    """Return whether anything is mounted at exactly ``point``, in this process's mount namespace."""
     return any(mount.point == point for mount in list_mounts())
 
 
@@ -48,6 +52,7 @@ def loop_devices() -> dict[str, tuple[int, int]]:
     The device itself is asked: the path in sysfs is cut short once the container that attached it is gone.
     """
     attached = {}
+    # Only attached devices have the folder `loop`.
     for entry in Path("/sys/block").glob("loop*/loop"):
         device = Path("/dev") / entry.parent.name
         try:
@@ -55,6 +60,7 @@ def loop_devices() -> dict[str, tuple[int, int]]:
                 status = fcntl.ioctl(handle, LOOP_GET_STATUS64, bytes(LOOP_INFO64))
         except OSError:  # detached meanwhile
             continue
+        # `lo_device` and `lo_inode` are the struct's first two fields.
         number, inode = struct.unpack_from("<QQ", status)
         attached[str(device)] = (number, inode)
     return attached
@@ -63,5 +69,6 @@ def loop_devices() -> dict[str, tuple[int, int]]:
 def devices_of(*files: Path) -> list[str]:
     """Return the loop devices backed by ``files``, in whatever namespace they are mounted."""
     stats = [file.stat() for file in files if file.exists()]
+    # Compared by device and inode: the path of a file differs between namespaces and can be reused.
     wanted = {(stat.st_dev, stat.st_ino) for stat in stats}
     return [device for device, backing in loop_devices().items() if backing in wanted] if wanted else []

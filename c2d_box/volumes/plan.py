@@ -24,14 +24,23 @@ class VolumeAction(Enum):
     """One idempotent step of the controller."""
 
     PROTECT = "protect"
+    """Add our finalizer to the claim."""
     MAKE = "make"
+    """Make the volume on this node's disk."""
     PUBLISH = "publish"
+    """Create the PersistentVolume, by which the claim is bound."""
     MOUNT = "mount"
+    """Mount what is on the disk, after a reboot."""
     ERASE = "erase"
+    """Overwrite and remove what is on the disk."""
     UNPROTECT = "unprotect"
+    """Remove our finalizer: the claim vanishes."""
     RETIRE = "retire"
+    """Delete the PersistentVolume of a claim that is gone."""
     REPORT_LOST = "report lost"
+    """Say that the data of a published volume is not here. It is never made up by an empty volume."""
     REPORT_UNPLACED = "report unplaced"
+    """Say that nobody chooses a node for the claim."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +80,7 @@ def plan_action(now: VolumeSituation) -> VolumeAction | None:
     """Return the next action, or None where nothing is to be done (by this node)."""
     if now.claim is None:
         return _plan_leftover(now)
+    # Another node's volume was published for this claim: what this node has made for it is not needed.
     if now.volume and now.volume.node != now.node:
         return VolumeAction.ERASE if now.stored else None
     if now.claim.deleting:
@@ -81,17 +91,22 @@ def plan_action(now: VolumeSituation) -> VolumeAction | None:
 
 
 def _plan_arriving(now: VolumeSituation, claim: VolumeClaim) -> VolumeAction | None:
+    """Plan for a claim without a PersistentVolume: make one, if it is this node's turn."""
+    # Of another provisioner, or its class is gone; or somebody has bound it to a volume by hand.
     if now.storage_class is None or claim.volume:
         return None
     if is_unplaced(claim, now.storage_class):
         if not now.is_only_node:
             return VolumeAction.REPORT_UNPLACED
+    # Another node's turn, or the scheduler has not chosen yet.
     elif claim.selected_node != now.node:
         return None
+    # What is there and not whole was interrupted; MAKE begins by erasing it.
     return VolumeAction.PUBLISH if now.stored and now.stored.ready else VolumeAction.MAKE
 
 
 def _plan_serving(now: VolumeSituation, claim: VolumeClaim) -> VolumeAction | None:
+    """Plan for a claim whose volume is published on this node."""
     if now.stored is None:
         return VolumeAction.REPORT_LOST
     if not now.stored.ready:
@@ -100,8 +115,10 @@ def _plan_serving(now: VolumeSituation, claim: VolumeClaim) -> VolumeAction | No
 
 
 def _plan_leaving(now: VolumeSituation, claim: VolumeClaim) -> VolumeAction | None:
+    """Plan for a deleted claim: erase when nobody uses it, and only then let it go."""
     if not claim.is_released:  # its pods still run, or start again after a reboot
         return VolumeAction.MOUNT if now.volume and now.stored and not now.stored.ready else None
+    # Erased before the claim is let go: "the claim is gone" must mean "the data is off the disk".
     if now.stored:
         return VolumeAction.ERASE
     return VolumeAction.UNPROTECT if claim.is_protected else None
@@ -111,8 +128,10 @@ def _plan_leftover(now: VolumeSituation) -> VolumeAction | None:
     """Plan for a volume without a claim. A job's disk is erased; a service's directory that holds data but
     has no volume in Kubernetes is left alone.
     """
+    # Only what holds no data of a service: a job's disk is worth nothing without its claim.
     if now.volume is None:
         return VolumeAction.ERASE if now.stored and (now.stored.kind == "disk" or now.stored.empty) else None
+    # A claim in a namespace that is not watched may well exist.
     if now.volume.node != now.node or not now.volume.followed:
         return None
     if now.stored:

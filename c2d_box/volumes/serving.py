@@ -22,6 +22,7 @@ from c2d_box.volumes.settings import VolumesSettings
 
 log = logging.getLogger("c2d.volumes")
 SWEEP_SECONDS = 60.0
+"""Seconds between two looks at the disk, for volumes that a crash left behind and no event names."""
 WEIGH_SECONDS = 600.0
 """Seconds between two measurements of the services' directories: each walks through all their files."""
 
@@ -40,12 +41,14 @@ async def serve_provisioner(settings: VolumesSettings, node: str) -> None:
     app, listen = provisioner_application(lambda: cluster.is_current), settings.listen
     server = EmbeddedServer(server_config(app, listen.host, listen.port, stop_seconds=1))
     try:
+        # If one task fails the others are cancelled and the process ends: Kubernetes starts it anew.
         async with asyncio.TaskGroup() as group:
             group.create_task(server.serve())
             group.create_task(cluster.start_watches())
             group.create_task(_sweep_loop(cluster, controller))
             group.create_task(_size_loop(cluster, controller))
     finally:
+        # The controller first: its steps still use the watches' copies and the clients.
         await controller.stop()
         await cluster.stop_watches()
         for http in namespaces.values():
@@ -53,6 +56,8 @@ async def serve_provisioner(settings: VolumesSettings, node: str) -> None:
 
 
 async def _sweep_loop(cluster: WatchedCluster, controller: VolumeController) -> None:
+    """Sweep at the start and once a minute, but never before everything is listed."""
+    # A volume without a known claim is erased: before the first list that would be every volume.
     await cluster.listed.wait()
     log.info("serving")
     while True:
@@ -61,6 +66,7 @@ async def _sweep_loop(cluster: WatchedCluster, controller: VolumeController) -> 
 
 
 async def _size_loop(cluster: WatchedCluster, controller: VolumeController) -> None:
+    """Measure the services' directories at the start and every ten minutes."""
     await cluster.listed.wait()
     while True:
         await controller.check_sizes()

@@ -10,6 +10,8 @@ from c2d_box.service.settings import ListenSection, SettingsSection
 
 
 class VolumesListen(ListenSection):
+    """Address of the probes' port."""
+
     port: int = 8052
 
 
@@ -21,6 +23,8 @@ class VolumesSettings(SettingsSection):
     listen: VolumesListen = VolumesListen()
     root: Path
     namespaces: tuple[str, ...] = Field(min_length=1)
+    """The namespaces whose claims are served: the jobs' and the services'."""
     reserve_bytes: int = Field(default=1 << 30, ge=0)
+    """Bytes of the node's disk that new volumes leave free: a full disk makes the kubelet evict pods."""
     kubeconfig: Path | None = None
     """Needed only to run it outside the cluster; inside, the pod's service account is used."""

@@ -32,8 +32,12 @@ def unmount_all(root: Path, patience: float = 10.0) -> UnmountReport:
     """
     root = root.resolve()
     points, deadline = [], time.monotonic() + patience
+    # Listed before the first unmount: a device detaches itself with its last mount,
+    # and the report is to name it.
     devices = tuple(_attached_devices(root))
+    # Listed anew in each round, since a mount may hide another one at the same point.
     while todo := _mounted_points(root):
+        # Later mounts can lie on earlier ones, so they go first.
         for point in reversed(todo):
             if not _unmount_point(point):
                 if time.monotonic() > deadline:
@@ -41,6 +45,7 @@ def unmount_all(root: Path, patience: float = 10.0) -> UnmountReport:
                 time.sleep(0.1)
                 break
             points.append(point)
+    # Unmounting detaches asynchronously; `losetup -d` is for devices that were attached without a mount.
     while left := _attached_devices(root):
         for device in left:
             subprocess.run(["losetup", "-d", device], capture_output=True, check=False)
@@ -55,6 +60,7 @@ def unmount_all(root: Path, patience: float = 10.0) -> UnmountReport:
 
 
 def _attached_devices(root: Path) -> list[str]:
+    """Return the loop devices behind the images of all job volumes."""
     return mounts.devices_of(*root.glob("jobs/*/disk.img"))
 
 
@@ -63,9 +69,11 @@ def _mounted_points(root: Path) -> list[Path]:
     return [
         mount.point
         for mount in mounts.list_mounts()
+        # By device too: the kubelet mounts a job's file system below folders of its own.
         if mount.source in devices or (mount.point != root and mount.point.is_relative_to(root))
     ]
 
 
 def _unmount_point(point: Path) -> bool:
+    """Return whether ``umount`` succeeded. It fails while a process has a file open there."""
     return subprocess.run(["umount", str(point)], capture_output=True, check=False).returncode == 0

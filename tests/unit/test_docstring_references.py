@@ -41,7 +41,7 @@ def _source(dotted: str) -> Path | None:
 
 
 def _exists(target: str, path: Path) -> bool:
-    parts = target.removeprefix(".").split(".")
+    parts = target.lstrip(".").split(".")
     if parts[0] in PACKAGES:
         for size in range(len(parts), 0, -1):
             if source := _source(".".join(parts[:size])):

@@ -21,11 +21,14 @@ def ocean_variables(workflow: WorkFlow, secret: str) -> dict[str, str]:
         "INPUTS": f"{names.DATA}/{names.INPUTS}",
         "OUTPUTS": f"{names.DATA}/{names.OUTPUTS}",
         "LOGS": f"{names.DATA}/{names.LOGS}",
+        # Ocean's name for it; the value differs for each job and is the same in every attempt.
         "secret": secret,
         **_parameters(workflow),
+        # Any image: its own home may belong to another user, and only this folder can be written everywhere.
         "HOME": names.SCRATCH,
         "USER": names.ALGORITHM_USER,
         "LOGNAME": names.ALGORITHM_USER,
+        # Lines show in the live log when they are printed, and no bytecode is tried to be written.
         "PYTHONUNBUFFERED": "1",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
@@ -38,4 +41,5 @@ def _parameters(workflow: WorkFlow) -> dict[str, str]:
     algorithm = workflow.stage.algorithm
     given = {"ALGO_CUSTOM_DATA": algorithm.algocustomdata, "ALGO_USER_DATA": algorithm.userdata}
     texts = {name: json.dumps(value) for name, value in given.items() if value is not None}
+    # In characters: non-ASCII is escaped by json.dumps, so each is one byte.
     return {name: text for name, text in texts.items() if len(text) <= PARAMETER_BYTES}

@@ -112,12 +112,16 @@ class Executor:
             case CreatePod(component, attempt):
                 environment = self._environment(workflow)
                 secret = self._tokens.secret_for(environment.id, workflow.job)
+                # Resolved for each pod, not once at the start: addresses of a store outside may have changed.
                 network = await self._network.current()
                 body = self._bodies.stage_pod(workflow, environment, component, attempt, secret, network)
                 await self._create_object(PODS, body)
             case DeletePod(name, uid, grace):
+                # With the uid: a pod that was made anew under the name must not be hit by an old plan.
                 await self._cluster.delete(PODS, name, grace=grace, uid=uid)
             case DeleteClaim():
+                # Without one: a job has a single claim in its life, and the plan
+                # deletes it whatever its state.
                 await self._cluster.delete(CLAIMS, names.claim_name(workflow.job))
             case DeleteSecretsAndLeases():
                 await self._delete_secrets_and_leases(workflow)
@@ -129,6 +133,9 @@ class Executor:
                 await self._cluster.delete(WORKFLOWS, workflow.name, uid=workflow.uid)
 
     async def _delete_object(self, workflow: WorkFlow) -> None:
+        """Delete the job's results from the store, then from the status; a crash
+        in between repeats the former.
+        """
         results, folder = workflow.status.results or (), self._settings.secrets_dir
         store, job = self._settings.result_store, workflow.job
         await result_expiry.delete_results(store, lambda name: read_secret(folder, name), job, results)
@@ -143,6 +150,7 @@ class Executor:
         try:
             async for chunk in self._cluster.logs(names.pod_name(workflow.job, "algorithm"), "warden"):
                 output += chunk
+                # A log is never trusted to be short.
                 if len(output) > isolation_report.READ_BYTES:
                     break
         except ClusterError as error:
@@ -160,6 +168,7 @@ class Executor:
         """
         status = workflow.status
         known = conditions.derive_conditions(status.times, status.code, status.reason)
+        # Derived from the state after the patch, so that conditions never contradict it.
         derived = conditions.derive_conditions(
             {**status.times, **changes.get("times", {})},
             changes.get("code", status.code),
@@ -174,6 +183,7 @@ class Executor:
         """Patch exactly the version that was planned on. A WorkFlow that was deleted meanwhile is only
         removed from the cache.
         """
+        # With the version in it the API server answers 409 where somebody else has written since.
         patch = {**patch, "metadata": {**patch.get("metadata", {}), "resourceVersion": workflow.version}}
         try:
             self._job_cache.put_object(
@@ -183,15 +193,20 @@ class Executor:
             self._job_cache.remove_workflow(workflow)
 
     async def _create_object(self, kind: ResourceKind, body: Object) -> None:
+        """Create an object; one that exists already, made by an attempt whose answer got lost, is read."""
         name = body["metadata"]["name"]
         try:
             made: Object | None = await self._cluster.create(kind, body)
         except AlreadyExists:
             made = await self._cluster.get(kind, name)
+        # The cache follows workflows, pods and claims; it has no room for Secrets.
         if made is not None and kind is not SECRETS:
             self._job_cache.put_object(kind, made)
 
     async def _delete_secrets_and_leases(self, workflow: WorkFlow) -> None:
+        """Delete the job's two Secrets and release the locks on its orders;
+        whatever is gone already is skipped.
+        """
         secrets = (names.stage_secret_name(workflow.job), names.grants_secret_name(workflow.job))
         await asyncio.gather(
             *(self._cluster.delete(SECRETS, name) for name in secrets),
@@ -202,11 +217,13 @@ class Executor:
         )
 
     async def _release_order_locks(self, job: str, name: str) -> None:
+        """Release one lock if this job still holds it: another job may have taken it over."""
         lease = await self._cluster.get(LEASES, name)
         if lease is not None and leases.lease_holder(lease) == job:
             await self._cluster.delete(LEASES, name, uid=lease["metadata"]["uid"])
 
     def _environment(self, workflow: WorkFlow) -> Environment:
+        """Return the job's environment. Without one the plan has ended the job before anything is created."""
         environment = self._settings.environment(workflow.spec.environment)
         assert environment is not None, "a job of an unknown environment is never admitted"
         return environment
@@ -216,6 +233,7 @@ class Executor:
         container gets its own and no other.
         """
         environment, job, algorithm = workflow.spec.environment, workflow.job, workflow.stage.algorithm
+        # Identities and code only: no address of an input, which would be its publisher's secret.
         description = {
             "inputs": [{"id": entry.id} for entry in workflow.stage.input],
             "algorithm": {
@@ -224,6 +242,7 @@ class Executor:
                 "custom": algorithm.algocustomdata,
             },
         }
+        # The key that mints is in the cluster of jobs only while a job needs it.
         register = {}
         if workflow.publish is not None:
             register = {
@@ -249,6 +268,7 @@ def _store_for_upload(settings: EngineSettings) -> dict[str, Any]:
     if isinstance(store, IpfsStore):
         token = read_secret(settings.secrets_dir, "upload-token")
         return {"kind": "ipfs", "api": store.api, "token": token}
+    # The S3 settings hold no keys: those are files of their own.
     return store.model_dump()
 
 
@@ -269,6 +289,7 @@ async def install_gate(cluster: Cluster, binary: bytes) -> str:
     content = binary + json.dumps(BESIDE_GATE).encode()
     name = f"{GATE_PREFIX}{hashlib.sha256(content).hexdigest()[:16]}"
     if await cluster.get(CONFIG_MAPS, name) is None:
+        # Several engines start at the same time; the content is the same, whoever comes first.
         with contextlib.suppress(AlreadyExists):
             await cluster.create(CONFIG_MAPS, gate_map(binary, name))
     return name
@@ -283,6 +304,7 @@ async def remove_gates(cluster: Cluster, current: str, used: Collection[str], no
     for body in found:
         metadata = body["metadata"]
         age = now - timestamps.rfc3339_seconds(metadata["creationTimestamp"])
+        # The label says who manages the object, the prefix what it is.
         stale = metadata["name"].startswith(GATE_PREFIX) and age > GATE_SECONDS
         if stale and metadata["name"] not in {current, *used}:
             await cluster.delete(CONFIG_MAPS, metadata["name"], uid=metadata["uid"])
@@ -291,6 +313,7 @@ async def remove_gates(cluster: Cluster, current: str, used: Collection[str], no
 
 
 def read_gate(path: Path) -> bytes:
+    """Return the gate's program, which the image `runtime` brings. Raises StateProblem."""
     try:
         return path.read_bytes()
     except OSError as error:
@@ -300,6 +323,8 @@ def read_gate(path: Path) -> bytes:
 
 
 def read_secret(folder: Path, name: str) -> str:
+    """Return a secret from its file, without the newline that editors add. Raises StateProblem."""
+    # Not cached: where a caller reads at each use, a replaced Secret takes effect without a restart.
     try:
         return (folder / name).read_text().strip()
     except OSError as error:

@@ -24,8 +24,10 @@ from c2d_box.workflow.result_store import IpfsStore
 KEPT_SECONDS = 30.0
 """Seconds for which an answer is used again: an external store may move, a service does not."""
 RESOLVE_SECONDS = 5.0
+"""Longest wait for DNS; the pod is then made a little later."""
 PORTS = {"http": 80, "https": 443}
 RESOLVER_FILE = Path("/etc/resolv.conf")
+"""This pod's resolver configuration, where the cluster's DNS servers stand."""
 
 Resolve = Callable[[str], Awaitable[str]]
 
@@ -55,6 +57,7 @@ class JobNetworkResolver:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """``own_targets`` are addresses that this process found itself, see :func:`targets_of_this_pod`."""
+        # From the settings alone, so the list is fixed; only the addresses behind the names change.
         self._urls = tuple(urls_for_jobs(settings))
         self._targets = (*settings.warden.targets, *own_targets)
         self._resolve = resolve or resolve_name
@@ -72,10 +75,13 @@ class JobNetworkResolver:
                 parts = urlsplit(url)
                 host = parts.hostname or ""
                 address = host if is_number(host) else await self._resolve(host)
+                # A name gets an entry in the hosts file; a number needs none.
                 if address != host:
                     aliases[host] = address
                 port = parts.port or PORTS.get(parts.scheme, 80)
+                # What the other pods of the job may call, its algorithm must not reach.
                 targets.append(f"[{address}]:{port}" if ":" in address else f"{address}:{port}")
+            # The same address may serve two purposes; the warden need not try it twice. The order is kept.
             self._known, self._asked = JobNetwork(aliases, tuple(dict.fromkeys(targets))), self._clock()
         return self._known
 
@@ -96,6 +102,7 @@ async def resolve_name(host: str) -> str:
     except (OSError, TimeoutError) as error:
         raise ClusterError(f"The name {host} cannot be resolved: {error or 'no answer'}") from error
     addresses = [str(entry[4][0]) for entry in found]
+    # IPv4 first: many pod networks route no other family.
     return next((address for address in addresses if ":" not in address), addresses[0])
 
 
@@ -113,12 +120,14 @@ def targets_of_this_pod(
 ) -> list[str]:
     """Return ``ip:port`` of the API server (``server``, and its Service) and of this pod's DNS servers."""
     parts = urlsplit(server)
+    # The address that this process uses, and the Service's: a policy could cut one and leave the other open.
     ends = [(parts.hostname or "", parts.port or PORTS["https"])]
     if host := environment.get("KUBERNETES_SERVICE_HOST"):
         ends.append((host, int(environment.get("KUBERNETES_SERVICE_PORT") or PORTS["https"])))
     lines = resolver_file.read_text().splitlines() if resolver_file.exists() else []
     servers = [words[1] for line in lines if len(words := line.split()) > 1 and words[0] == "nameserver"]
     ends += [(address, 53) for address in servers]
+    # The warden has no DNS, so a name is no target.
     usable = [(host, port) for host, port in ends if is_number(host) and not _is_loopback(host)]
     return list(
         dict.fromkeys(f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in usable)

@@ -30,11 +30,15 @@ async def remove_left_locks(
     gone = []
     for lease in found:
         name, job = lease["metadata"]["name"], leases.lease_holder(lease)
+        # Renewal counts, not creation: a repeated start renews its lock.
         is_old = now > leases.renewed_at(lease) + LEFT_SECONDS
+        # Another Lease may carry the label of jobs; only names that this project gives are touched.
         if not name.startswith(leases.ORDER_PREFIX) or not is_old or seen(job):
             continue
+        # Read anew: the copy may not show a WorkFlow that operator-service has just made.
         if job and await cluster.get(WORKFLOWS, job) is not None:
             continue
+        # With the uid: a lock that was released and taken anew meanwhile is another object.
         if await cluster.delete(LEASES, name, uid=lease["metadata"]["uid"]):
             gone.append(name)
     return gone

@@ -37,16 +37,24 @@ from c2d_box.workflow.resource import WorkFlow
 OWN_MEMORY = 256 << 20
 """Memory limit of each of our own containers, in bytes."""
 OWN_REQUEST = {"cpu": "20m", "memory": "48Mi"}
+"""Requests of each of our own containers; `scheduling/capacity.py` counts them for a whole job."""
 TMP_BYTES = 512 << 20
+"""Size of the algorithm's ``/tmp``, in bytes of memory."""
 VOLUME_FOR_GROUP = {"fsGroup": names.GID_JOB, "fsGroupChangePolicy": "OnRootMismatch"}
 """The kubelet sets the group once, for the first pod: later pods leave the algorithm's file modes alone."""
 POLICY_TIMEOUT = 1.0
 """Seconds without an answer after which an address counts as closed, where NetworkPolicies alone isolate."""
 
 _STAGING_FOLDERS = (names.INPUTS, names.TRANSFORMATIONS, names.DDOS, names.CONTROL, names.ADMIN_LOGS)
+"""Folders that configuration writes."""
 _ALGORITHM_READS = (names.INPUTS, names.TRANSFORMATIONS, names.DDOS)
+"""Folders that the algorithm sees read-only. ``control`` is not among them: the
+marker there releases the warden.
+"""
 _ALGORITHM_WRITES = (names.OUTPUTS, names.LOGS)
+"""Folders that the algorithm can write, and the only ones on a disk."""
 _PUBLISHED = (names.OUTPUTS, names.LOGS, names.ADMIN_LOGS)
+"""Folders that judge and upload read."""
 
 
 class ManifestBuilder:
@@ -57,22 +65,28 @@ class ManifestBuilder:
         self._gate_map = gate_map
 
     def volume_claim(self, workflow: WorkFlow, environment: Environment) -> Object:
+        """Build the claim of the job's volume, as large as the environment's disk."""
         return {
             "apiVersion": "v1",
             "kind": "PersistentVolumeClaim",
             "metadata": object_metadata(workflow, names.claim_name(workflow.job), "volume"),
             "spec": {
+                # One node at a time is enough: the job's pods share a node, see `same_node_affinity`.
                 "accessModes": ["ReadWriteOnce"],
                 "storageClassName": self._settings.storage_class,
+                # `diskGB` is Ocean's name; it is counted in GiB, as memory is.
                 "resources": {"requests": {"storage": str(int(environment.diskGB * (1 << 30)))}},
             },
         }
 
     def stage_secrets(self, workflow: WorkFlow, values: dict[str, str]) -> Object:
+        """Build the Secret of the stages. Each container mounts its own keys of it and no other."""
         return {
             "apiVersion": "v1",
             "kind": "Secret",
             "type": "Opaque",
+            # What a pod was started with stays what it was: the kubelet need not
+            # watch it, and nobody can swap it.
             "immutable": True,
             "metadata": object_metadata(workflow, names.stage_secret_name(workflow.job), "stages"),
             "stringData": values,
@@ -102,11 +116,14 @@ class ManifestBuilder:
                 workflow, names.pod_name(workflow.job, component, attempt), component
             ),
             "spec": {
+                # The kubelet never starts a container twice: for the algorithm that would be a second run.
                 "restartPolicy": "Never",
+                # Nothing in a job may call Kubernetes, nor learn which Services there are.
                 "automountServiceAccountToken": False,
                 "enableServiceLinks": False,
                 "hostUsers": self._settings.host_users,
                 "terminationGracePeriodSeconds": self._settings.limits.grace,
+                # Enforced by the kubelet, so it holds also while no engine runs.
                 "activeDeadlineSeconds": self._longest(environment),
                 # Nothing in a job resolves names; the few it may use stand in its hosts file.
                 "dnsPolicy": "None",
@@ -117,6 +134,8 @@ class ManifestBuilder:
                 **({"runtimeClassName": runtime_class} if runtime_class else {}),
                 **({"nodeSelector": environment.node_selector} if environment.node_selector else {}),
                 **pull_secrets(self._settings.image_pull_secrets, environment, component),
+                # Pod Security `restricted` demands these two for the pod; each
+                # container repeats them for itself.
                 "securityContext": {
                     "seccompProfile": {"type": "RuntimeDefault"},
                     "runAsNonRoot": True,
@@ -135,6 +154,7 @@ class ManifestBuilder:
     def _configuration_pod(
         self, workflow: WorkFlow, environment: Environment
     ) -> tuple[list[Object], list[Object]]:
+        # The only container that writes inputs, and the only one with the grants.
         container = self._own(
             "configuration",
             "c2d_box.pods.configuration",
@@ -160,17 +180,23 @@ class ManifestBuilder:
         self, workflow: WorkFlow, environment: Environment, secret: str, network: JobNetwork
     ) -> tuple[list[Object], list[Object]]:
         limits = self._settings.limits
+        # Counted from the pods' creation: the volume must be bound and the inputs
+        # staged before the marker comes.
         patience = {names.ENV_DEADLINE: str(int(limits.staging + limits.binding))}
         warden = self._own(
             "warden",
             "c2d_box.pods.warden",
             names.UID_WARDEN,
             {names.ENV_WARDEN: json.dumps(self._warden_container(network, environment)), **patience},
+            # The warden reads the marker that configuration wrote, and alone can write the go-ahead.
             [folder_mount(names.CONTROL), volume_mount("go", names.GO_FOLDER, read_only=False)],
         )
+        # From Kubernetes itself, since the engine does not know either of them before the pod exists.
         for variable, field in ((names.ENV_POD_UID, "metadata.uid"), (names.ENV_NODE_IP, "status.hostIP")):
             warden["env"].append({"name": variable, "valueFrom": {"fieldRef": {"fieldPath": field}}})
         section = workflow.stage.algorithm.container
+        # The gate is the container's first process: it waits for the go-ahead and then runs the algorithm's
+        # line. It shares the algorithm's user, so nothing it holds is a secret.
         gate = [
             names.GATE,
             f"--go={names.GO_AHEAD}",
@@ -183,8 +209,10 @@ class ManifestBuilder:
             # What a container prints is kept by the node and can be read at once: rules come too late there.
             *(["--live=no"] if _has_rules(workflow) else []),
             "--",
+            # `$ALGO` is Ocean's placeholder for the algorithm's file.
             literal_text(section.entrypoint.replace("$ALGO", names.ALGORITHM_FILE)),
         ]
+        # Memory is requested as a whole, since it cannot be taken back; of the cores a share is enough.
         cpu, memory = f"{int(environment.cpu_number * 1000)}m", str(int(environment.ramGB * (1 << 30)))
         request = f"{max(1, int(environment.cpu_number * 1000 * self._settings.cpu_request))}m"
         algorithm = {
@@ -199,7 +227,9 @@ class ManifestBuilder:
                 "limits": {
                     "cpu": cpu,
                     "memory": memory,
+                    # What a container prints is on the node's disk and counts here.
                     "ephemeral-storage": str(2 * TMP_BYTES),
+                    # An extended resource needs only a limit: the request follows from it.
                     **(
                         {environment.gpu_resource: gpus}
                         if (gpus := str(environment.gpu_number)) != "0"
@@ -221,12 +251,15 @@ class ManifestBuilder:
             "terminationMessagePath": names.TERMINATION_LOG,
         }
         volumes: list[Object] = [
+            # Executable for any user, writable for none.
             {"name": "gate", "configMap": {"name": self._gate_map, "defaultMode": 0o555}},
+            # In memory and tiny: it holds one file that the warden writes.
             {"name": "go", "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
             # In memory: what an algorithm puts there may be the data itself, and a folder of the node's disk
             # would be unlinked at the pod's end, not overwritten. It counts against the memory limit.
             {"name": "tmp", "emptyDir": {"medium": "Memory", "sizeLimit": str(TMP_BYTES)}},
             *(
+                # `hidden` is where the termination log lies; `nothing` is the empty folder for masking.
                 {"name": name, "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}}
                 for name in ("hidden", "nothing")
             ),
@@ -237,6 +270,8 @@ class ManifestBuilder:
         self, workflow: WorkFlow, environment: Environment
     ) -> tuple[list[Object], list[Object]]:
         published = [folder_mount(name) for name in _PUBLISHED]
+        # The judge parses the algorithm's bytes, so it has no credential. Upload has them, and sends only
+        # what the judge's verdict lists, which it cannot write.
         judge = self._own(
             "judge",
             "c2d_box.pods.judge",
@@ -268,10 +303,12 @@ class ManifestBuilder:
         volumes = [
             stage_secret_volume("judge", workflow, {"judge-token": "token"}),
             stage_secret_volume("upload", workflow, {"upload-token": "token", "store.json": "store.json"}),
+            # Room for the filtered copies of the logs and the manifest.
             {"name": "verdict", "emptyDir": {"sizeLimit": str(16 * self._settings.limits.log_bytes)}},
         ]
         if workflow.publish is None:
             return [judge, upload], volumes
+        # Its container holds a key that can spend, so it sees nothing of the volume.
         register = self._own(
             "register",
             "c2d_box.pods.register",
@@ -306,6 +343,7 @@ class ManifestBuilder:
         }
 
     def _environment(self, workflow: WorkFlow, environment: Environment) -> dict[str, str]:
+        """Return the variables of our own containers: job, engine and deadline."""
         return {
             names.ENV_JOB: workflow.job,
             names.ENV_ENGINE: self._settings.engine_url,
@@ -313,6 +351,7 @@ class ManifestBuilder:
         }
 
     def _output_limits(self, workflow: WorkFlow, environment: Environment) -> dict[str, Any]:
+        """Return the judge's limits. Outputs may fill the disk unless the operator sets less."""
         limits = self._settings.limits
         return {
             "disclosure": _rules(workflow),
@@ -324,6 +363,7 @@ class ManifestBuilder:
     def _own(
         self, name: str, module: str, uid: int, environment: dict[str, str], mounts: list[Object]
     ) -> Object:
+        """Build one of our own containers, all of which run the image `runtime` as a user of their own."""
         return {
             "name": name,
             "image": self._settings.images.runtime,
@@ -331,6 +371,7 @@ class ManifestBuilder:
             "command": ["python3", "-m", module],
             "env": environment_list({**environment, "PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}),
             "securityContext": restricted_context(uid),
+            # One core and little memory at most, since jobs share a node.
             "resources": {"requests": OWN_REQUEST, "limits": {"cpu": "1", "memory": str(OWN_MEMORY)}},
             "volumeMounts": mounts,
         }
@@ -342,6 +383,7 @@ def _rules(workflow: WorkFlow) -> Any:
 
 
 def _has_rules(workflow: WorkFlow) -> bool:
+    """Return whether publishers' disclosure rules hold for this job."""
     return _rules(workflow) is not None
 
 
@@ -352,6 +394,7 @@ def _largest_file(environment: Environment) -> int:
     return int(max(environment.diskGB, environment.ramGB) * (1 << 30))
 
 
+# The algorithm's user by name, for images that do not know its uid; mounted over the image's own files.
 _USERS = f"""\
 root:x:0:0:root:/root:/bin/sh
 {names.ALGORITHM_USER}:x:{names.UID_ALGORITHM}:{names.GID_JOB}:algorithm:{names.SCRATCH}:/bin/sh
@@ -363,9 +406,11 @@ BESIDE_GATE = {"passwd": _USERS, "group": _GROUPS, "nothing": ""}
 
 
 def gate_map(binary: bytes, name: str) -> Object:
+    """Build the gate's ConfigMap: the program, the account files and an empty file for masking."""
     return {
         "apiVersion": "v1",
         "kind": "ConfigMap",
+        # A pod that runs can rely on it; another content is another object, see `install_gate`.
         "immutable": True,
         "metadata": {"name": name, "labels": {names.LABEL_MANAGED_BY: MANAGED_BY}},
         "binaryData": {"gate": base64.b64encode(binary).decode()},

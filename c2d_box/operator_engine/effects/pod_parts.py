@@ -12,6 +12,7 @@ from c2d_box.workflow.names import Component
 from c2d_box.workflow.resource import WorkFlow, owner_reference
 
 MANAGED_BY = "c2d-operator-engine"
+"""Value of the label ``app.kubernetes.io/managed-by`` on all that the engine creates."""
 HOSTNAME = "kubernetes.io/hostname"
 
 
@@ -19,6 +20,7 @@ def host_aliases(component: Component, network: JobNetwork) -> Object:
     """Return ``hostAliases`` for our own pods, nothing for the algorithm's: it talks to nobody."""
     if component == "algorithm" or not network.aliases:
         return {}
+    # One entry for each address: the kubelet writes them as lines of /etc/hosts.
     by_address: dict[str, list[str]] = {}
     for name, address in sorted(network.aliases.items()):
         by_address.setdefault(address, []).append(name)
@@ -28,12 +30,14 @@ def host_aliases(component: Component, network: JobNetwork) -> Object:
 def same_node_affinity(workflow: WorkFlow) -> Object:
     """Return the affinity that puts a job's three pods on one node: only one can mount their volume."""
     own = {"labelSelector": {"matchLabels": {names.LABEL_JOB: workflow.job}}, "topologyKey": HOSTNAME}
+    # Required, not preferred. The first of the pods matches itself, which the scheduler allows.
     return {"affinity": {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [own]}}}
 
 
 def pull_secrets(general: tuple[str, ...], environment: Environment, component: Component) -> Object:
     """Return ``imagePullSecrets``. Only the kubelet uses them: nothing of them is mounted into the pod."""
     own = environment.images.pull_secrets if component == "algorithm" else ()
+    # The general ones first, without repetition.
     secrets = list(dict.fromkeys([*general, *own]))
     return {"imagePullSecrets": [{"name": name} for name in secrets]} if secrets else {}
 
@@ -41,6 +45,7 @@ def pull_secrets(general: tuple[str, ...], environment: Environment, component: 
 def masking_mount(path: str) -> Object:
     """Return the mount of an empty file over a file of ``/proc``, an empty folder over one of ``/sys``."""
     if path.startswith("/proc/"):
+        # runc lets a mount cover only a few files of /proc; `masked` names those.
         return {"name": "gate", "mountPath": path, "subPath": "nothing", "readOnly": True}
     return volume_mount("nothing", path)
 
@@ -55,6 +60,7 @@ def object_metadata(workflow: WorkFlow, name: str, component: str) -> Object:
             names.LABEL_ENVIRONMENT: workflow.spec.environment,
             names.LABEL_MANAGED_BY: MANAGED_BY,
         },
+        # Kubernetes deletes the object with the WorkFlow, also where no engine is there to do it.
         "ownerReferences": [owner_reference(workflow)],
     }
 
@@ -63,10 +69,12 @@ def restricted_context(uid: int) -> Object:
     """Return the security context that Pod Security ``restricted`` demands, for one user."""
     return {
         "runAsUser": uid,
+        # One group for all users of a job: they share the volume by it.
         "runAsGroup": names.GID_JOB,
         "runAsNonRoot": True,
         "allowPrivilegeEscalation": False,
         "readOnlyRootFilesystem": True,
+        # Nothing is added back: no program of a job binds a low port or changes owners.
         "capabilities": {"drop": ["ALL"]},
         "seccompProfile": {"type": "RuntimeDefault"},
     }
@@ -77,6 +85,7 @@ def folder_mount(name: str, *, read_only: bool = True) -> Object:
     return {
         "name": "data",
         "mountPath": f"{names.DATA}/{name}",
+        # Only this folder: the root of the volume, and so its other folders, cannot be reached.
         "subPath": name,
         "readOnly": read_only,
     }

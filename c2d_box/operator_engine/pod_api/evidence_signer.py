@@ -24,6 +24,8 @@ from c2d_box.workflow.resource import WorkFlow
 
 
 class _File(BaseModel):
+    """One file of the manifest, as upload read it from the judge."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     filename: str = Field(max_length=2000)
@@ -33,6 +35,8 @@ class _File(BaseModel):
 
 
 class _Manifest(BaseModel):
+    """The upload container's question: the files that it will send."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     files: tuple[_File, ...] = Field(max_length=limits.LISTED_FILES)
@@ -48,6 +52,7 @@ def read_signing_keys(settings: EngineSettings) -> dict[str, str]:
         key = read_secret(settings.secrets_dir, name)
         try:
             address = signatures.address_of(key)
+        # `from None`: the cause would show the key.
         except ValueError:
             raise StateProblem(
                 "C2D-ENVIRONMENT-KEY", f"the secret {name} is not 32 bytes of hex", "write a new key"
@@ -80,7 +85,9 @@ class EvidenceSigner:
             files = [file.model_dump() for file in _Manifest.model_validate(body).files]
         except ValidationError as problem:
             return PodAnswer(422, f"not a manifest: {problem.error_count()} faults")
+        # The warden's report is part of the record, and the pod whose log holds it may be deleted soon.
         await self._reports.record_isolation(job)
+        # Filled by `decide`, which runs again after a conflict; the last run is the one that counts.
         made: dict[str, Any] = {}
 
         def decide(workflow: WorkFlow) -> PodAnswer:
@@ -88,9 +95,11 @@ class EvidenceSigner:
                 return PodAnswer(410, "the job is over")
             if workflow.at("judged") is None:
                 return PodAnswer(409, "nothing has been judged")
+            # The judge reported its digest itself, with a token that upload does not have.
             if workflow.status.manifest != manifests.manifest_digest(files):
                 return PodAnswer(409, "these are not the files that were judged")
             made.update(self._signed_record(workflow, files))
+            # Written once: asking again yields the same record and no further change of the status.
             head = {key: made[key] for key in ("head", "signer", "signature")}
             return PodAnswer(200, changes={} if workflow.status.evidence == head else {"evidence": head})
 
@@ -98,7 +107,9 @@ class EvidenceSigner:
         return made if answer.status == 200 else answer
 
     def _signed_record(self, workflow: WorkFlow, files: list[dict[str, Any]]) -> dict[str, Any]:
+        """Return the record with the limits that held for this job."""
         environment = self._settings.environment(workflow.spec.environment)
+        # The environment may have been removed since: the record then holds 0 and null for its limits.
         longest = environment.max_job_duration if environment else 0
         limits = {
             "seconds": min(longest, workflow.spec.maxtime or longest),

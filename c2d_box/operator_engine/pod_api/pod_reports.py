@@ -29,6 +29,7 @@ from c2d_box.workflow.resource import WorkFlow
 
 T = TypeVar("T")
 _TRIES = 5
+"""Attempts to write a report against conflicts; after them the pod is asked to come again."""
 _ROW_SECONDS = 1.0
 """Most seconds a pod waits for its job's row: its report is in the status already."""
 
@@ -55,14 +56,17 @@ class PodReports:
         self._clock = clock
 
     def is_authorized(self, job: str, stage: Stage, token: str) -> bool:
+        """Return whether ``token`` is the one of this job and stage."""
         workflow = self._job_cache.workflow(job)
         return workflow is not None and self._tokens.is_valid(workflow.spec.environment, job, stage, token)
 
     async def take_report(self, job: str, stage: Stage, body: dict[str, Any]) -> PodAnswer:
+        """Apply a stage's report; the answer is 422 for a body that is none."""
         model, apply = stage_reports.BY_STAGE[stage]
         try:
             report = model.model_validate(body)
         except ValidationError as problem:
+            # The number of faults only: a message of pydantic quotes the input.
             return PodAnswer(422, f"not a report: {problem.error_count()} faults")
         return await self.update_status(job, lambda workflow: apply(workflow, report, self._clock()))
 
@@ -70,6 +74,7 @@ class PodReports:
         """Write the warden's report into the status now, unless it is there already."""
         workflow = self._job_cache.workflow(job)
         if workflow is not None and workflow.status.isolation is None and workflow.at("staged") is not None:
+            # Whoever changed the status causes a new plan, which reads the report in its turn.
             with suppress(VersionConflict):
                 await self._executor.execute_action(workflow, ReadIsolationReport())
 
@@ -82,6 +87,7 @@ class PodReports:
             for _ in range(_TRIES):
                 workflow = self._job_cache.workflow(job)
                 if workflow is None:
+                    # The pod of a job that is gone gives up at once instead of asking again.
                     return PodAnswer(410, "there is no such job")
                 answer = decide(workflow)
                 if not answer.changes:
@@ -95,6 +101,7 @@ class PodReports:
                 return PodAnswer(503, "the job changes too fast")
             if (recorded := self._job_cache.workflow(job)) is not None:
                 self._job_table.enqueue_row(recorded)  # also by an engine that does not lead
+        # Outside of the lock: PostgreSQL may be slow, and the job's next step must not wait for it.
         await self._job_table.flush_row(job, _ROW_SECONDS)
         return answer
 
@@ -111,6 +118,7 @@ class PodReports:
     async def _await_change(
         self, job: str, seconds: float, ready: Callable[[WorkFlow], T | None]
     ) -> T | PodAnswer:
+        """Wait until ``ready`` returns something for the job, which ends the poll, or time is over (204)."""
         until = asyncio.get_running_loop().time() + seconds
         while True:
             workflow = self._job_cache.workflow(job)
@@ -118,6 +126,8 @@ class PodReports:
                 return PodAnswer(410, "the job is over")
             if (found := ready(workflow)) is not None:
                 return found
+            # Taken before the wait and without an await in between: a change after the
+            # check still wakes this poll.
             changed = self._runtimes[job].changed
             left = until - asyncio.get_running_loop().time()
             if left <= 0:

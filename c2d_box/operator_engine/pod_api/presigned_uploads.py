@@ -20,6 +20,8 @@ from c2d_box.workflow.result_store import S3Store
 
 
 class _File(BaseModel):
+    """One file to upload: its path below the job's prefix, and the hash its body must have."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     path: Annotated[str, StringConstraints(min_length=1, max_length=2000)]
@@ -27,6 +29,8 @@ class _File(BaseModel):
 
 
 class _UploadRequest(BaseModel):
+    """The upload container's list of files."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     files: tuple[_File, ...] = Field(max_length=limits.LISTED_FILES)
@@ -47,15 +51,19 @@ class PresignedUploads:
             wish = _UploadRequest.model_validate(body)
         except ValidationError as problem:
             return PodAnswer(422, f"not a list of files: {problem.error_count()} faults")
+        # All or none: a container that asks for one path outside is not the one we built.
         if not all(_inside(file.path) for file in wish.files):
             return PodAnswer(422, "a path leads out of the job's prefix")
         return {file.path: self._signed(job, file) for file in wish.files}
 
     def _signed(self, job: str, file: _File) -> Mapping[str, str]:
+        """Sign one PUT. The hash is part of the signature, so the store refuses any other body."""
         path = f"{job}/{file.path}"
         return self._endpoint.sign_request("PUT", self._bucket, path, digest=file.sha256).headers
 
 
 def _inside(path: str) -> bool:
+    """Return whether the path stays below the prefix. It must be in its plain form: no empty part, no dot."""
+    # PurePosixPath drops "." and doubled slashes, so a path that holds them differs from its parts joined.
     parts = PurePosixPath(path).parts
     return not path.startswith("/") and ".." not in parts and "/".join(parts) == path

@@ -20,6 +20,8 @@ from c2d_box.operator_engine.settings import RegistrationSettings
 from c2d_box.strict_json import WRAPPED, parse_json
 from c2d_box.workflow.resource import JobResult, WorkFlow
 
+# Those that reading the chain and sending a signed transaction need. None of them lets the chain's node sign
+# with an account of its own, as eth_sendTransaction would.
 METHODS = frozenset(
     {
         "eth_blockNumber",
@@ -48,10 +50,13 @@ class RegisterRelay:
         """``secret`` is shared with the Provider, for the proof that an asset may show a result."""
         self._where = where
         self._secret = secret
+        # Targets are the operator's own settings, reached directly and not
+        # through a proxy of the environment.
         self._client = httpx.AsyncClient(trust_env=False, timeout=httpx.Timeout(30.0, connect=5.0))
         self._addresses: dict[str, Any] | None = None
 
     async def close(self) -> None:
+        """Close the client's connections."""
         await self._client.aclose()
 
     async def order(self, workflow: WorkFlow) -> dict[str, Any]:
@@ -64,6 +69,7 @@ class RegisterRelay:
             "owner": workflow.spec.owner,
             "publish": dict(workflow.publish or {}),
             "origin": _origin(workflow),
+            # Those already on record: a register container that starts again sends them instead of new ones.
             "transactions": dict(asset.get("transactions") or {}),
         }
 
@@ -71,10 +77,13 @@ class RegisterRelay:
         """Relay a JSON-RPC call, or a list of them. Raises RelayTargetAway; ValueError for a method that is
         not relayed.
         """
+        # A batch is refused as a whole, so that a forbidden call cannot hide in one.
         for call in body if isinstance(body, list) else [body]:
             if not isinstance(call, dict) or call.get("method") not in METHODS:
                 raise ValueError("this method is not relayed")
         answer = await self._post(self._where.chain.rpc_url, json=body)
+        # The answer comes from a chain's node of somebody else, so it passes the strict parser with the
+        # limits for wrapped content.
         return parse_json(answer.content, WRAPPED)
 
     async def seal_files(self, workflow: WorkFlow, nft: str, datatoken: str) -> str:
@@ -82,6 +91,7 @@ class RegisterRelay:
 
         The document goes onto a chain, where it stays: so it holds addresses in the store and no key.
         """
+        # Outputs alone: logs and the evidence record are the owner's and do not become part of the asset.
         files = [
             self._file(workflow.job, result, nft, datatoken)
             for result in workflow.status.results or ()
@@ -101,10 +111,14 @@ class RegisterRelay:
         return answer.text
 
     def _file(self, job: str, result: JobResult, nft: str, datatoken: str) -> ResultFile:
+        """Return a result as the asset's file: its place, and the proof that this asset may show it."""
         said = {"nft": nft, "datatoken": datatoken, "job": job, "place": result.url}
         return ResultFile(**said, proof=results.result_proof(self._secret, **said))
 
     async def _address_file(self) -> dict[str, Any]:
+        """Return the contracts' addresses from a file or a URL, read once: they do
+        not change while a chain lives.
+        """
         if self._addresses is None:
             source = self._where.chain.address_file
             if source.startswith("http"):
@@ -121,6 +135,7 @@ class RegisterRelay:
         try:
             answer = await self._client.request(method, url, **parts)
         except httpx.HTTPError as error:
+            # The type only: an RPC provider's URL often holds a key.
             raise RelayTargetAway(type(error).__name__) from error
         if answer.status_code not in (200, 201):
             raise RelayTargetAway(f"status {answer.status_code}")

@@ -27,9 +27,14 @@ from c2d_box.strict_json import JsonLimits, JsonRefused, parse_json, parse_objec
 from c2d_box.workflow.names import Stage
 
 LONG_POLL_SECONDS = 25.0
+"""Shorter than the pods' own time-out for such a call (60 s), so that a poll ends
+with 204 and not with an error.
+"""
 Handler = Callable[[Request], Awaitable[Response]]
 _LIMITS = JsonLimits(size_bytes=limits.REPORT_BYTES, values=1_000_000)
+"""A report lists every staged input or every output, so it may hold more values than other documents."""
 _STAGES = frozenset({"configuration", "judge", "upload", "register"})
+"""The stages a path may name; anything else is refused before a token is derived for it."""
 
 
 def pod_application(
@@ -39,7 +44,12 @@ def pod_application(
     relay: RegisterRelay | None = None,
     uploads: PresignedUploads | None = None,
 ) -> Starlette:
+    """Return the application of the internal port. ``relay`` is None where results cannot become assets,
+    ``uploads`` None where they are not stored in S3.
+    """
+
     async def healthz(_: Request) -> Response:
+        # A follower is ready too: it answers pods. An engine that has no list yet knows no job.
         ready = controller.synced
         return JSONResponse({"ready": ready, "leading": controller.leading}, 200 if ready else 503)
 
@@ -48,6 +58,7 @@ def pod_application(
 
     async def report(request: Request) -> Response:
         job, stage = request.path_params["job"], request.path_params["stage"]
+        # The token comes first, also before the body is read: a stranger's bytes are not parsed.
         if (refusal := _refusal(controller, reports, request, job, stage)) is not None:
             return refusal
         body = await _read_report(request)
@@ -59,6 +70,7 @@ def pod_application(
             return refusal
         body = await _read_report(request)
         found = await signer.sign_evidence(job, body)
+        # Either the record, or the answer that says why there is none.
         return _as_response(found) if isinstance(found, PodAnswer) else JSONResponse({"record": found})
 
     async def places(request: Request) -> Response:
@@ -103,6 +115,8 @@ def register_routes(controller: Controller, reports: PodReports, relay: Register
 
     async def intent(request: Request) -> Response:
         body = await _read_report(request)
+        # Checked by hand: three texts, of which `raw` may be as long as a transaction
+        # with an asset's description.
         step, raw, replaces = body.get("step"), body.get("raw"), body.get("replaces")
         good = isinstance(step, str) and isinstance(raw, str) and isinstance(replaces, str | None)
         if not good or len(str(step)) > 20 or len(str(raw)) > limits.TRANSACTION_CHARACTERS:
@@ -117,18 +131,21 @@ def register_routes(controller: Controller, reports: PodReports, relay: Register
 
     async def rpc(request: Request) -> Response:
         try:
+            # A batch is a list, so this body need not be an object.
             call = parse_json(await _content(request), _LIMITS)
         except JsonRefused as refused:
             raise BodyRefused(400, refused.reason) from None
         try:
             return JSONResponse(await _relay_handler(relay).rpc(call))
         except ValueError as problem:
+            # 403 is final for the container, which gives up: it has asked for what it never needs.
             return JSONResponse({"error": str(problem)}, 403)
 
     async def seal(request: Request) -> Response:
         """Encrypt the body; or, with ``nft`` and ``datatoken`` in the query, a document of the
         job's results."""
         nft, datatoken = request.query_params.get("nft"), request.query_params.get("datatoken")
+        # The list of results is taken from the status: the container that holds the key names no file.
         if nft and datatoken:
             workflow = controller.job_cache.workflow(request.path_params["job"])
             if workflow is None:
@@ -143,6 +160,7 @@ def register_routes(controller: Controller, reports: PodReports, relay: Register
                 return refusal
             try:
                 return await handler(request)
+            # 503 makes the container ask again; its own deadline ends that.
             except RelayTargetAway as problem:
                 return JSONResponse({"error": str(problem)}, 503)
 
@@ -158,6 +176,7 @@ def register_routes(controller: Controller, reports: PodReports, relay: Register
 
 
 def _relay_handler(relay: RegisterRelay | None) -> RegisterRelay:
+    """Return the relay; where there is none every call of the register container is answered 503."""
     if relay is None:
         raise RelayTargetAway("publishing as an asset is not configured")
     return relay
@@ -166,9 +185,12 @@ def _relay_handler(relay: RegisterRelay | None) -> RegisterRelay:
 def _refusal(
     controller: Controller, reports: PodReports, request: Request, job: str, stage: str
 ) -> Response | None:
+    """Return the answer for a call that is not let in, None for one that is."""
+    # Not 410: the pod of a running job would take that for the job's end and give up.
     if not controller.synced:
         return JSONResponse({"error": "starting"}, 503)
     kind, _, token = request.headers.get("authorization", "").partition(" ")
+    # Bearer tokens as of RFC 6750; the scheme's case does not count.
     if stage not in _STAGES or kind.lower() != "bearer":
         return JSONResponse({"error": "no token"}, 401)
     if controller.job_cache.workflow(job) is None:
@@ -179,6 +201,7 @@ def _refusal(
 
 
 async def _content(request: Request) -> bytes:
+    """Return the body, of at most ``REPORT_BYTES``. Raises BodyRefused."""
     return await read_body(request, limits.REPORT_BYTES)
 
 
@@ -191,6 +214,7 @@ async def _read_report(request: Request) -> dict[str, object]:
 
 
 def _as_response(answer: PodAnswer) -> Response:
+    """Return an answer of the rules as HTTP: 204 without a body, an error's text, or a success's content."""
     if answer.status == 204:
         return Response(status_code=204)
     return JSONResponse({"error": answer.text} if answer.text else answer.content, answer.status)

@@ -21,7 +21,7 @@ class PatchStatus:
 
 @dataclass(frozen=True, slots=True)
 class CreateClaim:
-    pass
+    """Create the claim of the job's volume."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class DeletePod:
 
 @dataclass(frozen=True, slots=True)
 class DeleteClaim:
-    pass
+    """Delete the claim. Its volume's data is overwritten before the claim is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +69,17 @@ class ReadIsolationReport:
 
 @dataclass(frozen=True, slots=True)
 class AddFinalizer:
-    pass
+    """Add our finalizer to the WorkFlow: from then on it cannot vanish before its job is cleaned up."""
 
 
 @dataclass(frozen=True, slots=True)
 class RemoveFinalizer:
-    pass
+    """Take our finalizer off a WorkFlow that is being deleted: it vanishes with that."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeleteWorkflow:
-    pass
+    """Delete the finished WorkFlow, whose time of retention is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +89,7 @@ class RequeueAt:
     at: float
 
 
+# Union, not a base class: type checkers then see that the executor's `match` has a case for each.
 Action = (
     PatchStatus
     | CreateClaim

@@ -18,6 +18,9 @@ from c2d_box.workflow.resource import WorkFlow
 from c2d_box.workflow.states import State
 
 Step = Literal["secret", "sweep"]
+"""A one-off step whose effect is not observed: the stages' Secret, and the sweep of
+Secrets and Leases at the end.
+"""
 MESSAGE = 300
 """Characters kept of a container runtime's error message."""
 
@@ -34,10 +37,12 @@ class Termination:
     @property
     def never_began(self) -> bool:
         """True where the runtime could not start the container: nothing of the image has run."""
+        # containerd says StartError; ContainerCannotRun is the older name, which other runtimes still use.
         return self.reason in ("StartError", "ContainerCannotRun")
 
     @property
     def signal(self) -> int | None:
+        # By the convention of shells: 128 plus the signal's number.
         return self.exit_code - 128 if 128 < self.exit_code < 160 else None
 
 
@@ -71,9 +76,11 @@ class ObservedPod:
 
     @property
     def over(self) -> bool:
+        # Kubernetes' final phases: no container of the pod will run again.
         return self.phase in ("Succeeded", "Failed")
 
     def container(self, name: str) -> ObservedContainer:
+        """Return the container's state; one that has no status yet is neither running, waiting nor ended."""
         return self.containers.get(name, ObservedContainer())
 
 
@@ -110,6 +117,7 @@ class Observation:
 
     @property
     def claim_is_usable(self) -> bool:
+        # With WaitForFirstConsumer the claim stays pending until the scheduler has seen a pod that uses it.
         return self.claim == "Bound" or (self.claims_wait and self.claim == "Pending")
 
     @property
@@ -127,6 +135,7 @@ class Observation:
             "algorithm": 1,
             "publishing": attempts.publishing,
         }[component]
+        # By name, not by label: pods of earlier attempts may still be terminating.
         name = names.pod_name(self.workflow.job, component, attempt)
         return next((pod for pod in self.pods if pod.name == name), None)
 
@@ -146,15 +155,18 @@ def observe_pod(body: Mapping[str, Any]) -> ObservedPod:
             entry["name"]: replace(
                 _observe_container(entry.get("state") or {}), image=entry.get("imageID") or ""
             )
+            # Only regular containers: jobs have no init containers and admit no ephemeral ones.
             for entry in status.get("containerStatuses") or ()
         },
     )
 
 
 def _observe_container(state: Mapping[str, Any]) -> ObservedContainer:
+    """Reduce a container's state, of which Kubernetes sets one of three keys."""
     if "terminated" in state:
         end = state["terminated"]
         return ObservedContainer(
+            # An exit code that is missing counts as a failure.
             end=Termination(end.get("exitCode", -1), end.get("reason", ""), end.get("message", "")[:MESSAGE])
         )
     if "running" in state:

@@ -30,6 +30,8 @@ _Url = Annotated[str, StringConstraints(max_length=limits.URL_CHARACTERS)]
 
 
 class _Report(BaseModel):
+    """Base of the reports. Unknown keys are refused, as everything that pods send is read strictly."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
@@ -133,17 +135,22 @@ def take_configuration(workflow: WorkFlow, report: ConfigurationReport, now: flo
     """
     if workflow.finished or workflow.deleted is not None:
         return PodAnswer(410, "the job is over")
+    # Repeated: the answer got lost, so it is given again, with the uid that the marker must hold.
     if workflow.at("staged") is not None:
         released = {"algorithm": workflow.status.algorithm.uid}
         return PodAnswer(200, content=released) if report.status == 30 else PodAnswer(409, "staged already")
+    # Staged too late: the job was stopped or ran into a deadline. A failure is then acknowledged without
+    # effect; a success must not release the algorithm.
     if workflow.status.outcome is not None:
         return PodAnswer(200 if report.status != 30 else 410, "the job's end is decided")
     if report.status != 30:
         return PodAnswer(200, changes=status_patch.set_outcome(State(report.status), report.reason))
+    # The plan records it as soon as the pod is seen; configuration asks again until then.
     if workflow.status.algorithm.uid is None:
         return PodAnswer(503, "the algorithm's pod is not on record yet")
     return PodAnswer(
         200,
+        # Configuration writes this uid into the marker, and the warden compares it with its own pod's.
         content={"algorithm": workflow.status.algorithm.uid},
         changes=status_patch.merge_patches(
             status_patch.set_state(State.PROVISIONED),
@@ -162,6 +169,7 @@ def _staged(algorithm: str | None, files: list[dict[str, Any]]) -> status_patch.
         return {"inputs": listed}
     own_first = sorted(files, key=lambda file: file["did"] != algorithm)
     listed = limits.fitting_lines(own_first, limits.STAGED_LISTED, limits.RECORD_BYTES)
+    # Over all files, so that the record still commits to those it does not list.
     digest = manifests.lines_digest(files)
     return {"inputs": listed, "inputsCount": len(files), "inputsDigest": digest}
 
@@ -173,6 +181,7 @@ def answer_go_ahead(workflow: WorkFlow) -> GoAhead | None:
     outcome = workflow.status.outcome
     if workflow.at("ended") is None or outcome is None:
         return None
+    # Without `staged` nothing was released: whatever logs there are come from our own programs.
     ran = workflow.at("staged") is not None
     whole = outcome.code in (State.FINISHED, State.ALGORITHM_FAILED)
     certain = whole or outcome.code == State.LIMIT_EXCEEDED
@@ -181,6 +190,7 @@ def answer_go_ahead(workflow: WorkFlow) -> GoAhead | None:
 
 
 def take_judgement(workflow: WorkFlow, report: JudgeReport, now: float) -> PodAnswer:
+    """Apply the judge's verdict, for which Kubernetes must have confirmed the algorithm's end."""
     if workflow.finished or workflow.deleted is not None:
         return PodAnswer(410, "the job is over")
     if workflow.at("ended") is None:
@@ -189,16 +199,19 @@ def take_judgement(workflow: WorkFlow, report: JudgeReport, now: float) -> PodAn
     found: list[status_patch.Changes] = [
         status_patch.set_moment(now, "judged"),
         {
+            # Cut to what a record may hold; the count says how many there were.
             "refused": limits.fitting_lines(refused, limits.REFUSED_LISTED, limits.RECORD_BYTES),
             "refusedCount": max(report.refused_count, len(refused)),
             "manifest": report.manifest,
         },
     ]
     staged, ended = workflow.at("staged"), workflow.at("ended")
+    # The node's clock may be wrong, so a moment outside of what the engine saw is not taken over.
     known = report.exited is not None and staged and ended and staged <= report.exited <= ended
     if known and report.exited is not None and _gate_was_last(workflow):
         found.append(status_patch.set_moment(report.exited, "exited"))
     outcome = workflow.status.outcome
+    # A full volume shows only now. For the owner it is the cause, the exit code its consequence.
     if report.full and outcome is not None and outcome.code == State.ALGORITHM_FAILED:
         reason = f"The algorithm filled its volume. {outcome.reason or ''}".strip()
         found.append(status_patch.set_outcome(State.LIMIT_EXCEEDED, reason))
@@ -215,6 +228,7 @@ def _gate_was_last(workflow: WorkFlow) -> bool:
 
 def take_upload(workflow: WorkFlow, report: UploadReport, now: float) -> PodAnswer:
     """Apply upload's report. It ends the job, unless the results are to become an asset."""
+    # Repeated: recorded already. The first report stands.
     if workflow.finished or workflow.at("uploaded") is not None:
         return PodAnswer(200)
     if workflow.deleted is not None:
@@ -224,10 +238,12 @@ def take_upload(workflow: WorkFlow, report: UploadReport, now: float) -> PodAnsw
     over = status_patch.end_publishing(workflow, now, report.failed)
     if report.failed is not None:
         return PodAnswer(200, changes=over)
+    # Refused with 409, so the pod fails and publishing is tried anew from the start.
     if (problem := deliveries.delivery_problem(workflow, report.results)) is not None:
         return PodAnswer(409, problem)
     results = listing.stored_listing([result.model_dump(exclude={"judged"}) for result in report.results])
     stored = status_patch.merge_patches(status_patch.set_moment(now, "uploaded"), results)
+    # Only outputs become an asset; a job that has none is over without one.
     asset = workflow.publish is not None and over["code"] == State.FINISHED
     if asset and any(result.type == "output" for result in report.results):
         return PodAnswer(200, changes=stored)
@@ -248,6 +264,7 @@ def take_registration(workflow: WorkFlow, report: RegisterReport, now: float) ->
     if workflow.at("uploaded") is None:
         return PodAnswer(409, "nothing has been stored")
     if report.failed is not None:
+        # The results are stored and stay so: the job failed at the last step, and says that.
         failure = f"The results are stored, but they could not be published as an asset: {report.failed}"
         return PodAnswer(200, changes=status_patch.end_publishing(workflow, now, failure))
     asset = {"asset": {"did": report.did, "nft": report.nft, "datatoken": report.datatoken}}
@@ -265,12 +282,16 @@ def take_intent(workflow: WorkFlow, step: str, raw: str, replaces: str | None) -
         return PodAnswer(410, "the job is over")
     if workflow.at("uploaded") is None or workflow.publish is None:
         return PodAnswer(409, "there is nothing to register")
+    # By step: an asset takes several transactions, each of which is sent once.
     recorded = (workflow.status.asset or {}).get("transactions") or {}
     known = recorded.get(step)
+    # Repeated: recorded already, and it may be sent.
     if known == raw:
         return PodAnswer(200)
+    # Another container was faster: only the recorded transaction may be sent.
     if known != replaces:
         return PodAnswer(409, "another transaction is on record")
+    # All of them have to fit into the one object that etcd stores, see `c2d_box/limits.py`.
     others = sum(len(str(other)) for name, other in recorded.items() if name != step)
     if others + len(raw) > limits.TRANSACTIONS_CHARACTERS:
         return PodAnswer(422, "the asset's description and its list of files are too long for the record")
@@ -283,3 +304,4 @@ BY_STAGE: dict[Stage, tuple[type[BaseModel], Callable[..., PodAnswer]]] = {
     "upload": (UploadReport, take_upload),
     "register": (RegisterReport, take_registration),
 }
+"""Model and rule of each stage's report."""

@@ -17,6 +17,7 @@ from c2d_box.workflow.resource import WorkFlow
 AT_ONCE = 1
 """Queued jobs that are reconciled at the same time."""
 _OVER_AT_ONCE = 4
+"""Jobs that are over and are reconciled at the same time."""
 
 
 class ReconcileLimits:
@@ -32,6 +33,7 @@ class ReconcileLimits:
         """
         if workflow.at("cleaned") is not None:
             return self._over
+        # A job that has just got its place must not wait behind the queue that it has left.
         if workflow.at("admitted") is None and not reserved:
             return self._waiting
         return nullcontext()

@@ -34,6 +34,7 @@ class ResourceRequest:
     disk: int = 0
 
     def fits(self, capacity: ResourceRequest | None) -> bool:
+        # The tolerance is for sums of fractions: ten times 0.1 cores fit into one.
         return capacity is None or (
             self.cpu <= capacity.cpu + 1e-9 and self.memory <= capacity.memory and self.disk <= capacity.disk
         )
@@ -59,6 +60,7 @@ class OwnerUsage:
 
     running: int = 0
     served: float = float("-inf")
+    """Moment of the owner's last admission."""
     waiting: list[tuple[float, str]] = field(default_factory=list)
     """Moment of acceptance and name of each queued job, oldest first."""
     starts: dict[str, float] = field(default_factory=dict)
@@ -67,6 +69,8 @@ class OwnerUsage:
     """The values of ``starts``, sorted: :meth:`since` counts by bisection."""
 
     def started(self, job: str, admitted: float) -> None:
+        """Note that ``job`` was admitted at this moment."""
+        # The same start is reported with every change of its job and counts once.
         if self.starts.get(job) != admitted:
             self.forget(job)
             self.starts[job] = admitted
@@ -83,6 +87,7 @@ class OwnerUsage:
         return len(self.moments) - bisect_right(self.moments, moment)
 
     def may(self, room: EnvironmentLimits, now: float) -> bool:
+        """Return whether the owner may start another job now, by their own limit and their free quota."""
         if room.per_owner is not None and self.running >= room.per_owner:
             return False
         if room.quota is None:
@@ -92,6 +97,8 @@ class OwnerUsage:
 
 @dataclass(frozen=True, slots=True)
 class _JobState:
+    """The queue's record of one job. ``accepted`` is its key in the owner's waiting list."""
+
     environment: str
     owner: str
     accepted: float
@@ -116,6 +123,10 @@ class JobQueue:
     # -- the state of each job
 
     def enqueue_job(self, job: str, environment: str, owner: str, accepted: float) -> None:
+        """Note that the job waits. The place in line counts from ``accepted``, so a
+        repeated report changes nothing.
+        """
+        # Each change first takes the job out of where it was: no count can drift.
         self._leave(job)
         insort(self._owner(environment, owner).waiting, (accepted, job))
         self._standings[job] = _JobState(environment, owner, accepted, waits=True)
@@ -143,6 +154,7 @@ class JobQueue:
             return
         entry = self._owner(standing.environment, standing.owner)
         entry.forget(job)
+        # Owners without jobs are dropped: addresses cost nothing, and the index would grow for ever.
         if not (entry.running or entry.waiting or entry.starts):
             del self._owners[standing.environment][standing.owner]
 
@@ -167,6 +179,8 @@ class JobQueue:
         Where the first in line fits an empty cluster but not what is free, the answer is None and not the
         next smaller job: small jobs would starve the large one.
         """
+        # One candidate per environment, the first of its own line; then the best of these
+        # by priority and waiting time.
         candidates = []
         for name, room in self._rooms.items():
             if self._busy[name] < room.places and (turn := self._turn(name, room, now)) is not None:
@@ -179,6 +193,7 @@ class JobQueue:
             )
             if total.fits(self._capacity):
                 return job
+            # It would fit an empty cluster: what is free is kept for it. One that never fits holds up nobody.
             if demand.fits(self._capacity):
                 return None
         return None
@@ -188,8 +203,11 @@ class JobQueue:
         owners = [
             entry for entry in self._owners[environment].values() if entry.waiting and entry.may(room, now)
         ]
+        # Only owners who wait are compared: an absent owner's few starts would be held against all others.
         had = [entry.since(now - RECENT_SECONDS) for entry in owners]
         least, most = min(had, default=0), room.places // 2
+        # Fewest running first (recent lead included, up to half the places), then the one served longest ago,
+        # then the job that waited longest.
         turns = (
             (entry.running + min(count - least, most), entry.served, entry.waiting[0])
             for entry, count in zip(owners, had, strict=True)
@@ -197,7 +215,9 @@ class JobQueue:
         return min(turns)[2] if owners else None
 
     def _used(self) -> ResourceRequest:
+        """Return what the running jobs request together."""
         cpu, memory, disk = 0.0, 0, 0
+        # By environment, since all jobs of one request the same: this does not grow with their number.
         for name, count in self._busy.items():
             demand = self._rooms[name].demand
             cpu, memory, disk = (
@@ -210,9 +230,11 @@ class JobQueue:
     # -- inside
 
     def _owner(self, environment: str, owner: str) -> OwnerUsage:
+        """Return the owner's usage of an environment; one that is not known yet has none."""
         return self._owners[environment].setdefault(owner, OwnerUsage())
 
     def _leave(self, job: str) -> _JobState | None:
+        """Take the job out of the counts and the line; return where it was."""
         standing = self._standings.pop(job, None)
         if standing is None:
             return None
@@ -221,5 +243,6 @@ class JobQueue:
             entry.running -= 1
             self._busy[standing.environment] -= 1
         elif standing.waits:
+            # The list is sorted by exactly this pair, so bisection finds the entry itself.
             del entry.waiting[bisect_left(entry.waiting, (standing.accepted, job))]
         return standing

@@ -45,6 +45,7 @@ class JobCache:
     def __init__(self) -> None:
         self._entries: dict[str, CachedJob] = {}
         self._changed: Callable[[str], None] = lambda job: None
+        # Version of the last list of each kind.
         self._listed_at: dict[str, int] = {}
 
     def listen(self, listener: Callable[[str], None]) -> None:
@@ -52,15 +53,18 @@ class JobCache:
         self._changed = listener
 
     def workflow(self, job: str) -> WorkFlow | None:
+        """Return the job's WorkFlow, None where there is none (any more)."""
         entry = self._entries.get(job)
         return entry.workflow if entry else None
 
     def workflows(self) -> Iterator[WorkFlow]:
+        """Yield the WorkFlows of all jobs."""
         for entry in self._entries.values():
             if entry.workflow is not None:
                 yield entry.workflow
 
     def pods(self, job: str) -> tuple[observation.ObservedPod, ...]:
+        """Return the job's pods, reduced to what the rules use; pods of earlier attempts are among them."""
         entry = self._entries.get(job)
         return tuple(observation.observe_pod(body) for body in entry.pods.values()) if entry else ()
 
@@ -83,6 +87,7 @@ class JobCache:
         return phase, "deletionTimestamp" in entry.claim["metadata"]
 
     def put_object(self, kind: ResourceKind, body: Object) -> None:
+        """Take an object, unless its version is known already or older than the known one."""
         job, key = _job_of(kind, body), (kind.plural, body["metadata"]["name"])
         if job is None or version_number(body) <= self._version(job, key):
             return
@@ -91,8 +96,10 @@ class JobCache:
                 workflow = resource.parse_workflow(body)
             except ValidationError as problem:
                 first = problem.errors(include_input=False)[0]
+                # The place of the fault without its value, which is a consumer's.
                 where = {"key": str(first["loc"])[:200], "problem": first["type"]}
                 log.error("not a workflow, left alone", extra={"job": job, **where})
+                # The version is not noted, so each new list reports the object again.
                 return
             self._entry(job).workflow = workflow
         elif kind is PODS:
@@ -108,8 +115,10 @@ class JobCache:
         """
         job, key = _job_of(kind, body), (kind.plural, body["metadata"]["name"])
         entry = self._entries.get(job or "")
+        # Older than what is known: the event is about a predecessor of the same name.
         if job is None or entry is None or version_number(body) < entry.versions.get(key, -1):
             return
+        # Kept after the deletion, so that an older event that comes late finds it.
         entry.versions[key] = version_number(body)
         if kind is WORKFLOWS:
             entry.workflow = None
@@ -117,6 +126,7 @@ class JobCache:
             entry.pods.pop(key[1], None)
         else:
             entry.claim = None
+        # With the last object the versions go too: their number must not grow with the jobs of all times.
         if entry.workflow is None and not entry.pods and entry.claim is None:
             del self._entries[job]
         self._changed(job)
@@ -139,12 +149,14 @@ class JobCache:
         present = {body["metadata"]["name"] for body in bodies}
         for body in self._known(kind):
             name = body["metadata"]["name"]
+            # A younger object was made after the list was read.
             if name not in present and self._known_version(kind, body) <= listed_at:
                 self.remove_object(kind, body)
         for body in bodies:
             self.put_object(kind, body)
 
     def _forget_versions(self, kind: ResourceKind) -> None:
+        """Forget the versions of a kind, so that any version of its objects is taken."""
         for entry in self._entries.values():
             for key in [key for key in entry.versions if key[0] == kind.plural]:
                 del entry.versions[key]
@@ -153,10 +165,12 @@ class JobCache:
         return self._version(_job_of(kind, body) or "", (kind.plural, body["metadata"]["name"]))
 
     def _known(self, kind: ResourceKind) -> list[Object]:
+        """Return the known objects of a kind."""
         if kind is PODS:
             return [body for entry in self._entries.values() for body in entry.pods.values()]
         if kind is CLAIMS:
             return [entry.claim for entry in self._entries.values() if entry.claim is not None]
+        # Only what removing needs: the cache keeps WorkFlows parsed.
         return [
             {"metadata": {"name": workflow.name, "uid": workflow.uid, "resourceVersion": workflow.version}}
             for workflow in self.workflows()
@@ -171,6 +185,7 @@ class JobCache:
 
 
 def _job_of(kind: ResourceKind, body: Object) -> str | None:
+    """Return the job an object belongs to: a WorkFlow has its name, other objects a label."""
     metadata = body["metadata"]
     if kind is WORKFLOWS:
         name: str = metadata["name"]

@@ -10,6 +10,7 @@ from c2d_box.operator_engine.rules.observation import Step
 from c2d_box.retry import Backoff
 
 LONGEST_PAUSE_SECONDS = 10.0
+"""Longest pause between two attempts after failures, and the pause after a fault of a rule."""
 BURST = 200
 """Number of plans a job may have in quick succession: several times what the longest job needs."""
 REFILL_SECONDS = 2.0
@@ -29,6 +30,7 @@ class PlanningPace:
     def take_turn(self, now: float) -> float:
         """Take a token and return 0; without one return the seconds until the next."""
         if self._at is not None:
+            # A clock that is set back adds nothing, instead of taking tokens away.
             self._left = min(float(BURST), self._left + max(0.0, now - self._at) / REFILL_SECONDS)
         self._at = now
         if self._left < 1.0:
@@ -51,8 +53,11 @@ class JobRuntime:
     task: asyncio.Task[None] | None = None
     timer: asyncio.TimerHandle | None = None
     pending: bool = False
+    """True where something has changed since the last round began."""
     done: set[Step] = field(default_factory=set)
+    """One-off steps of this process whose effect the cache does not show."""
     grants: bool = False
+    """True once the grants were seen: they stay until the job's end, so they are not asked for again."""
     asked: dict[str, float] = field(default_factory=dict)
     """Moment at which each deletion was last asked for."""
     trouble: str = ""
@@ -63,6 +68,7 @@ class JobRuntime:
 
     def notify_waiters(self) -> None:
         """Wake the long polls that wait for a change of this job."""
+        # Set and replaced: those who wait hold the old event, those who come later get a fresh one.
         self.changed.set()
         self.changed = asyncio.Event()
 
@@ -80,6 +86,7 @@ class JobRuntime:
             task.cancel()
         self.pending, self.trouble = False, ""
         self.backoff.reset()
+        # Another engine leads meanwhile: what this one has done may be undone when it leads again.
         self.done.clear()
         self.asked.clear()
         return task

@@ -38,8 +38,10 @@ class Observer:
         """Return the job's observation. It comes from memory; Kubernetes is asked only for what no watch
         shows. Raises ClusterError.
         """
+        # No watch: the engine may not list Secrets. The plan asks again at growing intervals.
         if workflow.at("created") is None and workflow.at("admitted") is not None and not runtime.grants:
             runtime.grants = await self._granted(workflow)
+        # A pod that is taken for gone ends the job with 81, so its absence is confirmed by a read.
         if workflow.status.algorithm.uid and workflow.at("ended") is None:
             await self._make_sure(workflow.job, names.pod_name(workflow.job, "algorithm"))
         phase, going = self._job_cache.claim(workflow.job)
@@ -51,6 +53,7 @@ class Observer:
             claim_deleted=going,
             claims_wait=self._settings.claims_wait,
             grants=runtime.grants,
+            # Decided by the queue for all jobs together, not by the plan of one.
             may_start=self._places.is_reserved(workflow.job),
             refusal=self.rejection_of(workflow),
             trouble=runtime.trouble,
@@ -86,14 +89,17 @@ class Observer:
         if environment is None:
             known = ", ".join(entry.id for entry in self._settings.environments)
             text = f"There is no environment {workflow.spec.environment} (there are: {known})."
+            # Also a running job: without its environment there is no key to check its pods' tokens with.
             return JobRejection(State.INFRASTRUCTURE_LOST, text, always=True)
         if not environment.takes_chain(workflow.spec.chain_id):
             chains = ", ".join(map(str, environment.allowed_chain_id))
             text = f"The environment {environment.id} takes jobs of chain {chains} only."
             return JobRejection(State.ALGORITHM_PROVISIONING_FAILED, text)
+        # operator-service refuses this already; a WorkFlow can also be made by hand, and settings can change.
         if (wrong := self._sealing(workflow)) is not None:
             return JobRejection(State.PUBLISHING_FAILED, wrong)
         section = workflow.stage.algorithm.container
+        # The Provider asks the same question before payment, with the same rules.
         reason = environment.images.refusal_of(section.image, section.checksum)
         return None if reason is None else JobRejection(State.ALGORITHM_PROVISIONING_FAILED, reason)
 
@@ -107,6 +113,7 @@ class Observer:
         if workflow.publish is not None:
             return "Results that are encrypted for one reader cannot become an asset."
         try:
+            # Checked before the run: the upload container would find out when all the work is done.
             ecies.public_key(workflow.encrypt)
         except ValueError:
             return "output.encrypt is not a public key."
@@ -116,6 +123,7 @@ class Observer:
         """Return the seconds the algorithm may run."""
         environment = self._settings.environment(workflow.spec.environment)
         longest = float(environment.max_job_duration) if environment else 0.0
+        # The order paid for `maxtime`; the environment's limit holds all the same.
         return min(longest, float(workflow.spec.maxtime or longest))
 
 

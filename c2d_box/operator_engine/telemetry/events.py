@@ -25,6 +25,7 @@ RECENT = 600.0
 on purpose.
 """
 COMPONENT = "operator-engine"
+"""Source of the events, as ``kubectl describe`` shows it."""
 
 
 class EventRecorder:
@@ -34,7 +35,9 @@ class EventRecorder:
         self._cluster = cluster
         self._namespace = namespace
         self._clock = clock
+        # The latest state of each job that is to be looked at; earlier ones are contained in it.
         self._untold: dict[str, WorkFlow] = {}
+        # Conditions that were handled, by job, so that each costs one call at most.
         self._told: dict[str, set[str]] = {}
         self._news = asyncio.Event()
 
@@ -49,6 +52,7 @@ class EventRecorder:
             await self._news.wait()
             self._news.clear()
             while self._untold:
+                # Taken out before writing: a change that comes meanwhile puts the job in anew.
                 job, workflow = next(iter(self._untold.items()))
                 del self._untold[job]
                 await self._write_event(workflow)
@@ -58,13 +62,16 @@ class EventRecorder:
         for condition in _events_of(workflow):
             if condition["type"] in told:
                 continue
+            # Noted before the call: an event that cannot be written is not tried again.
             told.add(condition["type"])
             if timestamps.rfc3339_seconds(condition["lastTransitionTime"]) > self._clock() - RECENT:
                 await self._create(self._event(workflow, condition))
+        # Nothing new comes for a job that is cleaned up.
         if workflow.at("cleaned") is not None:
             del self._told[workflow.job]
 
     async def _create(self, body: Object) -> None:
+        """Create the event; one of this name was written by an engine before."""
         try:
             await self._cluster.create(EVENTS, body)
         except AlreadyExists:
@@ -73,7 +80,9 @@ class EventRecorder:
             log.info("an event was not told: %s", error.message)
 
     def _event(self, workflow: WorkFlow, condition: dict[str, Any]) -> Object:
+        """Build the event of a condition. The uid in its name tells jobs of the same name apart."""
         failed = condition["type"] == "Finished" and workflow.status.code != State.FINISHED
+        # Events take whole seconds here, unlike the status.
         moment = f"{condition['lastTransitionTime'].partition('.')[0].removesuffix('Z')}Z"
         return {
             "apiVersion": "v1",

@@ -23,6 +23,7 @@ from c2d_box.workflow.resource import WorkFlow
 
 log = logging.getLogger(__name__)
 ANNOUNCE_SECONDS = 15.0
+"""Seconds between two announcements of the environments."""
 
 Announce = Callable[[], Iterable[tuple[str, dict[str, Any]]]]
 
@@ -34,6 +35,7 @@ class JobTableWriter:
         self._where = where
         self._secrets = secrets
         self._announce: Announce = tuple
+        # The state to be written, by job; a newer one replaces it, so an outage costs no memory.
         self._latest: dict[str, WorkFlow] = {}
         self._news = asyncio.Event()
         self._written = asyncio.Condition()
@@ -43,6 +45,7 @@ class JobTableWriter:
         self._announce = announce
 
     def enqueue_row(self, workflow: WorkFlow) -> None:
+        """Have the row of this job written soon, in this state or a newer one."""
         self._latest[workflow.job] = workflow
         self._news.set()
 
@@ -61,8 +64,10 @@ class JobTableWriter:
             try:
                 connection = await jobtable.connect(self._where, self._secrets)
                 async with connection:
+                    # At each connection: the database may have been set up anew meanwhile.
                     await jobtable.create_jobs(connection)
                     backoff.reset()
+                    # Both over one connection: psycopg lets one statement after the other through.
                     await asyncio.gather(self._write_all(connection), self._announce_all(connection))
             except (psycopg.Error, OSError) as error:
                 log.warning("PostgreSQL is away: %s", type(error).__name__)
@@ -74,12 +79,15 @@ class JobTableWriter:
                 job, workflow = next(iter(self._latest.items()))
                 try:
                     await jobtable.upsert_job(connection, workflow)
+                # A row that PostgreSQL refuses is refused each time: it must not hold up those of other jobs.
                 except psycopg.DataError as error:
                     log.error("row refused", extra={"job": job, "sqlstate": error.sqlstate})
+                # Only if no newer state came meanwhile: that one is written next.
                 if self._latest.get(job) is workflow:
                     del self._latest[job]
                 async with self._written:
                     self._written.notify_all()
+            # No await since the loop saw the dictionary empty, so no news can be missed.
             self._news.clear()
             await self._news.wait()
 

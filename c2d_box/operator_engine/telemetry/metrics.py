@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 KEPT = 20_000
+"""Rounds over which the quantiles are taken."""
 
 
 class EngineMetrics:
@@ -32,6 +33,7 @@ class EngineMetrics:
         self._plans.append(plan_seconds * 1000)
 
     def as_dict(self, held: Mapping[str, int], queued: Mapping[str, int]) -> dict[str, Any]:
+        """Return the figures as JSON; ``held`` and ``queued`` count jobs by environment."""
         return {
             "reconciles": self.total,
             "mostOfOneJob": self.most,
@@ -44,6 +46,7 @@ class EngineMetrics:
 
 
 def _quantiles(values: deque[float]) -> dict[str, float]:
+    # Sorted on request, since figures are asked for far more rarely than rounds are noted.
     ordered = sorted(values)
     return {
         name: round(ordered[min(len(ordered) - 1, int(len(ordered) * share))], 3) if ordered else 0.0
