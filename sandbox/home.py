@@ -50,7 +50,9 @@ class BoxHome:
 
     @property
     def volumes_folder(self) -> Path:
-        """Return the root of the volumes that the native box's provisioner makes; mounts below it reach pods."""
+        """Return the root of the volumes that the native box's provisioner makes; mounts below it reach
+        pods.
+        """
         return self.path / "volumes"
 
     @property
