@@ -88,7 +88,9 @@ class AddressRanges:
 
 
 def candidate_blocks() -> list[IPv4Network]:
-    """Return private /16 blocks (RFC 1918), rarely used ones first, then carrier-grade NAT space (RFC 6598)."""
+    """Return private /16 blocks (RFC 1918), rarely used ones first, then those of carrier-grade NAT (RFC
+    6598).
+    """
     rare = [f"10.{second}.0.0/16" for second in [*range(64, 256), *range(64)]]
     middle = [f"172.{second}.0.0/16" for second in range(31, 15, -1)]
     shared = [f"100.{second}.0.0/16" for second in range(64, 128)]
