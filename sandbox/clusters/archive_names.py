@@ -62,6 +62,7 @@ def read_archive(archive: Path) -> ArchiveName:
         raise _unusable_archive(archive, "its index lists no images")
     if len(manifests) != 1:
         raise _unusable_archive(archive, f"it holds {len(manifests)} images, not one")
+    # The full name first; the other annotation is read for archives of tools that write only that one.
     notes: Any = manifests[0].get("annotations")
     reference = (notes.get(NAME) or notes.get(SHORT_NAME)) if isinstance(notes, dict) else None
     # The kubelet reads a name without a registry as docker.io/library/…, and would not find this image.
@@ -95,6 +96,7 @@ def parse_image_list(lines: Iterable[str]) -> list[ClusterImage]:
     found = []
     for line in list(lines)[1:]:
         fields = line.split()
+        # The label is searched in the whole line: labels are one field, in no fixed order.
         found.append(ClusterImage(fields[0], fields[2], _size_bytes(fields[3], fields[4]), PINNED in line))
     return found
 
@@ -106,6 +108,7 @@ def unpinned_references(lines: Iterable[str]) -> list[str]:
 
 def _size_bytes(number: str, unit: str) -> int:
     """Return bytes of a size such as ``12.3 MiB``; 0 for what is no number, as sizes are only shown."""
+    # ctr's own units.
     scale = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
     try:
         return int(float(number) * scale.get(unit, 1))

@@ -47,5 +47,6 @@ class BundleParts:
 
         try:
             return Bundle.open_cached(["node-image"]).node_image
+        # Not built: no error for this driver.
         except StateProblem:
             return None

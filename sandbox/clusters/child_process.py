@@ -18,6 +18,7 @@ def dying_with_parent() -> Callable[[], None] | None:
     To the kernel the parent is the thread that forked (prctl(2)), not the process: start the child in a
     thread that outlives it.
     """
+    # Elsewhere the child is left behind by a killed command; the next sweep finds what it made.
     return _ask_for_it if sys.platform == "linux" else None
 
 

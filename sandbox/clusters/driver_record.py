@@ -74,11 +74,13 @@ def load_record(path: Path, make: Callable[[dict[str, Any]], T]) -> T | None:
     """
     try:
         value = json.loads(path.read_text())
+        # Taken out: it is the file's, not one of the record's fields.
         if value.pop("format") != FORMAT:
             raise ValueError("another format")
         value["isolation"] = JobIsolation.from_dict(value["isolation"])
         value["ports"] = {int(host): int(node) for host, node in value["ports"].items()}
         return make(value)
+    # Before the others: no file means no cluster, and is no damage.
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as cause:

@@ -68,6 +68,7 @@ def _kind_cluster(request: ClusterRequest) -> ClusterDriver:
     from sandbox.clusters.kind.driver import KindCluster
 
     name = request.settings.name
+    # The ports go in here, as Docker fixes them when it makes the container.
     return KindCluster(request.home, BundleParts(), name, request.published, request.options)
 
 
@@ -101,9 +102,11 @@ def _existing_cluster(request: ClusterRequest) -> ClusterDriver:
 
 
 def _existing_parts() -> tuple[str, ...]:
+    # For the port forwards; the calls of the API are our own.
     return () if shutil.which("kubectl") else ("kube",)
 
 
+# Without `missing_parts`: it needs the whole bundle.
 _NATIVE = DriverEntry("native", _native_cluster)
 
 # The order is the one in which `--cluster` lists them.

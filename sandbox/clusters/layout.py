@@ -44,6 +44,7 @@ class ClusterLayout:
 
         Two homes may hold boxes of one name; links and control groups are the machine's, not the home's.
         """
+        # Resolved: a home behind a symbolic link is the same box. The NUL can be in neither part.
         return hashlib.sha256(f"{self.home.path.resolve()}\0{self.name}".encode()).hexdigest()[:8]
 
     @property
@@ -142,6 +143,7 @@ class ClusterLayout:
     def check_limits(self) -> None:
         """Refuse homes and names that something below would refuse later, with a less clear error."""
         length = path_bytes(self.home.path)
+        # Checked here, as the kubelet would only say that it cannot bind a socket.
         if length > LONGEST_HOME:
             raise UsageError(
                 "C2D-HOME-TOO-LONG",

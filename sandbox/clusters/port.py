@@ -48,6 +48,7 @@ class AllowedEndpoint:
     @classmethod
     def from_value(cls, value: AllowedEndpoint | tuple[str, int] | list[Any]) -> AllowedEndpoint:
         """Return an endpoint of an ``(ip, port)`` pair, or of the list that JSON made of one."""
+        # Converted, not trusted: the value may come from a file or over the socket.
         return value if isinstance(value, AllowedEndpoint) else cls(str(value[0]), int(value[1]))
 
 
@@ -82,6 +83,7 @@ class JobIsolation:
     def from_dict(cls, value: Mapping[str, Any]) -> JobIsolation:
         """Return the isolation of that form; a missing list allows nothing."""
         return cls(
+            # An unknown key is ignored: a typing error closes, it never opens.
             tuple(AllowedEndpoint.from_value(item) for item in value.get("staging", ())),
             tuple(AllowedEndpoint.from_value(item) for item in value.get("publishing", ())),
         )

@@ -179,8 +179,8 @@ def _call_rpc(box: Box, method: str, *params: Any) -> Any:
 
 
 def _revert_chain(box: Box, snapshot: str) -> None:
-    # False: the chain restarted, or went back to an older snapshot, which ends all later ones.
     """Take the chain back to a snapshot."""
+    # False: it has no such snapshot any more; going back to an older one ends all later ones.
     if _call_rpc(box, "evm_revert", snapshot) is not True:
         raise StateProblem(
             "C2D-RESET-NO-SNAPSHOT",

@@ -33,7 +33,7 @@ from sandbox.settings import ExistingClusterSettings
 WANTED = range(30, 34)
 """Offsets of the box's fixed addresses in the part of the service range that is chosen for it."""
 PART = 26
-"""Prefix length of that part: 64 addresses, few enough that a part with the wanted ones free is found."""
+"""Prefix length of that part: 64 addresses, which the offsets of all services fit into."""
 VOLUMES = "/var/lib/c2d-box/volumes"
 """Folder on each node for the volumes of the box's provisioner."""
 DEPLOYMENTS = f"/apis/apps/v1/namespaces/{belongings.SERVICES}/deployments"
@@ -161,7 +161,7 @@ class ExistingCluster:
         must be told.
         """
         registry = ImageRegistry(self._chosen.registry)
-        # First, because it changes nothing and fails most often.
+        # First: it changes nothing anywhere.
         registry.require_access()
         text = access.extract_kubeconfig(self._chosen.kubeconfig, self._chosen.context)
         self._layout.root.mkdir(parents=True, exist_ok=True)

@@ -41,7 +41,7 @@ class ExistingRecord:
         return replace(self, **values)
 
     def save_record(self, path: Path) -> None:
-        """Write the record, synced: it is the only list of what was added to somebody's cluster."""
+        """Write the record, synced: it says in whose cluster the box's objects are."""
         replace_private_file(path, record_text(self))
 
     @classmethod

@@ -98,8 +98,8 @@ def _forward_rules(egress: bool) -> Iterator[str]:
 
 
 def _input_rules(egress: bool, isolation_off: bool) -> Iterator[str]:
-    # The components talk to each other over loopback.
     """Yield the rules for packets to the node itself, where kubelet, etcd and the API server listen."""
+    # The components talk to each other over loopback.
     yield 'iifname "lo" accept'
     if not isolation_off:
         yield "meta nfproto ipv6 drop"

@@ -172,8 +172,8 @@ class NativeCluster:
                 raise
 
     def _boot_cluster(self) -> None:
-        # First: a user without sudo should read that, not a list of kernel features.
         """Check the machine, write the record, start the supervisor; return when its socket answers."""
+        # First: a user without sudo should read that, not a list of kernel features.
         require_root()
         probes.require_all(self.home.path)
         record = self._fresh_record()

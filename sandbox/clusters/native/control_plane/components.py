@@ -1,7 +1,7 @@
 """Describes the processes a box is made of: how each is started, what it needs first, when it is ready.
 
-Pure data: ``sandbox.clusters.native.supervision`` starts them. Everything listens on the node's own address
-or its loopback, never on the machine's.
+Pure data: ``sandbox.clusters.native.supervision`` starts them. All but the forwarder listen on the node's
+own address or its loopback, never on the machine's.
 """
 
 from __future__ import annotations

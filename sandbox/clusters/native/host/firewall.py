@@ -81,9 +81,9 @@ def _drop_chain(device: str) -> str:
 def _inet_chains(
     ranges: AddressRanges, isolation: JobIsolation, egress: bool, isolation_off: bool
 ) -> list[str]:
+    """Return the chains for routed packets and for packets to and from the node itself."""
     # Before the general rules: they let established connections pass, also ones that a shorter list no longer
     # allows.
-    """Return the chains for routed packets and for packets to and from the node itself."""
     jobs = [] if isolation_off else list(_job_forwarding(isolation))
     forward = [*jobs, *_forward_rules(ranges, egress)]
     # For programs on the node itself, such as the API server that calls a webhook.
@@ -125,8 +125,8 @@ def _allow_rule(bridge: str, endpoint: AllowedEndpoint) -> str:
 
 
 def _forward_rules(ranges: AddressRanges, egress: bool) -> Iterator[str]:
-    # NodePorts: only what kube-proxy rewrote, and only from the machine itself.
     """Yield the rules for packets that cross the node."""
+    # NodePorts: only what kube-proxy rewrote, and only from the machine itself.
     yield f'iifname "{UPLINK}" oifname "{PODS}" ip saddr {ranges.host_ip} ct status dnat accept'
     yield f'iifname "{UPLINK}" ct state established,related accept'
     yield f'iifname "{UPLINK}" drop'

@@ -71,7 +71,7 @@ class SupervisedComponent:
         """Start the component, watch it and start it again, until it is stopped."""
         for need in needs:
             await need.wait()
-        # From a fifth of a second, as most ends are a start too early, to half a minute.
+        # From a fifth of a second to half a minute; a run of STEADY_SECONDS begins the series anew.
         backoff = Backoff(0.2, 30.0, steady=STEADY_SECONDS)
         while not self.stopping:
             began = time.monotonic()

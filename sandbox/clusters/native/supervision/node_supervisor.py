@@ -133,9 +133,9 @@ class NodeSupervisor:
         self._loading = asyncio.Lock()
 
     def _needed_events(self, part: ClusterComponent) -> list[asyncio.Event]:
+        """Return what a component waits for before its first start."""
         # The kubelet starts pods as soon as it can, those of an earlier run too: all that isolates them comes
         # first.
-        """Return what a component waits for before its first start."""
         extra = (PAUSE, RULES, PODS_MARKED) if part.name == "kubelet" else ()
         return [self.parts[name].ready for name in part.needs] + [self.done[name] for name in extra]
 
@@ -408,7 +408,7 @@ class NodeSupervisor:
             self._start_task(self.stop_components())
             return await self._send_events(writer, seen, lambda: self.ended.is_set())
         if verb == "load-image":
-            # One at a time: two imports that unpack at once are slower than one after the other.
+            # One at a time: each import first looks at what is there already.
             async with self._loading:
                 return await asyncio.to_thread(self.images.load_archive, Path(request["archive"]))
         if verb == "images":
