@@ -63,7 +63,6 @@ class ServiceAddresses:
         ones.
         """
         base = ipaddress.ip_network(service_cidr).network_address
-        # Offsets from the start of the range, the same in every box, so that two boxes can be compared.
         return cls({name: str(base + place) for name, (place, _) in _FIXED.items()})
 
     def endpoint_texts(self) -> list[str]:
@@ -202,8 +201,8 @@ def _chain_values(box: Box) -> dict[str, Any]:
 def _environment_values(keys: BoxKeys) -> dict[str, Any]:
     """Return the environment as it is announced to consumers.
 
-    Small on purpose: a laptop should run a job beside the box. Prices are 0, and its address signs the
-    evidence of its jobs.
+    One CPU and 1 GiB for a job, no price, and results that do not expire (0). The address is that of the
+    environment's key.
     """
     return {
         "id": ENVIRONMENT,

@@ -68,8 +68,7 @@ class KindCluster:
         self.home = home
         self.name = name
         self._bundle = bundle
-        # Empty also where a caller does not know them, as for `stop`: a record's ports are then taken as they
-        # are.
+        # Empty where the caller names none: those in the record then stay.
         self._ports = dict(ports or {})
         self._options = options or ClusterOptions()
         self._layout = ClusterLayout(home, name)

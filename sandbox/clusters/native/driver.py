@@ -120,9 +120,7 @@ class NativeCluster:
 
     @property
     def runtime_classes(self) -> dict[str, str]:
-        """Return the job classes' handlers by stage. They need no record, so the chart can be made before the
-        first boot.
-        """
+        """Return the job classes' handlers by stage. They need no record, only the box's name."""
         handlers = ("unrouted", "staging", "publishing")
         roles = ("algorithm", "configuration", "publishing")
         return {role: f"{self.name}-{handler}" for role, handler in zip(roles, handlers, strict=True)}
@@ -141,7 +139,7 @@ class NativeCluster:
     def create(self) -> Progress[None]:
         """Boot the cluster, or join the boot that runs; see the contract.
 
-        Whoever boots, the events come from the supervisor, from the first one on.
+        The events come from the supervisor, from the first one on, whichever command started the boot.
         """
         self._layout.check_limits()
         self._prepare_folder()

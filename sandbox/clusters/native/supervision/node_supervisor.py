@@ -46,7 +46,7 @@ PODS_MARKED = "pods-marked"
 NODE_DEADLINE = 90.0
 """Seconds from the components' readiness to the node's."""
 PERSISTENCE = 100
-"""Tries of a call while the API server installs its own roles, a tenth of a second apart."""
+"""Tries of a call that an API server may refuse right after its start, a tenth of a second apart."""
 CONTAINER_PATIENCE = 2.5
 """Seconds for containers to end after SIGTERM; what is left is killed with the namespaces."""
 LOG_CAP = 8 << 20
@@ -295,7 +295,7 @@ class NodeSupervisor:
     async def _grant_dns(self, kube: KubeApi) -> None:
         """Let the name server read Services and their endpoints, nothing else.
 
-        Repeated until it succeeds: the API server is ready before its built-in roles are.
+        Repeated until it succeeds, for some seconds: an API server that has just started may refuse.
         """
         kinds = "/apis/rbac.authorization.k8s.io/v1"
         name = "c2d-box:coredns"
@@ -348,7 +348,7 @@ class NodeSupervisor:
         await asyncio.gather(
             *(self.parts[name].end_process(signal.SIGTERM, 0.5) for name in first), self._end_containers()
         )
-        # Its own graceful end waits for watchers, all of which are gone; what it acknowledged is in etcd.
+        # Briefly: what it has acknowledged is in etcd, so its own graceful end would add nothing.
         await self.parts["kube-apiserver"].end_process(signal.SIGTERM, 0.2)
         await asyncio.gather(
             self.parts["containerd"].end_process(signal.SIGTERM, 1.0),
