@@ -71,7 +71,7 @@ def enter_group(group: str) -> dict[Path, str]:
 
 
 def leave_group(before: dict[Path, str]) -> None:
-    """Move this process back to where :func:`enter` found it; to the root where that group is gone."""
+    """Move this process back to where :func:`enter_group` found it; to the root where that group is gone."""
     for hierarchy in hierarchies():
         home = hierarchy / before.get(hierarchy, "/").lstrip("/")
         # It is gone where whoever started this process ended, and its session's group with it.
