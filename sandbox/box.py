@@ -35,7 +35,10 @@ PROGRAM = "c2d-box"
 
 @dataclass(frozen=True)
 class Box:
-    """A box that may be up, down or not there yet."""
+    """A box that may be up, down or not there yet.
+
+    It is a value: the home says where everything lies, the settings say what was chosen.
+    """
 
     home: BoxHome
     settings: BoxSettings
@@ -50,12 +53,13 @@ class Box:
 
     @property
     def exists(self) -> bool:
-        """Return whether an ``up`` ever got as far as choosing."""
+        """Return whether ``box.json`` is there: whether an ``up`` ever got as far as writing its choices."""
         return self.home.box_file.exists()
 
     @cached_property
     def cluster(self) -> ClusterDriver:
-        """Return the cluster that carries this box."""
+        """Return the driver of the cluster that carries this box. Nothing is started or contacted."""
+        # Imported here: the drivers need this module, and `--help` needs no driver.
         from sandbox.clusters.driver_registry import ClusterRequest, driver_of
 
         return driver_of(self.settings.cluster).make(
@@ -64,7 +68,10 @@ class Box:
 
     @property
     def published_ports(self) -> dict[int, int]:
-        """Return port of 127.0.0.1 → NodePort, of every service this box runs."""
+        """Return port of 127.0.0.1 → NodePort, of every service this box runs.
+
+        A box on a chain outside runs no chain of its own, so the chain's port is not taken.
+        """
         ports = self.ports.as_dict()
         if self.settings.chain.rpc_url is not None:
             ports.pop("chain")
@@ -72,7 +79,9 @@ class Box:
 
     @property
     def service_urls(self) -> dict[str, str]:
-        """Return the URL of each service on this machine."""
+        """Return the URL of each service as this machine reaches it, by the name users write
+        (``operator-service``). Pods do not use these: 127.0.0.1 is the pod itself there.
+        """
         ports = self.ports.as_dict()
         if self.settings.chain.rpc_url:
             ports.pop("chain")
@@ -82,7 +91,9 @@ class Box:
         return urls
 
     def kube_api(self) -> KubeApi:
-        """Return the box's Kubernetes API; raise ``C2D-BOX-DOWN`` where there is none."""
+        """Return a client of the box's Kubernetes API, to be closed by the caller; raise ``C2D-BOX-DOWN``
+        where there is no kubeconfig yet.
+        """
         from c2d_box.kubernetes.sync_client import KubeApi
 
         return KubeApi.of(self.home.kubeconfig)
@@ -90,6 +101,7 @@ class Box:
     def command_line(self, arguments: str) -> str:
         """Return a command line for this very box, as the user would have to type it."""
         words = [program_name()]
+        # Only what differs from the defaults is named, so that the usual hint stays short enough to type.
         if self.name != DEFAULT_NAME:
             words.append(f"--name {self.name}")
         if self.home != default_home(self.name):
@@ -107,6 +119,7 @@ def program_name() -> str:
     by.
     """
     called = Path(sys.argv[0])
+    # Run through `python -m` or from a test, argv[0] is some other file: that path would not help the user.
     if shutil.which(PROGRAM) or called.name != PROGRAM or not called.exists():
         return PROGRAM
     here = Path.cwd()
@@ -120,7 +133,11 @@ def default_home(name: str) -> BoxHome:
 
 
 def open_box(home: Path | None = None, name: str | None = None) -> Box:
-    """Return the box at ``home`` (or of that ``name``), with what its ``box.json`` stores."""
+    """Return the box at ``home`` (or of that ``name``), with what its ``box.json`` stores.
+
+    A name that disagrees with the stored one is refused (``C2D-BOX-OTHER-NAME``): cluster, links and control
+    groups carry the name, and a command under another would not find them.
+    """
     place = BoxHome(home.expanduser().absolute()) if home else default_home(name or DEFAULT_NAME)
     if not place.box_file.exists():
         return Box(place, BoxSettings(name=name or DEFAULT_NAME))
@@ -135,8 +152,12 @@ def open_box(home: Path | None = None, name: str | None = None) -> Box:
 
 
 def _read_settings(file: Path) -> BoxSettings:
+    """Return the settings in ``box.json``; raise ``C2D-BOX-FILE-BROKEN`` for a file that cannot be
+    understood.
+    """
     try:
         document = json.loads(file.read_text())
+        # Keys of another version are left out: an older program still finds its box, and `reset` still works.
         known = {item.name for item in fields(BoxSettings)}
         values = {key: value for key, value in document.items() if key in known}
         values["ports"] = BoxPorts(**values.get("ports", {}))

@@ -19,8 +19,10 @@ def hold_box_lock(home: BoxHome, verb: str) -> Iterator[None]:
     (``C2D-BOX-BUSY``).
     """
     home.path.mkdir(parents=True, exist_ok=True)
+    # Not "w": opening must not erase the holder's line before this process knows that it got the lock.
     with (home.path / "lock").open("a+") as file:
         try:
+            # Without waiting: a user should read who is busy, not look at a command that hangs.
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             file.seek(0)
@@ -38,12 +40,17 @@ def hold_box_lock(home: BoxHome, verb: str) -> Iterator[None]:
 
 
 def is_locked(path: Path) -> bool:
-    """Return whether some process holds the lock; the lock is not kept."""
+    """Return whether some process holds the lock; the lock is not kept.
+
+    flock(2) needs no permission to write, so this works for a user on a lock file that belongs to root.
+    """
     try:
         fd = os.open(path, os.O_RDONLY)
     except OSError:
         return False
     try:
+        # A shared lock fails only beside an exclusive one, so two processes that ask at once do not see each
+        # other.
         fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 IMAGE: Final = "c2d.local/algo-python"
+"""Image of an algorithm that names none; every bundle contains it."""
 ENTRYPOINT: Final = "python3 $ALGO"
 """Command that starts an algorithm in the default image."""
 SERVICES_NAMESPACE: Final = "c2d"

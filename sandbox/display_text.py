@@ -8,9 +8,13 @@ stays exact.
 
 from __future__ import annotations
 
+# U+2400 and above are the pictures of the control characters: ESC becomes a visible symbol. Tab and line feed
 _CONTROLS = {code: 0x2400 + code for code in range(0x20) if code not in (0x09, 0x0A)}
+# C1 controls: U+009B alone begins an escape sequence on terminals that obey 8-bit controls.
 _HIGH_CONTROLS = dict.fromkeys(range(0x80, 0xA0), 0xFFFD)
+# Direction overrides and isolates reorder what is shown without changing the text (CVE-2021-42574).
 _DIRECTIONS = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A), 0x061C, 0x200E, 0x200F], 0xFFFD)
+# U+2028 and U+2029 end a line for `str.splitlines`, so they could forge a table row as a line feed could.
 _LINE_ENDS = {0x2028: 0xFFFD, 0x2029: 0xFFFD}
 _SURROGATES = dict.fromkeys(range(0xD800, 0xE000), 0xFFFD)
 """Replaces surrogates: half of a pair cannot be written to a terminal at all, printing it raises."""

@@ -13,13 +13,19 @@ from pathlib import Path
 
 @dataclass(frozen=True, slots=True)
 class BoxHome:
-    """The folder layout of one box. Nothing is created by asking for a path."""
+    """The folder layout of one box. Nothing is created by asking for a path.
+
+    Modules take their paths from here instead of joining strings, so that a file can be moved in one place.
+    """
 
     path: Path
 
     @classmethod
     def default_home(cls) -> BoxHome:
-        """Return ``C2D_BOX_HOME``, else ``$XDG_DATA_HOME/c2d-box``, else ``~/.local/share/c2d-box``."""
+        """Return ``C2D_BOX_HOME``, else ``$XDG_DATA_HOME/c2d-box``, else ``~/.local/share/c2d-box``.
+
+        The path is made absolute: the supervisor, which opens it too, has another working directory.
+        """
         if chosen := os.environ.get("C2D_BOX_HOME"):
             return cls(Path(chosen).expanduser().absolute())
         data = os.environ.get("XDG_DATA_HOME") or str(Path.home() / ".local" / "share")
@@ -27,32 +33,38 @@ class BoxHome:
 
     @property
     def box_file(self) -> Path:
-        """``box.json``: name, address ranges, ports, versions."""
+        """Return ``box.json``, the choices of the first ``up`` (:class:`sandbox.settings.BoxSettings`)."""
         return self.path / "box.json"
 
     @property
     def keys_folder(self) -> Path:
-        """Folder of generated keys, 0700; files in it 0600."""
+        """Return the folder of generated keys, 0700; files in it are 0600."""
         return self.path / "keys"
 
     @property
     def cluster_folder(self) -> Path:
-        """The cluster driver's own folder: certificates, etcd, containerd, kubelet, logs, its record."""
+        """Return the cluster driver's own folder: its record, and for the native one certificates, etcd,
+        containerd, kubelet and logs. ``delete`` removes it whole.
+        """
         return self.path / "cluster"
 
     @property
     def volumes_folder(self) -> Path:
-        """Root of the volumes that the box's provisioner makes; mounts below it reach pods."""
+        """Return the root of the volumes that the native box's provisioner makes; mounts below it reach
+        pods.
+        """
         return self.path / "volumes"
 
     @property
     def kubeconfig(self) -> Path:
-        """The administrator's kubeconfig, 0600."""
+        """Return the administrator's kubeconfig, 0600: whoever reads it is root in the cluster."""
         return self.path / "kubeconfig"
 
     @property
     def address_file(self) -> Path:
-        """Contract addresses of the box's chain, in the form of Ocean's address file."""
+        """Return the file with the contract addresses of the box's chain, in the form of Ocean's address
+        file.
+        """
         return self.path / "address.json"
 
     @property

@@ -22,7 +22,9 @@ from c2d_box.storage.sigv4 import S3Credentials
 
 @dataclass(frozen=True)
 class ReadingKey:
-    """Read-only credentials for the objects of one bucket."""
+    """Read-only credentials for the objects of one bucket. They are published inside a dataset's DDO,
+    encrypted for the Provider.
+    """
 
     access_key: str
     secret_key: str = field(repr=False)
@@ -30,7 +32,10 @@ class ReadingKey:
 
 @dataclass(frozen=True)
 class ObjectStore:
-    """One S3 endpoint, accessed with one pair of credentials."""
+    """One S3 endpoint, accessed with one pair of credentials.
+
+    ``timeout`` is in seconds per request. Every method raises ``C2D-S3-UNREACHABLE`` or ``C2D-S3-REFUSED``.
+    """
 
     endpoint: str
     access_key: str
@@ -40,6 +45,7 @@ class ObjectStore:
 
     @property
     def client(self) -> S3Client:
+        """Return a client with these credentials; it is cheap and keeps no connection."""
         credentials = S3Credentials(self.access_key, self.secret_key, self.region)
         return S3Client(S3Endpoint(self.endpoint, credentials), self.timeout)
 
@@ -56,10 +62,12 @@ class ObjectStore:
         kept, and every call for the same bucket gives the same key.
         """
         seed = hmac.new(self.secret_key.encode(), f"reader of {bucket}".encode(), hashlib.sha512).hexdigest()
+        # 128 hexadecimal digits: 20 make the name, 64 others the secret, so the name tells nothing about it.
         key = ReadingKey(f"READ{seed[:20].upper()}", seed[20:84])
         with _coded_error(f"make the reading key of {bucket}"):
             self.client.create_account(S3Credentials(key.access_key, key.secret_key, self.region))
         with _coded_error(f"let the reading key read {bucket}"):
+            # GetObject alone: without ListBucket the holder reads what he can name and cannot look around.
             self.client.put_policy(bucket, {key.access_key: ["s3:GetObject"]})
         return key
 
@@ -104,6 +112,7 @@ def _coded_error(what: str) -> Iterator[None]:
         reason, next_step = _explain_failure(cause)
         raise StateProblem("C2D-S3-UNREACHABLE", f"{problem}: {reason}", next_step) from cause
     except S3Refused as problem:
+        # The store's own exception holds the signed request; it would only fill the error's details.
         raise Failed(
             "C2D-S3-REFUSED",
             f"the object store refused to {what} (HTTP {problem.answer.status_code})",
@@ -115,6 +124,7 @@ def _coded_error(what: str) -> Iterator[None]:
 def _explain_failure(problem: BaseException) -> tuple[str, str]:
     """Return what happened, from the network error below httpx's, and the step that fits."""
     causes = [problem]
+    # httpx wraps httpcore, which wraps the socket's error: the innermost known one says most.
     while below := causes[-1].__cause__ or causes[-1].__context__:
         causes.append(below)
     for cause in reversed(causes):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from c2d_box.kubernetes.sync_client import Object
 
 DISK_PRESSURE = "node.kubernetes.io/disk-pressure"
+"""Taint that the kubelet puts on its node when space runs short; the scheduler's message quotes it."""
 
 
 def why_not_ready(pod: Object) -> str:
@@ -15,7 +16,11 @@ def why_not_ready(pod: Object) -> str:
 
 
 def _pod_causes(pod: Object) -> Iterator[str]:
+    """Yield the causes in an order that lets the first be shown alone: what ended the pod for good, then what
+    keeps it from a node, then its containers, then the least telling ones.
+    """
     status = pod.get("status") or {}
+    # The kubelet writes a reason of the whole pod only where it ended the pod itself.
     if status.get("phase") == "Failed" and status.get("reason"):  # Evicted
         yield _reason_text(status)
     conditions = {entry["type"]: entry for entry in status.get("conditions") or ()}
@@ -24,6 +29,7 @@ def _pod_causes(pod: Object) -> Iterator[str]:
         message = str(scheduled.get("message") or "no node takes it")
         full = "the disk is full; free some space: " if DISK_PRESSURE in message else ""
         yield f"not scheduled: {full}{message}"
+    # Init containers first: the others wait for them, so their own state says nothing yet.
     containers = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
     for container in containers:
         yield from _container_causes(container)
@@ -34,14 +40,17 @@ def _pod_causes(pod: Object) -> Iterator[str]:
 
 
 def _container_causes(container: Object) -> Iterator[str]:
+    """Yield what one container's state says, with the end of the run before where that explains it."""
     state, last = container.get("state") or {}, container.get("lastState") or {}
     ended = last.get("terminated") or {}
+    # CrashLoopBackOff is only the pause; the reason stands in the run before.
     if waiting := state.get("waiting"):
         before = f"; it ended before with {_ending_text(ended)}" if ended else ""
         yield _reason_text(waiting) + before
     terminated = state.get("terminated") or {}
     if terminated and terminated.get("exitCode"):
         yield f"{container.get('name')} ended with {_ending_text(terminated)}"
+    # It runs again, but not yet ready: without this line the user would see a slow start and no cause.
     if "running" in state and ended.get("reason") == "OOMKilled" and not container.get("ready"):
         yield f"{container.get('name')} was ended before: {_ending_text(ended)}"
 

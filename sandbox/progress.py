@@ -12,6 +12,9 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
 State = Literal["started", "progress", "done", "skipped", "failed", "note"]
+"""``note`` is a message outside any step; ``skipped`` a step that was not needed. The values are part of
+``--json``.
+"""
 T = TypeVar("T")
 
 
@@ -35,7 +38,11 @@ Progress = Generator[ProgressEvent, None, T]
 
 
 def run_verb(verb: Progress[T], sink: Callable[[ProgressEvent], None]) -> T:
-    """Drive ``verb`` to its end, give each event to ``sink``, return the verb's result."""
+    """Drive ``verb`` to its end, give each event to ``sink``, return the verb's result.
+
+    An exception of the sink leaves the generator suspended; it is closed, and cleans up, when it is
+    collected.
+    """
     while True:
         try:
             event = next(verb)
@@ -46,11 +53,15 @@ def run_verb(verb: Progress[T], sink: Callable[[ProgressEvent], None]) -> T:
 
 
 def run_step(name: str, text: str, work: Callable[[], T]) -> Progress[T]:
-    """Run ``work`` as a step without inner progress: started, then done or failed, with elapsed seconds."""
+    """Run ``work`` as a step without inner progress: started, then done or failed, with elapsed seconds.
+
+    ``work`` blocks the generator: nothing is shown, and no stop is noticed, until it returns.
+    """
     began = time.monotonic()
     yield ProgressEvent(name, "started", text)
     try:
         result = work()
+    # Ctrl-C too must close the step, or the screen would show it as running for ever.
     except BaseException:
         yield ProgressEvent(name, "failed", text, seconds=time.monotonic() - began)
         raise

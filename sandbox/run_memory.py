@@ -19,6 +19,7 @@ from c2d_box.files import replace_file
 from sandbox.home import BoxHome
 
 LONGEST_DIFF = 60
+"""Lines of a difference that are shown: an owner reads it before a yes-or-no question on one screen."""
 LARGEST_SCRIPT = 1 << 20
 """Largest script in bytes of which a copy is kept and a difference shown: a larger one is a binary, or a
 bundle of code.
@@ -50,6 +51,7 @@ class LoopMemory:
         entry = self._read_all().get(_entry_key(path, who))
         try:
             return Known(**entry) if entry else None
+        # Written by a version with other fields: as good as forgotten.
         except TypeError:
             return None
 
@@ -67,6 +69,7 @@ class LoopMemory:
         if path.stat().st_size <= LARGEST_SCRIPT:
             replace_file(copy, path.read_bytes())
         else:
+            # The old copy would be compared with a version it does not precede.
             copy.unlink(missing_ok=True)
 
     def forget_all(self) -> None:
@@ -81,6 +84,8 @@ class LoopMemory:
             return []
         if path.stat().st_size > LARGEST_SCRIPT:
             return []
+        # A script need not be UTF-8; a replaced character in a difference is better than a traceback before a
+        # question.
         before = self._copy_path(known.did).read_text(errors="replace").splitlines()
         now = path.read_text(errors="replace").splitlines()
         lines = list(difflib.unified_diff(before, now, "permitted before", path.name, lineterm="", n=1))
@@ -88,9 +93,11 @@ class LoopMemory:
         return [*lines[:LONGEST_DIFF], f"… and {rest} lines more"] if rest > 0 else lines
 
     def _copy_path(self, did: str) -> Path:
+        """Return the file of a script's last text. Half of the DID's hash is enough for a name."""
         return self._folder / f"{did.rpartition(':')[2][:32]}.last"
 
     def _read_all(self) -> dict[str, dict[str, str]]:
+        """Return the stored entries; empty for a missing or broken file, which only costs new DIDs."""
         try:
             found = json.loads(self._file.read_text())
         except (OSError, ValueError):
@@ -104,6 +111,7 @@ def loop_memory(home: BoxHome) -> LoopMemory:
 
 
 def _entry_key(path: Path, who: str) -> str:
+    """Return the key of an entry. Symbolic links are not resolved: two names of one script are two assets."""
     return f"{who} {path.absolute()}"
 
 

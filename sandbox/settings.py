@@ -8,6 +8,7 @@ from c2d_box.errors import UsageError
 from c2d_box.units import LOCAL_CHAIN_ID
 
 DEFAULT_NAME = "c2d"
+"""Name of the box that commands mean without ``--name``."""
 
 
 HIGHEST_PORT = 65535
@@ -22,6 +23,9 @@ NODE_PORTS = {
     "ipfs_gateway": 30808,
     "s3": 30900,
 }
+"""NodePort of each service. They are fixed, in Kubernetes' default range 30000-32767, and written into the
+chart too: drivers whose ports are fixed with the node need them before the services exist.
+"""
 
 
 BEHIND = {
@@ -50,6 +54,8 @@ class BoxPorts:
 
     def __post_init__(self) -> None:
         for name, port in asdict(self).items():
+            # Checked at every way in (options, offset, file), as an offset can push a valid port over the
+            # end.
             if not 0 < port <= HIGHEST_PORT:
                 raise UsageError(
                     "C2D-USAGE-PORT",
@@ -70,15 +76,17 @@ class BoxPorts:
         return replace(self, **{attribute: port})
 
     def as_dict(self) -> dict[str, int]:
+        """Return the ports by attribute name, in the order in which they are shown."""
         return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)
 class ChainChoice:
-    """The chain the box talks to: its own test chain, its own anvil, or one outside."""
+    """The chain the box talks to: its own test chain, or one outside (``rpc_url``)."""
 
     kind: str = "testchain"
     rpc_url: str | None = None
+    """URL of a node outside, as pods reach it; None: the box runs its own chain."""
     address_file: str | None = None
     """File or URL at which a chain outside keeps its contracts' addresses; None: at its URL, under
     ``/address.json``.
@@ -110,7 +118,11 @@ class BoxSettings:
     ports: BoxPorts = field(default_factory=BoxPorts)
     chain: ChainChoice = field(default_factory=ChainChoice)
     barge_keys: bool = False
+    """Whether the well-known signing keys are used (:data:`sandbox.keys.BARGE_KEYS`)."""
     trust_empty_lists: str = "none"
+    """Meaning of an asset's empty list of trusted algorithms: ``none`` may compute, or ``all``, as old assets
+    meant.
+    """
     cluster: str = ""
     """Driver that carries the box, chosen at its first ``up``; empty: not chosen yet, or native."""
     result_store: str = "ipfs"

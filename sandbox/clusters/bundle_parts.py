@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class WholeBundle:
-    """All usual parts, of which a native cluster is made."""
+    """All usual parts, of which a native cluster is made. Raises ``StateProblem`` where one is missing."""
 
     @property
     def kubernetes_version(self) -> str:
@@ -36,14 +36,17 @@ class BundleParts:
     """
 
     def binary(self, name: str) -> Path:
+        """Return one program of the bundle; raise ``StateProblem`` where it was not built."""
         from sandbox.bundle import Bundle
 
         return Bundle.open_cached([name]).binary(name)
 
     def node_image(self) -> Any:
+        """Return the bundle's node image; None where there is none: kind then pulls its own."""
         from sandbox.bundle import Bundle
 
         try:
             return Bundle.open_cached(["node-image"]).node_image
+        # Not built: no error for this driver.
         except StateProblem:
             return None

@@ -12,6 +12,7 @@ from c2d_box.errors import StateProblem
 from sandbox.clusters.port import JobIsolation
 
 FORMAT = 1
+"""Version of the files. Change it where an older program would misread a new record: it then refuses."""
 T = TypeVar("T")
 
 
@@ -26,7 +27,11 @@ class ClusterOptions:
 
 
 class DriverRecord(Protocol):
-    """The fields that every driver's record has: a dataclass with at least these."""
+    """The fields that every driver's record has: a dataclass with at least these.
+
+    Records outlive the program that wrote them, so each field of a driver's own needs a default or a new
+    ``FORMAT``.
+    """
 
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
@@ -38,7 +43,11 @@ class DriverRecord(Protocol):
 
 
 def runtime_classes(name: str) -> dict[str, str]:
-    """Return the RuntimeClasses of a box by the stage of a job that they are for."""
+    """Return the RuntimeClasses of a box by the stage of a job that they are for.
+
+    The box's name is part of theirs: RuntimeClasses have no namespace, and handlers are one table of the
+    node.
+    """
     return {
         "algorithm": f"{name}-unrouted",
         "configuration": f"{name}-staging",
@@ -47,24 +56,31 @@ def runtime_classes(name: str) -> dict[str, str]:
 
 
 def record_text(record: DriverRecord) -> str:
-    """Return the record as text."""
+    """Return the record as JSON text, which :func:`load_record` reads."""
     value = asdict(record) | {
         "format": FORMAT,
         "isolation": record.isolation.as_dict(),
+        # JSON has only strings for keys.
         "ports": {str(host): node for host, node in record.ports.items()},
     }
     return json.dumps(value, indent=1)
 
 
 def load_record(path: Path, make: Callable[[dict[str, Any]], T]) -> T | None:
-    """Return what ``make`` builds of the record at ``path``; None where there is none."""
+    """Return what ``make`` builds of the record at ``path``; None where there is none.
+
+    A record that cannot be read raises ``C2D-CLUSTER-RECORD``; None would let ``up`` make a second cluster
+    beside the first.
+    """
     try:
         value = json.loads(path.read_text())
+        # Taken out: it is the file's, not one of the record's fields.
         if value.pop("format") != FORMAT:
             raise ValueError("another format")
         value["isolation"] = JobIsolation.from_dict(value["isolation"])
         value["ports"] = {int(host): int(node) for host, node in value["ports"].items()}
         return make(value)
+    # Before the others: no file means no cluster, and is no damage.
     except FileNotFoundError:
         return None
     except (ValueError, KeyError, TypeError) as cause:

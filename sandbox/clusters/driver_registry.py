@@ -26,6 +26,9 @@ class ClusterRequest:
 
     @property
     def options(self) -> ClusterOptions:
+        """Return the options that follow from the settings: services of a box on a chain outside must reach
+        it.
+        """
         from sandbox.clusters.driver_record import ClusterOptions
 
         return ClusterOptions(egress=self.settings.chain.rpc_url is not None)
@@ -47,11 +50,15 @@ class DriverEntry:
 
 
 def driver_of(name: str) -> DriverEntry:
-    """Return the driver of that name; native where none was chosen yet."""
+    """Return the driver of that name; native where none was chosen yet.
+
+    An empty name in ``box.json`` with a cluster beside it means native too.
+    """
     return DRIVERS.get(name, _NATIVE)
 
 
 def _native_cluster(request: ClusterRequest) -> ClusterDriver:
+    """Make the native driver. It takes no ports: its forwarder can be told others at any time."""
     from sandbox.clusters.native.driver import NativeCluster
 
     return NativeCluster(request.home, WholeBundle(), request.settings.name, request.options)
@@ -61,10 +68,12 @@ def _kind_cluster(request: ClusterRequest) -> ClusterDriver:
     from sandbox.clusters.kind.driver import KindCluster
 
     name = request.settings.name
+    # The ports go in here, as Docker fixes them when it makes the container.
     return KindCluster(request.home, BundleParts(), name, request.published, request.options)
 
 
 def _kind_parts() -> tuple[str, ...]:
+    """Return what must be built: nothing where the user's own command is new enough."""
     from sandbox.clusters.kind.tool import installed_kind
 
     return () if installed_kind() else ("kind",)
@@ -86,17 +95,21 @@ def _k3d_parts() -> tuple[str, ...]:
 def _existing_cluster(request: ClusterRequest) -> ClusterDriver:
     from sandbox.clusters.existing.driver import ExistingCluster
 
+    # No NodePort is opened there, so each one stands for the service that it would lead to.
     behind = {NODE_PORTS[name]: service for name, service in BEHIND.items()}
     settings = request.settings
     return ExistingCluster(request.home, BundleParts(), settings.name, settings.existing, behind)
 
 
 def _existing_parts() -> tuple[str, ...]:
+    # For the port forwards; the calls of the API are our own.
     return () if shutil.which("kubectl") else ("kube",)
 
 
+# Without `missing_parts`: it needs the whole bundle.
 _NATIVE = DriverEntry("native", _native_cluster)
 
+# The order is the one in which `--cluster` lists them.
 DRIVERS: dict[str, DriverEntry] = {
     driver.name: driver
     for driver in (

@@ -1,4 +1,6 @@
-"""Asks the API server whether a node is ready."""
+"""Asks the API server whether a node is ready. Used by the supervisor of the native node and by kind's
+driver.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +20,7 @@ def node_is_ready(kube: KubeApi, node: str, since: float) -> bool:
     return any(
         item["type"] == "Ready"
         and item["status"] == "True"
+        # Kubernetes writes whole seconds: a report from the same second as `since` must count.
         and timestamps.rfc3339_seconds(item["lastHeartbeatTime"]) >= int(since)
         for item in found.get("status", {}).get("conditions", [])
     )

@@ -1,6 +1,6 @@
 """Defines what the box needs of a Kubernetes cluster, whichever driver provides it.
 
-The contract every driver keeps:
+The contract every driver keeps (``tests/contract/cluster_suite.py`` asks it of each):
 
 ``create``   Before: nothing, a stopped cluster, half a cluster left by a crash, or a running one. After:
              the node is Ready, ``kubeconfig`` exists (0600) and works, runtime classes' handlers are in
@@ -15,11 +15,11 @@ The contract every driver keeps:
              ``name@digest``, with pull policy ``Never`` where ``registry`` is empty; else under that
              registry's name, from which the nodes pull it. Answers the manifest digest; cheap when the image
              is already there.
-``publish``  After: ``127.0.0.1:host_port`` reaches the NodePort. Replaces the ports published before; a
+``publish_ports``  After: ``127.0.0.1:host_port`` reaches the NodePort. Replaces the ports published before; a
              driver whose ports are fixed when the node is made refuses others (``C2D-PORTS-FIXED``).
              Where the nodes are not ours no port is opened on them: the service behind the NodePort's
              number is reached through the API server.
-``allow``    After: pods of the staging and publishing classes reach exactly the endpoints listed and
+``allow_endpoints``  After: pods of the staging and publishing classes reach exactly the endpoints listed and
              nothing else. Replaces the list of before. Pods of the algorithm class never reach anything.
 
 Verbs that take long are generators of progress events (``sandbox.progress``).
@@ -47,12 +47,17 @@ class AllowedEndpoint:
 
     @classmethod
     def from_value(cls, value: AllowedEndpoint | tuple[str, int] | list[Any]) -> AllowedEndpoint:
+        """Return an endpoint of an ``(ip, port)`` pair, or of the list that JSON made of one."""
+        # Converted, not trusted: the value may come from a file or over the socket.
         return value if isinstance(value, AllowedEndpoint) else cls(str(value[0]), int(value[1]))
 
 
 @dataclass(frozen=True, slots=True)
 class JobIsolation:
-    """The endpoints that pods of the two routed job classes may reach. Empty: nothing at all."""
+    """The endpoints that pods of the two routed job classes may reach. Empty: nothing at all.
+
+    There is no field for the algorithm's class: nothing can be allowed to it by mistake.
+    """
 
     staging: tuple[AllowedEndpoint, ...] = ()
     publishing: tuple[AllowedEndpoint, ...] = ()
@@ -61,12 +66,14 @@ class JobIsolation:
     def from_lists(
         cls, staging: list[tuple[str, int]] | None = None, publishing: list[tuple[str, int]] | None = None
     ) -> JobIsolation:
+        """Return the isolation that ``(ip, port)`` pairs describe."""
         return cls(
             tuple(AllowedEndpoint.from_value(item) for item in staging or ()),
             tuple(AllowedEndpoint.from_value(item) for item in publishing or ()),
         )
 
     def as_dict(self) -> dict[str, list[list[Any]]]:
+        """Return the form in which records and the supervisor's socket carry it."""
         return {
             "staging": [[item.ip, item.port] for item in self.staging],
             "publishing": [[item.ip, item.port] for item in self.publishing],
@@ -74,7 +81,9 @@ class JobIsolation:
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> JobIsolation:
+        """Return the isolation of that form; a missing list allows nothing."""
         return cls(
+            # An unknown key is ignored: a typing error closes, it never opens.
             tuple(AllowedEndpoint.from_value(item) for item in value.get("staging", ())),
             tuple(AllowedEndpoint.from_value(item) for item in value.get("publishing", ())),
         )
@@ -100,6 +109,7 @@ class ClusterStatus:
     state: ClusterState
     components: tuple[ComponentStatus, ...] = ()
     detail: str = ""
+    """One sentence for the user; empty where all is well."""
     pid: int | None = None
     """Process that holds the cluster; ending it ends the cluster."""
 
@@ -121,11 +131,17 @@ class ResourceUsage:
     """The memory of the running cluster, pods included."""
 
     pss_bytes: int
+    """Proportional set size, in which a page that several processes share counts once; drivers that cannot
+    measure it return the closest they have.
+    """
     by_process: Mapping[str, int] = field(default_factory=dict)
 
 
 class ClusterDriver(Protocol):
-    """The interface of a driver. The module's text says what each verb promises."""
+    """The interface of a driver. The module's text says what each verb promises.
+
+    Drivers do not inherit from this class; mypy compares them with it where the registry makes them.
+    """
 
     @property
     def name(self) -> str: ...

@@ -32,6 +32,7 @@ from sandbox.run_memory import loop_memory
 
 WORKFLOWS = names.workflows_path(JOBS)
 PATIENCE = 60.0
+"""Seconds for jobs to end, and for the cache to follow the chain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,9 @@ class Baseline:
 
 
 def take_baseline(box: Box) -> Progress[None]:
-    """Record the state of the box as it is now."""
+    """Record the state of the box as it is now; do nothing for a chain outside the box, which takes nothing
+    back.
+    """
     if box.settings.chain.rpc_url is not None:
         return  # a chain outside the box takes nothing back
     yield from run_step(
@@ -53,18 +56,25 @@ def take_baseline(box: Box) -> Progress[None]:
 
 
 def has_baseline(box: Box) -> bool:
+    """Return whether there is a state to return to; ``up`` takes the first one only where there is none."""
     return box.home.baseline_file.exists()
 
 
 def return_to_baseline(box: Box) -> Progress[None]:
-    """Restore chain, cache, job table, IPFS, S3 and workflows; the cluster keeps running."""
+    """Restore chain, cache, job table, IPFS, S3 and workflows; the cluster keeps running.
+
+    That takes seconds, where a new box would take its whole boot. Raise ``C2D-RESET-FOREIGN-CHAIN`` or
+    ``C2D-RESET-NO-BASELINE`` before anything is touched.
+    """
     if box.settings.chain.rpc_url is not None:
         raise UsageError(
             "C2D-RESET-FOREIGN-CHAIN",
             "a chain outside the box takes nothing back",
             "end the assets one by one",
         )
+    # Read first: without it, jobs would be ended for nothing.
     before = _load_baseline(box)
+    # Jobs first: one that still runs would go on writing to the chain, to IPFS and to S3.
     with hold_box_lock(box.home, "reset"), box.kube_api() as kube:
         yield from run_step("reset.jobs", "ending and forgetting jobs", lambda: _forget_jobs(box, kube))
         # Jobs are over, so nothing comes in any more; the rest has nothing to do with one another.
@@ -82,19 +92,25 @@ def return_to_baseline(box: Box) -> Progress[None]:
             ]
         )
         loop_memory(box.home).forget_all()  # DIDs come again, for other assets
+        # A snapshot is used up by going back to it, so the next reset needs a new one.
         _save_baseline(box, Baseline(_call_rpc(box, "evm_snapshot"), before.pins, before.objects))
     yield ProgressEvent("reset", "done", "the box is as it was")
 
 
 def _current_baseline(box: Box) -> Baseline:
+    """Return the state as it is now. The snapshot comes first: what is pinned later only stays, which does no
+    harm.
+    """
     return Baseline(_call_rpc(box, "evm_snapshot"), tuple(_list_pins(box)), tuple(_list_objects(box)))
 
 
 def _save_baseline(box: Box, baseline: Baseline) -> None:
+    """Write the baseline beside the box."""
     replace_file(box.home.baseline_file, json.dumps(asdict(baseline), indent=2) + "\n")
 
 
 def _load_baseline(box: Box) -> Baseline:
+    """Return the baseline; raise ``C2D-RESET-NO-BASELINE`` where there is none that can be read."""
     try:
         document = json.loads(box.home.baseline_file.read_text())
         return Baseline(document["snapshot"], tuple(document["pins"]), tuple(document["objects"]))
@@ -107,6 +123,9 @@ def _load_baseline(box: Box) -> Baseline:
 
 
 def _forget_jobs(box: Box, kube: KubeApi) -> None:
+    """Delete every workflow, and wait until the engine has cleaned up after each (its finalizer holds
+    them).
+    """
     for workflow in kube.items(WORKFLOWS):
         kube.delete(f"{WORKFLOWS}/{workflow['metadata']['name']}")
     deadline = time.monotonic() + PATIENCE
@@ -127,10 +146,14 @@ def _take_back(box: Box, snapshot: str) -> Progress[None]:
 
 
 def _run_psql(box: Box, server: str, statement: str) -> None:
+    """Run one statement in PostgreSQL's own pod, over its local socket: no password and no port are
+    needed.
+    """
     psql = ["psql", "-h", "/var/lib/c2d/postgres", "-U", "c2d", "-d", "c2d", "-c", statement]
     command = ["kubectl", "--kubeconfig", str(box.home.kubeconfig), "-n", NAMESPACE]
     done = subprocess.run(
         [*command, "exec", "deployment/postgres", "--", *psql],
+        # Called as `kubectl` whatever the file is named; the bundle's program is told by its name what to be.
         executable=program(),
         env=environment_without_proxy(server),
         capture_output=True,
@@ -142,6 +165,7 @@ def _run_psql(box: Box, server: str, statement: str) -> None:
 
 
 def _call_rpc(box: Box, method: str, *params: Any) -> Any:
+    """Return the result of one JSON-RPC call of the box's chain."""
     body = {"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}
     try:
         answer = httpx.post(box.service_urls["chain"], json=body, timeout=30.0, trust_env=False).json()
@@ -155,6 +179,8 @@ def _call_rpc(box: Box, method: str, *params: Any) -> Any:
 
 
 def _revert_chain(box: Box, snapshot: str) -> None:
+    """Take the chain back to a snapshot."""
+    # False: it has no such snapshot any more; going back to an older one ends all later ones.
     if _call_rpc(box, "evm_revert", snapshot) is not True:
         raise StateProblem(
             "C2D-RESET-NO-SNAPSHOT",
@@ -168,6 +194,8 @@ def _await_cache(box: Box) -> None:
     url = f"{box.service_urls['cache']}/api/aquarius/chains/status/{box.settings.chain.chain_id}"
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
+        # Asked anew each time, as the chain may go on; "exactly", as before the revert the cache is ahead of
+        # it.
         head = int(_call_rpc(box, "eth_blockNumber"), 16)
         if httpx.get(url, timeout=5.0, trust_env=False).json().get("last_block") == head:
             return
@@ -178,6 +206,7 @@ def _await_cache(box: Box) -> None:
 
 
 def _call_ipfs(box: Box, call: str, **query: str) -> Any:
+    """Call the node's RPC API with the administrator's token. Every call of that API is a POST."""
     token = open_keys(box.home.keys_folder)["ipfs-admin-token"]
     answer = httpx.post(
         f"{box.service_urls['ipfs-api']}/api/v0/{call}",
@@ -194,10 +223,12 @@ def _call_ipfs(box: Box, call: str, **query: str) -> Any:
 
 
 def _list_pins(box: Box) -> list[str]:
+    """Return the CIDs that are kept whole; indirect pins go with the one above them."""
     return sorted(_call_ipfs(box, "pin/ls", type="recursive").json().get("Keys") or {})
 
 
 def _remove_pins(box: Box, kept: set[str]) -> None:
+    """Unpin what was not pinned then, and collect it: an unpinned block can be read until then."""
     for cid in _list_pins(box):
         if cid not in kept:
             _call_ipfs(box, "pin/rm", arg=cid)
@@ -205,16 +236,19 @@ def _remove_pins(box: Box, kept: set[str]) -> None:
 
 
 def _object_store(box: Box) -> ObjectStore:
+    """Return the box's S3 with the administrator's key, which sees every bucket."""
     keys = open_keys(box.home.keys_folder)
     return ObjectStore(box.service_urls["s3"], keys["s3-access-key"], keys["s3-secret-key"])
 
 
 def _list_objects(box: Box) -> list[str]:
+    """Return ``bucket/key`` of every object."""
     store = _object_store(box)
     return sorted(f"{bucket}/{key}" for bucket in store.list_buckets() for key in store.list_keys(bucket))
 
 
 def _delete_object(box: Box, kept: set[str]) -> None:
+    """Delete every object that was not there then. Objects that were deleted since do not come back."""
     store = _object_store(box)
     for place in _list_objects(box):
         if place not in kept:

@@ -1,4 +1,7 @@
-"""Boots the cluster and loads its images at the same time: a node takes images long before it is Ready."""
+"""Boots the cluster and loads its images at the same time: a node takes images long before it is Ready.
+
+Unpacking images needs nothing but containerd, and would otherwise come on top of the boot.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,7 @@ def boot_cluster(box: Box, images: Sequence[BundleImage]) -> Progress[None]:
 
 def load_images(box: Box, images: Sequence[BundleImage]) -> Progress[None]:
     """Bring to the node those of ``images`` that are not there yet."""
+    # By digest: a rebuilt image has the old name, and must be loaded again.
     present = {image.digest for image in box.cluster.list_images()}
     for image in images:
         name = f"image.{image.name}"
@@ -36,15 +40,18 @@ def load_images(box: Box, images: Sequence[BundleImage]) -> Progress[None]:
 
 
 def _create_cluster(box: Box, taking: threading.Event) -> Progress[None]:
+    """Create the cluster; tell the loader when the node takes images."""
     try:
         for event in box.cluster.create():
             if event.step == TAKES_IMAGES and event.state == "done":
                 taking.set()
             yield event
+    # Also where creating failed: the loader would wait for ever, and with it the whole verb.
     finally:
         taking.set()
 
 
 def _load_when(box: Box, images: Sequence[BundleImage], taking: threading.Event) -> Progress[None]:
+    """Load the images once the node takes them."""
     taking.wait()
     yield from load_images(box, images)

@@ -1,6 +1,7 @@
 """Makes the chart's values for this box, without a single secret in them, and the Secrets beside them.
 
-Job pods have no DNS, so the four services they may reach have fixed addresses inside the box's service range.
+helm keeps values in the cluster and prints them, so secrets are written separately. Job pods have no DNS, so
+the services have fixed addresses inside the box's service range.
 """
 
 from __future__ import annotations
@@ -24,8 +25,11 @@ from sandbox.keys import BoxKeys
 
 NAMESPACE, JOBS, SYSTEM = SERVICES_NAMESPACE, names.JOBS_NAMESPACE, SYSTEM_NAMESPACE
 ENVIRONMENT = "ocean-compute"
+"""Id of the one compute environment that a box announces."""
 SERVICES = ("chain", "postgres", "ipfs", "s3", "cache", "provider", "operator-service", "operator-engine")
+"""All services of the chart; a box on a chain outside runs all but ``chain``."""
 SERVICE_IMAGES = ("runtime", "postgres", "kubo", "s3")
+"""Images that the chart needs; algorithms' images are loaded beside them."""
 KUBE_DNS = {
     "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "kube-system"}},
     "podSelector": {"matchLabels": {"k8s-app": "kube-dns"}},
@@ -54,6 +58,10 @@ class ServiceAddresses:
 
     @classmethod
     def within_range(cls, service_cidr: str) -> ServiceAddresses:
+        """Return the addresses in a service range. On clusters of ours they lie in its lowest part, which
+        Kubernetes does not give out by itself (KEP-3070); in somebody's cluster the driver looks for free
+        ones.
+        """
         base = ipaddress.ip_network(service_cidr).network_address
         return cls({name: str(base + place) for name, (place, _) in _FIXED.items()})
 
@@ -67,10 +75,12 @@ class ServiceAddresses:
         """Return the endpoints that pods of the two routed job classes may reach; the algorithm's reach
         nothing.
         """
+        # Inputs come through the Provider and results go to the one store in use; both report to the engine.
         provider, engine, store = map(self._endpoint, ("provider", "operatorEngine", result_store))
         return JobIsolation.from_lists(staging=[provider, engine], publishing=[engine, store])
 
     def _endpoint(self, name: str) -> tuple[str, int]:
+        """Return address and port of a service."""
         return self.by_name[name], _FIXED[name][1]
 
 
@@ -88,8 +98,10 @@ def services_of(box: Box) -> tuple[str, ...]:
 def chart_values(box: Box, keys: BoxKeys, images: Mapping[str, str]) -> dict[str, Any]:
     """Return the chart's values for this box; ``images`` maps names to references by digest."""
     addresses = ServiceAddresses.within_range(box.cluster.service_cidr).by_name
+    # No classes: the nodes are somebody else's.
     classes, policy = box.cluster.runtime_classes, pull_policy(box)
     provider, s3 = box.service_urls["provider"], box.service_urls["s3"]
+    # The settings may be left from another attempt; they count for that driver only.
     secret_names = pull_secret_names(box.settings.existing) if box.settings.cluster == "existing" else []
     values: dict[str, Any] = {
         "images": {name: images[name] for name in SERVICE_IMAGES},
@@ -104,8 +116,12 @@ def chart_values(box: Box, keys: BoxKeys, images: Mapping[str, str]) -> dict[str
         "provider": {
             "publicUrl": provider,
             "fetch": {
+                # Private addresses, which the Provider refuses otherwise: a publisher's URL must not reach
+                # into the cluster.
                 "allow": ["http://s3.c2d.svc:9000", "http://ipfs.c2d.svc:8080"],
                 "ipfsGateway": "http://ipfs.c2d.svc:8080",
+                # Publishers write the address that they see on 127.0.0.1; the Provider's pod must read the
+                # same store.
                 "aliases": dict.fromkeys(origin_spellings(s3), "http://s3.c2d.svc:9000"),
             },
             "endpointAliases": _provider_names(provider, addresses["provider"]),
@@ -114,11 +130,13 @@ def chart_values(box: Box, keys: BoxKeys, images: Mapping[str, str]) -> dict[str
             "limits": {"perMinute": 0},
         },
         "cache": {"endpointAliases": _provider_names(provider, addresses["provider"])},
+        # Requests of other Providers are refused; the box has one.
         "operatorService": {"allowedProviders": [keys.key_address("provider-key")]},
         # One engine: the machine has one node, and a second one would cost the memory of the first.
         "operatorEngine": {
             "replicas": 1,
             "wardenTargets": warden_targets(box),
+            # The operator's one switch (docs/adr/0012); every other box has it on.
             "requireIsolation": not box.settings.unproven_jobs,
             # On a chain outside nobody funds the account that pays for the transactions.
             "registration": box.settings.chain.rpc_url is None,
@@ -126,6 +144,7 @@ def chart_values(box: Box, keys: BoxKeys, images: Mapping[str, str]) -> dict[str
         "environments": [_environment_values(keys)],
         "resultStore": {"kind": box.settings.result_store},
         "jobs": {"imagePullPolicy": policy, "imagePullSecrets": secret_names},
+        # Both: DNS in pods is selected by label, the native node's own by its address.
         "networkPolicies": {"dns": [KUBE_DNS, {"ipBlock": {"cidr": f"{box.cluster.dns_ip}/32"}}]},
         "provisioner": {
             "enabled": True,
@@ -155,6 +174,9 @@ def pinned_image(box: Box, image: BundleImage) -> str:
 
 
 def pull_policy(box: Box) -> str:
+    """Return the pull policy. Images on the node cannot be pulled from anywhere: Never makes a missing one
+    fail at once, with that reason.
+    """
     return "IfNotPresent" if box.cluster.registry else "Never"
 
 
@@ -165,14 +187,23 @@ def warden_targets(box: Box) -> list[str]:
 
 
 def _chain_values(box: Box) -> dict[str, Any]:
+    """Return the chart's section on the chain: the box's own, or the one outside with its contracts'
+    addresses.
+    """
     choice = box.settings.chain
     if choice.rpc_url is not None:
+        # Written by `up` after it examined the chain.
         addresses = json.loads(box.home.address_file.read_text())
         return {"enabled": False, "id": choice.chain_id, "rpcUrl": choice.rpc_url, "addresses": addresses}
     return {"enabled": True, "id": choice.chain_id, "allowedHosts": ["127.0.0.1", "localhost"]}
 
 
 def _environment_values(keys: BoxKeys) -> dict[str, Any]:
+    """Return the environment as it is announced to consumers.
+
+    One CPU and 1 GiB for a job, no price, and results that do not expire (0). The address is that of the
+    environment's key.
+    """
     return {
         "id": ENVIRONMENT,
         "desc": "This computer",
@@ -195,6 +226,7 @@ def service_secrets(keys: BoxKeys) -> dict[str, dict[str, str]]:
     and no more.
     """
     environment = f"environment-key-{ENVIRONMENT}"
+    # The file format of a private IPFS network (pnet PSK v1).
     swarm_key = f"/key/swarm/psk/1.0.0/\n/base16/\n{keys['swarm-key']}\n"
     return {
         "cache-secrets": _pick_keys(keys, "cache-key"),
@@ -205,6 +237,7 @@ def service_secrets(keys: BoxKeys) -> dict[str, dict[str, str]]:
         "operator-service-secrets": {
             **_pick_keys(keys, "admin-password"),
             **_s3_keys(keys, "service"),
+            # Each service logs in as its own role, which may do what it needs (postgres-secrets names them).
             "postgres-password": keys["postgres-service-password"],
         },
         "operator-engine-secrets": {
@@ -231,6 +264,7 @@ def _s3_keys(keys: BoxKeys, user: str) -> dict[str, str]:
 
 
 def _pick_keys(keys: BoxKeys, *names: str) -> dict[str, str]:
+    """Return some of the box's secrets by name."""
     return {name: keys[name] for name in names}
 
 
@@ -238,7 +272,9 @@ def values_fingerprint(values: Mapping[str, Any], chart: Path) -> str:
     """Return a hash that changes when anything helm would install changes: values (images by digest among
     them) or chart.
     """
+    # Sorted: the order of a dictionary must not look like a change.
     hashed = hashlib.sha256(json.dumps(values, sort_keys=True).encode())
     for file in sorted(path for path in chart.rglob("*") if path.is_file()):
+        # With its path, so that a renamed template counts as a change.
         hashed.update(str(file.relative_to(chart)).encode() + b"\0" + file.read_bytes())
     return hashed.hexdigest()

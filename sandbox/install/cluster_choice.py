@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sandbox.box import Box
 
 IMAGES = ("runtime", "postgres", "kubo", "s3", "algo-python", "algo-node")
+"""Images that every box needs, whatever carries it; the bundle calls each part ``NAME-image``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,7 @@ class ClusterChoice:
 def choose_cluster(box: Box) -> ClusterChoice:
     """Return the driver for ``box``, whose settings hold what was asked for."""
     asked, had = box.settings.cluster or "auto", _previous_driver(box)
+    # Two clusters in one home would share its record, its kubeconfig and its ports.
     if had and asked not in ("auto", had):
         raise UsageError(
             "C2D-CLUSTER-OTHER",
@@ -42,6 +44,7 @@ def choose_cluster(box: Box) -> ClusterChoice:
         return ClusterChoice(had, f"cluster: {had}, as this box has it already")
     if asked != "auto":
         return ClusterChoice(asked, f"cluster: {asked}, as asked for")
+    # Asked even on Linux: with Docker no command needs root, and the native cluster does.
     why_not = _no_docker()
     if not why_not and _prefers_k3d():
         return ClusterChoice("k3d", "cluster: k3d, because its command is here and it has passed a selftest")
@@ -60,13 +63,14 @@ def _previous_driver(box: Box) -> str:
     """Return the driver that ``box.json`` records, for a box that got as far as having a cluster."""
     from sandbox.box import open_box
 
+    # `box.json` alone is no cluster: an `up` that failed early may be repeated with another driver.
     if not (box.home.cluster_folder / "cluster.json").exists():
         return ""
     return open_box(box.home.path).settings.cluster or "native"
 
 
 def _no_docker() -> str:
-    """Return why kind cannot be used; empty where it can."""
+    """Return why kind cannot be used, as the rest of a sentence; empty where it can."""
     from sandbox import docker_engine
 
     try:
@@ -77,6 +81,9 @@ def _no_docker() -> str:
 
 
 def _prefers_k3d() -> bool:
+    """Return whether k3d is the better choice: it is what this user has, and isolation on it was seen to hold
+    here.
+    """
     from sandbox.clusters.k3d import tool as k3d
     from sandbox.clusters.k3d import trust
     from sandbox.clusters.kind import tool as kind

@@ -20,7 +20,10 @@ from sandbox.settings import ChainChoice
 
 
 def choose_chain(rpc_url: str, address_file: Path | None) -> ChainChoice:
-    """Return the choice that ``--chain-rpc`` and ``--address-file`` ask for; contacts nothing."""
+    """Return the choice that ``--chain-rpc`` and ``--address-file`` ask for; contact nothing.
+
+    The address file's path is made absolute: later commands run in other folders.
+    """
     host = urlsplit(rpc_url).hostname
     if not host or not rpc_url.startswith(("http://", "https://")):
         raise UsageError(
@@ -38,12 +41,15 @@ def choose_chain(rpc_url: str, address_file: Path | None) -> ChainChoice:
 
 
 def examine_chain(choice: ChainChoice) -> tuple[ChainChoice, dict[str, Any]]:
-    """Return the choice with the chain's own id, and the address file's text; raise coded errors for what is
-    missing.
+    """Return the choice with the chain's own id, and the address file's content.
+
+    Raise ``C2D-CHAIN-UNREACHABLE``, ``C2D-ADDRESSES-MISSING`` or ``C2D-ADDRESSES-CHAIN`` for what is missing:
+    all of it is known here before minutes are spent on a cluster.
     """
     assert choice.rpc_url is not None
     chain_id = _chain_id(choice.rpc_url)
     document = _contract_addresses(choice)
+    # Ocean's file has a section per network; the id is what tells which one belongs to this chain.
     if not any(isinstance(e, dict) and e.get("chainId") == chain_id for e in document.values()):
         raise EnvironmentProblem(
             "C2D-ADDRESSES-CHAIN",
@@ -54,8 +60,10 @@ def examine_chain(choice: ChainChoice) -> tuple[ChainChoice, dict[str, Any]]:
 
 
 def _chain_id(url: str) -> int:
+    """Return the chain's id as its node tells it (EIP-695); never one that a user typed."""
     request = {"jsonrpc": "2.0", "id": 1, "method": "eth_chainId", "params": []}
     try:
+        # Without a proxy of this machine's environment: the pods will have none either.
         answer = parse_json(httpx.post(url, json=request, timeout=10.0, trust_env=False).content)
         return int(str(answer["result"]), 16)
     except (httpx.HTTPError, ValueError, KeyError, TypeError) as cause:
@@ -67,6 +75,7 @@ def _chain_id(url: str) -> int:
 
 
 def _contract_addresses(choice: ChainChoice) -> dict[str, Any]:
+    """Return the address file's content, from the file or URL of the choice."""
     source = choice.address_file or f"{str(choice.rpc_url).rstrip('/')}/address.json"
     try:
         if choice.address_file:
@@ -88,6 +97,7 @@ def _contract_addresses(choice: ChainChoice) -> dict[str, Any]:
 
 
 def _is_loopback(host: str) -> bool:
+    """Return whether the host is a loopback address; False for a name, which only the pods could resolve."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

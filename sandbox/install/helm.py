@@ -16,13 +16,22 @@ from sandbox.box import Box
 from sandbox.install.chart_values import NAMESPACE, chart_folder
 
 RELEASE = "c2d"
+"""Name of the one release, in the namespace of the services."""
 UNFINISHED = ("pending-install", "pending-upgrade", "pending-rollback", "failed", "uninstalling")
+"""States of a release that block the next one, as helm writes them into the label ``status`` of its
+Secrets.
+"""
 
 
 def install_chart(box: Box, kube: KubeApi, helm: Path, values: Mapping[str, Any]) -> None:
-    """Run ``helm upgrade --install``; do not wait for the services."""
+    """Run ``helm upgrade --install``; do not wait for the services.
+
+    ``sandbox.install.readiness`` waits instead: helm's own ``--wait`` says neither which service it waits for
+    nor why. Raise ``C2D-CHART-REFUSED`` with helm's last lines.
+    """
     forget_unfinished(kube)
     with tempfile.TemporaryDirectory(prefix="c2d-helm-") as scratch:
+        # A file, not options: --set has a syntax of its own, in which a comma in a value starts the next one.
         file = Path(scratch) / "values.json"
         file.write_text(json.dumps(values))
         command = [str(helm), "upgrade", "--install", RELEASE, str(chart_folder())]
@@ -51,5 +60,6 @@ def forget_unfinished(kube: KubeApi) -> None:
 
 
 def _helm_environment(scratch: str, kube: KubeApi) -> dict[str, str]:
+    """Return helm's environment: no proxy to the cluster, and none of the user's plugins and repositories."""
     folders = {f"HELM_{kind}_HOME": scratch for kind in ("CACHE", "CONFIG", "DATA")}
     return {**environment_without_proxy(kube.server), **folders}

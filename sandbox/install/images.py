@@ -16,7 +16,9 @@ from sandbox.bundle.parts.image_recipes import REGISTRY
 from sandbox.progress import Progress, run_step
 
 _SHELLS = "shells.json"
+"""File in the home: digest → whether the image has a shell. The node cannot be asked for that."""
 INFRASTRUCTURE = {"runtime", "postgres", "kubo", "s3", "pause", "node-image"}
+"""Parts of the box itself, which no algorithm may name although they are on the node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,9 @@ class ContainerImage:
     image: str
     tag: str
     checksum: str
+    """Manifest digest, ``sha256:…``: what a published algorithm names and the node runs."""
     size: int = 0
+    """Bytes; 0 where that is not known."""
     shell: bool | None = None
     """True where the image has ``/bin/sh``; None where that is not known."""
 
@@ -37,6 +41,8 @@ def node_images(box: Box) -> list[ContainerImage]:
     shells = _known_shells(box)
     for image in box.cluster.list_images():
         name, tag = split_reference(image.reference)
+        # containerd lists an image under its name, its name by digest and its id (sha256:…); only the first
+        # counts.
         if tag and name.rpartition("/")[2] not in INFRASTRUCTURE and not name.startswith("sha256"):
             shell = shells.get(image.digest)
             found[(name, tag)] = ContainerImage(name, tag, image.digest, image.size, shell)
@@ -46,7 +52,8 @@ def node_images(box: Box) -> list[ContainerImage]:
 def import_image(box: Box, archive: Path) -> Progress[list[ContainerImage]]:
     """Bring an OCI or ``docker save`` archive to the node; return what the DDO must say about it.
 
-    Docker's own format has no digest; it is written anew as an OCI archive, always with the same one.
+    Docker's own format has no digest; it is written anew as an OCI archive, always with the same one. A
+    foreign architecture is refused before anything is loaded.
     """
     from sandbox.bundle.oci import archive_inspection, docker_save
     from sandbox.bundle.oci.shell_probe import has_shell
@@ -73,6 +80,7 @@ def import_image(box: Box, archive: Path) -> Progress[list[ContainerImage]]:
                 lambda: docker_save.convert_to_oci(archive, source, work, machine_architecture()),
             )
         shell = has_shell(archive_inspection.inspect_archive(source, machine_architecture()))
+        # Inside the block: the converted archive is gone after it.
         digest = yield from box.cluster.load_image(source)
     _note_shell(box, digest, shell)
     name, tag = split_reference(inspected.name)
@@ -87,9 +95,11 @@ def find_image(box: Box, reference: str) -> ContainerImage:
     """
     available = node_images(box)
     if (registry := box.cluster.registry) and reference.startswith(f"{REGISTRY}/"):
+        # There it was pushed under the registry's name, and scripts name images as the bundle does.
         reference = registry + reference.removeprefix(REGISTRY)
     for image in available:
         names = (image.image, f"{image.image}:{image.tag}", f"{image.image}@{image.checksum}")
+        # The name without its registry too: users type "algo-python".
         if reference in names or reference in (names[0].rpartition("/")[2], names[1].rpartition("/")[2]):
             return image
     raise unknown_image(reference, available)
@@ -98,6 +108,7 @@ def find_image(box: Box, reference: str) -> ContainerImage:
 def demand_image(box: Box, image: str, checksum: str, entrypoint: str) -> None:
     """Refuse a job whose image is not on the node or cannot run its entrypoint, before anything is paid."""
     available = node_images(box)
+    # The digest decides: two images may have one name in turn, and the DDO means one of them.
     known = [entry for entry in available if entry.checksum == checksum]
     if not known:
         raise unknown_image(f"{image}@{checksum}", available)
@@ -107,6 +118,7 @@ def demand_image(box: Box, image: str, checksum: str, entrypoint: str) -> None:
 def demand_entrypoint(image: ContainerImage, entrypoint: str) -> None:
     """Refuse an entrypoint that only a shell can run, for an image that is known to have none."""
     if image.shell is False:
+        # Raises for words that only a shell understands, as the warden would at the start of a paid job.
         command_line.split_words(entrypoint.replace("$ALGO", names.ALGORITHM_FILE))
 
 
@@ -120,12 +132,14 @@ def _known_shells(box: Box) -> dict[str, bool]:
 
 
 def _note_shell(box: Box, digest: str, shell: bool | None) -> None:
+    """Remember whether an image has a shell; nothing where that could not be found out."""
     if shell is None:
         return
     replace_file(box.home.path / _SHELLS, json.dumps({**_known_shells(box), digest: shell}, indent=1))
 
 
 def unknown_image(reference: str, available: list[ContainerImage]) -> Refused:
+    """Return the refusal for an image that the node does not have, with those that it has."""
     known = ", ".join(f"{image.image}:{image.tag}" for image in available) or "none"
     return Refused(
         "C2D-IMAGE-UNKNOWN",
@@ -135,7 +149,10 @@ def unknown_image(reference: str, available: list[ContainerImage]) -> Refused:
 
 
 def split_reference(reference: str) -> tuple[str, str]:
-    """Return name and tag; no tag for references by digest."""
+    """Return name and tag; no tag for references by digest.
+
+    A colon may also belong to the registry's port: then a slash follows it.
+    """
     if "@" in reference:
         return reference.partition("@")[0], ""
     name, colon, tag = reference.rpartition(":")

@@ -21,8 +21,11 @@ from sandbox.install.canary import Canary, CanaryImage, DialPlace, DialReport, o
 from sandbox.progress import Progress, ProgressEvent
 
 RECORD = "isolation.json"
+"""Name of the file with the last result, in the box's home."""
 _ALGORITHM = {names.LABEL_COMPONENT: "algorithm"}
+"""Label by which the chart's policies select algorithms' pods."""
 _LISTED = 6
+"""Most targets that a one-line summary names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +50,13 @@ class IsolationFinding:
 
     @property
     def is_proven(self) -> bool:
+        """Return whether an algorithm's pod was seen to reach nothing, by a test that was seen to work."""
         return self.alive and self.job
 
     @property
     def summary_text(self) -> str:
         """Return one line that says the result to a person."""
+        # First: without it the other answers mean nothing.
         if not self.alive:
             return "not proven: the canary could not be reached from a routed pod either"
         if not self.job:
@@ -62,6 +67,7 @@ class IsolationFinding:
             for name, holds in (("construction", self.construction), ("NetworkPolicy", self.policy))
             if holds
         ]
+        # As the kernel reported it in the pod, not as the pod asked for it.
         users = "own" if self.restrictions.get("user_namespace") == "yes" else "no"
         moment = time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(self.at))
         return (
@@ -92,20 +98,30 @@ def probe_isolation(
 def probe_with_canary(
     listener: Canary, runtime_class: str, jobs_namespace: str, targets: Sequence[str]
 ) -> IsolationFinding:
-    """Run the same test with a canary that runs already."""
+    """Run the same test with a canary that runs already.
+
+    Each mechanism alone, and both as a job has them: so a cluster where only one works is told from one where
+    both do.
+    """
     places = [
         DialPlace("policy", jobs_namespace, _ALGORITHM),
         DialPlace("job", jobs_namespace, _ALGORITHM, runtime_class),
     ]
     if runtime_class:
+        # In the canary's own namespace, where no policy of the chart applies.
         places.append(DialPlace("construction", listener.namespace, {}, runtime_class))
     said = listener.dial_targets(places, targets)
+    # Every address in both protocols: a half-dead canary proves half.
     own = {f"{kind} {address}" for kind in ("tcp", "udp") for address in listener.addresses}
     return judge_reports(said, own)
 
 
 def judge_reports(said: Mapping[str, DialReport], canary_answers: set[str]) -> IsolationFinding:
-    """Derive the result from what the dialling pods reported."""
+    """Derive the result from what the dialling pods reported; pure.
+
+    ``canary_answers`` are the targets that must answer a routed pod; an empty set proves nothing, so
+    ``alive`` is false then.
+    """
     construction = said.get("construction")
     job = said["job"]
     return IsolationFinding(
@@ -121,6 +137,7 @@ def judge_reports(said: Mapping[str, DialReport], canary_answers: set[str]) -> I
 
 
 def save_finding(folder: Path, found: IsolationFinding) -> None:
+    """Write the result into the box's home."""
     replace_file(folder / RECORD, json.dumps(asdict(found), indent=1))
 
 

@@ -10,10 +10,11 @@ from sandbox.bundle import Bundle
 
 
 def program() -> Path:
-    """Return the bundle's kubectl; for kind, whose bundle has none, the user's: kind's users usually have
-    one.
+    """Return the bundle's kubectl, else the user's: the bundle of a box on kind need not have one, and kind's
+    users usually do.
 
-    It is called as ``kubectl``, whatever the file is named.
+    It must be called as ``kubectl`` (argv[0]), whatever the file is named: the bundle's program holds all of
+    Kubernetes.
     """
     try:
         return Bundle.open_cached(["kube"]).binary("kube")

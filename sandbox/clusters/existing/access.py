@@ -18,13 +18,18 @@ _FILES = {
     "cluster": ("certificate-authority",),
     "user": ("client-certificate", "client-key"),
 }
+"""Fields of a kubeconfig that name a file, each with a sibling ``…-data`` that holds the content."""
 
 
 def extract_kubeconfig(kubeconfig: str, context: str) -> str:
     """Return a kubeconfig (JSON, which is YAML) with ``context`` alone; empty arguments mean kubectl's
     defaults.
+
+    A context that does not check the API server is refused (``C2D-EXISTING-INSECURE``): whoever stands
+    between could read every Secret that the box writes.
     """
     found = _find_context(_candidate_files(kubeconfig), context)
+    # Copies: fields are taken out below.
     cluster, user = dict(found.cluster), dict(found.user)
     if cluster.get("insecure-skip-tls-verify") or not str(cluster["server"]).startswith("https://"):
         raise UsageError(
@@ -35,8 +40,12 @@ def extract_kubeconfig(kubeconfig: str, context: str) -> str:
     for part, names in ((cluster, _FILES["cluster"]), (user, _FILES["user"])):
         for name in names:
             if path := part.pop(name, None):
+                # Relative paths are relative to the kubeconfig they stand in, and would break in another
+                # folder.
                 part[f"{name}-data"] = base64.b64encode(found.read_file(path)).decode()
     if token_file := user.pop("tokenFile", None):
+        # A token that is renewed in its file goes stale here; credential plugins ("exec") are kept and run
+        # each time.
         user["token"] = found.read_file(token_file).decode().strip()
     return json.dumps(
         {
@@ -57,10 +66,14 @@ def server_url(kubeconfig: str) -> str:
 
 
 def current_context(kubeconfig: str) -> str:
+    """Return the context's name in an extracted kubeconfig, for messages: users know the cluster by it."""
     return str(json.loads(kubeconfig)["current-context"])
 
 
 def _candidate_files(kubeconfig: str) -> list[Path]:
+    """Return the files in kubectl's order: the one named, else those of ``KUBECONFIG``, else the usual
+    one.
+    """
     if kubeconfig:
         return [Path(kubeconfig)]
     listed = [Path(item) for item in os.environ.get("KUBECONFIG", "").split(os.pathsep) if item]

@@ -19,6 +19,7 @@ from sandbox.progress import Progress, ProgressEvent
 
 SERVICES, JOBS, SYSTEM = SERVICES_NAMESPACE, names.JOBS_NAMESPACE, SYSTEM_NAMESPACE
 NAMESPACES = "/api/v1/namespaces"
+"""Path of the namespaces in the API, below which all namespaced core objects lie."""
 VOLUMES = "/api/v1/persistentvolumes"
 WORKFLOWS = names.workflows_path(JOBS)
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
@@ -48,6 +49,7 @@ def require_room(kube: KubeApi) -> None:
     """Refuse a cluster that has any object of these names already: the box would take it over, and remove it
     later.
     """
+    # By name, not by a label of ours: an object that only looks like ours would be overwritten too.
     met = [f"{path.rpartition('/')[2]} {name}" for path, name in SCOPED if kube.get(f"{path}/{name}")]
     if met:
         raise StateProblem(
@@ -58,7 +60,12 @@ def require_room(kube: KubeApi) -> None:
 
 
 def remove_objects(kube: KubeApi, patience: float = PATIENCE) -> Progress[list[str]]:
-    """Remove all objects of the box; return the names of those that could not be removed."""
+    """Remove all objects of the box; return the names of those that could not be removed.
+
+    Each step waits for at most ``patience`` seconds, or half of it, and then goes on by force: the owner of
+    the cluster must get rid of the box even where its own programs are broken.
+    """
+    # 1. Jobs, while the engine still runs: it ends their pods and takes its finalizer away.
     yield ProgressEvent("cluster.jobs", "started", "ending jobs")
     for workflow in kube.items(WORKFLOWS):
         _delete_object(kube, f"{WORKFLOWS}/{workflow['metadata']['name']}")
@@ -66,6 +73,7 @@ def remove_objects(kube: KubeApi, patience: float = PATIENCE) -> Progress[list[s
         for workflow in kube.items(WORKFLOWS):
             _let_go(kube, workflow)
     yield ProgressEvent("cluster.jobs", "done")
+    # 2. Services and their claims, while the provisioner still runs: it erases the data on the nodes.
     yield ProgressEvent("cluster.volumes", "started", "erasing volumes")
     for path in _object_paths(kube, f"/apis/apps/v1/namespaces/{SERVICES}/deployments"):
         _delete_object(kube, path)
@@ -73,11 +81,13 @@ def remove_objects(kube: KubeApi, patience: float = PATIENCE) -> Progress[list[s
         _delete_object(kube, path)
     if not _await_gone(lambda: not _claim_paths(kube), patience):
         for path in _claim_paths(kube):
+            # "pvc-protection" holds a claim while a pod uses it; here nothing ends that pod any more.
             kube.merge(path, {"metadata": {"finalizers": []}})
     _await_gone(lambda: not _own_volumes(kube), patience / 2)
     for volume in _own_volumes(kube):
         _delete_object(kube, f"{VOLUMES}/{volume['metadata']['name']}")
     yield ProgressEvent("cluster.volumes", "done")
+    # 3. Everything else; a namespace takes what is left in it along.
     yield ProgressEvent("cluster.rest", "started", "removing what is left of the box")
     for path, name in SCOPED:  # the services' namespace first, the provisioner's last of the three
         _delete_object(kube, f"{path}/{name}")
@@ -88,6 +98,7 @@ def remove_objects(kube: KubeApi, patience: float = PATIENCE) -> Progress[list[s
 
 
 def _remaining_objects(kube: KubeApi) -> list[str]:
+    """Return the names of objects that are still there, for the user."""
     things = [f"{path.rpartition('/')[2]} {name}" for path, name in SCOPED if kube.get(f"{path}/{name}")]
     return [*things, *(f"persistentvolumes {volume['metadata']['name']}" for volume in _own_volumes(kube))]
 
@@ -110,18 +121,22 @@ def _own_volumes(kube: KubeApi) -> list[Object]:
     return [
         volume
         for volume in kube.items(VOLUMES)
+        # Volumes have no namespace; the claim's tells ours, also after the claim is gone.
         if (volume["spec"].get("claimRef") or {}).get("namespace") in (SERVICES, JOBS)
     ]
 
 
 def _let_go(kube: KubeApi, workflow: Object) -> None:
     """Remove our finalizer from a job whose engine does not run any more."""
+    # Only our own: a finalizer of somebody else's controller is a promise that is not ours to break.
     kept = [entry for entry in workflow["metadata"].get("finalizers", ()) if entry != names.FINALIZER]
     kube.merge(f"{WORKFLOWS}/{workflow['metadata']['name']}", {"metadata": {"finalizers": kept}})
 
 
 def _delete_object(kube: KubeApi, path: str) -> None:
     """Request the deletion; do not fail for an object that is being deleted already."""
+    # A namespace that is being deleted answers 409. What stays for another reason is found by
+    # _remaining_objects.
     with suppress(Failed):
         kube.delete(path)
 

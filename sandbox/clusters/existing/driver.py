@@ -33,9 +33,12 @@ from sandbox.settings import ExistingClusterSettings
 WANTED = range(30, 34)
 """Offsets of the box's fixed addresses in the part of the service range that is chosen for it."""
 PART = 26
+"""Prefix length of that part: 64 addresses, which the offsets of all services fit into."""
 VOLUMES = "/var/lib/c2d-box/volumes"
+"""Folder on each node for the volumes of the box's provisioner."""
 DEPLOYMENTS = f"/apis/apps/v1/namespaces/{belongings.SERVICES}/deployments"
 OWN = (belongings.SERVICES, belongings.JOBS, belongings.SYSTEM)
+"""The box's namespaces; their pods are what ``resource_usage`` counts."""
 
 
 class ExistingPrograms(Protocol):
@@ -45,7 +48,11 @@ class ExistingPrograms(Protocol):
 
 
 class ExistingCluster:
-    """The cluster that ``chosen`` names, for ``home``. ``behind`` maps NodePort → service and port."""
+    """The cluster that ``chosen`` names, for ``home``. ``behind`` maps NodePort → service and port.
+
+    Every call goes through the box's own kubeconfig, which ``create`` writes: a user who switches context
+    meanwhile does not move the box.
+    """
 
     def __init__(
         self,
@@ -69,11 +76,15 @@ class ExistingCluster:
 
     @property
     def node_ip(self) -> str:
+        """Return the address of the first node that has one, for the isolation probes: kubelet and API server
+        are tried there.
+        """
         with self._kube() as kube:
             return _node_address(kube)
 
     @property
     def service_cidr(self) -> str:
+        """Return the part of the service range that was chosen for the box, not the whole range."""
         return self._known_record().services
 
     @property
@@ -90,22 +101,29 @@ class ExistingCluster:
 
     @property
     def registry(self) -> str:
+        """Return the prefix of image names; the driver's own setting, so it is known before anything is
+        made.
+        """
         return ImageRegistry(self._chosen.registry).name_prefix
 
     @property
     def runtime_classes(self) -> dict[str, str]:
+        """Return nothing: a handler would have to be configured on nodes that are not ours."""
         return {}
 
     def _kube(self, timeout: float = 10.0) -> KubeApi:
+        """Return a client of the cluster; ``timeout`` is in seconds per request."""
         return KubeApi.of(self.kubeconfig, timeout=timeout)
 
     def _known_record(self) -> ExistingRecord:
+        """Return the record; raise ``C2D-NOT-RUNNING`` where the box was never put there."""
         record = ExistingRecord.load_from(self._layout.record_file)
         if record is None:
             raise StateProblem("C2D-NOT-RUNNING", "The box is not running.", "Start it with `c2d-box up`.")
         return record
 
     def _running_record(self) -> ExistingRecord:
+        """Return the record of a box that is not stopped."""
         record = self._known_record()
         if record.phase != "running":
             raise StateProblem("C2D-NOT-RUNNING", "The box is not running.", "Start it with `c2d-box up`.")
@@ -114,6 +132,11 @@ class ExistingCluster:
     # -- create, stop, delete ------------------------------------------------------------------------------
 
     def create(self) -> Progress[None]:
+        """Look at the cluster and write the record, or scale the services up again after ``stop``.
+
+        Nothing is added to the cluster here; the chart does that, after the user agreed
+        (:mod:`sandbox.clusters.existing.introduction`).
+        """
         self._layout.check_limits()
         record = ExistingRecord.load_from(self._layout.record_file)
         if record is not None and record.phase == "running" and self._answers():
@@ -127,6 +150,7 @@ class ExistingCluster:
             if warning:
                 yield ProgressEvent("cluster.registry", "note", warning)
         self._require_answer(record)
+        # Kept until the services run again: an interrupted `create` finds the counts still there.
         if record.replicas:
             self._scale_deployments(record.replicas)
         record.with_values(phase="running", replicas={}).save_record(self._layout.record_file)
@@ -137,12 +161,14 @@ class ExistingCluster:
         must be told.
         """
         registry = ImageRegistry(self._chosen.registry)
+        # First: it changes nothing anywhere.
         registry.require_access()
         text = access.extract_kubeconfig(self._chosen.kubeconfig, self._chosen.context)
         self._layout.root.mkdir(parents=True, exist_ok=True)
         replace_private_file(self.kubeconfig, text)
         with self._kube() as kube:
             belongings.require_room(kube)
+            # Raises where the user named a Secret that cannot be used; then nothing has been added yet.
             can_pull = bool(find_pull_secret(kube, self._chosen)) or not registry.is_private
             record = ExistingRecord(
                 self.name,
@@ -156,6 +182,11 @@ class ExistingCluster:
         return record, "" if can_pull else unpullable_text(registry.host)
 
     def stop(self) -> Progress[None]:
+        """Close the ports and scale the services to nothing; objects and volumes stay.
+
+        A cluster that does not answer is no reason to fail: the ports are closed all the same, and a note
+        says the rest.
+        """
         record = ExistingRecord.load_from(self._layout.record_file)
         if record is None or record.phase == "stopped":
             return
@@ -164,6 +195,7 @@ class ExistingCluster:
         replicas = record.replicas
         try:
             with self._kube() as kube:
+                # Read now: the user may have scaled a Deployment by hand.
                 found = kube.items(DEPLOYMENTS)
             replicas = {item["metadata"]["name"]: int(item["spec"].get("replicas", 1)) for item in found}
             self._scale_deployments(dict.fromkeys(replicas, 0))
@@ -173,6 +205,11 @@ class ExistingCluster:
         yield ProgressEvent("cluster.stop", "done")
 
     def delete(self) -> Progress[None]:
+        """Remove all objects of the box from the cluster, then the record.
+
+        What cannot be removed is named together with the command that does it, since the record that knows
+        goes away.
+        """
         record = ExistingRecord.load_from(self._layout.record_file)
         if record is not None:
             self._doors.close_forwards()
@@ -191,11 +228,13 @@ class ExistingCluster:
         self.kubeconfig.unlink(missing_ok=True)
 
     def _scale_deployments(self, replicas: Mapping[str, int]) -> None:
+        """Set the number of replicas of each Deployment of the services."""
         with self._kube() as kube:
             for name, count in replicas.items():
                 kube.merge(f"{DEPLOYMENTS}/{name}", {"spec": {"replicas": count}})
 
     def _answers(self) -> bool:
+        """Return whether the API server is ready for this user, within three seconds."""
         try:
             with self._kube(timeout=3.0) as kube:
                 return kube.ok("/readyz")
@@ -213,6 +252,9 @@ class ExistingCluster:
     # -- while it runs -------------------------------------------------------------------------------------
 
     def status(self) -> ClusterStatus:
+        """Return the state; see the contract. The API server and the port forwards are all that can be looked
+        at.
+        """
         record = ExistingRecord.load_from(self._layout.record_file)
         if record is None:
             return ClusterStatus("absent")
@@ -228,6 +270,7 @@ class ExistingCluster:
         )
 
     def load_image(self, archive: Path) -> Progress[str]:
+        """Push an archive to the registry and record its reference; see the contract."""
         began = time.monotonic()
         image, record = read_archive(archive), self._running_record()
         yield ProgressEvent("cluster.image", "started", f"pushing {archive.name}")
@@ -243,11 +286,13 @@ class ExistingCluster:
         return image.digest
 
     def list_images(self) -> list[ClusterImage]:
+        """Return the images that the box pushed. What else nodes have is not the box's to offer."""
         return [
             ClusterImage(reference, digest) for reference, digest in self._running_record().images.items()
         ]
 
     def publish_ports(self, ports: Mapping[int, int]) -> None:
+        """Forward ports of 127.0.0.1 to the services; an empty mapping closes all."""
         record = self._running_record()
         doors = [PortForward(port, *self._behind[node_port]) for port, node_port in sorted(ports.items())]
         kubectl = [*self._kubectl_command(), "--kubeconfig", str(self.kubeconfig)] if doors else []
@@ -259,6 +304,9 @@ class ExistingCluster:
         self._running_record().with_values(isolation=isolation).save_record(self._layout.record_file)
 
     def read_logs(self, component: str, lines: int = 200) -> str:
+        """Return what the API server says of its readiness, or the forwards' log; nodes' logs are not ours to
+        read.
+        """
         self._known_record()
         if component == "kube-apiserver":
             with self._kube() as kube:
@@ -281,6 +329,8 @@ class ExistingCluster:
                 path = f"/api/v1/nodes/{node['metadata']['name']}/proxy/stats/summary"
                 for pod in (kube.get(path) or {}).get("pods", []):
                     if pod["podRef"]["namespace"] in OWN:
+                        # The working set is what the kubelet itself evicts by; it has no proportional set
+                        # size.
                         found[pod["podRef"]["name"]] = int(pod.get("memory", {}).get("workingSetBytes", 0))
         return ResourceUsage(sum(found.values()), found)
 
@@ -288,6 +338,7 @@ class ExistingCluster:
         """Return the user's kubectl; the bundle's where the user has none."""
         if found := shutil.which("kubectl"):
             return [found]
+        # One program holds all of Kubernetes; called by its own name it takes the command as first word.
         return [str(self._bundle.binary("kube")), "kubectl"]
 
 
@@ -302,6 +353,7 @@ def unpullable_text(host: str) -> str:
 
 
 def _node_address(kube: KubeApi) -> str:
+    """Return the first internal address of a node; raise where there is none."""
     for node in kube.items("/api/v1/nodes"):
         for address in node.get("status", {}).get("addresses", []):
             if address["type"] == "InternalIP":
@@ -310,6 +362,9 @@ def _node_address(kube: KubeApi) -> str:
 
 
 def _dns_ip(kube: KubeApi) -> str:
+    """Return the DNS service's address. The label is the one that kubeadm, k3s and the large providers keep
+    for it.
+    """
     found = kube.items("/api/v1/namespaces/kube-system/services", labelSelector="k8s-app=kube-dns")
     if not found:
         raise EnvironmentProblem(
@@ -322,7 +377,9 @@ def _dns_ip(kube: KubeApi) -> str:
 
 def _free_part(kube: KubeApi) -> str:
     """Return a part of the service range in which the addresses of the box's services are free."""
+    # The services need fixed addresses (job pods have no DNS), and somebody's cluster has others taken.
     whole = ipaddress.ip_network(_service_range(kube))
+    # All namespaces: a cluster IP is unique in the cluster.
     taken = {item["spec"].get("clusterIP", "") for item in kube.items("/api/v1/services")}
     parts: Any = [whole] if whole.prefixlen >= PART else whole.subnets(new_prefix=PART)
     for part in parts:
@@ -350,6 +407,7 @@ def _service_range(kube: KubeApi) -> str:
         "spec": {"clusterIP": "0.0.0.1", "ports": [{"port": 1}]},
     }
     try:
+        # 0.0.0.1 is in no range, so this is refused and makes nothing; the refusal quotes the range.
         kube.apply("/api/v1/namespaces/default/services/c2d-box-question", body)
     except Failed as refusal:
         if match := re.search(r"range of valid IPs is (\d[\d./]+)", refusal.message):

@@ -23,11 +23,17 @@ def ask_consent(
     yes: bool,
     confirm: Callable[[str], bool] | None,
 ) -> Progress[None]:
-    """Refuse well-known secrets, list what the box will add, and continue only after the user agrees."""
+    """Refuse well-known secrets, list what the box will add, and continue only after the user agrees.
+
+    ``yes`` is ``--yes``; ``confirm`` asks a person, and is None where nobody can be asked: then only ``yes``
+    counts. Raise ``C2D-EXISTING-CONSENT`` otherwise.
+    """
+    # Before the question: no consent makes published keys acceptable in a cluster of others.
     wellknown.refuse_public_keys(keys)
     text = access.extract_kubeconfig(chosen.kubeconfig, chosen.context)
     where = f"{access.server_url(text)} (context {access.current_context(text)})"
     yield ProgressEvent("cluster.consent", "note", f"this will be added to {where}, and removed by reset:")
+    # From the list that `delete` removes, so that what is announced and what is removed cannot differ.
     for line in belongings.describe_objects():
         yield ProgressEvent("cluster.consent", "note", f"  {line}")
     yield ProgressEvent("cluster.consent", "note", f"  images in {chosen.registry}, which stay there")
@@ -40,6 +46,7 @@ def ask_consent(
         yield ProgressEvent(
             "cluster.consent", "note", f"  {whose}, as a Secret in {_SPACES}: who reads it has them"
         )
+    # The operator's switch (docs/adr/0012); said here too, as it is others' data that may leave.
     if unproven_jobs:
         yield ProgressEvent(
             "cluster.consent",

@@ -16,6 +16,7 @@ from sandbox.clusters.existing.registry import ImageRegistry, login_entry
 from sandbox.settings import ExistingClusterSettings
 
 NAME = "c2d-box-registry"
+"""Name of our Secret. The namespaces are ours too, so it cannot meet somebody else's."""
 KIND = "kubernetes.io/dockerconfigjson"
 _KEY = ".dockerconfigjson"
 
@@ -26,12 +27,16 @@ def pull_secret_names(chosen: ExistingClusterSettings) -> list[str]:
 
 
 def find_pull_secret(kube: KubeApi, chosen: ExistingClusterSettings) -> str:
-    """Return the Secret's content in base64, as written to our namespaces; empty where none was asked for."""
+    """Return the Secret's content in base64, as written to our namespaces; empty where none was asked for.
+
+    Raise where what was asked for cannot be had, with the ``kubectl`` command that would make it.
+    """
     if chosen.pull_secret:
         return _copied_secret(kube, chosen)
     if not chosen.pull_by_login:
         return ""
     host = ImageRegistry(chosen.registry).host
+    # One registry's entry, not the whole file: everybody who may read Secrets in these namespaces sees it.
     entry = login_entry(host)
     if not entry:
         raise EnvironmentProblem(
@@ -43,7 +48,7 @@ def find_pull_secret(kube: KubeApi, chosen: ExistingClusterSettings) -> str:
 
 
 def put_pull_secret(kube: KubeApi, namespace: str, content: str) -> None:
-    """Write the Secret, or leave it where it is unchanged."""
+    """Write the Secret into a namespace, or leave it where it is unchanged."""
     body = {
         "apiVersion": "v1",
         "kind": "Secret",
@@ -66,7 +71,11 @@ def carry_pull_secret(kube: KubeApi, namespace: str) -> list[str]:
 
 
 def _copied_secret(kube: KubeApi, chosen: ExistingClusterSettings) -> str:
+    """Return the content of the Secret that the user named. A Secret cannot be referred to from another
+    namespace, so it has to be copied.
+    """
     namespace, _, name = chosen.pull_secret.partition("/")
+    # Checked here, as both become part of a path in the API.
     if not (namespace and name) or "/" in name:
         raise UsageError(
             "C2D-EXISTING-PULL-SECRET",
@@ -88,6 +97,7 @@ def _copied_secret(kube: KubeApi, chosen: ExistingClusterSettings) -> str:
 def _create_command(
     chosen: ExistingClusterSettings, namespace: str = "default", name: str = "registry"
 ) -> str:
+    """Return the command that makes a usable Secret, for error messages."""
     server = ImageRegistry(chosen.registry).host
     return (
         f"kubectl --namespace {namespace} create secret docker-registry {name}"

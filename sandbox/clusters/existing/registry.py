@@ -1,7 +1,8 @@
 """Pushes an image archive to a registry, blob by blob, unchanged: the digest stays that of the archive.
 
-A Docker engine would write the image anew, under another digest than the one that stands in published assets.
-Credentials are those of `docker login`.
+The protocol is the OCI Distribution Specification; the token exchange is Docker's. A Docker engine would
+write the image anew, under another digest than the one that stands in published assets. Credentials are those
+of `docker login`.
 """
 
 from __future__ import annotations
@@ -25,9 +26,15 @@ from sandbox.clusters.archive_names import ArchiveName
 _PLACE = re.compile(
     r"(?P<scheme>https?://)?(?P<host>[A-Za-z0-9.-]+(:\d+)?)(?P<path>(/[a-z0-9]+([._-]+[a-z0-9]+)*)*)/?"
 )
+"""Registry and path as users write them. Names are lower case in the specification; a digest or tag does not
+fit.
+"""
 _LOCAL = ("localhost", "127.0.0.1")
+"""Hosts that are spoken to without TLS unasked, as Docker does it."""
 _CHUNK = 1 << 20
+"""Bytes read at once: a layer of gigabytes never lies in memory."""
 TIMEOUT = 60.0
+"""Seconds for one step of a connection, not for a whole upload."""
 
 
 class ImageRegistry:
@@ -59,14 +66,20 @@ class ImageRegistry:
         return bool(self._token)
 
     def require_access(self) -> None:
-        """Check that the registry answers and accepts the credentials there are."""
+        """Check that the registry answers and accepts the credentials there are.
+
+        ``GET /v2/`` is the specification's own question for that; it pushes nothing.
+        """
         with self._open_client() as client:
             answer = self._send_request(client, "GET", "/v2/", self._repository_path("x"))
         if answer.status_code >= 400:
             raise self._refused_error(answer)
 
     def push_image(self, archive: Path, image: ArchiveName) -> str:
-        """Push what the registry lacks; return the image's reference there."""
+        """Push what the registry lacks; return the image's reference there (``host/repository:tag``).
+
+        Blobs go first: registries refuse a manifest that names a blob they do not have.
+        """
         name, tag = _name_and_tag(image.reference)
         repository = self._repository_path(name)
         with ArchiveReader(archive) as opened, opened.documents_as_expected(), self._open_client() as client:
@@ -75,6 +88,7 @@ class ImageRegistry:
             document = json.loads(manifest)
             for blob in (document["config"], *document["layers"]):
                 self._push_blob(client, repository, opened, blob)
+            # Both names: the nodes pull by digest, users look for the tag.
             for reference in (image.digest, tag):
                 answer = self._send_request(
                     client,
@@ -91,12 +105,17 @@ class ImageRegistry:
     def _push_blob(
         self, client: httpx.Client, repository: str, archive: ArchiveReader, blob: dict[str, str]
     ) -> None:
+        """Push one blob in a single request after the one that opens the upload; skip a blob that is
+        there.
+        """
         there = self._send_request(client, "HEAD", f"/v2/{repository}/blobs/{blob['digest']}", repository)
         if there.status_code == 200:
             return
         begun = self._send_request(client, "POST", f"/v2/{repository}/blobs/uploads/", repository)
         if begun.status_code != 202:
             raise self._refused_error(begun)
+        # The location may be relative, or carry a query of its own that must stay (Distribution
+        # Specification).
         target = urljoin(f"{self._base}/", begun.headers["location"])
         target += f"{'&' if '?' in target else '?'}digest={blob['digest']}"
         member = archive.blob_name(blob)
@@ -108,6 +127,8 @@ class ImageRegistry:
             content=archive.member_chunks(member, _CHUNK),
             headers={
                 "content-type": "application/octet-stream",
+                # Stated, or httpx would send the stream in chunks, which object stores behind registries
+                # refuse.
                 "content-length": str(archive.find_member(member).size),
             },
         )
@@ -118,6 +139,7 @@ class ImageRegistry:
         return f"{self.path}/{name}" if self.path else name
 
     def _open_client(self) -> httpx.Client:
+        """Return a client. The environment's proxy is used only for addresses that a proxy could reach."""
         return httpx.Client(base_url=self._base, timeout=TIMEOUT, trust_env=may_use_proxy(self._base))
 
     def _send_request(
@@ -132,6 +154,7 @@ class ImageRegistry:
         """Send one request; a challenge is answered once, before anything large is sent."""
         try:
             answer = client.request(method, path, headers=self._with_token(headers), content=content)
+            # A stream cannot be sent twice, so the first request of a push is one without a body (HEAD).
             if answer.status_code == 401 and self._authenticate(answer, repository):
                 answer = client.request(method, path, headers=self._with_token(headers), content=content)
         except httpx.TransportError as cause:
@@ -149,6 +172,8 @@ class ImageRegistry:
         """Obtain Basic credentials, or a token in exchange for them; return False where that was tried
         already.
         """
+        # Bearer: Docker's token exchange, where Basic goes to the realm. Anything else: Basic to the
+        # registry.
         said = challenge.headers.get("www-authenticate", "")
         entry = login_entry(self.host)
         basic = f"Basic {entry}" if entry else ""
@@ -166,9 +191,11 @@ class ImageRegistry:
                 found = parse_object(answer.content)
             except JsonRefused:
                 raise self._refused_error(answer) from None
+            # Two names for one thing: Docker's own, and OAuth 2's.
             token = f"Bearer {found.get('token') or found.get('access_token')}"
         else:
             token = basic
+        # The same answer again would be refused again: give up instead of asking for ever.
         fresh, self._token = token != self._token and bool(token), token
         return fresh
 
@@ -181,8 +208,9 @@ class ImageRegistry:
 
 
 def login_entry(host: str) -> str:
-    """Return user and password for ``host`` in base64, as `docker login` stored them; empty where it stored
-    none, or keeps them elsewhere.
+    """Return user and password for ``host`` in base64, as `docker login` stored them.
+
+    Empty where it stored none, or keeps them in a credential helper, whose program is not run here.
     """
     try:
         found = json.loads((Path.home() / ".docker" / "config.json").read_text()).get("auths", {})

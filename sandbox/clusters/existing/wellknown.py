@@ -11,6 +11,7 @@ from sandbox.keys import BARGE_KEYS, BoxKeys
 from sandbox.testchain.accounts import derive_accounts
 
 MNEMONICS = (
+    # In this order: Ocean's barge, Hardhat and Anvil, Ganache, Truffle.
     "taxi music thumb unique chat sand crew more leg another off lamp",
     "test test test test test test test test test test test junk",
     "myth like bonus scare over problem client lizard pioneer submit female collect",
@@ -18,17 +19,20 @@ MNEMONICS = (
 )
 """Mnemonics of development chains and their tools."""
 ACCOUNTS = 20
+"""Accounts derived from each mnemonic: as many as the tools show by themselves at most."""
 PASSWORDS = frozenset(
     {"admin", "password", "passw0rd", "secret", "changeme", "postgres", "minioadmin", "secretpassword"}
     | {"administrator", "correct horse battery staple", "operator-service-admin"}
 )
+"""Passwords that tools and guides of this field use, compared without case."""
 SHORTEST = 16
 """Least number of characters of a password or token; those that a box makes have twenty and more."""
 _SIGNING = ("provider-key", "cache-key", "register-key")
+"""Secrets that sign; the rest are passwords and tokens. Environments' keys are matched by their prefix."""
 
 
 def refuse_public_keys(keys: BoxKeys) -> None:
-    """Raise where a secret of the box is one that others may have."""
+    """Raise ``C2D-WELL-KNOWN-SECRET`` for the first secret of the box that others may have."""
     known = {key.lower() for key in BARGE_KEYS.values()}
     known |= {
         f"0x{account.key.hex()}" for mnemonic in MNEMONICS for account in derive_accounts(mnemonic, ACCOUNTS)

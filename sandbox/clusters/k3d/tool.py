@@ -20,7 +20,9 @@ OLDEST = (5, 8)
 _STEP = re.compile(r"^\x1b\[\d+mINFO\x1b\[0m\[\d+\] (?P<text>.+)")
 """A step in k3d's output, whose words are coloured with a terminal and without."""
 _COLOUR = re.compile(r"\x1b\[\d+m")
+"""Escape sequences, taken out before a line is shown or compared."""
 _ERROR = re.compile(r"^(ERRO|FATA)\[\d+\] ")
+"""Mark before an error's text, without colours (logrus)."""
 
 
 def installed() -> Path | None:
@@ -32,6 +34,7 @@ class K3dTool:
     """One k3d command, working on one cluster."""
 
     name = PROGRAM
+    # Empty: no line of k3d's says that containerd answers, so images come when the command is done.
     takes_images = ""
 
     def __init__(self, program: Path, cluster: str) -> None:
@@ -46,6 +49,9 @@ class K3dTool:
         return narrate_command([str(self._program), *words], _k3d_environment(), _STEP, _k3d_failure)
 
     def load_archive(self, archive: Path) -> None:
+        """Import an archive into the node. "direct" streams it; the other way needs a helper image, to be
+        pulled.
+        """
         self._run_k3d("image", "import", "--cluster", self._cluster, "--mode", "direct", str(archive))
 
     def read_kubeconfig(self) -> str:
@@ -66,8 +72,12 @@ def _k3d_environment() -> dict[str, str]:
 
 
 def _k3d_failure(verb: str, coloured: list[str]) -> C2DError:
+    """Return the error for what k3d printed: a cause that users can do something about, or its first
+    error.
+    """
     said = [_COLOUR.sub("", line) for line in coloured]
     text = "\n".join(said)
+    # The wordings of k3d, of the Docker engine, and of Go's resolver behind both.
     if re.search(r"failed to pull image|Failed to pull|no such host|error pulling image", text):
         return EnvironmentProblem(
             "C2D-K3D-IMAGE",

@@ -11,6 +11,9 @@ from sandbox.clusters.node_readiness import node_is_ready
 
 
 def _workload_patch(kind: str, container: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """Return a server-side apply patch of one container of a workload that kubeadm made. Apply changes the
+    named fields only, and its list of containers is keyed by name.
+    """
     return {
         "apiVersion": "apps/v1",
         "kind": kind,
@@ -34,6 +37,9 @@ _SETTLED: dict[str, dict[str, Any]] = {
 
 
 def api_answers(kubeconfig: Path) -> bool:
+    """Return whether the API server is ready; False for every reason why it may not be, within two seconds,
+    as ``status`` must never hang.
+    """
     try:
         with KubeApi.of(kubeconfig, timeout=2.0) as kube:
             return kube.ok("/readyz")
@@ -52,6 +58,7 @@ def reports_ready_node(kubeconfig: Path, node: str, since: float) -> bool:
 
 def tune_kubeadm(kubeconfig: Path) -> None:
     """Adjust kubeadm's own components to a machine of two cores; what is not named here stays as it was."""
+    # Repeated at no `up` after the first: the changes are in etcd.
     with KubeApi.of(kubeconfig) as kube:
         for path, body in _SETTLED.items():
             kube.apply(f"{_APPS}/{path}", body)

@@ -12,14 +12,21 @@ from sandbox.clusters.kind.firewall import nft_rules
 from sandbox.clusters.kind.record import KindRecord
 
 FOLDER = "/etc/c2d"
+"""Folder of our files on the node; on its own file system, so they survive a restart of the container."""
 DEVICES = "/run/c2d/dev"
 """Folder of the machine's device nodes, loop devices made later included: a container's own ``/dev`` is a
 copy.
 """
 VOLUMES = "/var/lib/c2d-box/volumes"
+"""Folder on the node for the volumes that the box's provisioner makes."""
 PIDS_PER_POD = 1024
+"""Most processes of one pod: a fork bomb ends at it instead of at the node's limit, which all pods share."""
 NETWORKS = {"unrouted": UNROUTED, "staging": STAGING, "publishing": PUBLISHING}
+"""Range of each job class, by the name of its CNI folder; in the order of ``runtime_classes``."""
 _RUNTIMES = 'plugins."io.containerd.grpc.v1.cri".containerd.runtimes'
+"""containerd's table of handlers, as configurations of version 2 name it. kind's node images have that
+version, and containerd 2 translates it.
+"""
 
 
 def cluster_document(record: KindRecord) -> dict[str, Any]:
@@ -28,7 +35,9 @@ def cluster_document(record: KindRecord) -> dict[str, Any]:
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
         "podPidsLimit": PIDS_PER_POD,
+        # Pods that name no seccomp profile get the runtime's, not none.
         "seccompDefault": True,
+        # An algorithm that prints without end fills 30 MiB, not the disk.
         "containerLogMaxSize": "10Mi",
         "containerLogMaxFiles": 3,
         "cgroupDriver": "systemd" if _by_systemd(record) else "cgroupfs",
@@ -38,14 +47,18 @@ def cluster_document(record: KindRecord) -> dict[str, Any]:
         "apiVersion": "kind.x-k8s.io/v1alpha4",
         "name": record.cluster,
         "networking": {
+            # The rules and ranges below are IPv4; a second family would be a second way out to close.
             "ipFamily": "ipv4",
             "apiServerAddress": "127.0.0.1",
+            # kindnet would give each pod a link of its kind, and mask addresses by which the rules tell the
+            # classes.
             "disableDefaultCNI": True,
             "podSubnet": ALL_PODS,
             "serviceSubnet": SERVICES,
         },
         "nodes": [{"role": "control-plane", "extraPortMappings": port_mappings(record.ports)}],
         "containerdConfigPatches": [containerd_runtimes(record)],
+        # kind merges each into the document of the same kind and version.
         "kubeadmConfigPatches": [
             json.dumps(kubelet),
             *(json.dumps(patch) for patch in _single_node_patches()),
@@ -82,6 +95,9 @@ def _single_node_patches() -> list[dict[str, Any]]:
 
 
 def port_mappings(ports: Mapping[int, int]) -> list[dict[str, Any]]:
+    """Return kind's port mappings. They listen on 127.0.0.1 only: kind's default is every address of the
+    machine.
+    """
     return [
         {"listenAddress": "127.0.0.1", "hostPort": host, "containerPort": node, "protocol": "TCP"}
         for host, node in sorted(ports.items())
@@ -89,8 +105,12 @@ def port_mappings(ports: Mapping[int, int]) -> list[dict[str, Any]]:
 
 
 def containerd_runtimes(record: KindRecord) -> str:
-    """Return containerd's handlers of the three job classes, each with a CNI folder of its own."""
+    """Return containerd's handlers of the three job classes, each with a CNI folder of its own.
+
+    A RuntimeClass names its handler, and the folder decides on the network: no label or policy can widen it.
+    """
     by_systemd = f"  SystemdCgroup = {str(_by_systemd(record)).lower()}"
+    # The ordinary pods' handler must use the same driver of control groups as the kubelet is told to.
     lines = [f'[{_RUNTIMES}."runc".options]', by_systemd]
     for handler, role in zip(record.runtime_classes.values(), NETWORKS, strict=True):
         table = f'{_RUNTIMES}."{handler}"'
@@ -105,20 +125,29 @@ def containerd_runtimes(record: KindRecord) -> str:
 
 
 def node_files(record: KindRecord) -> dict[str, tuple[str, int]]:
-    """Return our files on the node: path → text and mode."""
+    """Return our files on the node: path → text and mode.
+
+    ``sandbox.clusters.kind.node`` writes them before any pod of the box exists, and again at each resume, so
+    that an upgraded program brings its own.
+    """
     networks = job_networks(record.options.isolation_off)
     return {
         f"{FOLDER}/rules.nft": (rules_of(record), 0o600),
         f"{FOLDER}/prepare": (PREPARE, 0o755),
+        # containerd takes the first file by name; kind's own would begin with 10.
         "/etc/cni/net.d/00-c2d.conflist": (pod_network("pods", PODS, "0.0.0.0/0"), 0o644),
         **{f"{FOLDER}/cni/{role}/10-{role}.conflist": (text, 0o644) for role, text in networks.items()},
         "/opt/cni/bin/c2d-unrouted": (UNROUTED_PLUGIN, 0o755),
         "/etc/systemd/system/c2d-node.service": (UNIT, 0o644),
+        # After kubeadm's 10-kubeadm.conf, which must keep its meaning.
         "/etc/systemd/system/kubelet.service.d/20-c2d.conf": (AFTER_US, 0o644),
     }
 
 
 def rules_of(record: KindRecord) -> str:
+    """Return the packet rules for a record, as they stand on the node and as ``allow_endpoints`` replaces
+    them.
+    """
     return nft_rules(record.isolation, record.options.egress, record.options.isolation_off)
 
 
@@ -131,12 +160,14 @@ def pod_network(name: str, subnet: str, reachable: str) -> str:
         "ranges": [[{"subnet": subnet, "gateway": gateway}]],
         "routes": [{"dst": reachable}],
     }
+    # No masquerading: the rules must see the pod's own address at every point.
     plugin = {"type": "ptp", "ipMasq": False, "ipam": ipam}
     return json.dumps({"cniVersion": "1.0.0", "name": f"c2d-{name}", "plugins": [plugin]}, indent=1)
 
 
 def job_networks(isolation_off: bool) -> dict[str, str]:
     """Return the networks of the job classes; with isolation off (tests only) that of the service pods."""
+    # Only for tests that prove the probes: a selftest on this network must fail.
     if isolation_off:
         return dict.fromkeys(NETWORKS, pod_network("pods", PODS, "0.0.0.0/0"))
     ipam = {"type": "host-local", "dataDir": "/run/cni", "ranges": [[{"subnet": UNROUTED}]]}

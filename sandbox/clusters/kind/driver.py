@@ -32,9 +32,13 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
 
 TAKES_IMAGES = "cluster.containerd"
+"""Step whose end tells ``sandbox.install.boot`` that images can be loaded, beside the rest of the boot."""
 READY_PATIENCE = 180.0
+"""Seconds for the node to become Ready once the tool is done."""
 STOP_SECONDS = 15
+"""Seconds that Docker gives the node's init before it kills the container."""
 NOT_ISOLATED = "JOBS ARE NOT ISOLATED IN THIS BOX: it exists for tests that must see themselves fail."
+"""Warning at ``up`` and in ``status`` of a box with isolation off."""
 
 
 class KindPrograms(Protocol):
@@ -64,6 +68,7 @@ class KindCluster:
         self.home = home
         self.name = name
         self._bundle = bundle
+        # Empty where the caller names none: those in the record then stay.
         self._ports = dict(ports or {})
         self._options = options or ClusterOptions()
         self._layout = ClusterLayout(home, name)
@@ -74,6 +79,9 @@ class KindCluster:
 
     @property
     def node_ip(self) -> str:
+        """Return the node's address on the box's own Docker network. It may change when the container
+        restarts.
+        """
         record, client = self._record(), docker_engine.connect_engine()
         return node.ip_address(self._running(client, record), record.cluster)
 
@@ -102,9 +110,11 @@ class KindCluster:
         return self._new_record().runtime_classes
 
     def _new_record(self) -> KindRecord:
+        """Return the record of a cluster that is not made yet, of this box's name, ports and options."""
         return KindRecord(self.name, self._layout.control_group, ports=self._ports, options=self._options)
 
     def _record(self) -> KindRecord:
+        """Return the record; raise ``C2D-NO-CLUSTER`` where nothing was ever made."""
         record = KindRecord.load_from(self._layout.record_file)
         if record is None:
             raise StateProblem(
@@ -115,6 +125,11 @@ class KindCluster:
     # -- create, stop, delete ------------------------------------------------------------------------------
 
     def create(self) -> Progress[None]:
+        """Make the cluster, or start what is there; see the contract.
+
+        A record in the phase ``creating`` is one of an interrupted run: nothing tells how far it came, so all
+        of it goes first.
+        """
         self._layout.check_limits()
         client = docker_engine.connect_engine()
         docker_engine.require_new_enough(client)
@@ -137,22 +152,28 @@ class KindCluster:
         yield from self._resume_cluster(client, record, container)
 
     def _make_cluster(self, client: DockerClient) -> Progress[None]:
+        """Make the cluster from nothing."""
         began = time.monotonic()
         self._layout.root.mkdir(parents=True, exist_ok=True)
+        # Saved before anything exists: whatever ends this process, the next command knows what to sweep.
         record = self._new_record().with_values(cgroups=docker_engine.cgroup_version(client))
         record.save_record(self._layout.record_file)
         if record.options.isolation_off:
             yield ProgressEvent("cluster.isolation", "note", NOT_ISOLATED)
         image = yield from self._node_image(client)
+        # Before kind, which would make the network itself, without the label that names the home.
         docker_engine.ensure_network(client, record.cluster, str(self.home.path))
         tool, taking = self._cluster_tool(record), False
         wanted = self._layout.root / "wanted.json"
         replace_private_file(wanted, json.dumps(self._cluster_document(record), indent=1))
         yield ProgressEvent("cluster.tool", "started", f"{tool.name} create cluster")
+        # A kubeconfig of our own: without the option kind writes into the user's.
         for text in tool.create_cluster(wanted, self._layout.root / "kubeconfig", image):
             yield ProgressEvent("cluster.tool", "progress", text)
             if tool.takes_images and text.startswith(tool.takes_images) and not taking:
                 taking = True
+                # Now, not at the end: on a busy machine it is the start of the control plane that runs out of
+                # time.
                 docker_engine.set_cpu_weight(self._running(client, record))
                 yield ProgressEvent(TAKES_IMAGES, "done", "the node takes images")
         yield ProgressEvent("cluster.tool", "done", seconds=time.monotonic() - began)
@@ -168,11 +189,15 @@ class KindCluster:
     def _resume_cluster(
         self, client: DockerClient, record: KindRecord, container: Container
     ) -> Progress[None]:
+        """Start a container that was stopped, and put in force what it holds."""
         if record.ports != self._ports and self._ports:
             raise _ports_fixed(record.ports)
+        # Both: a container can run with a control plane that never came up.
         if container.status == "running" and api.api_answers(self.kubeconfig):
             yield ProgressEvent("cluster", "skipped", "the cluster is running")
             return
+        # The API server still lists the node as Ready from before the stop; reports older than this do not
+        # count.
         began, since = time.monotonic(), time.time()
         yield ProgressEvent("cluster.node", "started", f"starting the container {record.node_name}")
         with docker_engine.coded_errors():
@@ -186,6 +211,7 @@ class KindCluster:
         yield ProgressEvent("cluster", "done", seconds=time.monotonic() - began)
 
     def stop(self) -> Progress[None]:
+        """Stop the node's container; see the contract. Pods, images and etcd stay in it."""
         record = KindRecord.load_from(self._layout.record_file)
         if record is None:
             return
@@ -207,6 +233,11 @@ class KindCluster:
             yield ProgressEvent("cluster.stop", "done")
 
     def delete(self) -> Progress[None]:
+        """Remove containers, volumes, network and record.
+
+        Where no engine answers, the record goes all the same: the network's label lets ``doctor --fix``
+        finish.
+        """
         record = KindRecord.load_from(self._layout.record_file)
         if record is not None:
             yield ProgressEvent("cluster.delete", "started", "forgetting the cluster's state")
@@ -232,6 +263,9 @@ class KindCluster:
         docker_engine.remove_box(client, record.cluster)
 
     def _engine_or_none(self) -> DockerClient | None:
+        """Return a client; None where no engine runs. Other problems are raised: with a missing permission,
+        say, the containers may well run.
+        """
         try:
             return docker_engine.connect_engine()
         except EnvironmentProblem as problem:
@@ -250,6 +284,9 @@ class KindCluster:
         return configuration.cluster_document(record)
 
     def _require_handlers(self, container: Container, record: KindRecord) -> None:
+        """Check that the job classes' handlers are there. Otherwise the first sign would be pods that never
+        start.
+        """
         node.require_handlers(container, list(record.runtime_classes.values()))
 
     def _install_isolation(self, container: Container, record: KindRecord) -> None:
@@ -262,20 +299,25 @@ class KindCluster:
         api.tune_kubeadm(self.kubeconfig)
 
     def _await_started(self, container: Container) -> None:
+        """Wait until commands can be run on the node."""
         node.await_started(container)
 
     def _component_statuses(self, container: Container) -> tuple[ComponentStatus, ...]:
+        """Return the state of the node's components; the node itself is always the first."""
         return node.component_statuses(container, api.api_answers(self.kubeconfig))
 
     def _load(self, record: KindRecord, container: Container, archive: Path) -> None:
+        """Import an archive with the tool's own command."""
         self._cluster_tool(record).load_archive(archive)
 
     def _apply_rules(self, container: Container, record: KindRecord) -> None:
+        """Replace the packet rules, on the node's disk (for its next start) and in force."""
         rules = f"{configuration.FOLDER}/rules.nft"
         node.write_files(container, {rules: (configuration.rules_of(record), 0o600)})
         docker_engine.run_in_container(container, "nft", "-f", rules)
 
     def _component_logs(self, container: Container, component: str, lines: int) -> str:
+        """Return the last lines of one component; raise for a name that has no log."""
         return node.component_logs(container, component, lines)
 
     def _node_image(self, client: DockerClient) -> Progress[str | None]:
@@ -287,6 +329,7 @@ class KindCluster:
 
         with docker_engine.coded_errors():
             try:
+                # Compared by id: an older bundle's node image may still have the same name.
                 present = client.images.get(image.reference).id
             except docker.errors.ImageNotFound:
                 present = None
@@ -318,6 +361,9 @@ class KindCluster:
         yield ProgressEvent("cluster.ready", "done", seconds=time.monotonic() - began)
 
     def _running(self, client: DockerClient, record: KindRecord) -> Container:
+        """Return the node's container; raise ``C2D-NOT-RUNNING`` for any state in which commands would
+        fail.
+        """
         container = docker_engine.find_container(client, record.node_name)
         if container is None or container.status != "running":
             raise StateProblem("C2D-NOT-RUNNING", "The box is not running.", "Start it with `c2d-box up`.")
@@ -326,15 +372,19 @@ class KindCluster:
     # -- while it runs -------------------------------------------------------------------------------------
 
     def status(self) -> ClusterStatus:
+        """Return the state; see the contract. It needs no lock and changes nothing."""
         record = KindRecord.load_from(self._layout.record_file)
         if record is None:
             return ClusterStatus("absent")
         try:
+            # Short: screens ask every few seconds, and an engine that hangs must not stop them.
             client = docker_engine.connect_engine(timeout=5)
             container = docker_engine.find_container(client, record.node_name)
         except C2DError as problem:
             return ClusterStatus("stopped", detail=f"{problem.message} {problem.next_step}")
         if container is None:
+            # A cluster whose making was interrupted is none; one that was made and lost its container lost
+            # its data.
             state = "absent" if record.phase == "creating" else "failed"
             return ClusterStatus(state, detail=f"the container {record.node_name} is gone")  # type: ignore[arg-type]
         parts = self._component_statuses(container)
@@ -343,16 +393,20 @@ class KindCluster:
         )
 
     def load_image(self, archive: Path) -> Progress[str]:
+        """Import an archive, and give the image its second name by digest; see the contract."""
         began = time.monotonic()
         image = read_archive(archive)
         record = self._record()
         container = self._running(docker_engine.connect_engine(), record)
         yield ProgressEvent("cluster.image", "started", f"importing {archive.name}")
+        # By digest, not by name: a rebuilt image has the old name.
         present = {item.reference: item.digest for item in node.list_images(container)}
         if present.get(image.reference) != image.digest:
             self._load(record, container, archive)
+        # The tool's import makes the name with the tag only, and algorithms are named by digest.
         if present.get(image.by_digest) != image.digest:
             node.tag_by_digest(container, image)
+        # After each import: the kubelet may choose an image to delete at any moment.
         node.pin_images(container)
         yield ProgressEvent(
             "cluster.image", "done", f"{archive.name} is in the cluster", seconds=time.monotonic() - began
@@ -360,15 +414,20 @@ class KindCluster:
         return image.digest
 
     def list_images(self) -> list[ClusterImage]:
+        """Return the images on the node, its own among them."""
         record = self._known_record()
         return node.list_images(self._running(docker_engine.connect_engine(), record))
 
     def publish_ports(self, ports: Mapping[int, int]) -> None:
+        """Accept the ports that the node publishes already; refuse others (``C2D-PORTS-FIXED``). Docker
+        cannot add a port to a container.
+        """
         record = self._known_record()
         if any(record.ports.get(host) != target for host, target in ports.items()):
             raise _ports_fixed(record.ports)
 
     def allow_endpoints(self, isolation: JobIsolation) -> None:
+        """Put a new list of endpoints in force for the two routed job classes."""
         record = self._known_record().with_values(isolation=isolation)
         container = self._running(docker_engine.connect_engine(), record)
         record.save_record(self._layout.record_file)
@@ -387,6 +446,7 @@ class KindCluster:
         return ResourceUsage(used, {record.node_name: used})
 
     def _known_record(self) -> KindRecord:
+        """Return the record; raise ``C2D-NOT-RUNNING`` where there is none, for verbs of a running box."""
         record = KindRecord.load_from(self._layout.record_file)
         if record is None:
             raise StateProblem("C2D-NOT-RUNNING", "The box is not running.", "Start it with `c2d-box up`.")
@@ -394,6 +454,7 @@ class KindCluster:
 
 
 def _cluster_state(record: KindRecord, parts: tuple[ComponentStatus, ...]) -> Any:
+    """Return the state of the whole. ``parts[0]`` is the node: without it the others say nothing."""
     if parts[0].state != "ready":
         return "stopped"
     if record.phase == "creating":

@@ -17,13 +17,20 @@ if TYPE_CHECKING:
     from docker.models.containers import Container
 
 CTR = ("ctr", "--namespace", "k8s.io", "images")
+"""containerd's client, in the namespace in which the kubelet's images lie."""
 UNITS = ("c2d-node", "containerd", "kubelet")
+"""systemd's units whose state is shown, in the order in which they start."""
 CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
+"""Static pods that kubeadm makes; their logs are files on the node."""
 STARTED_PATIENCE = 30.0
+"""Seconds for the node's init to accept commands after a start."""
 
 
 def write_files(container: Container, files: Mapping[str, tuple[str, int]]) -> None:
-    """Write files into the container: path → text and mode, all owned by root."""
+    """Write files into the container: path → text and mode, all owned by root.
+
+    One archive for all: Docker's API takes a tar file and makes missing folders.
+    """
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w") as tar:
         for path, (text, mode) in files.items():
@@ -37,12 +44,15 @@ def write_files(container: Container, files: Mapping[str, tuple[str, int]]) -> N
 
 def enforce_isolation(container: Container) -> None:
     """Put the isolation unit in force, now and at every start of the node."""
+    # systemd read its units before ours were written.
     docker_engine.run_in_container(container, "systemctl", "daemon-reload")
     docker_engine.run_in_container(container, "systemctl", "enable", "--now", "c2d-node.service")
 
 
 def require_handlers(container: Container, handlers: list[str]) -> None:
     """Check with containerd itself that it knows the job classes' handlers."""
+    # The dump is the configuration after all imports and patches; a patch for another version leaves no
+    # trace.
     told = docker_engine.run_in_container(container, "containerd", "config", "dump")
     missing = [handler for handler in handlers if handler not in told]
     if missing:
@@ -54,10 +64,12 @@ def require_handlers(container: Container, handlers: list[str]) -> None:
 
 
 def list_images(container: Container) -> list[ClusterImage]:
+    """Return the images on the node."""
     return parse_image_list(docker_engine.run_in_container(container, *CTR, "list").splitlines())
 
 
 def tag_by_digest(container: Container, image: ArchiveName) -> None:
+    """Give an image the name ``name@sha256:…``: the kubelet looks a reference up by its whole text."""
     docker_engine.run_in_container(container, *CTR, "tag", "--force", image.reference, image.by_digest)
 
 
@@ -73,6 +85,7 @@ def ip_address(container: Container, network: str) -> str:
     """Return the container's IPv4 address on the box's network."""
     with docker_engine.coded_errors():
         container.reload()
+    # Empty text where the container is on another network, as one made by another version may be.
     networks = container.attrs["NetworkSettings"]["Networks"]
     return str(networks.get(network, {}).get("IPAddress", ""))
 
@@ -89,6 +102,7 @@ def component_statuses(container: Container, api_answers: bool) -> tuple[Compone
     if not state["Running"]:
         return (node,)
     with docker_engine.coded_errors():
+        # One line for each unit in the order asked; its exit status is not 0 as soon as one is not active.
         _, output = container.exec_run(["systemctl", "is-active", *UNITS])
     active = (output or b"").decode().split()
     units = tuple(
@@ -118,6 +132,8 @@ def component_logs(container: Container, component: str, lines: int) -> str:
             "cat",
         )
     if component in (*CONTROL_PLANE, "coredns", "kube-proxy"):
+        # The component is one of a fixed list and the lines are a number: nothing of the user's reaches the
+        # shell.
         command = f"tail -q -n {int(lines)} /var/log/pods/kube-system_{component}*/*/*.log"
         return docker_engine.run_in_container(container, "sh", "-c", command)
     known = ", ".join(("node", *UNITS, *CONTROL_PLANE, "coredns", "kube-proxy"))
@@ -129,6 +145,7 @@ def await_started(container: Container) -> None:
     end = time.monotonic() + STARTED_PATIENCE
     while True:
         with docker_engine.coded_errors():
+            # Fails until systemd answers on its bus, so this waits for both.
             status, _ = container.exec_run(["systemctl", "is-active", "containerd"])
         if status == 0:
             return

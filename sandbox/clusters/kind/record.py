@@ -18,6 +18,7 @@ class KindRecord:
     """The cluster as it was made: its name, ports, isolation and options."""
 
     name: str
+    """The box's name."""
     cluster: str
     """The tool's name of the cluster; also the name of its Docker network."""
     phase: Phase = "creating"
@@ -25,6 +26,7 @@ class KindRecord:
     ports: dict[int, int] = field(default_factory=dict)
     """Host port → NodePort, fixed when the node was made."""
     isolation: JobIsolation = field(default_factory=JobIsolation)
+    """Endpoints that were allowed last; in force again at each start of the node."""
     options: ClusterOptions = field(default_factory=ClusterOptions)
     cgroups: Literal[1, 2] = 2
     """Version of the machine's control groups, as its Docker engine reports it."""
@@ -33,16 +35,20 @@ class KindRecord:
     @property
     def node_name(self) -> str:
         """Return the name of the node and of its container."""
+        # The two tools' own rules for names; there is no option to choose another.
         return f"{self.cluster}-control-plane" if self.driver == "kind" else f"k3d-{self.cluster}-server-0"
 
     @property
     def runtime_classes(self) -> dict[str, str]:
+        """Return the job classes' handlers by stage."""
         return runtime_classes(self.name)
 
     def with_values(self, **values: Any) -> KindRecord:
+        """Return a copy with other values."""
         return replace(self, **values)
 
     def save_record(self, path: Path) -> None:
+        """Write the record, synced: it is what a sweep after a power loss goes by."""
         replace_private_file(path, record_text(self))
 
     @classmethod

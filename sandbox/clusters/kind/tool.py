@@ -1,4 +1,8 @@
-"""Runs the real kind command: finds it, starts it, interprets its lines."""
+"""Runs the real kind command: finds it, starts it, interprets its lines.
+
+kind has no library for Python (docs/adr/0006-kind-and-k3d-commands.md). ``sandbox.clusters.k3d.tool`` shares
+the helpers that are not about one command.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +19,13 @@ from sandbox.clusters.child_process import dying_with_parent
 
 PROGRAM = "kind"
 NETWORK = "KIND_EXPERIMENTAL_DOCKER_NETWORK"
+"""Variable that names kind's Docker network. kind calls it experimental; there is no option for it."""
 OLDEST = (0, 27)
 """The first version with containerd 2 on its nodes, which job pods with user namespaces need."""
 Failure = Callable[[str, list[str]], C2DError]
 """Makes the error to raise from a verb and the lines that the command printed."""
 _STEP = re.compile(r"^\s*[•✓✗]\s+(?P<text>[^\U00010000-\U0010ffff\u2600-\u27bf.]+)")
+"""A step in kind's output: a mark, a text, and an emoji or dots after it, which are left out."""
 
 
 def installed_kind() -> Path | None:
@@ -34,6 +40,7 @@ def find_program(name: str, version: str, oldest: tuple[int, int]) -> Path | Non
     found = shutil.which(name)
     if found is None:
         return None
+    # What cannot be understood counts as too old: the bundle's own command is then used.
     answer = subprocess.run([found, "version"], capture_output=True, text=True, check=False)
     match = re.search(version, answer.stdout)
     if match is None or (int(match[1]), int(match[2])) < oldest:
@@ -42,7 +49,10 @@ def find_program(name: str, version: str, oldest: tuple[int, int]) -> Path | Non
 
 
 class ClusterTool(Protocol):
-    """A command that makes clusters in containers: kind's, or k3d's."""
+    """A command that makes clusters in containers: kind's, or k3d's.
+
+    The driver knows no more of a tool than this, so that both share one driver.
+    """
 
     @property
     def name(self) -> str: ...
@@ -64,11 +74,15 @@ class ClusterTool(Protocol):
 def narrate_command(
     command: list[str], environment: Mapping[str, str], step: re.Pattern[str], failure: Failure
 ) -> Iterator[str]:
-    """Run a command that reports its steps; yield each, raise ``failure`` of what it printed."""
+    """Run a command that reports its steps; yield each, raise ``failure`` of what it printed.
+
+    Closing the generator kills the command.
+    """
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
+        # A question that the command might ask fails at once instead of waiting unseen.
         stdin=subprocess.DEVNULL,
         text=True,
         env=environment,
@@ -80,6 +94,7 @@ def narrate_command(
         assert process.stdout is not None
         with process.stdout:
             for line in process.stdout:
+                # All lines, not only steps: the cause of a failure stands between them.
                 said.append(line.rstrip())
                 if match := step.match(line):
                     yield match["text"].strip()
@@ -104,6 +119,7 @@ class KindTool:
     """One kind command, working on one cluster in a Docker network of its own."""
 
     name = PROGRAM
+    # By then the container runs and its containerd answers, while kubeadm has its longest step before it.
     takes_images = "Starting control-plane"
 
     def __init__(self, program: Path, cluster: str) -> None:
@@ -117,12 +133,15 @@ class KindTool:
         return narrate_command(self._kind_command(words), self._kind_environment(), _STEP, _kind_failure)
 
     def load_archive(self, archive: Path) -> None:
+        """Import an image archive into the node."""
         self._run_kind("load", "image-archive", str(archive))
 
     def read_kubeconfig(self) -> str:
+        """Return the kubeconfig, whose server is the port that kind published on 127.0.0.1."""
         return self._run_kind("get", "kubeconfig")
 
     def delete_cluster(self, kubeconfig: Path) -> None:
+        """Delete the cluster. The driver removes by label instead, which works without the command too."""
         self._run_kind("delete", "cluster", "--kubeconfig", str(kubeconfig))
 
     def _run_kind(self, *words: str) -> str:
@@ -134,10 +153,14 @@ class KindTool:
         return [str(self._program), *words, "--name", self._cluster]
 
     def _kind_environment(self) -> dict[str, str]:
+        """Return kind's environment. The provider is fixed: kind would also take podman or nerdctl, and
+        everything else here speaks to Docker.
+        """
         return {**os.environ, NETWORK: self._cluster, "KIND_EXPERIMENTAL_PROVIDER": "docker"}
 
 
 def _kind_failure(verb: str, said: list[str]) -> C2DError:
+    """Return the error for what kind printed: a cause that users can do something about, or its last line."""
     text = "\n".join(said)
     if re.search(r"failed to pull image|error pulling image|no such host", text):
         return EnvironmentProblem(

@@ -1,4 +1,8 @@
-"""The native driver: the part of a command that needs no root. What needs root is the supervisor's."""
+"""The native driver: the part of a command that needs no root. What needs root is the supervisor's.
+
+It starts that one program through sudo and then talks to its socket; other verbs ask for a password only
+where a crash left something to sweep, or to delete root's files.
+"""
 
 from __future__ import annotations
 
@@ -46,10 +50,15 @@ PROGRAMS = (
     "cni/host-local",
     "cni/loopback",
 )
+"""Programs of the bundle that a native cluster runs, by their names there."""
 BOOT_SILENCE = 120.0
+"""Seconds without any news from a boot after which the supervisor counts as stuck."""
 STOP_PATIENCE = 20.0
+"""Seconds without news from a stop, and for the anchor to be gone after it."""
 IMPORT_PATIENCE = 600.0
+"""Seconds for one image: a large one is unpacked onto a slow disk."""
 NOT_ISOLATED = "JOBS ARE NOT ISOLATED IN THIS BOX: it exists for tests that must see themselves fail."
+"""Warning at ``up`` and in ``status`` of a box with isolation off."""
 
 
 class NativePrograms(Protocol):
@@ -85,6 +94,7 @@ class NativeCluster:
 
     @property
     def node_ip(self) -> str:
+        """Return the node's end of the link. No other machine has a route to it."""
         return str(self._load_record().address_ranges.node_ip)
 
     @property
@@ -101,6 +111,7 @@ class NativeCluster:
 
     @property
     def devices(self) -> str:
+        """Return the machine's own folder: the box shares its /dev, loop devices included."""
         return "/dev"
 
     @property
@@ -109,11 +120,13 @@ class NativeCluster:
 
     @property
     def runtime_classes(self) -> dict[str, str]:
+        """Return the job classes' handlers by stage. They need no record, only the box's name."""
         handlers = ("unrouted", "staging", "publishing")
         roles = ("algorithm", "configuration", "publishing")
         return {role: f"{self.name}-{handler}" for role, handler in zip(roles, handlers, strict=True)}
 
     def _load_record(self) -> NativeRecord:
+        """Return the record; raise ``C2D-NO-CLUSTER`` where nothing was ever made."""
         record = NativeRecord.load_from(self._layout.record_file)
         if record is None:
             raise StateProblem(
@@ -124,15 +137,21 @@ class NativeCluster:
     # -- create, stop, delete ------------------------------------------------------------------------------
 
     def create(self) -> Progress[None]:
+        """Boot the cluster, or join the boot that runs; see the contract.
+
+        The events come from the supervisor, from the first one on, whichever command started the boot.
+        """
         self._layout.check_limits()
         self._prepare_folder()
         with self._only_creator():
             phase = self._settled_phase()
+            # What runs was started from another bundle, perhaps; a stopped box is compared in _fresh_record.
             if phase in ("running", "failed"):
                 self._refuse_other_version(self._load_record(), running=True)
             if phase == "running":
                 yield ProgressEvent("cluster", "skipped", "the cluster is running")
                 return
+            # No supervisor answers: nothing runs, or only leftovers, which it sweeps up itself.
             if phase is None:
                 if self._options.isolation_off:
                     yield ProgressEvent("cluster.isolation", "note", NOT_ISOLATED)
@@ -144,16 +163,20 @@ class NativeCluster:
                     self._layout.supervisor_socket, {"verb": "follow-boot"}, BOOT_SILENCE
                 )
             except control_socket.SupervisorAway as cause:
+                # The socket closed in mid-boot: the log says more than the broken connection.
                 raise self._died_error() from cause
             except C2DError:
                 self._abandon_boot()
                 raise
 
     def _boot_cluster(self) -> None:
+        """Check the machine, write the record, start the supervisor; return when its socket answers."""
+        # First: a user without sudo should read that, not a list of kernel features.
         require_root()
         probes.require_all(self.home.path)
         record = self._fresh_record()
         host_ports.require_free(list(record.ports))
+        # The supervisor takes everything from this file, so that root is passed nothing but a path.
         record.save_record(self._layout.record_file)
         as_root(self.home, held=self._held)
 
@@ -171,6 +194,7 @@ class NativeCluster:
         before = NativeRecord.load_from(self._layout.record_file)
         if before is not None:
             self._refuse_other_version(before, running=False)
+        # A block is kept for the box's life: the Services in etcd have their addresses in it.
         block = (
             before.block
             if before
@@ -181,16 +205,20 @@ class NativeCluster:
             name=self.name,
             block=block,
             kubernetes_version=self._bundle.kubernetes_version,
+            # Absolute paths: the supervisor has another user, working directory and search path.
             programs={name: str(self._bundle.binary(name)) for name in PROGRAMS},
             owner=invoking_user(),
             pause_reference=pause.reference,
             pause_archive=str(pause.archive),
+            # What was published and allowed holds again before the first pod starts (contract).
             ports=before.ports if before else {},
             isolation=before.isolation if before else JobIsolation(),
+            # Not kept: isolation that was off for a test must not stay off.
             options=self._options,
         )
 
     def _refuse_taken_range(self, block: str) -> None:
+        """Raise where the machine has got a route into this box's block since: a VPN, say."""
         clash = address_ranges.overlapping_range(block, self._layout.host_link)
         if clash:
             raise EnvironmentProblem(
@@ -200,6 +228,10 @@ class NativeCluster:
             )
 
     def _refuse_other_version(self, record: NativeRecord, running: bool) -> None:
+        """Raise ``C2D-BUNDLE-VERSION`` where this bundle must not touch the box.
+
+        A stopped box may change its patch version, not its minor one; a running one neither.
+        """
         if record.name != self.name:
             raise UsageError(
                 "C2D-BOX-NAME",
@@ -219,21 +251,26 @@ class NativeCluster:
             )
 
     def stop(self) -> Progress[None]:
+        """Stop the cluster and remove what is left outside; see the contract."""
         if self._settled_phase(and_creators=True) is not None:
+            # It may end between the question and this: then it is stopped.
             with suppress(control_socket.SupervisorAway):
                 yield from control_socket.follow_request(
                     self._layout.supervisor_socket, {"verb": "stop"}, STOP_PATIENCE
                 )
         self._await_end()
+        # The anchor removes this file last, so it is there only after a crash. Sweeping needs root.
         if self._layout.state_file.exists():
             yield ProgressEvent("cluster.sweep", "started", "removing what a crash left behind")
             as_root(self.home, "--sweep")
             yield ProgressEvent("cluster.sweep", "done")
 
     def delete(self) -> Progress[None]:
+        """Stop, and remove the state; see the contract."""
         yield from self.stop()
         if self._layout.record_file.exists():
             yield ProgressEvent("cluster.delete", "started", "forgetting the cluster's state")
+            # Most of the state belongs to root; what is left after this is the user's own.
             as_root(self.home, "--sweep", "--delete")
             yield ProgressEvent("cluster.delete", "done")
         shutil.rmtree(self._layout.root, ignore_errors=True)
@@ -246,6 +283,7 @@ class NativeCluster:
             time.sleep(0.02)
 
     def _died_error(self) -> C2DError:
+        """Return the error for a supervisor that ended, with the end of its log."""
         log = tail_log(self._layout.log_file("supervisor"), 12)
         return StateProblem(
             "C2D-SUPERVISOR-DIED",
@@ -256,6 +294,7 @@ class NativeCluster:
     # -- the supervisor ------------------------------------------------------------------------------------
 
     def _prepare_folder(self) -> None:
+        """Make home and cluster folder, for the box's user, closed to everybody else (0700)."""
         for folder in (self.home.path, self._layout.root):
             try:
                 folder.mkdir(parents=True, exist_ok=True)
@@ -268,6 +307,7 @@ class NativeCluster:
         except PermissionError as cause:
             raise control_socket.not_yours(self.home.path) from cause
         owner = invoking_user()
+        # Under sudo the folders would be root's, and the next command without it would fail.
         if os.geteuid() == 0 and owner[0] != 0:
             os.chown(self.home.path, *owner)
             os.chown(self._layout.root, *owner)
@@ -279,10 +319,12 @@ class NativeCluster:
             fd = os.open(self._layout.create_lock, os.O_RDWR | os.O_CREAT, 0o600)
         except PermissionError as cause:
             raise control_socket.not_yours(self.home.path) from cause
+        # The lock file too, for the same reason.
         os.fchown(fd, *invoking_user())
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as cause:
+            # Empty for a moment between taking the lock and writing the number.
             who = os.read(fd, 20).decode().strip() or "?"
             os.close(fd)
             command = command_of(int(who)) if who.isdigit() else "?"
@@ -308,11 +350,14 @@ class NativeCluster:
         """
         locks = [self._layout.supervisor_lock]
         if and_creators and not self._held:
+            # A `down` right after an `up` waits for it instead of finding nothing to stop.
             locks.append(self._layout.create_lock)
         end = time.monotonic() + STOP_PATIENCE
         while True:
             held = any(is_locked(lock) for lock in locks)
             phase = self._supervisor_phase()
+            # A held lock without an answer is an anchor that comes or goes: its socket is there only in
+            # between.
             if phase not in (None, "stopping") or not held or time.monotonic() > end:
                 return phase
             time.sleep(0.05)
@@ -329,6 +374,7 @@ class NativeCluster:
             return None
 
     def _ask_supervisor(self, timeout: float = 30.0, **request: Any) -> Any:
+        """Return the result of one request; raise ``C2D-NOT-RUNNING`` where nobody answers."""
         try:
             return control_socket.ask_supervisor(self._layout.supervisor_socket, request, timeout)
         except control_socket.SupervisorAway as cause:
@@ -339,6 +385,9 @@ class NativeCluster:
     # -- while it runs -------------------------------------------------------------------------------------
 
     def status(self) -> ClusterStatus:
+        """Return the state; see the contract. It reads the socket or, for a dead box, the last state on
+        disk.
+        """
         living = holders(self._layout)
         pid = living[0].pid if living else None
         try:
@@ -346,6 +395,7 @@ class NativeCluster:
         except control_socket.SupervisorAway:
             absent: ClusterState = "stopped" if self._layout.record_file.exists() else "absent"
             return ClusterStatus(absent, self._last_words(), pid=pid)
+        # The supervisor counts in its own process namespace; users look processes up in theirs.
         numbers = outer_numbers(living[-1].pid) if living else {}
         parts = tuple(
             ComponentStatus(**{**part, "pid": numbers.get(part["pid"])}) for part in value["components"]
@@ -359,6 +409,7 @@ class NativeCluster:
         return ClusterStatus(state, parts, detail, pid)
 
     def _last_words(self) -> tuple[ComponentStatus, ...]:
+        """Return the components as they were when the box was last seen, all stopped now."""
         try:
             values = json.loads(self._layout.components_file.read_text())
         except (OSError, ValueError):
@@ -366,8 +417,10 @@ class NativeCluster:
         return tuple(ComponentStatus(**{**value, "state": "stopped", "pid": None}) for value in values)
 
     def load_image(self, archive: Path) -> Progress[str]:
+        """Have the supervisor import an archive; see the contract."""
         began = time.monotonic()
         yield ProgressEvent("cluster.image", "started", f"importing {archive.name}")
+        # Only the path is sent; the supervisor sees the same files, except below its private folders.
         digest = str(self._ask_supervisor(IMPORT_PATIENCE, verb="load-image", archive=str(archive.resolve())))
         yield ProgressEvent(
             "cluster.image", "done", f"{archive.name} is in the cluster", seconds=time.monotonic() - began
@@ -375,18 +428,23 @@ class NativeCluster:
         return digest
 
     def list_images(self) -> list[ClusterImage]:
+        """Return the images on the node."""
         return [ClusterImage(**value) for value in self._ask_supervisor(verb="images")]
 
     def publish_ports(self, ports: Mapping[int, int]) -> None:
+        """Have the forwarder listen on these ports; see the contract."""
         published = self._load_record().ports
+        # Our own forwarder holds the others.
         host_ports.require_free([port for port in ports if port not in published])
         self._ask_supervisor(verb="publish", ports={str(host): node for host, node in ports.items()})
 
     def allow_endpoints(self, isolation: JobIsolation) -> None:
+        """Have the supervisor put a new list of endpoints in force for the two routed job classes."""
         self._ask_supervisor(verb="allow", isolation=isolation.as_dict())
 
     def read_logs(self, component: str, lines: int = 200) -> str:
         path = self._layout.log_file(component)
+        # The component is a user's word: no path out of the logs' folder.
         if "/" in component or not path.exists():
             known = ", ".join(sorted(log.stem for log in self._layout.logs_folder.glob("*.log")))
             raise UsageError(

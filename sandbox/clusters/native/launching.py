@@ -19,10 +19,12 @@ ROOT_REASON = "The cluster's processes need root (containers, network); everythi
 def as_root(home: BoxHome, *arguments: str, held: tuple[int, ...] = ()) -> None:
     """Run the supervisor's program, through sudo where needed, and raise the error it reports.
 
-    ``held``: file descriptors (locks) the program keeps open until it has taken over.
+    ``held``: file descriptors (locks) the program keeps open until it has taken over. It returns once the
+    box's socket answers; the anchor lives on in the background.
     """
     command = [
         sys.executable,
+        # -P: root must not import from the current folder, in which anybody may have put a `json.py`.
         "-P",
         "-m",
         "sandbox.clusters.native.supervisor",
@@ -33,9 +35,11 @@ def as_root(home: BoxHome, *arguments: str, held: tuple[int, ...] = ()) -> None:
     if os.geteuid() != 0:
         command = [*_sudo_command(), *command]
     else:
+        # sudo drops such variables; there the package has to be found by the interpreter's own paths.
         environment = {**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[3])}
     answer = subprocess.run(
         [*command, *arguments],
+        # Standard error stays the terminal's: sudo writes its question there.
         stdout=subprocess.PIPE,
         text=True,
         check=False,
@@ -43,6 +47,7 @@ def as_root(home: BoxHome, *arguments: str, held: tuple[int, ...] = ()) -> None:
         pass_fds=held,
     )
     try:
+        # The last line: a login banner or a sitecustomize may print before it.
         value = json.loads(answer.stdout.splitlines()[-1])
     except (IndexError, ValueError) as cause:
         raise _not_started(answer.returncode) from cause
@@ -51,6 +56,9 @@ def as_root(home: BoxHome, *arguments: str, held: tuple[int, ...] = ()) -> None:
 
 
 def _not_started(status: int) -> C2DError:
+    """Return the error for a program that reported nothing: sudo refused, or the interpreter did not
+    start.
+    """
     return EnvironmentProblem(
         "C2D-NOT-ROOT",
         f"The supervisor could not be started (status {status}). {ROOT_REASON}",
@@ -59,6 +67,7 @@ def _not_started(status: int) -> C2DError:
 
 
 def invoking_user() -> tuple[int, int]:
+    """Return user and group id of the person, also under sudo: the box's files are theirs."""
     if os.geteuid() == 0 and "SUDO_UID" in os.environ:
         return int(os.environ["SUDO_UID"]), int(os.environ["SUDO_GID"])
     return os.getuid(), os.getgid()
@@ -80,4 +89,5 @@ def _sudo_command() -> list[str]:
             "Run the command as root.",
         )
     prompt = f"[sudo] c2d-box: {ROOT_REASON} Password for %u: "
+    # Without a terminal nobody can type a password: -n fails at once instead of hanging.
     return [sudo, "-n", "--"] if not sys.stdin.isatty() else [sudo, "-p", prompt, "--"]

@@ -15,15 +15,22 @@ from sandbox.clusters.port import JobIsolation
 
 @dataclass(frozen=True, slots=True)
 class NativeRecord:
-    """The cluster as it was created: its programs, address block, owner, ports and options."""
+    """The cluster as it was created: its programs, address block, owner, ports and options.
+
+    Root reads this file and runs what it names; it is 0600 and belongs to the user who may become root
+    anyway.
+    """
 
     name: str
     block: str
+    """The /16 of the box, from which all its addresses are derived."""
     kubernetes_version: str
     programs: dict[str, str]
     """Absolute path of each program of the bundle."""
     owner: tuple[int, int]
+    """User and group id to whom the home's files belong."""
     pause_reference: str
+    """Image with which every pod begins, and its archive in the bundle."""
     pause_archive: str
     ports: dict[int, int] = field(default_factory=dict)
     """Host port → NodePort."""
@@ -32,21 +39,25 @@ class NativeRecord:
 
     @property
     def address_ranges(self) -> AddressRanges:
+        """Return the subranges of the block."""
         return AddressRanges(IPv4Network(self.block))
 
     @property
     def runtime_classes(self) -> dict[str, str]:
+        """Return the job classes' handlers by stage."""
         return runtime_classes(self.name)
 
     def with_values(self, **values: Any) -> NativeRecord:
+        """Return a copy with other values."""
         return replace(self, **values)
 
     def save_record(self, path: Path) -> None:
+        """Write the record, synced, for the box's user also where root writes it."""
         replace_private_file(path, record_text(self), self.owner)
 
     @classmethod
     def load_from(cls, path: Path) -> NativeRecord | None:
-        """The record at ``path``; None where there is none."""
+        """Return the record at ``path``; None where there is none."""
         return load_record(
             path,
             lambda value: cls(

@@ -1,4 +1,8 @@
-"""Describes the processes a box is made of: how each is started, what it needs first, when it is ready."""
+"""Describes the processes a box is made of: how each is started, what it needs first, when it is ready.
+
+Pure data: ``sandbox.clusters.native.supervision`` starts them. All but the forwarder listen on the node's
+own address or its loopback, never on the machine's.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,9 @@ from sandbox.clusters.native.control_plane.kubeconfigs import API_PORT
 from sandbox.clusters.native.record import NativeRecord
 
 NODE_PORTS = "30000-32767"
+"""Kubernetes' default range; ``sandbox.settings.NODE_PORTS`` lie in it."""
 ETCD_CLIENTS = "https://127.0.0.1:2379"
+"""Loopback of the node: nobody but the API server talks to etcd."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,16 +62,20 @@ class ClusterComponent:
     needs: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     in_host_network: bool = False
+    """Start it in the machine's network, where users' ports are."""
     sees_own_parameters: bool = False
     """Give it its own view of the machine's kernel parameters, so that it does not change them (see
-    ``inside.shield_parameters``).
+    ``mount_namespace.shield_parameters``).
     """
     patience: float = 60.0
     """Seconds from start to ready after which the first boot is given up."""
 
 
 def all_components(layout: ClusterLayout, record: NativeRecord) -> list[ClusterComponent]:
-    """Return all components, each after those it needs."""
+    """Return all components, each after those it needs.
+
+    The supervisor starts them all at once; each waits for its own needs only.
+    """
     return [
         _etcd_component(layout, record),
         _containerd_component(layout, record),
@@ -82,15 +92,21 @@ def all_components(layout: ClusterLayout, record: NativeRecord) -> list[ClusterC
 def _go_environment(megabytes: int) -> dict[str, str]:
     """Return settings that collect garbage earlier than Go would: the box is idle most of the time, and its
     owner has other uses for the memory.
+
+    GOMEMLIMIT is a goal, not a limit: a component that needs more gets slower and is not killed.
     """
     return {"GOGC": "50", "GOMEMLIMIT": f"{megabytes}MiB"}
 
 
 def _kube_program(record: NativeRecord) -> Path:
+    """Return the one program that holds etcd and all of Kubernetes; it is told apart by the name it is called
+    by.
+    """
     return Path(record.programs["kube"])
 
 
 def _etcd_component(layout: ClusterLayout, record: NativeRecord) -> ClusterComponent:
+    """Return etcd: one member, with TLS for clients."""
     pki = layout.pki_folder
     return ClusterComponent(
         "etcd",
@@ -100,18 +116,24 @@ def _etcd_component(layout: ClusterLayout, record: NativeRecord) -> ClusterCompo
             f"--data-dir={layout.etcd}",
             f"--listen-client-urls={ETCD_CLIENTS}",
             f"--advertise-client-urls={ETCD_CLIENTS}",
+            # There are no peers, so any free port will do; the option cannot be left empty.
             "--listen-peer-urls=http://127.0.0.1:0",
             "--initial-advertise-peer-urls=http://127.0.0.1:2380",
             "--initial-cluster=c2d=http://127.0.0.1:2380",
+            # Milliseconds. The only member elects itself after one election timeout, so a short one shortens
+            # restarts; etcd demands at least five heartbeats for it.
             "--heartbeat-interval=20",
             "--election-timeout=200",
+            # Without it every process of the node, host-network pods among them, could read all Secrets.
             "--client-cert-auth",
             f"--trusted-ca-file={pki / 'etcd-ca.crt'}",
             f"--cert-file={pki / 'etcd.crt'}",
             f"--key-file={pki / 'etcd.key'}",
             "--auto-compaction-mode=periodic",
             "--auto-compaction-retention=30m",
+            # etcd keeps as many entries in memory as lie between two snapshots.
             "--snapshot-count=5000",
+            # 1 GiB: beyond it etcd refuses writes instead of filling the user's disk.
             "--quota-backend-bytes=1073741824",
             "--log-level=error",
         ),
@@ -121,6 +143,7 @@ def _etcd_component(layout: ClusterLayout, record: NativeRecord) -> ClusterCompo
 
 
 def _containerd_component(layout: ClusterLayout, record: NativeRecord) -> ClusterComponent:
+    """Return containerd. It needs nothing, so images can be loaded long before the node is Ready."""
     return ClusterComponent(
         "containerd",
         Path(record.programs["containerd"]),
@@ -131,6 +154,7 @@ def _containerd_component(layout: ClusterLayout, record: NativeRecord) -> Cluste
 
 
 def _apiserver_component(layout: ClusterLayout, record: NativeRecord) -> ClusterComponent:
+    """Return the API server. It needs no other component to start: it waits for etcd by itself."""
     pki = layout.pki_folder
     ranges = record.address_ranges
     return ClusterComponent(
@@ -140,10 +164,16 @@ def _apiserver_component(layout: ClusterLayout, record: NativeRecord) -> Cluster
             f"--advertise-address={ranges.node_ip}",
             f"--bind-address={ranges.node_ip}",
             f"--secure-port={API_PORT}",
+            # So even the readiness check shows a certificate.
             "--anonymous-auth=false",
+            # With NodeRestriction: the kubelet's certificate opens its own node's pods and their Secrets, no
+            # others.
             "--authorization-mode=Node,RBAC",
             "--enable-admission-plugins=NodeRestriction",
+            # It taints a new node as not ready until the controller manager lifts that; with one node, pods
+            # only wait.
             "--disable-admission-plugins=TaintNodesByCondition",
+            # The provisioner's pod mounts volumes on the node.
             "--allow-privileged=true",
             f"--client-ca-file={pki / 'ca.crt'}",
             f"--tls-cert-file={pki / 'apiserver.crt'}",
@@ -155,12 +185,15 @@ def _apiserver_component(layout: ClusterLayout, record: NativeRecord) -> Cluster
             f"--kubelet-certificate-authority={pki / 'ca.crt'}",
             f"--kubelet-client-certificate={pki / 'apiserver-kubelet.crt'}",
             f"--kubelet-client-key={pki / 'apiserver-kubelet.key'}",
+            # The node's name cannot be resolved anywhere: there is no DNS outside the cluster's own.
             "--kubelet-preferred-address-types=InternalIP",
             "--service-account-issuer=https://kubernetes.default.svc.cluster.local",
             f"--service-account-key-file={pki / 'service-account.pub'}",
+            # Kept over restarts (see pki), so that tokens stay valid.
             f"--service-account-signing-key-file={pki / 'service-account.key'}",
             f"--service-cluster-ip-range={ranges.services}",
             f"--service-node-port-range={NODE_PORTS}",
+            # Twice the default.
             "--event-ttl=2h",
             "--profiling=false",
         ),
@@ -170,6 +203,7 @@ def _apiserver_component(layout: ClusterLayout, record: NativeRecord) -> Cluster
 
 
 def _controller_manager_component(layout: ClusterLayout, record: NativeRecord) -> ClusterComponent:
+    """Return the controller manager, which talks to the API server only and listens on loopback only."""
     pki = layout.pki_folder
     kubeconfig = layout.configuration_folder / "controller-manager.kubeconfig"
     return ClusterComponent(
@@ -182,10 +216,14 @@ def _controller_manager_component(layout: ClusterLayout, record: NativeRecord) -
             "--bind-address=127.0.0.1",
             f"--tls-cert-file={pki / 'loopback.crt'}",
             f"--tls-private-key-file={pki / 'loopback.key'}",
+            # One instance. Elections would cost writes to etcd, and end the process when a slow disk lets one
+            # time out.
             "--leader-elect=false",
+            # Each controller acts with the rights of its own account, not with those of all together.
             "--use-service-account-credentials=true",
             f"--root-ca-file={pki / 'ca.crt'}",
             f"--service-account-private-key-file={pki / 'service-account.key'}",
+            # Both serve nodes that join a cluster; none ever joins this one.
             "--controllers=*,-bootstrap-signer-controller,-token-cleaner-controller",
             "--profiling=false",
         ),
@@ -196,6 +234,7 @@ def _controller_manager_component(layout: ClusterLayout, record: NativeRecord) -
 
 
 def _scheduler_component(layout: ClusterLayout, record: NativeRecord) -> ClusterComponent:
+    """Return the scheduler. With one node it chooses nothing, but a pod without it is never bound."""
     pki = layout.pki_folder
     kubeconfig = layout.configuration_folder / "scheduler.kubeconfig"
     return ClusterComponent(
@@ -218,6 +257,7 @@ def _scheduler_component(layout: ClusterLayout, record: NativeRecord) -> Cluster
 
 
 def _kubelet_component(layout: ClusterLayout, record: NativeRecord) -> ClusterComponent:
+    """Return the kubelet. The supervisor adds conditions of its own: rules in force, pause image there."""
     return ClusterComponent(
         "kubelet",
         _kube_program(record),
@@ -232,22 +272,26 @@ def _kubelet_component(layout: ClusterLayout, record: NativeRecord) -> ClusterCo
         HttpCheck("127.0.0.1", 10248, "/healthz"),
         needs=("containerd", "kube-apiserver"),
         environment=_go_environment(160),
+        # It insists on kernel parameters of the whole machine (vm.overcommit_memory, kernel.panic).
         sees_own_parameters=True,
     )
 
 
 def _kube_proxy_component(layout: ClusterLayout, record: NativeRecord) -> ClusterComponent:
+    """Return kube-proxy, which rewrites Service addresses to pods' addresses on the node."""
     return ClusterComponent(
         "kube-proxy",
         _kube_program(record),
         (f"--config={layout.configuration_folder / 'kube-proxy.yaml'}",),
         HttpCheck("127.0.0.1", 10256, "/healthz"),
+        # It looks its node up in the API, and the kubelet is what registers the node.
         needs=("kubelet",),
         environment=_go_environment(64),
     )
 
 
 def _coredns_component(layout: ClusterLayout, record: NativeRecord) -> ClusterComponent:
+    """Return the cluster's DNS, a process of the node instead of a pod: one image and one pod start less."""
     return ClusterComponent(
         "coredns",
         Path(record.programs["coredns"]),
@@ -259,6 +303,7 @@ def _coredns_component(layout: ClusterLayout, record: NativeRecord) -> ClusterCo
 
 
 def _forwarder_component(layout: ClusterLayout, record: NativeRecord) -> ClusterComponent:
+    """Return the forwarder: 127.0.0.1:<port> of the machine → NodePort of the node."""
     return ClusterComponent(
         "forwarder",
         Path(record.programs["forwarder"]),

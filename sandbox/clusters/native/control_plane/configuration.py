@@ -1,4 +1,7 @@
-"""Makes the components' configuration files: pure functions of the record, written before every start."""
+"""Makes the components' configuration files: pure functions of the record, written before every start.
+
+Nothing in them is edited by hand or kept: a new version of the program brings new files at the next ``up``.
+"""
 
 from __future__ import annotations
 
@@ -11,9 +14,12 @@ from sandbox.clusters.native.host.firewall import PODS, PUBLISHING, STAGING, UNR
 from sandbox.clusters.native.record import NativeRecord
 
 CONTAINERD_SOCKET = "/run/containerd/containerd.sock"
+"""Path in the box's own /run, which is private to its mount namespace."""
 CLUSTER_DOMAIN = "cluster.local"
 PIDS_PER_POD = 1024
+"""Most processes of one pod: a fork bomb ends at it instead of at the node's limit, which all pods share."""
 CONTAINERS = "io.containerd.cri.v1.runtime"
+"""containerd's plugin for containers, as configurations of version 3 name it."""
 
 
 def configuration_files(layout: ClusterLayout, record: NativeRecord) -> dict[str, str]:
@@ -31,6 +37,7 @@ def configuration_files(layout: ClusterLayout, record: NativeRecord) -> dict[str
 
 
 def forwards_json(record: NativeRecord) -> str:
+    """Return the forwarder's list of ports, which it reads again on SIGHUP."""
     node = record.address_ranges.node_ip
     return json.dumps(
         [
@@ -41,7 +48,9 @@ def forwards_json(record: NativeRecord) -> str:
 
 
 def _bridge_network(name: str, bridge: dict[str, Any]) -> str:
+    """Return a CNI configuration for one bridge; ``bridge`` holds what differs between the classes."""
     plugin = {"type": "bridge", "bridge": name, "promiscMode": False, **bridge}
+    # /run is private and ends with the box, so no address stays taken after a crash.
     plugin["ipam"] = {"type": "host-local", "dataDir": "/run/cni", **bridge["ipam"]}
     return json.dumps({"cniVersion": "1.0.0", "name": f"c2d-{name}", "plugins": [plugin]}, indent=1)
 
@@ -63,10 +72,14 @@ def pod_network(ranges: AddressRanges, isolated_ports: bool = True) -> str:
 
 
 def job_networks(record: NativeRecord) -> dict[str, str]:
-    """Return the three job classes' networks; with isolation off (tests only) they are the service pods'
-    network.
+    """Return the three job classes' networks.
+
+    The algorithm's bridge has no address and its pods no route: there is no gateway to be asked. The other
+    two classes have a route to Services and to nothing else. With isolation off (tests only) all three are
+    the service pods' network.
     """
     ranges = record.address_ranges
+    # Ports that are not isolated here: these pods reach each other without the node, as on ordinary clusters.
     if record.options.isolation_off:
         return dict.fromkeys((UNROUTED, STAGING, PUBLISHING), pod_network(ranges, isolated_ports=False))
     networks = {
@@ -89,6 +102,7 @@ def job_networks(record: NativeRecord) -> dict[str, str]:
                 "portIsolation": True,
                 "ipam": {
                     "ranges": [[{"subnet": str(subnet), "gateway": str(subnet[1])}]],
+                    # No default route: to any other address the pod's own kernel says "network unreachable".
                     "routes": [{"dst": str(ranges.services), "gw": str(subnet[1])}],
                 },
             },
@@ -97,6 +111,7 @@ def job_networks(record: NativeRecord) -> dict[str, str]:
 
 
 def containerd_toml(layout: ClusterLayout, record: NativeRecord) -> str:
+    """Return containerd's configuration: where it keeps things, and one handler per class of pods."""
     folder = layout.configuration_folder / "cni"
     runtimes = [("runc", folder / "default")]
     runtimes += [
@@ -110,17 +125,22 @@ def containerd_toml(layout: ClusterLayout, record: NativeRecord) -> str:
         f'root = "{layout.containerd}"',
         'state = "/run/containerd"',
         "oom_score = 0",
+        # Less to load at each start.
         "disabled_plugins = [",
         *(f'  "{plugin}",' for plugin in _UNUSED_PLUGINS),
         "]",
         "[grpc]",
         f'  address = "{CONTAINERD_SOCKET}"',
+        # The kubelet must not delete the image with which every pod begins: it cannot be pulled again.
         "[plugins.'io.containerd.cri.v1.images'.pinned_images]",
         f'  sandbox = "{record.pause_reference}"',
         f"[plugins.'{CONTAINERS}']",
+        # Lowering the score takes a capability that root inside a container may lack.
         "  restrict_oom_score_adj = true",
+        # Under the private /run, so that a crash leaves no network namespace mounted on the machine.
         "  netns_mounts_under_state_dir = true",
         "  enable_cdi = false",
+        # The ordinary pods' network; each job class names its own folder below.
         f"[plugins.'{CONTAINERS}'.cni]",
         f'  bin_dirs = ["{layout.programs_folder / "cni"}"]',
         f'  conf_dir = "{folder / "default"}"',
@@ -129,10 +149,12 @@ def containerd_toml(layout: ClusterLayout, record: NativeRecord) -> str:
         table = f"plugins.'{CONTAINERS}'.containerd.runtimes.'{handler}'"
         lines += [
             f"[{table}]",
+            # The handler's own CNI folder decides on its pods' network; no label or policy can widen it.
             '  runtime_type = "io.containerd.runc.v2"',
             f'  cni_conf_dir = "{networks}"',
             f"[{table}.options]",
             f'  BinaryName = "{layout.programs_folder / "runc"}"',
+            # The kubelet is told "cgroupfs" too; they must agree. No systemd runs inside the box.
             "  SystemdCgroup = false",
         ]
     return "\n".join(lines) + "\n"
@@ -148,9 +170,11 @@ _UNUSED_PLUGINS = (
     "io.containerd.snapshotter.v1.erofs",
     "io.containerd.differ.v1.erofs",
 )
+"""Plugins of containerd for what the box does not do: tracing, NRI, other snapshotters."""
 
 
 def kubelet_yaml(layout: ClusterLayout, record: NativeRecord) -> str:
+    """Return the kubelet's configuration (JSON is YAML)."""
     pki = layout.pki_folder
     node_ip = str(record.address_ranges.node_ip)
     return json.dumps(
@@ -158,9 +182,11 @@ def kubelet_yaml(layout: ClusterLayout, record: NativeRecord) -> str:
             "apiVersion": "kubelet.config.k8s.io/v1beta1",
             "kind": "KubeletConfiguration",
             "address": node_ip,
+            # That port would tell every pod's specification to whoever asks, without a certificate.
             "readOnlyPort": 0,
             "healthzBindAddress": "127.0.0.1",
             "authentication": {
+                # Also tried from job pods: the warden must find port 10250 closed.
                 "anonymous": {"enabled": False},
                 "webhook": {"enabled": True, "cacheTTL": "2m0s"},
                 "x509": {"clientCAFile": str(pki / "ca.crt")},
@@ -170,17 +196,26 @@ def kubelet_yaml(layout: ClusterLayout, record: NativeRecord) -> str:
             "tlsPrivateKeyFile": str(pki / "kubelet-serving.key"),
             "containerRuntimeEndpoint": f"unix://{CONTAINERD_SOCKET}",
             "cgroupDriver": "cgroupfs",
+            # All pods below the box's own group, so that removing that group ends them.
             "cgroupRoot": f"/{layout.control_group}",
+            # The machine is a user's, and most have swap.
             "failSwapOn": False,
             "clusterDNS": [str(record.address_ranges.dns_ip)],
             "clusterDomain": CLUSTER_DOMAIN,
+            # An empty file: pods that ask for the node's resolver must not get the machine's.
             "resolvConf": str(layout.configuration_folder / "resolv.conf"),
+            # In the home: the usual /var/log/pods is private to the box and ends with it.
             "podLogsDir": str(layout.pod_logs),
+            # Its default lies below /usr, which is the machine's.
             "volumePluginDir": str(layout.kubelet / "volume-plugins"),
             "podPidsLimit": PIDS_PER_POD,
+            # An algorithm that prints without end fills 30 MiB, not the disk.
             "containerLogMaxSize": "10Mi",
             "containerLogMaxFiles": 3,
+            # Pods that name no seccomp profile get the runtime's, not none.
             "seccompDefault": True,
+            # Never by use of the disk. When the disk is full the kubelet still would: hence the pins
+            # (docs/adr/0009).
             "imageGCHighThresholdPercent": 100,
             "imageGCLowThresholdPercent": 99,
             "evictionHard": {
@@ -190,10 +225,13 @@ def kubelet_yaml(layout: ClusterLayout, record: NativeRecord) -> str:
             },
             # Five minutes by default, for which a box whose disk has room again would go on taking no pods.
             "evictionPressureTransitionPeriod": "20s",
+            # Pods together may not take the memory that the components need.
             "enforceNodeAllocatable": ["pods"],
             "systemReserved": {"memory": "512Mi"},
+            # The supervisor issues certificates itself, before each start.
             "rotateCertificates": False,
             "enableDebuggingHandlers": True,
+            # The node's rules are nftables; nothing here reads iptables.
             "makeIPTablesUtilChains": False,
             "logging": {"verbosity": 1},
         },
@@ -202,11 +240,14 @@ def kubelet_yaml(layout: ClusterLayout, record: NativeRecord) -> str:
 
 
 def kube_proxy_yaml(layout: ClusterLayout, record: NativeRecord) -> str:
+    """Return kube-proxy's configuration (JSON is YAML)."""
     ranges = record.address_ranges
     return json.dumps(
         {
             "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",
             "kind": "KubeProxyConfiguration",
+            # The same kernel interface as our rules use, whose order against kube-proxy's is given by
+            # priorities.
             "mode": "nftables",
             "clientConnection": {"kubeconfig": str(layout.configuration_folder / "kube-proxy.kubeconfig")},
             "hostnameOverride": record.name,
@@ -215,13 +256,16 @@ def kube_proxy_yaml(layout: ClusterLayout, record: NativeRecord) -> str:
             "metricsBindAddress": "127.0.0.1:10249",
             "clusterCIDR": str(ranges.pods),
             "detectLocalMode": "ClusterCIDR",
+            # Without it NodePorts would also answer on the bridges' addresses, inside the pods' networks.
             "nodePortAddresses": [f"{ranges.node_ip}/32"],
+            # Zero leaves the kernel's values: they belong to the whole machine.
             "conntrack": {
                 "maxPerCore": 0,
                 "min": 0,
                 "tcpEstablishedTimeout": "0s",
                 "tcpCloseWaitTimeout": "0s",
             },
+            # Rules are written as soon as an endpoint changes: a boot waits for them, and the node has few.
             "nftables": {"minSyncPeriod": "0s", "syncPeriod": "30s"},
         },
         indent=1,

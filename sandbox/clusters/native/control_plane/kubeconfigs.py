@@ -7,10 +7,14 @@ import json
 from pathlib import Path
 
 API_PORT = 6443
+"""Port of the API server, Kubernetes' usual one."""
 
 
 def kubeconfig_text(server_ip: str, pki: Path, stem: str, cluster: str) -> str:
-    """Return a self-contained kubeconfig (JSON is YAML) for the certificate ``stem``."""
+    """Return a self-contained kubeconfig (JSON is YAML) for the certificate ``stem``.
+
+    Keys are inside, so each file is 0600; the administrator's goes to the box's user, the others stay root's.
+    """
     return json.dumps(
         {
             "apiVersion": "v1",

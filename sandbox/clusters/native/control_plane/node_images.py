@@ -12,7 +12,10 @@ from sandbox.clusters.port import ClusterImage
 
 
 class NodeImages:
-    """The images of namespace ``k8s.io``, through containerd's own client program."""
+    """The images of namespace ``k8s.io``, through containerd's own client program.
+
+    The kubelet looks in that namespace only. Containerd's API is gRPC; its client spares us a library for it.
+    """
 
     def __init__(self, ctr: str) -> None:
         self._ctr = [ctr, "--address", CONTAINERD_SOCKET, "--namespace", "k8s.io"]
@@ -28,6 +31,7 @@ class NodeImages:
         return answer.stdout
 
     def list_images(self) -> list[ClusterImage]:
+        """Return the images that the node has."""
         return parse_image_list(self._run_ctr("images", "list").splitlines())
 
     def load_archive(self, archive: Path) -> str:
@@ -36,6 +40,7 @@ class NodeImages:
         present = {item.reference: item.digest for item in self.list_images()}
         if present.get(image.reference) != image.digest:
             self._run_ctr("images", "import", "--local", str(archive))  # 2-4 times faster than without
+        # The import makes the name with the tag only; algorithms are named by digest, with pull policy Never.
         if present.get(image.by_digest) != image.digest:
             self._run_ctr("images", "tag", "--force", image.reference, image.by_digest)
         self.pin_images()

@@ -22,32 +22,41 @@ DNS_OFFSET = 10
 
 @dataclass(frozen=True, slots=True)
 class AddressRanges:
-    """The subranges of a block (a /16)."""
+    """The subranges of a block (a /16). They are computed, so a record holds the block alone."""
 
     block: IPv4Network
 
     def _subnet_at(self, offset: int, prefix: int) -> IPv4Network:
+        """Return the subrange that begins ``offset`` addresses into the block."""
         return IPv4Network((int(self.block.network_address) + offset, prefix))
 
     @property
     def services(self) -> IPv4Network:
-        """Return 4,096 service addresses; the first 256 are never given out automatically."""
+        """Return 4,096 service addresses; Kubernetes never gives the first 256 of them out by itself
+        (KEP-3070), so the chart's fixed addresses are taken from there.
+        """
         return self._subnet_at(0, 20)
 
     @property
     def pods(self) -> IPv4Network:
+        """Return 4,096 addresses for service pods."""
         return self._subnet_at(0x1000, 20)
 
     @property
     def unrouted(self) -> IPv4Network:
+        """Return the algorithms' range: addresses that Kubernetes wants for every pod and that lead
+        nowhere.
+        """
         return self._subnet_at(0x2000, 24)
 
     @property
     def staging(self) -> IPv4Network:
+        """Return the range of the pods that fetch a job's inputs."""
         return self._subnet_at(0x2100, 24)
 
     @property
     def publishing(self) -> IPv4Network:
+        """Return the range of the pods that store a job's results."""
         return self._subnet_at(0x2200, 24)
 
     @property
@@ -57,10 +66,12 @@ class AddressRanges:
 
     @property
     def host_ip(self) -> IPv4Address:
+        """Return the machine's end of the link."""
         return self.uplink[1]
 
     @property
     def node_ip(self) -> IPv4Address:
+        """Return the node's end of the link, where API server, kubelet and NodePorts listen."""
         return self.uplink[2]
 
     @property
@@ -70,11 +81,16 @@ class AddressRanges:
 
     @property
     def api_service_ip(self) -> IPv4Address:
+        """Return the address of the Service ``kubernetes``: the first of the range, as the API server chooses
+        it.
+        """
         return self.services[1]
 
 
 def candidate_blocks() -> list[IPv4Network]:
-    """Return private /16 blocks, rarely used ones first, then carrier-grade NAT space."""
+    """Return private /16 blocks (RFC 1918), rarely used ones first, then those of carrier-grade NAT (RFC
+    6598).
+    """
     rare = [f"10.{second}.0.0/16" for second in [*range(64, 256), *range(64)]]
     middle = [f"172.{second}.0.0/16" for second in range(31, 15, -1)]
     shared = [f"100.{second}.0.0/16" for second in range(64, 128)]
@@ -87,6 +103,7 @@ def choose_ranges(taken: Iterable[IPv4Network], seed: str) -> AddressRanges:
     """
     occupied = list(taken)
     blocks = candidate_blocks()
+    # 192: as many as 10.64 to 10.255, so the first choice is always among the rare ones.
     start = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:4], "big") % 192
     for block in [*blocks[start:192], *blocks[:start], *blocks[192:]]:
         if not any(block.overlaps(other) for other in occupied):
@@ -112,12 +129,16 @@ def overlapping_range(block: str, own_link: str) -> str:
 
 
 def _route_targets() -> list[tuple[IPv4Network, str]]:
-    """Return the targets of the machine's routes with the link each leads over."""
+    """Return the targets of the machine's routes with the link each leads over.
+
+    All tables: VPNs and container engines keep theirs outside the main one.
+    """
     answer = subprocess.run(
         ["ip", "-json", "-4", "route", "show", "table", "all"],
         capture_output=True,
         text=True,
         check=True,
+        # `ip` lies in a folder that many users' search paths lack.
         env={**os.environ, "PATH": SEARCH},
     )
     routes = json.loads(answer.stdout or "[]")

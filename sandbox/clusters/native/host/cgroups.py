@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 MOUNT_TABLE = Path("/proc/self/mounts")
+"""The kernel's list of mounts; where hierarchies lie differs between distributions."""
 BOX = "box"
 """Child group that holds the components; kubelet makes its own beside it for pods."""
 BOX_WEIGHT, COMPONENTS_WEIGHT = 8, 4
@@ -27,12 +28,14 @@ def hierarchies() -> list[Path]:
     found = []
     for line in MOUNT_TABLE.read_text().splitlines():
         _, target, kind, *_ = line.split()
+        # A hybrid machine has both kinds; containers see some of them mounted twice.
         if kind in ("cgroup", "cgroup2") and Path(target) not in found:
             found.append(Path(target))
     return found
 
 
 def create_groups(group: str) -> None:
+    """Make the box's group and its child for the components in every hierarchy; existing ones are kept."""
     for hierarchy in hierarchies():
         parent = hierarchy
         for part, weight in ((group, BOX_WEIGHT), (BOX, COMPONENTS_WEIGHT)):
@@ -62,6 +65,7 @@ def enter_group(group: str) -> dict[Path, str]:
     """Move this process into the box's group everywhere; return where it was before."""
     before = _own_groups()
     for hierarchy in hierarchies():
+        # Into the child: with version 2 a group that gives its children controllers may hold no process.
         (hierarchy / group / BOX / "cgroup.procs").write_text(str(os.getpid()))
     return before
 
@@ -70,6 +74,7 @@ def leave_group(before: dict[Path, str]) -> None:
     """Move this process back to where :func:`enter_group` found it; to the root where that group is gone."""
     for hierarchy in hierarchies():
         home = hierarchy / before.get(hierarchy, "/").lstrip("/")
+        # It is gone where whoever started this process ended, and its session's group with it.
         target = home if home.is_dir() else hierarchy
         try:
             (target / "cgroup.procs").write_text(str(os.getpid()))
@@ -84,6 +89,7 @@ def _own_groups() -> dict[Path, str]:
     for line in MOUNT_TABLE.read_text().splitlines():
         _, target, kind, options, *_ = line.split()
         for number, names, path in lines:
+            # /proc/self/cgroup: "4:cpu,cpuacct:/path" for version 1, "0::/path" for version 2 (cgroups(7)).
             wanted = set(names.split(",")) if names else set()
             v2 = kind == "cgroup2" and number == "0"
             if v2 or (kind == "cgroup" and wanted and wanted <= set(options.split(","))):
@@ -109,6 +115,7 @@ def group_processes(group: str, below: str = "") -> set[int]:
     for folder in _group_folders(group):
         if prefix in str(folder):
             try:
+                # A folder may vanish while it is read: kubelet and runc remove theirs.
                 found.update(int(pid) for pid in (folder / "cgroup.procs").read_text().split())
             except OSError:
                 continue
@@ -124,6 +131,8 @@ def remove_groups(group: str, patience: float = 3.0) -> list[Path]:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue
+        # Deepest first, as a group with children cannot be removed; ended processes leave theirs a moment
+        # later.
         left = [folder for folder in list(_group_folders(group)) if not _remove_folder(folder)]
         if not left or time.monotonic() > end:
             return left
@@ -131,6 +140,7 @@ def remove_groups(group: str, patience: float = 3.0) -> list[Path]:
 
 
 def _remove_folder(folder: Path) -> bool:
+    """Return whether the folder is gone. A group takes rmdir only, and only once nothing lives in it."""
     try:
         folder.rmdir()
     except FileNotFoundError:
@@ -148,6 +158,7 @@ def container_inits(group: str) -> list[int]:
             status = Path(f"/proc/{pid}/status").read_text()
         except OSError:
             continue
+        # NSpid lists the process's number in each namespace, from the reader's down to its own.
         numbers = next(line.split()[1:] for line in status.splitlines() if line.startswith("NSpid"))
         if len(numbers) > 1 and numbers[-1] == "1":
             found.append(pid)

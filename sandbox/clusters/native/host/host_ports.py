@@ -14,9 +14,11 @@ from c2d_box.errors import EnvironmentProblem
 from sandbox.clusters.native.host.processes import command_of
 
 LISTENING = "0A"
+"""State TCP_LISTEN in /proc/net/tcp."""
 
 
 def require_free(ports: list[int]) -> None:
+    """Raise ``C2D-PORT-TAKEN`` for the first of ``ports`` that is taken, with the program that has it."""
     for port in ports:
         if _is_taken(port):
             raise EnvironmentProblem(
@@ -29,10 +31,12 @@ def require_free(ports: list[int]) -> None:
 
 def _is_taken(port: int) -> bool:
     with socket.socket() as probe:
+        # A port whose last connection has just ended (TIME_WAIT) is free: the forwarder sets this too.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError as problem:
+            # A port below 1024 is refused to a user (EACCES); the forwarder is root and may have it.
             return problem.errno == errno.EADDRINUSE
     return False
 
@@ -44,12 +48,14 @@ def port_owner(port: int) -> str:
         return "an unknown process"
     inode, user = listener
     for folder in Path("/proc").glob("[0-9]*"):
+        # Descriptors of other users' processes cannot be read: then only the user is known.
         if any(target == f"socket:[{inode}]" for target in _open_files(folder)):
             return f"process {folder.name} ({command_of(int(folder.name))})"
     return f"a process of user {user}"
 
 
 def _open_files(process: Path) -> Iterator[str]:
+    """Yield the targets of a process's descriptors, as far as this user may read them."""
     with contextlib.suppress(OSError):
         for entry in (process / "fd").iterdir():
             with contextlib.suppress(OSError):
@@ -58,6 +64,7 @@ def _open_files(process: Path) -> Iterator[str]:
 
 def _find_listener(port: int) -> tuple[str, str] | None:
     """Return inode and user id of the listening socket on ``port``."""
+    # A listener on [::] takes the IPv4 port as well and stands in the second table only.
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         try:
             lines = Path(table).read_text().splitlines()[1:]

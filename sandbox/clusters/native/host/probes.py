@@ -16,6 +16,7 @@ from c2d_box.errors import EnvironmentProblem
 from sandbox.bundle.build_dependencies import SEARCH
 
 LEAST_FREE = 3 << 30
+"""Bytes that images, etcd and some jobs take; with less the kubelet would soon evict pods."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +33,7 @@ class ProbeFinding:
 
 
 def findings(home: Path | None = None) -> list[ProbeFinding]:
-    """Check every need of the driver now and return the findings."""
+    """Check every need of the driver now and return the findings; the disk only where ``home`` is given."""
     found = [probe() for probe in _PROBES]
     return found if home is None else [*found, probe_disk(home)]
 
@@ -46,6 +47,7 @@ def require_all(home: Path | None = None) -> None:
 
 
 def _probe_system() -> ProbeFinding:
+    """Check for Linux. The other checks read Linux's files and are only meant for it."""
     evidence = f"{platform.system()} {platform.release()} on {platform.machine()}"
     return ProbeFinding(
         "linux", platform.system() == "Linux", evidence, "The native cluster needs Linux; use kind."
@@ -53,6 +55,8 @@ def _probe_system() -> ProbeFinding:
 
 
 def _file_system(name: str, module: str) -> Callable[[], ProbeFinding]:
+    """Return a check for a file system that is in the kernel, or can be loaded when it is first mounted."""
+
     def probe() -> ProbeFinding:
         known = [line.split()[-1] for line in Path("/proc/filesystems").read_text().splitlines()]
         holds = name in known or _module_exists(module)
@@ -63,6 +67,10 @@ def _file_system(name: str, module: str) -> Callable[[], ProbeFinding]:
 
 
 def _feature_probe(name: str, module: str, why: str) -> Callable[[], ProbeFinding]:
+    """Return a check for a kernel feature. It counts as there where its module can be loaded: the kernel does
+    that itself on first use.
+    """
+
     def probe() -> ProbeFinding:
         holds = _built_in(module) or Path("/sys/module", module).exists() or _module_exists(module)
         evidence = f"the kernel {'has' if holds else 'lacks'} {name} ({why})"
@@ -81,6 +89,7 @@ def _built_in(module: str) -> bool:
             return True
     except OSError:
         pass
+    # Names in the kernel's configuration, for machines whose /lib/modules is not installed, as in containers.
     option = {"veth": "VETH", "bridge": "BRIDGE", "nf_tables": "NF_TABLES", "loop": "BLK_DEV_LOOP"}.get(
         module
     )
@@ -88,6 +97,7 @@ def _built_in(module: str) -> bool:
 
 
 def _kernel_configuration() -> set[str]:
+    """Return the lines of the running kernel's configuration; empty where it keeps none."""
     import gzip
 
     try:
@@ -101,6 +111,7 @@ def _kernel_configuration() -> set[str]:
 
 
 def _module_exists(module: str) -> bool:
+    """Return whether the module is on the disk, compressed or not."""
     index = Path("/lib/modules", platform.release(), "modules.dep")
     try:
         return any(line.split(":")[0].split("/")[-1].startswith(f"{module}.ko") for line in index.open())
@@ -109,6 +120,7 @@ def _module_exists(module: str) -> bool:
 
 
 def _probe_namespaces() -> ProbeFinding:
+    """Check for the namespaces that the box lives in and that job pods get."""
     missing = [kind for kind in ("mnt", "net", "pid", "user") if not Path("/proc/self/ns", kind).exists()]
     evidence = f"namespaces missing: {', '.join(missing)}" if missing else "mount, network, process, user"
     return ProbeFinding(
@@ -117,13 +129,17 @@ def _probe_namespaces() -> ProbeFinding:
 
 
 def _user_namespaces() -> ProbeFinding:
+    """Check that user namespaces may be made."""
     path = Path("/proc/sys/user/max_user_namespaces")
+    # Job pods have user namespaces of their own (hostUsers: false). Zero is how distributions switch them
+    # off.
     count = int(path.read_text()) if path.exists() else 0
     fix = "" if count else "Allow them: sysctl user.max_user_namespaces=10000"
     return ProbeFinding("kernel.user-namespaces", count > 0, f"at most {count} user namespaces", fix)
 
 
 def _control_groups() -> ProbeFinding:
+    """Check for control groups of either version."""
     mounts = Path("/proc/self/mounts").read_text().splitlines()
     kinds = {line.split()[2] for line in mounts}
     version = "v1" if "cgroup" in kinds else "v2" if "cgroup2" in kinds else "none"
@@ -132,6 +148,8 @@ def _control_groups() -> ProbeFinding:
 
 
 def _program_probe(name: str, package: str) -> Callable[[], ProbeFinding]:
+    """Return a check for a program, by the Debian package that has it."""
+
     def probe() -> ProbeFinding:
         path = shutil.which(name, path=SEARCH)
         evidence = f"{name}: {path or 'not found'}"
@@ -143,6 +161,7 @@ def _program_probe(name: str, package: str) -> Callable[[], ProbeFinding]:
 
 
 def probe_disk(home: Path) -> ProbeFinding:
+    """Check for free space where ``home`` is or will be."""
     place = next(folder for folder in (home, *home.parents) if folder.exists())
     free = shutil.disk_usage(place).free
     evidence = f"{free / 2**30:.1f} GiB free at {place}"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 
 def boot_id() -> str:
+    """Return the id of this boot: start times count from it and repeat in the next."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
@@ -25,17 +26,21 @@ class ProcessIdentity:
 
     @classmethod
     def of_pid(cls, pid: int) -> ProcessIdentity | None:
+        """Return the identity of a process that runs; None where there is none of this number."""
         started = _start_time(pid)
         return None if started is None else cls(pid, started, boot_id())
 
     @classmethod
     def from_list(cls, value: list[object]) -> ProcessIdentity:
+        """Return the identity of the form that the state file has."""
         return cls(int(str(value[0])), int(str(value[1])), str(value[2]))
 
     def as_list(self) -> list[object]:
+        """Return the form in which the state file has it."""
         return [self.pid, self.started, self.boot]
 
     def is_alive(self) -> bool:
+        """Return whether this very process still runs; one that got its number later does not count."""
         return self.boot == boot_id() and _start_time(self.pid) == self.started
 
     def kill_process(self, patience: float = 5.0) -> bool:
@@ -55,6 +60,8 @@ class ProcessIdentity:
 def _start_time(pid: int) -> int | None:
     """Return field 22 of ``/proc/<pid>/stat``; None for a process that has ended (zombies count as ended)."""
     try:
+        # The name in parentheses may hold blanks and parentheses itself, so the last one is looked for
+        # (proc(5)).
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return None
@@ -62,6 +69,7 @@ def _start_time(pid: int) -> int | None:
 
 
 def command_of(pid: int) -> str:
+    """Return a process's command line, for messages; "?" where it cannot be read."""
     try:
         words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
     except OSError:
@@ -86,11 +94,13 @@ def outer_numbers(ancestor: int) -> dict[int, int]:
         numbers = fields.get("NSpid", "").split()
         parents[int(folder.name)] = int(fields["PPid"])
         if len(numbers) >= 2:
+            # The second number is the one in the box's namespace; a pod's process has a third.
             inner[int(folder.name)] = int(numbers[1])
     return {inside: pid for pid, inside in inner.items() if _is_descendant(pid, ancestor, parents)}
 
 
 def _is_descendant(pid: int, ancestor: int, parents: dict[int, int]) -> bool:
+    """Return whether ``ancestor`` is above ``pid``. Another box's processes have numbers inside too."""
     while pid > 1:
         if pid == ancestor:
             return True

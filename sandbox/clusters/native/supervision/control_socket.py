@@ -18,24 +18,31 @@ from c2d_box.errors import C2DError, EnvironmentProblem, Failed, Refused, StateP
 from sandbox.progress import ProgressEvent
 
 LONGEST_LINE = 1 << 20
+"""Most bytes of a request; asyncio refuses a longer line."""
 _KINDS: dict[int, type[C2DError]] = {
     kind.exit_status: kind for kind in (UsageError, EnvironmentProblem, StateProblem, Refused, Failed)
 }
+"""Kinds of errors by their exit status, so that a command ends as it would without a supervisor between."""
 
 
 class SupervisorAway(Exception):
-    """Raised where nobody answers on the socket."""
+    """Raised where nobody answers on the socket, or the answer breaks off: the caller decides what that
+    means.
+    """
 
 
 def encode_line(value: dict[str, Any]) -> bytes:
+    """Return a message as one line of JSON. JSON escapes line feeds, so a message is always one line."""
     return json.dumps(value).encode() + b"\n"
 
 
 def event_line(event: ProgressEvent) -> bytes:
+    """Return the line for a progress event."""
     return encode_line({"event": asdict(event)})
 
 
 def error_value(error: C2DError) -> dict[str, Any]:
+    """Return the error as the socket carries it; :func:`raise_error` is its inverse."""
     return {**error.as_dict(), "exit_status": error.exit_status}
 
 
@@ -50,11 +57,13 @@ def unforeseen_error(problem: BaseException, log: Path) -> C2DError:
 
 
 def raise_error(value: dict[str, Any]) -> None:
+    """Raise the error that the supervisor reported, of its own kind."""
     kind = _KINDS.get(int(value.get("exit_status", 1)), Failed)
     raise kind(value["code"], value["message"], value.get("next_step", ""))
 
 
 def not_yours(home: Path) -> StateProblem:
+    """Return the error for a user whom the kernel does not let open the socket or the folder."""
     return StateProblem(
         "C2D-NOT-YOURS",
         f"The box in {home} belongs to another user.",
@@ -77,12 +86,14 @@ def follow_request(
 ) -> Generator[ProgressEvent, None, Any]:
     """Yield the answer's events and return its result. ``timeout`` is between two lines, in seconds."""
     with socket.socket(socket.AF_UNIX) as connection:
+        # For each operation: a boot that reports something may take as long as it needs.
         connection.settimeout(timeout)
         try:
             connection.connect(str(path))
         except (FileNotFoundError, ConnectionRefusedError) as cause:
             raise SupervisorAway from cause
         except PermissionError as cause:
+            # The socket lies in the cluster's folder, and that in the home.
             raise not_yours(path.parent.parent) from cause
         try:
             connection.sendall(encode_line(request))
