@@ -190,7 +190,7 @@ class TestBox:
         return self.holder("init").pid
 
     def holder(self, role: str) -> ProcessIdentity:
-        state = json.loads((self.cluster.home.cluster / "state.json").read_text())
+        state = json.loads((self.cluster.home.cluster_folder / "state.json").read_text())
         return ProcessIdentity.from_list(state[role])
 
 

@@ -104,7 +104,7 @@ def test_create_again_changes_nothing(box: TestBox) -> None:
 
 
 def test_secrets_are_the_owners_alone(box: TestBox) -> None:
-    cluster = box.cluster.home.cluster
+    cluster = box.cluster.home.cluster_folder
     secret = [box.cluster.kubeconfig, *cluster.glob("pki/*.key"), *cluster.glob("etc/*.kubeconfig")]
     assert len(secret) > 10
     assert {oct(stat.S_IMODE(path.stat().st_mode)) for path in secret} == {"0o600"}
@@ -115,7 +115,7 @@ def test_api_server_refuses_strangers(box: TestBox) -> None:
     import urllib.error
     import urllib.request
 
-    context = ssl.create_default_context(cafile=str(box.cluster.home.cluster / "pki/ca.crt"))
+    context = ssl.create_default_context(cafile=str(box.cluster.home.cluster_folder / "pki/ca.crt"))
     with pytest.raises(urllib.error.HTTPError) as refusal:
         urllib.request.urlopen(f"https://{box.cluster.node_ip}:6443/healthz", context=context, timeout=3)
     assert refusal.value.code == 401
@@ -183,7 +183,7 @@ def test_restricted_pod_has_a_user_namespace_and_a_pid_limit(box: TestBox) -> No
 
 
 def test_mounts_of_a_privileged_pod_reach_other_pods_and_not_the_machine(box: TestBox) -> None:
-    volumes = box.cluster.home.volumes
+    volumes = box.cluster.home.volumes_folder
     volumes.mkdir(exist_ok=True)
     box.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "nodes"}})
     box.apply({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "x", "namespace": "nodes"}})
@@ -243,7 +243,7 @@ def test_state_survives_stop_and_create(box: TestBox) -> None:
             inside = Path(f"/proc/{box.init_pid}/root/run/containerd/io.containerd.runtime.v2.task/k8s.io")
             assert len(list(inside.iterdir())) >= 2, "a pod of an earlier life says that it is ready"
     eventually(lambda: _answers(TEXT_PORT), 20, lambda: "the published port does not answer after resume")
-    assert "10.1.2.3" in (box.cluster.home.cluster / "cluster.json").read_text()
+    assert "10.1.2.3" in (box.cluster.home.cluster_folder / "cluster.json").read_text()
 
 
 def _says_ready(pod: Any) -> bool:

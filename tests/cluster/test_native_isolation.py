@@ -37,7 +37,7 @@ pytestmark = [
 
 
 def native_ground(box: TestBox) -> Ground:
-    record = NativeRecord.load_from(box.cluster.home.cluster / "cluster.json")
+    record = NativeRecord.load_from(box.cluster.home.cluster_folder / "cluster.json")
     assert record is not None
     ranges = record.address_ranges
     return Ground(

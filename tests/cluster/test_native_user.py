@@ -78,7 +78,7 @@ def test_the_users_box_is_the_users(box: TestBox, tmp_path: Path) -> None:
     box.create()
     box.load(probe_image(tmp_path))
     home = box.cluster.home
-    for path in (home.path, home.kubeconfig, home.cluster, home.cluster / "supervisor.sock"):
+    for path in (home.path, home.kubeconfig, home.cluster_folder, home.cluster_folder / "supervisor.sock"):
         assert path.stat().st_uid == USER, path
     assert "running" in as_user(box, "print(cluster.status().state)")
     assert "kube-apiserver" in as_user(box, "print(cluster.resource_usage().by_process)")
