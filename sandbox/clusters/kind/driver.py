@@ -427,11 +427,13 @@ class KindCluster:
             raise _ports_fixed(record.ports)
 
     def allow_endpoints(self, isolation: JobIsolation) -> None:
-        """Put a new list of endpoints in force for the two routed job classes."""
+        """Put a new list of endpoints in force for the two routed job classes. The rules come first: a record
+        must not claim what nft refused.
+        """
         record = self._known_record().with_values(isolation=isolation)
         container = self._running(docker_engine.connect_engine(), record)
-        record.save_record(self._layout.record_file)
         self._apply_rules(container, record)
+        record.save_record(self._layout.record_file)
 
     def read_logs(self, component: str, lines: int = 200) -> str:
         return self._component_logs(
