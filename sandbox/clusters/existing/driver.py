@@ -15,10 +15,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from c2d_box.errors import C2DError, EnvironmentProblem, Failed, StateProblem, UsageError
+from c2d_box.errors import C2DError, EnvironmentProblem, Failed, UsageError
 from c2d_box.files import replace_private_file
 from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.clusters.archive_names import read_archive
+from sandbox.clusters.driver_record import not_running_error
 from sandbox.clusters.existing import access, belongings
 from sandbox.clusters.existing.doors import PortForward, PortForwards
 from sandbox.clusters.existing.pull_secrets import find_pull_secret
@@ -118,14 +119,14 @@ class ExistingCluster:
         """Return the record; raise ``C2D-NOT-RUNNING`` where the box was never put there."""
         record = ExistingRecord.load_from(self._layout.record_file)
         if record is None:
-            raise StateProblem("C2D-NOT-RUNNING", "The box is not running.", "Start it with `c2d-box up`.")
+            raise not_running_error()
         return record
 
     def _running_record(self) -> ExistingRecord:
         """Return the record of a box that is not stopped."""
         record = self._known_record()
         if record.phase != "running":
-            raise StateProblem("C2D-NOT-RUNNING", "The box is not running.", "Start it with `c2d-box up`.")
+            raise not_running_error()
         return record
 
     # -- create, stop, delete ------------------------------------------------------------------------------

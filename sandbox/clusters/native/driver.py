@@ -19,7 +19,13 @@ from typing import Any, Protocol
 from c2d_box.errors import C2DError, EnvironmentProblem, StateProblem, UsageError
 from sandbox.box_lock import is_locked
 from sandbox.clusters.archive_names import read_archive
-from sandbox.clusters.driver_record import ClusterOptions, runtime_classes
+from sandbox.clusters.driver_record import (
+    NOT_ISOLATED,
+    ClusterOptions,
+    not_running_error,
+    require_record,
+    runtime_classes,
+)
 from sandbox.clusters.layout import ClusterLayout
 from sandbox.clusters.native.host import address_ranges, host_ports, probes
 from sandbox.clusters.native.host.processes import command_of, outer_numbers
@@ -58,8 +64,6 @@ STOP_PATIENCE = 20.0
 """Seconds without news from a stop, and for the anchor to be gone after it."""
 IMPORT_PATIENCE = 600.0
 """Seconds for one image: a large one is unpacked onto a slow disk."""
-NOT_ISOLATED = "JOBS ARE NOT ISOLATED IN THIS BOX: it exists for tests that must see themselves fail."
-"""Warning at ``up`` and in ``status`` of a box with isolation off."""
 
 
 class NativePrograms(Protocol):
@@ -126,12 +130,7 @@ class NativeCluster:
 
     def _load_record(self) -> NativeRecord:
         """Return the record; raise ``C2D-NO-CLUSTER`` where nothing was ever made."""
-        record = NativeRecord.load_from(self._layout.record_file)
-        if record is None:
-            raise StateProblem(
-                "C2D-NO-CLUSTER", f"There is no cluster in {self.home.path}.", "Create it with `c2d-box up`."
-            )
-        return record
+        return require_record(NativeRecord.load_from(self._layout.record_file), self.home.path)
 
     # -- create, stop, delete ------------------------------------------------------------------------------
 
@@ -377,9 +376,7 @@ class NativeCluster:
         try:
             return control_socket.ask_supervisor(self._layout.supervisor_socket, request, timeout)
         except control_socket.SupervisorAway as cause:
-            raise StateProblem(
-                "C2D-NOT-RUNNING", "The box is not running.", "Start it with `c2d-box up`."
-            ) from cause
+            raise not_running_error() from cause
 
     # -- while it runs -------------------------------------------------------------------------------------
 
