@@ -56,6 +56,7 @@ NEEDS: dict[str, Need] = {
         places=(
             "unit/clusters/test_configuration.py::test_rules_are_accepted_by_nft",
             "unit/clusters/test_kind.py::test_nft_accepts_the_rules",
+            "unit/clusters/test_service.py::test_an_archive_is_read_where_the_machine_has_it",
             "unit/operator_engine/test_algorithm_pod.py::test_any_image_knows_the_algorithms_user",
             "unit/volumes/test_disks.py",
         ),

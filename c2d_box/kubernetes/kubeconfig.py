@@ -40,7 +40,10 @@ class ClusterConnection:
 
     def authorize_request(self, request: httpx.Request) -> httpx.Request:
         """Add the token to a request; httpx calls this as its ``auth``."""
-        token = self.token if self.token_file is None else self.token_file.read_text().strip()
+        try:
+            token = self.token if self.token_file is None else self.token_file.read_text().strip()
+        except OSError as cause:
+            raise _unusable_error(f"{self.token_file} cannot be read.") from cause
         if token:
             request.headers["Authorization"] = f"Bearer {token}"
         return request

@@ -70,7 +70,7 @@ class KubeApi:
         """Return the items of a list; empty where the resource does not exist."""
         return list((self.get(path, **query) or {}).get("items", []))
 
-    def apply(self, path: str, body: Object) -> Object:
+    def apply(self, path: str, body: Object, **query: str) -> Object:
         """Apply on the server's side, with force: fields that we set become ours, also those of another
         manager.
         """
@@ -79,7 +79,7 @@ class KubeApi:
                 "PATCH",
                 path,
                 # Forced: a field of ours that somebody has changed by hand is ours again.
-                params={"fieldManager": FIELD_MANAGER, "force": "true"},
+                params={"fieldManager": FIELD_MANAGER, "force": "true", **query},
                 headers={"content-type": "application/apply-patch+yaml"},
                 # JSON is YAML, so the body needs no YAML writer.
                 content=json.dumps(body),

@@ -24,6 +24,11 @@ class StageTokens:
             for environment, key in keys.items()
         }
 
+    @property
+    def environments(self) -> list[str]:
+        """Return the ids of the environments that have tokens."""
+        return list(self._keys)
+
     def token_for(self, environment: str, job: str, stage: Stage) -> str:
         """Return the token of one stage of one job."""
         return self._derive_token(environment, f"{stage}/{job}")

@@ -263,4 +263,6 @@ class WatchedCluster:
         try:
             await cluster.create(EVENTS, event)
         except AlreadyExists:
-            await cluster.patch(EVENTS, name, {"message": message, "lastTimestamp": now})
+            # Two patches: the provisioner may not read events, but a patch is answered with the object.
+            seen = await cluster.patch(EVENTS, name, {"message": message, "lastTimestamp": now})
+            await cluster.patch(EVENTS, name, {"count": int(seen.get("count") or 1) + 1})

@@ -87,10 +87,12 @@ class VolumeController:
                 if (action := await self._next_action(name)) is None:
                     return
                 await self._execute_action(name, action)
-            except (C2DError, OSError) as problem:
-                log.warning("failed", extra={"volume": name, "problem": loggable_text(problem)})
+            # Every error: one that ended this task would leave the volume until its next change.
+            except Exception as problem:
+                said, foreseen = loggable_text(problem), isinstance(problem, C2DError | OSError)
+                log.warning("failed", extra={"volume": name, "problem": said}, exc_info=not foreseen)
                 code = getattr(problem, "code", "C2D-VOLUME-DISK")
-                await self._write_event(name, code, str(problem))
+                await self._write_event(name, code, str(problem) if foreseen else said)
                 # Only where the scheduler placed the claim; otherwise this node
                 # keeps trying until there is room.
                 if code == NO_ROOM and await self._has_given_back(name):
@@ -185,5 +187,5 @@ class VolumeController:
         if claim:
             try:
                 await self._cluster.write_event(claim, reason, message)
-            except C2DError as problem:
+            except Exception as problem:
                 log.warning("no event written", extra={"volume": name, "problem": loggable_text(problem)})

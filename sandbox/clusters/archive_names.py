@@ -53,7 +53,7 @@ def read_archive(archive: Path) -> ArchiveName:
             # parses.
             index = parse_object(member.read(DEFAULT.size_bytes + 1))
     except FileNotFoundError as cause:
-        raise UsageError("C2D-NO-SUCH-FILE", f"There is no file {archive}.", "Check the path.") from cause
+        raise missing_archive(archive) from cause
     except (KeyError, ValueError, tarfile.TarError) as cause:
         raise _unusable_archive(archive, "it is not an OCI image archive") from cause
     manifests = index.get("manifests")
@@ -72,6 +72,11 @@ def read_archive(archive: Path) -> ArchiveName:
     if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
         raise _unusable_archive(archive, "its index gives the image no digest")
     return ArchiveName(reference, digest)
+
+
+def missing_archive(archive: Path) -> UsageError:
+    """Return the error for an archive that is not there."""
+    return UsageError("C2D-NO-SUCH-FILE", f"There is no file {archive}.", "Check the path.")
 
 
 def _unusable_archive(archive: Path, why: str) -> UsageError:

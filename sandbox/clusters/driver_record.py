@@ -13,6 +13,8 @@ from sandbox.clusters.port import JobIsolation
 
 FORMAT = 1
 """Version of the files. Change it where an older program would misread a new record: it then refuses."""
+NOT_ISOLATED = "JOBS ARE NOT ISOLATED IN THIS BOX: it exists for tests that must see themselves fail."
+"""Warning at ``up`` and in ``status`` of a box with isolation off."""
 T = TypeVar("T")
 
 
@@ -53,6 +55,20 @@ def runtime_classes(name: str) -> dict[str, str]:
         "configuration": f"{name}-staging",
         "publishing": f"{name}-publishing",
     }
+
+
+def not_running_error() -> StateProblem:
+    """Return the error of verbs that need a running box."""
+    return StateProblem("C2D-NOT-RUNNING", "The box is not running.", "Start it with `c2d-box up`.")
+
+
+def require_record(record: T | None, home: Path) -> T:
+    """Return the record; raise ``C2D-NO-CLUSTER`` where nothing was ever made in ``home``."""
+    if record is None:
+        raise StateProblem(
+            "C2D-NO-CLUSTER", f"There is no cluster in {home}.", "Create it with `c2d-box up`."
+        )
+    return record
 
 
 def record_text(record: DriverRecord) -> str:

@@ -34,6 +34,10 @@ from typing import Any, Literal, Protocol
 
 from sandbox.progress import Progress
 
+TAKES_IMAGES = "cluster.containerd"
+"""Step of ``create`` after whose end the node takes images, beside the rest of the boot; with a driver
+without such a step it takes them once booted.
+"""
 ComponentState = Literal["waiting", "starting", "ready", "backing-off", "stopped", "failed"]
 ClusterState = Literal["absent", "stopped", "starting", "running", "degraded", "stopping", "failed"]
 

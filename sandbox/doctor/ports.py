@@ -7,10 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from sandbox.clusters.native.host.host_ports import find_process, listening_sockets
 from sandbox.doctor.finding import Finding
-
-LISTEN = "0A"
-"""State of a listening socket in /proc/net/tcp (TCP_LISTEN)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +37,11 @@ def is_free(port: int, host: str = "127.0.0.1") -> bool:
 
 def port_holder(port: int) -> PortHolder | None:
     """Return the process listening on ``port``, or None if there is none."""
-    sockets = _listening_sockets(port)
+    sockets = listening_sockets(port)
     if not sockets:
         return None
-    # The tables name a socket by its inode; a process has it among its descriptors.
-    for process in Path("/proc").glob("[0-9]*"):
-        if _holds_socket(process, sockets):
-            return PortHolder(port, int(process.name), _command_line(process))
-    return PortHolder(port, None, "a process of another user")
+    pid = find_process(sockets)
+    return PortHolder(port, pid, _command_line(Path(f"/proc/{pid}")) if pid else "a process of another user")
 
 
 def check_ports(ports: Iterable[tuple[str, int]]) -> list[Finding]:
@@ -64,31 +59,6 @@ def check_ports(ports: Iterable[tuple[str, int]]) -> list[Finding]:
         )
         for name, port, who in taken
     ]
-
-
-def _listening_sockets(port: int) -> set[str]:
-    """Return the sockets that listen on ``port``, as links in /proc name them."""
-    found = set()
-    # A socket of IPv6 may serve IPv4 too and stands in the second table only.
-    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
-        try:
-            lines = Path(table).read_text().splitlines()[1:]
-        except OSError:
-            continue
-        for line in lines:
-            fields = line.split()
-            # Fields: number, local address:port in hex, remote one, state; the tenth is the inode.
-            if fields[3] == LISTEN and int(fields[1].rpartition(":")[2], 16) == port:
-                found.add(f"socket:[{fields[9]}]")
-    return found
-
-
-def _holds_socket(process: Path, sockets: set[str]) -> bool:
-    """Return whether a process has one of the sockets; False where its descriptors may not be read."""
-    try:
-        return any(str(entry.readlink()) in sockets for entry in (process / "fd").iterdir())
-    except OSError:
-        return False
 
 
 def _command_line(process: Path) -> str:

@@ -88,7 +88,7 @@ def return_to_baseline(box: Box) -> Progress[None]:
                     lambda: _run_psql(box, kube.server, "TRUNCATE jobs"),
                 ),
                 run_step("reset.ipfs", "forgetting results in IPFS", lambda: _remove_pins(box, pins)),
-                run_step("reset.s3", "forgetting objects in S3", lambda: _delete_object(box, objects)),
+                run_step("reset.s3", "forgetting objects in S3", lambda: _remove_objects(box, objects)),
             ]
         )
         loop_memory(box.home).forget_all()  # DIDs come again, for other assets
@@ -247,7 +247,7 @@ def _list_objects(box: Box) -> list[str]:
     return sorted(f"{bucket}/{key}" for bucket in store.list_buckets() for key in store.list_keys(bucket))
 
 
-def _delete_object(box: Box, kept: set[str]) -> None:
+def _remove_objects(box: Box, kept: set[str]) -> None:
     """Delete every object that was not there then. Objects that were deleted since do not come back."""
     store = _object_store(box)
     for place in _list_objects(box):

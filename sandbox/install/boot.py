@@ -11,13 +11,9 @@ from dataclasses import replace
 
 from sandbox.box import Box
 from sandbox.bundle import BundleImage
+from sandbox.clusters.port import TAKES_IMAGES
 from sandbox.parallel import run_together
 from sandbox.progress import Progress, ProgressEvent
-
-TAKES_IMAGES = "cluster.containerd"
-"""The step after whose end the node takes images; with a driver without such a step it takes them once
-booted.
-"""
 
 
 def boot_cluster(box: Box, images: Sequence[BundleImage]) -> Progress[None]:

@@ -20,7 +20,7 @@ from sandbox.box import Box
 from sandbox.bundle import BundleImage
 from sandbox.clusters.existing.pull_secrets import pull_secret_names
 from sandbox.clusters.port import JobIsolation
-from sandbox.defaults import SERVICES_NAMESPACE, SYSTEM_NAMESPACE
+from sandbox.defaults import SERVICE_ENDPOINTS, SERVICES_NAMESPACE, SYSTEM_NAMESPACE
 from sandbox.keys import BoxKeys
 
 NAMESPACE, JOBS, SYSTEM = SERVICES_NAMESPACE, names.JOBS_NAMESPACE, SYSTEM_NAMESPACE
@@ -37,17 +37,6 @@ KUBE_DNS = {
 """Selectors of the DNS pods on clusters whose DNS runs in pods; the native cluster's DNS is a process on the
 node instead.
 """
-_FIXED = {
-    "provider": (30, 8030),
-    "operatorEngine": (31, 8051),
-    "ipfs": (32, 5001),
-    "s3": (33, 9000),
-    "chain": (34, 8545),
-    "postgres": (35, 5432),
-    "cache": (36, 5000),
-    "operatorService": (37, 8050),
-}
-"""Offset in the service range and port of each service, by the chart's name. Offset 10 is the DNS."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +52,7 @@ class ServiceAddresses:
         ones.
         """
         base = ipaddress.ip_network(service_cidr).network_address
-        return cls({name: str(base + place) for name, (place, _) in _FIXED.items()})
+        return cls({name: str(base + place) for name, (place, _) in SERVICE_ENDPOINTS.items()})
 
     def endpoint_texts(self) -> list[str]:
         """Return ``ip:port`` of each service: those that this box runs answer, and an algorithm must reach
@@ -81,7 +70,7 @@ class ServiceAddresses:
 
     def _endpoint(self, name: str) -> tuple[str, int]:
         """Return address and port of a service."""
-        return self.by_name[name], _FIXED[name][1]
+        return self.by_name[name], SERVICE_ENDPOINTS[name][1]
 
 
 def chart_folder() -> Path:

@@ -24,12 +24,17 @@ def choose_chain(rpc_url: str, address_file: Path | None) -> ChainChoice:
 
     The address file's path is made absolute: later commands run in other folders.
     """
-    host = urlsplit(rpc_url).hostname
+    try:
+        parts = urlsplit(rpc_url)
+        # Reading the port checks it: httpx would raise for one out of range.
+        host = parts.hostname if parts.port != 0 else None
+    except ValueError:
+        host = None
     if not host or not rpc_url.startswith(("http://", "https://")):
         raise UsageError(
             "C2D-USAGE-CHAIN", f"{rpc_url} is not an http(s) URL", "for example http://10.0.0.5:8545"
         )
-    if host == "localhost" or _is_loopback(host):
+    if _is_loopback(host):
         raise UsageError(
             "C2D-CHAIN-LOOPBACK",
             f"{host} means the pod itself to the box's services: they cannot reach this machine's loopback",
@@ -97,8 +102,14 @@ def _contract_addresses(choice: ChainChoice) -> dict[str, Any]:
 
 
 def _is_loopback(host: str) -> bool:
-    """Return whether the host is a loopback address; False for a name, which only the pods could resolve."""
+    """Return whether the host leads to the machine that asks; False for other names, which only the pods
+    could resolve.
+    """
+    # A dot at the end marks a complete name, and changes nothing else.
+    host = host.removesuffix(".")
     try:
-        return ipaddress.ip_address(host).is_loopback
+        address = ipaddress.ip_address(host)
     except ValueError:
-        return False
+        return host == "localhost"
+    # Connections to the unspecified address (0.0.0.0, ::) lead to the machine itself.
+    return address.is_loopback or address.is_unspecified

@@ -56,9 +56,12 @@ class PodReports:
         self._clock = clock
 
     def is_authorized(self, job: str, stage: Stage, token: str) -> bool:
-        """Return whether ``token`` is the one of this job and stage."""
+        """Return whether ``token`` is the one of this job and stage; for a job that is gone, in any
+        environment.
+        """
         workflow = self._job_cache.workflow(job)
-        return workflow is not None and self._tokens.is_valid(workflow.spec.environment, job, stage, token)
+        environments = self._tokens.environments if workflow is None else [workflow.spec.environment]
+        return any(self._tokens.is_valid(environment, job, stage, token) for environment in environments)
 
     async def take_report(self, job: str, stage: Stage, body: dict[str, Any]) -> PodAnswer:
         """Apply a stage's report; the answer is 422 for a body that is none."""

@@ -193,10 +193,10 @@ def _refusal(
     # Bearer tokens as of RFC 6750; the scheme's case does not count.
     if stage not in _STAGES or kind.lower() != "bearer":
         return JSONResponse({"error": "no token"}, 401)
-    if controller.job_cache.workflow(job) is None:
-        return JSONResponse({"error": "there is no such job"}, 410)
     if not reports.is_authorized(job, cast(Stage, stage), token.strip()):
         return JSONResponse({"error": "wrong token"}, 401)
+    if controller.job_cache.workflow(job) is None:
+        return JSONResponse({"error": "there is no such job"}, 410)
     return None
 
 

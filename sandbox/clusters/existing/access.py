@@ -43,10 +43,10 @@ def extract_kubeconfig(kubeconfig: str, context: str) -> str:
                 # Relative paths are relative to the kubeconfig they stand in, and would break in another
                 # folder.
                 part[f"{name}-data"] = base64.b64encode(found.read_file(path)).decode()
-    if token_file := user.pop("tokenFile", None):
-        # A token that is renewed in its file goes stale here; credential plugins ("exec") are kept and run
-        # each time.
-        user["token"] = found.read_file(token_file).decode().strip()
+    if token_file := user.get("tokenFile"):
+        # Named, not copied: tokens are renewed in their file, as credential plugins ("exec") renew theirs.
+        found.read_file(token_file)
+        user["tokenFile"] = str(found.folder.joinpath(token_file).absolute())
     return json.dumps(
         {
             "apiVersion": "v1",

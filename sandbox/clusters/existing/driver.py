@@ -15,10 +15,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from c2d_box.errors import C2DError, EnvironmentProblem, Failed, StateProblem, UsageError
+from c2d_box.errors import C2DError, EnvironmentProblem, Failed, UsageError
 from c2d_box.files import replace_private_file
 from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.clusters.archive_names import read_archive
+from sandbox.clusters.driver_record import not_running_error
 from sandbox.clusters.existing import access, belongings
 from sandbox.clusters.existing.doors import PortForward, PortForwards
 from sandbox.clusters.existing.pull_secrets import find_pull_secret
@@ -26,12 +27,11 @@ from sandbox.clusters.existing.record import ExistingRecord
 from sandbox.clusters.existing.registry import ImageRegistry
 from sandbox.clusters.layout import ClusterLayout
 from sandbox.clusters.port import ClusterImage, ClusterStatus, ComponentStatus, JobIsolation, ResourceUsage
+from sandbox.defaults import SERVICE_ENDPOINTS
 from sandbox.home import BoxHome
 from sandbox.progress import Progress, ProgressEvent
 from sandbox.settings import ExistingClusterSettings
 
-WANTED = range(30, 34)
-"""Offsets of the box's fixed addresses in the part of the service range that is chosen for it."""
 PART = 26
 """Prefix length of that part: 64 addresses, which the offsets of all services fit into."""
 VOLUMES = "/var/lib/c2d-box/volumes"
@@ -119,14 +119,14 @@ class ExistingCluster:
         """Return the record; raise ``C2D-NOT-RUNNING`` where the box was never put there."""
         record = ExistingRecord.load_from(self._layout.record_file)
         if record is None:
-            raise StateProblem("C2D-NOT-RUNNING", "The box is not running.", "Start it with `c2d-box up`.")
+            raise not_running_error()
         return record
 
     def _running_record(self) -> ExistingRecord:
         """Return the record of a box that is not stopped."""
         record = self._known_record()
         if record.phase != "running":
-            raise StateProblem("C2D-NOT-RUNNING", "The box is not running.", "Start it with `c2d-box up`.")
+            raise not_running_error()
         return record
 
     # -- create, stop, delete ------------------------------------------------------------------------------
@@ -381,9 +381,10 @@ def _free_part(kube: KubeApi) -> str:
     whole = ipaddress.ip_network(_service_range(kube))
     # All namespaces: a cluster IP is unique in the cluster.
     taken = {item["spec"].get("clusterIP", "") for item in kube.items("/api/v1/services")}
+    offsets = [offset for offset, _ in SERVICE_ENDPOINTS.values()]
     parts: Any = [whole] if whole.prefixlen >= PART else whole.subnets(new_prefix=PART)
     for part in parts:
-        if part.num_addresses > WANTED[-1] and not any(str(part[offset]) in taken for offset in WANTED):
+        if part.num_addresses > max(offsets) and not any(str(part[offset]) in taken for offset in offsets):
             return str(part)
     raise EnvironmentProblem(
         "C2D-EXISTING-ADDRESSES",
@@ -407,8 +408,8 @@ def _service_range(kube: KubeApi) -> str:
         "spec": {"clusterIP": "0.0.0.1", "ports": [{"port": 1}]},
     }
     try:
-        # 0.0.0.1 is in no range, so this is refused and makes nothing; the refusal quotes the range.
-        kube.apply("/api/v1/namespaces/default/services/c2d-box-question", body)
+        # 0.0.0.1 is in no range; the refusal quotes the range. A server that took it would make nothing.
+        kube.apply("/api/v1/namespaces/default/services/c2d-box-question", body, dryRun="All")
     except Failed as refusal:
         if match := re.search(r"range of valid IPs is (\d[\d./]+)", refusal.message):
             return match[1]

@@ -18,12 +18,19 @@ from c2d_box.errors import C2DError, EnvironmentProblem, Failed, StateProblem
 from c2d_box.files import replace_private_file
 from sandbox import docker_engine
 from sandbox.clusters.archive_names import read_archive
-from sandbox.clusters.driver_record import ClusterOptions
+from sandbox.clusters.driver_record import NOT_ISOLATED, ClusterOptions, not_running_error, require_record
 from sandbox.clusters.kind import addresses, api, configuration, node
 from sandbox.clusters.kind.record import KindRecord
 from sandbox.clusters.kind.tool import ClusterTool, KindTool, installed_kind
 from sandbox.clusters.layout import ClusterLayout
-from sandbox.clusters.port import ClusterImage, ClusterStatus, ComponentStatus, JobIsolation, ResourceUsage
+from sandbox.clusters.port import (
+    TAKES_IMAGES,
+    ClusterImage,
+    ClusterStatus,
+    ComponentStatus,
+    JobIsolation,
+    ResourceUsage,
+)
 from sandbox.home import BoxHome
 from sandbox.progress import Progress, ProgressEvent
 
@@ -31,14 +38,10 @@ if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.containers import Container
 
-TAKES_IMAGES = "cluster.containerd"
-"""Step whose end tells ``sandbox.install.boot`` that images can be loaded, beside the rest of the boot."""
 READY_PATIENCE = 180.0
 """Seconds for the node to become Ready once the tool is done."""
 STOP_SECONDS = 15
 """Seconds that Docker gives the node's init before it kills the container."""
-NOT_ISOLATED = "JOBS ARE NOT ISOLATED IN THIS BOX: it exists for tests that must see themselves fail."
-"""Warning at ``up`` and in ``status`` of a box with isolation off."""
 
 
 class KindPrograms(Protocol):
@@ -115,12 +118,7 @@ class KindCluster:
 
     def _record(self) -> KindRecord:
         """Return the record; raise ``C2D-NO-CLUSTER`` where nothing was ever made."""
-        record = KindRecord.load_from(self._layout.record_file)
-        if record is None:
-            raise StateProblem(
-                "C2D-NO-CLUSTER", f"There is no cluster in {self.home.path}.", "Create it with `c2d-box up`."
-            )
-        return record
+        return require_record(KindRecord.load_from(self._layout.record_file), self.home.path)
 
     # -- create, stop, delete ------------------------------------------------------------------------------
 
@@ -366,7 +364,7 @@ class KindCluster:
         """
         container = docker_engine.find_container(client, record.node_name)
         if container is None or container.status != "running":
-            raise StateProblem("C2D-NOT-RUNNING", "The box is not running.", "Start it with `c2d-box up`.")
+            raise not_running_error()
         return container
 
     # -- while it runs -------------------------------------------------------------------------------------
@@ -427,11 +425,13 @@ class KindCluster:
             raise _ports_fixed(record.ports)
 
     def allow_endpoints(self, isolation: JobIsolation) -> None:
-        """Put a new list of endpoints in force for the two routed job classes."""
+        """Put a new list of endpoints in force for the two routed job classes. The rules come first: a record
+        must not claim what nft refused.
+        """
         record = self._known_record().with_values(isolation=isolation)
         container = self._running(docker_engine.connect_engine(), record)
-        record.save_record(self._layout.record_file)
         self._apply_rules(container, record)
+        record.save_record(self._layout.record_file)
 
     def read_logs(self, component: str, lines: int = 200) -> str:
         return self._component_logs(
@@ -449,7 +449,7 @@ class KindCluster:
         """Return the record; raise ``C2D-NOT-RUNNING`` where there is none, for verbs of a running box."""
         record = KindRecord.load_from(self._layout.record_file)
         if record is None:
-            raise StateProblem("C2D-NOT-RUNNING", "The box is not running.", "Start it with `c2d-box up`.")
+            raise not_running_error()
         return record
 
 

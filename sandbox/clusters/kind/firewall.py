@@ -19,16 +19,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sandbox.clusters.kind.addresses import API_PORT, JOB_RANGES, PODS, PUBLISHING, STAGING, UNROUTED
-from sandbox.clusters.port import AllowedEndpoint, JobIsolation
+from sandbox.clusters.packet_rules import BEFORE_OTHERS, base_chain, job_class_rules
+from sandbox.clusters.port import JobIsolation
 
 TABLE = "c2d"
 """Name of our table. kube-proxy has tables of its own, which are never touched."""
 OUTSIDE = "eth0"
 """The node's link to its Docker network; every other link leads to a pod."""
-BEFORE_OTHERS = -10
-"""Priority below 0, that of kube-proxy's filter chains. A drop here is final; an accept ends only this
-table's chain.
-"""
 
 
 def nft_rules(isolation: JobIsolation, egress: bool, isolation_off: bool = False) -> str:
@@ -42,20 +39,12 @@ def nft_rules(isolation: JobIsolation, egress: bool, isolation_off: bool = False
     # Before the general rules, among which one lets established connections pass: a list that became shorter
     # also cuts the connections it no longer allows.
     jobs = [] if isolation_off else list(_job_rules(isolation))
-    lines += _chain_lines("forward", "filter", BEFORE_OTHERS, [*jobs, *_forward_rules(egress)])
-    lines += _chain_lines("input", "filter", BEFORE_OTHERS, list(_input_rules(egress, isolation_off)))
+    lines.append(base_chain("forward", "filter", BEFORE_OTHERS, [*jobs, *_forward_rules(egress)]))
+    lines.append(base_chain("input", "filter", BEFORE_OTHERS, _input_rules(egress, isolation_off)))
     if egress:
         leave = [f'ip saddr {PODS} oifname "{OUTSIDE}" masquerade']
-        lines += _chain_lines("postrouting", "nat", 100, leave)
+        lines.append(base_chain("postrouting", "nat", 100, leave))
     return "\n".join([*lines, "}"]) + "\n"
-
-
-def _chain_lines(hook: str, kind: str, priority: int, body: list[str]) -> list[str]:
-    """Return the lines of one base chain. The policy is accept: each chain ends with the drops it needs, and
-    other tables' traffic is not ours to judge.
-    """
-    head = f"  type {kind} hook {hook} priority {priority}; policy accept;"
-    return [f" chain {hook} {{", head, *(f"  {line}" for line in body), " }"]
 
 
 def _job_rules(isolation: JobIsolation) -> Iterator[str]:
@@ -65,24 +54,9 @@ def _job_rules(isolation: JobIsolation) -> Iterator[str]:
     yield f"ip saddr {UNROUTED} drop"
     yield f"ip daddr {UNROUTED} drop"
     for network, endpoints in ((STAGING, isolation.staging), (PUBLISHING, isolation.publishing)):
-        for endpoint in endpoints:
-            yield _allow_rule(network, endpoint)
-        yield f"ip saddr {network} drop"
-        # Answers to what the pod itself asked. Nothing opens a connection to a job.
-        yield f"ip daddr {network} ct state established accept"
-        yield f"ip daddr {network} drop"
-
-
-def _allow_rule(network: str, endpoint: AllowedEndpoint) -> str:
-    """Return the rule for one endpoint.
-
-    "ct status dnat" demands that kube-proxy rewrote the packet: a pod that dials a service's pod by its own
-    address is not let through, even on the listed port.
-    """
-    return (
-        f"ip saddr {network} ip daddr {PODS} meta l4proto tcp ct status dnat "
-        f"ct original ip daddr {endpoint.ip} ct original proto-dst {endpoint.port} accept"
-    )
+        yield from job_class_rules(
+            f"ip saddr {network}", f"ip daddr {network}", f"ip daddr {PODS}", endpoints
+        )
 
 
 def _forward_rules(egress: bool) -> Iterator[str]:

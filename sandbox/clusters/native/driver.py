@@ -18,7 +18,14 @@ from typing import Any, Protocol
 
 from c2d_box.errors import C2DError, EnvironmentProblem, StateProblem, UsageError
 from sandbox.box_lock import is_locked
-from sandbox.clusters.driver_record import ClusterOptions
+from sandbox.clusters.archive_names import read_archive
+from sandbox.clusters.driver_record import (
+    NOT_ISOLATED,
+    ClusterOptions,
+    not_running_error,
+    require_record,
+    runtime_classes,
+)
 from sandbox.clusters.layout import ClusterLayout
 from sandbox.clusters.native.host import address_ranges, host_ports, probes
 from sandbox.clusters.native.host.processes import command_of, outer_numbers
@@ -57,8 +64,6 @@ STOP_PATIENCE = 20.0
 """Seconds without news from a stop, and for the anchor to be gone after it."""
 IMPORT_PATIENCE = 600.0
 """Seconds for one image: a large one is unpacked onto a slow disk."""
-NOT_ISOLATED = "JOBS ARE NOT ISOLATED IN THIS BOX: it exists for tests that must see themselves fail."
-"""Warning at ``up`` and in ``status`` of a box with isolation off."""
 
 
 class NativePrograms(Protocol):
@@ -83,7 +88,7 @@ class NativeCluster:
         self._bundle = bundle
         self._options = options or ClusterOptions()
         self._layout = ClusterLayout(home, name)
-        self._held: tuple[int, ...] = ()
+        self._held: int | None = None
         """Descriptor of the creator's lock: passed to the launcher, so that killing this process does not
         free the lock too early.
         """
@@ -121,18 +126,11 @@ class NativeCluster:
     @property
     def runtime_classes(self) -> dict[str, str]:
         """Return the job classes' handlers by stage. They need no record, only the box's name."""
-        handlers = ("unrouted", "staging", "publishing")
-        roles = ("algorithm", "configuration", "publishing")
-        return {role: f"{self.name}-{handler}" for role, handler in zip(roles, handlers, strict=True)}
+        return runtime_classes(self.name)
 
     def _load_record(self) -> NativeRecord:
         """Return the record; raise ``C2D-NO-CLUSTER`` where nothing was ever made."""
-        record = NativeRecord.load_from(self._layout.record_file)
-        if record is None:
-            raise StateProblem(
-                "C2D-NO-CLUSTER", f"There is no cluster in {self.home.path}.", "Create it with `c2d-box up`."
-            )
-        return record
+        return require_record(NativeRecord.load_from(self._layout.record_file), self.home.path)
 
     # -- create, stop, delete ------------------------------------------------------------------------------
 
@@ -336,10 +334,10 @@ class NativeCluster:
         try:
             os.ftruncate(fd, 0)
             os.pwrite(fd, str(os.getpid()).encode(), 0)
-            self._held = (fd,)
+            self._held = fd
             yield
         finally:
-            self._held = ()
+            self._held = None
             os.close(fd)
 
     def _settled_phase(self, and_creators: bool = False) -> str | None:
@@ -349,7 +347,7 @@ class NativeCluster:
         With ``and_creators``, it also waits for a ``create`` that has not yet come to its anchor.
         """
         locks = [self._layout.supervisor_lock]
-        if and_creators and not self._held:
+        if and_creators and self._held is None:
             # A `down` right after an `up` waits for it instead of finding nothing to stop.
             locks.append(self._layout.create_lock)
         end = time.monotonic() + STOP_PATIENCE
@@ -378,9 +376,7 @@ class NativeCluster:
         try:
             return control_socket.ask_supervisor(self._layout.supervisor_socket, request, timeout)
         except control_socket.SupervisorAway as cause:
-            raise StateProblem(
-                "C2D-NOT-RUNNING", "The box is not running.", "Start it with `c2d-box up`."
-            ) from cause
+            raise not_running_error() from cause
 
     # -- while it runs -------------------------------------------------------------------------------------
 
@@ -420,7 +416,8 @@ class NativeCluster:
         """Have the supervisor import an archive; see the contract."""
         began = time.monotonic()
         yield ProgressEvent("cluster.image", "started", f"importing {archive.name}")
-        # Only the path is sent; the supervisor sees the same files, except below its private folders.
+        # With this user's rights, and before root opens the file.
+        read_archive(archive)
         digest = str(self._ask_supervisor(IMPORT_PATIENCE, verb="load-image", archive=str(archive.resolve())))
         yield ProgressEvent(
             "cluster.image", "done", f"{archive.name} is in the cluster", seconds=time.monotonic() - began

@@ -16,11 +16,11 @@ from sandbox.home import BoxHome
 ROOT_REASON = "The cluster's processes need root (containers, network); everything else runs as you."
 
 
-def as_root(home: BoxHome, *arguments: str, held: tuple[int, ...] = ()) -> None:
+def as_root(home: BoxHome, *arguments: str, held: int | None = None) -> None:
     """Run the supervisor's program, through sudo where needed, and raise the error it reports.
 
-    ``held``: file descriptors (locks) the program keeps open until it has taken over. It returns once the
-    box's socket answers; the anchor lives on in the background.
+    ``held``: file descriptor of a lock that the program keeps open until it has taken over. It returns once
+    the box's socket answers; the anchor lives on in the background.
     """
     command = [
         sys.executable,
@@ -44,7 +44,8 @@ def as_root(home: BoxHome, *arguments: str, held: tuple[int, ...] = ()) -> None:
         text=True,
         check=False,
         env=environment,
-        pass_fds=held,
+        # As standard input, which nobody reads: sudo closes every descriptor from 3 on.
+        stdin=held,
     )
     try:
         # The last line: a login banner or a sitecustomize may print before it.

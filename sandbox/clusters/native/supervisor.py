@@ -25,6 +25,7 @@ from typing import Any, NoReturn
 from c2d_box.errors import C2DError, Failed, StateProblem
 from c2d_box.files import replace_private_file
 from sandbox.bundle.build_dependencies import SEARCH
+from sandbox.clusters.driver_record import require_record
 from sandbox.clusters.layout import ClusterLayout
 from sandbox.clusters.native.host import cgroups, mount_namespace, network, syscalls
 from sandbox.clusters.native.host.egress import open_egress
@@ -74,11 +75,7 @@ def main() -> None:
 def _load_record(home: Path) -> tuple[NativeRecord, ClusterLayout]:
     """Return the record in ``home``, and the layout that follows from its name."""
     folder = BoxHome(home)
-    record = NativeRecord.load_from(folder.cluster_folder / "cluster.json")
-    if record is None:
-        raise StateProblem(
-            "C2D-NO-CLUSTER", f"There is no cluster in {home}.", "Create it with `c2d-box up`."
-        )
+    record = require_record(NativeRecord.load_from(folder.cluster_folder / "cluster.json"), home)
     return record, ClusterLayout(folder, record.name)
 
 

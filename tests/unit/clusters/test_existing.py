@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import ipaddress
 import json
 import os
 import signal
@@ -16,17 +17,20 @@ import pytest
 import yaml
 
 from c2d_box.errors import C2DError
+from c2d_box.kubernetes.kubeconfig import from_kubeconfig
 from c2d_box.kubernetes.sync_client import KubeApi
 from c2d_box.workflow import names
 from sandbox.box import Box, open_box
 from sandbox.bundle.oci import image_archives
 from sandbox.clusters.archive_names import read_archive
-from sandbox.clusters.existing import access, belongings, wellknown
+from sandbox.clusters.existing import access, belongings, driver, wellknown
 from sandbox.clusters.existing.doors import PortForward, PortForwards
 from sandbox.clusters.existing.introduction import ask_consent
 from sandbox.clusters.existing.record import ExistingRecord
 from sandbox.clusters.existing.registry import ImageRegistry
+from sandbox.defaults import SERVICE_ENDPOINTS
 from sandbox.home import BoxHome
+from sandbox.install.chart_values import ServiceAddresses
 from sandbox.keys import BARGE_KEYS, open_keys
 from sandbox.progress import run_verb
 from sandbox.settings import BoxSettings, ExistingClusterSettings
@@ -83,6 +87,71 @@ def test_a_context_that_will_not_do(
     with pytest.raises(C2DError) as problem:
         access.extract_kubeconfig(str(written(tmp_path, **changes)), context)
     assert problem.value.code == code and problem.value.next_step
+
+
+def test_a_token_is_read_from_its_file_each_time(tmp_path: Path) -> None:
+    """Tokens of service accounts are renewed there, hourly."""
+    source, own = written(tmp_path), tmp_path / "own"
+    document = yaml.safe_load(source.read_text())
+    document["clusters"][0]["cluster"].pop("certificate-authority")
+    document["users"][0]["user"] = {"tokenFile": "token"}
+    source.write_text(yaml.safe_dump(document))
+    with pytest.raises(C2DError) as problem:
+        access.extract_kubeconfig(str(source), "")
+    assert problem.value.code == "C2D-EXISTING-KUBECONFIG", "a file that is missing is told at once"
+    (tmp_path / "token").write_text("first")
+    own.mkdir()
+    (own / "kubeconfig").write_text(access.extract_kubeconfig(str(source), ""))
+    connection = from_kubeconfig(own / "kubeconfig")
+    for token in ("first", "second"):
+        (tmp_path / "token").write_text(f"{token}\n")
+        request = connection.authorize_request(httpx.Request("GET", connection.server))
+        assert request.headers["Authorization"] == f"Bearer {token}"
+    (tmp_path / "token").unlink()
+    with pytest.raises(C2DError) as problem:
+        connection.authorize_request(httpx.Request("GET", connection.server))
+    assert problem.value.code == "C2D-EXISTING-KUBECONFIG"
+
+
+# -- service addresses -------------------------------------------------------------------------------------
+
+
+def api_server(answer: Callable[[httpx.Request], httpx.Response]) -> KubeApi:
+    return KubeApi(httpx.Client(base_url="https://lab", transport=httpx.MockTransport(answer)))
+
+
+@pytest.mark.parametrize("offset", [offset for offset, _ in SERVICE_ENDPOINTS.values()])
+def test_no_fixed_address_is_taken_already(offset: int) -> None:
+    taken = str(ipaddress.ip_address("10.96.0.0") + offset)
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        spec = {"cidrs": ["10.96.0.0/16"]} if "servicecidrs" in request.url.path else {"clusterIP": taken}
+        return httpx.Response(200, json={"items": [{"spec": spec}]})
+
+    part = driver._free_part(api_server(answer))
+    assert part == "10.96.0.64/26"
+    assert taken not in ServiceAddresses.within_range(part).by_name.values()
+
+
+@pytest.mark.parametrize("refuses", [True, False])
+def test_asking_for_the_service_range_leaves_nothing_behind(refuses: bool) -> None:
+    kept: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "GET":
+            return httpx.Response(404)
+        if request.url.params.get("dryRun") != "All":
+            kept.append(request.url.path)
+        message = "provided IP is not in the valid range. The range of valid IPs is 10.43.0.0/16"
+        return httpx.Response(422, json={"message": message}) if refuses else httpx.Response(200, json={})
+
+    if refuses:
+        assert driver._service_range(api_server(answer)) == "10.43.0.0/16"
+    else:
+        with pytest.raises(C2DError) as problem:
+            driver._service_range(api_server(answer))
+        assert problem.value.code == "C2D-EXISTING-RANGE"
+    assert kept == []
 
 
 # -- what everybody knows ----------------------------------------------------------------------------------

@@ -7,15 +7,19 @@ import os
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from c2d_box.errors import C2DError
+from sandbox import docker_engine
 from sandbox.box import Box
+from sandbox.clusters.bundle_parts import BundleParts
 from sandbox.clusters.driver_record import ClusterOptions
 from sandbox.clusters.kind import addresses, configuration, tool
+from sandbox.clusters.kind.driver import KindCluster
 from sandbox.clusters.kind.firewall import nft_rules
 from sandbox.clusters.kind.record import KindRecord
 from sandbox.clusters.port import JobIsolation
@@ -197,3 +201,23 @@ def test_with_docker_nothing_of_kubernetes_is_compiled() -> None:
     parts = cluster_choice.parts_for("kind")
     assert parts is not None
     assert not {"kube", "containerd", "runc", "cni", "coredns"} & set(parts)
+
+
+def test_the_record_names_no_endpoints_that_were_not_put_in_force(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise C2DError("C2D-X", "nft refused")
+
+    cluster = KindCluster(BoxHome(tmp_path), BundleParts(), "lab")
+    cluster._layout.root.mkdir(parents=True)
+    RECORD.save_record(cluster._layout.record_file)
+    monkeypatch.setattr(docker_engine, "connect_engine", lambda: None)
+    monkeypatch.setattr(cluster, "_running", lambda client, record: None)
+    monkeypatch.setattr(cluster, "_apply_rules", refuse)
+    with pytest.raises(C2DError):
+        cluster.allow_endpoints(LISTED)
+    assert KindRecord.load_from(cluster._layout.record_file) == RECORD
+    monkeypatch.setattr(cluster, "_apply_rules", lambda container, record: None)
+    cluster.allow_endpoints(LISTED)
+    assert KindRecord.load_from(cluster._layout.record_file) == RECORD.with_values(isolation=LISTED)

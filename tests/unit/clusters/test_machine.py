@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import platform
 import shutil
 import socket
 import subprocess
@@ -12,11 +14,13 @@ import tarfile
 import tempfile
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from c2d_box.errors import EnvironmentProblem, StateProblem, UsageError
 from sandbox.clusters.archive_names import read_archive
+from sandbox.clusters.native import launching
 from sandbox.clusters.native.driver import NativeCluster
 from sandbox.clusters.native.host import host_ports, probes
 from sandbox.clusters.native.host.processes import ProcessIdentity
@@ -158,3 +162,38 @@ def test_without_root_and_sudo_create_says_why(tmp_path: Path, monkeypatch: pyte
         run_verb(NativeCluster(BoxHome(Path(short) / "h"), NoBundle()).create(), lambda event: None)
     assert problem.value.code == "C2D-NOT-ROOT"
     assert "root" in problem.value.next_step
+
+
+def test_a_sudo_that_closes_descriptors_keeps_the_creators_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """sudo closes all from 3 on; a killed creator must not free its lock before the supervisor runs."""
+    lock = tmp_path / "lock"
+    fd = os.open(lock, os.O_RDWR | os.O_CREAT)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    seen = (
+        "import fcntl, json, os, sys\n"
+        "os.closerange(3, 100)\n"
+        "held = any(os.fstat(n).st_ino == os.stat(sys.argv[1]).st_ino for n in range(3))\n"
+        "print(json.dumps({'ok': True} if held else {'error': {'code': 'C2D-X', 'message': 'gone'}}))\n"
+    )
+    monkeypatch.setattr(launching, "_sudo_command", lambda: [sys.executable, "-c", seen, str(lock)])
+    try:
+        launching.as_root(BoxHome(tmp_path), held=fd)
+    finally:
+        os.close(fd)
+
+
+def test_another_system_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is no /proc to read there."""
+
+    def no_proc(self: Path, *_: Any, **__: Any) -> str:
+        raise FileNotFoundError(self)
+
+    monkeypatch.setattr(platform, "system", lambda: "Darwin")
+    monkeypatch.setattr(Path, "read_text", no_proc)
+    assert [(finding.id, finding.holds) for finding in probes.findings(Path("/"))] == [("linux", False)]
+    with pytest.raises(EnvironmentProblem) as problem:
+        probes.require_all()
+    assert problem.value.code == "C2D-MACHINE-LACKS" and "kind" in problem.value.next_step

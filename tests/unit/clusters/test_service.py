@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -91,3 +93,31 @@ def test_a_full_disk_does_not_end_the_supervision_of_a_component(
     )
     told = boot()
     assert told.code == "C2D-COMPONENT-FAILED" and "No such file" in told.message
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("unshare"), reason="needs a mount namespace")
+def test_an_archive_is_read_where_the_machine_has_it(tmp_path: Path) -> None:
+    """In the box private folders cover /run, /var/lib and /var/log. Here the machine is the covered one."""
+    covered = tmp_path / "covered"
+    covered.mkdir()
+    script = f"mount -t tmpfs none {covered} && echo content >{covered}/image.tar && echo && exec sleep 60"
+    machine = subprocess.Popen(["unshare", "-m", "sh", "-c", script], stdout=subprocess.PIPE)
+    assert machine.stdout is not None
+
+    class Images:
+        def load_archive(self, archive: Path) -> str:
+            return subprocess.run(["cat", archive], capture_output=True, text=True, check=True).stdout
+
+    try:
+        machine.stdout.readline()
+        place = HostHandles(-1, Path(f"/proc/{machine.pid}"))
+        supervisor = NodeSupervisor(ClusterLayout(BoxHome(tmp_path / "h"), "c2d"), record(), place)
+        supervisor.images = Images()  # type: ignore[assignment]
+        assert supervisor._load_archive(covered / "image.tar") == "content\n"
+        with pytest.raises(C2DError) as problem:
+            supervisor._load_archive(covered / "other.tar")
+        assert problem.value.code == "C2D-NO-SUCH-FILE" and str(covered) in problem.value.message
+    finally:
+        machine.kill()
+        machine.stdout.close()
+        machine.wait()

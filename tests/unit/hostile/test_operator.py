@@ -81,6 +81,26 @@ async def test_the_pod_port_reads_no_body_without_a_token(tmp_path: Path) -> Non
             assert (await client.post(path, content=TEXTS["brackets"])).status_code == 401
 
 
+@pytest.mark.parametrize("token", ["wrong", "of another job"])
+async def test_a_wrong_token_does_not_tell_which_jobs_there_are(tmp_path: Path, token: str) -> None:
+    async with pod_port(tmp_path) as (stack, client):
+        if token != "wrong":
+            token = stack.tokens.token_for("ocean-compute", "f" * 32, "judge")
+        known, unknown = [
+            await client.get(f"/v1/jobs/{job}/judge/go-ahead", headers={"Authorization": f"Bearer {token}"})
+            for job in (JOB, "e" * 32)
+        ]
+        assert (known.status_code, known.json()) == (unknown.status_code, unknown.json())
+        assert known.status_code == 401
+
+
+async def test_a_pod_of_a_job_that_is_gone_is_told_so(tmp_path: Path) -> None:
+    async with pod_port(tmp_path) as (stack, client):
+        token = stack.tokens.token_for("ocean-compute", "e" * 32, "judge")
+        path, headers = f"/v1/jobs/{'e' * 32}/judge/go-ahead", {"Authorization": f"Bearer {token}"}
+        assert (await client.get(path, headers=headers)).status_code == 410
+
+
 @pytest.fixture
 async def front(tmp_path: Path) -> AsyncIterator[ServiceFront]:
     async with front_for(settings_for(tmp_path)) as made:

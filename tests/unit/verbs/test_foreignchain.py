@@ -11,13 +11,34 @@ from sandbox.install.external_chain import choose_chain, examine_chain
 from sandbox.settings import ChainChoice
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:8545", "http://localhost:8545", "https://[::1]:1"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:8545",
+        "http://localhost:8545",
+        "https://[::1]:1",
+        "http://LOCALHOST.:8545",
+        "http://127.0.0.1.:8545",
+        "http://0.0.0.0:8545",
+        "http://[::]:8545",
+    ],
+)
 def test_a_loopback_address_is_refused_because_pods_cannot_reach_it(url: str) -> None:
     with pytest.raises(UsageError, match="C2D-CHAIN-LOOPBACK"):
         choose_chain(url, None)
 
 
-@pytest.mark.parametrize("url", ["10.0.0.1:8545", "ws://10.0.0.1:8546", "http://"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "10.0.0.1:8545",
+        "ws://10.0.0.1:8546",
+        "http://",
+        "http://[::1",
+        "http://10.0.0.1:99999",
+        "http://10.0.0.1:x",
+    ],
+)
 def test_what_is_no_http_url_is_refused(url: str) -> None:
     with pytest.raises(UsageError, match="C2D-USAGE-CHAIN"):
         choose_chain(url, None)

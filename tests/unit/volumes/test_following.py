@@ -103,8 +103,8 @@ async def test_one_event_says_why_however_often_it_is_said(
     api: MemoryCluster, cluster: WatchedCluster
 ) -> None:
     made = parse_claim(await api.create(CLAIMS, request("job")))
-    for message in ("first", "second"):
+    for message in ("first", "again", "second"):
         await cluster.write_event(made, "C2D-VOLUME-NO-ROOM", message)
     (event,), _ = await api.list(EVENTS)
-    assert (event["message"], event["involvedObject"]["uid"]) == ("second", "job")
+    assert (event["message"], event["involvedObject"]["uid"], event["count"]) == ("second", "job", 3)
     assert not (await api.list(VOLUMES))[0]

@@ -141,3 +141,23 @@ def test_the_schedulers_choice_is_read_from_the_claim() -> None:
         "spec": {"storageClassName": "c2d-jobs"},
     }
     assert parse_claim(body).selected_node == "second"
+
+
+async def test_an_unforeseen_error_is_logged_and_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It used to end the task: nothing was done until the claim changed again."""
+    cluster, tried = Several(job("c2d-jobs")), list[str]()
+    controller = VolumeController(cluster, NodeDisk(tmp_path), "here")  # type: ignore[arg-type]
+
+    async def next_action(name: str) -> None:
+        tried.append(name)
+        if len(tried) == 1:
+            raise KeyError("a secret")
+
+    monkeypatch.setattr(controller, "_next_action", next_action)
+    (name,) = cluster.claims
+    await controller._reconcile_volume(name)
+    assert tried == [name, name]
+    assert cluster.events == [("C2D-VOLUME-DISK", "KeyError")], "its text may hold what is nobody's business"
+    assert [entry.exc_info is not None for entry in caplog.records] == [True]

@@ -202,30 +202,37 @@ def _apiserver_component(layout: ClusterLayout, record: NativeRecord) -> Cluster
     )
 
 
+def _client_arguments(layout: ClusterLayout, name: str) -> tuple[str, ...]:
+    """Return the arguments of a component that acts on the API by its own kubeconfig and serves loopback."""
+    pki, kubeconfig = layout.pki_folder, layout.configuration_folder / f"{name}.kubeconfig"
+    return (
+        f"--kubeconfig={kubeconfig}",
+        f"--authentication-kubeconfig={kubeconfig}",
+        f"--authorization-kubeconfig={kubeconfig}",
+        "--bind-address=127.0.0.1",
+        f"--tls-cert-file={pki / 'loopback.crt'}",
+        f"--tls-private-key-file={pki / 'loopback.key'}",
+        # One instance. Elections would cost writes to etcd, and end the process when a slow disk lets one
+        # time out.
+        "--leader-elect=false",
+        "--profiling=false",
+    )
+
+
 def _controller_manager_component(layout: ClusterLayout, record: NativeRecord) -> ClusterComponent:
     """Return the controller manager, which talks to the API server only and listens on loopback only."""
     pki = layout.pki_folder
-    kubeconfig = layout.configuration_folder / "controller-manager.kubeconfig"
     return ClusterComponent(
         "kube-controller-manager",
         _kube_program(record),
         (
-            f"--kubeconfig={kubeconfig}",
-            f"--authentication-kubeconfig={kubeconfig}",
-            f"--authorization-kubeconfig={kubeconfig}",
-            "--bind-address=127.0.0.1",
-            f"--tls-cert-file={pki / 'loopback.crt'}",
-            f"--tls-private-key-file={pki / 'loopback.key'}",
-            # One instance. Elections would cost writes to etcd, and end the process when a slow disk lets one
-            # time out.
-            "--leader-elect=false",
+            *_client_arguments(layout, "controller-manager"),
             # Each controller acts with the rights of its own account, not with those of all together.
             "--use-service-account-credentials=true",
             f"--root-ca-file={pki / 'ca.crt'}",
             f"--service-account-private-key-file={pki / 'service-account.key'}",
             # Both serve nodes that join a cluster; none ever joins this one.
             "--controllers=*,-bootstrap-signer-controller,-token-cleaner-controller",
-            "--profiling=false",
         ),
         HttpCheck("127.0.0.1", 10257, "/healthz", "admin"),
         needs=("kube-apiserver",),
@@ -235,21 +242,10 @@ def _controller_manager_component(layout: ClusterLayout, record: NativeRecord) -
 
 def _scheduler_component(layout: ClusterLayout, record: NativeRecord) -> ClusterComponent:
     """Return the scheduler. With one node it chooses nothing, but a pod without it is never bound."""
-    pki = layout.pki_folder
-    kubeconfig = layout.configuration_folder / "scheduler.kubeconfig"
     return ClusterComponent(
         "kube-scheduler",
         _kube_program(record),
-        (
-            f"--kubeconfig={kubeconfig}",
-            f"--authentication-kubeconfig={kubeconfig}",
-            f"--authorization-kubeconfig={kubeconfig}",
-            "--bind-address=127.0.0.1",
-            f"--tls-cert-file={pki / 'loopback.crt'}",
-            f"--tls-private-key-file={pki / 'loopback.key'}",
-            "--leader-elect=false",
-            "--profiling=false",
-        ),
+        _client_arguments(layout, "scheduler"),
         HttpCheck("127.0.0.1", 10259, "/healthz", "admin"),
         needs=("kube-apiserver",),
         environment=_go_environment(96),

@@ -17,8 +17,6 @@ from ipaddress import IPv4Address, IPv4Network
 from c2d_box.errors import EnvironmentProblem
 from sandbox.bundle.build_dependencies import SEARCH
 
-DNS_OFFSET = 10
-
 
 @dataclass(frozen=True, slots=True)
 class AddressRanges:

@@ -17,7 +17,8 @@ from collections.abc import Iterator
 
 from sandbox.clusters.native.control_plane.kubeconfigs import API_PORT
 from sandbox.clusters.native.host.address_ranges import AddressRanges
-from sandbox.clusters.port import AllowedEndpoint, JobIsolation
+from sandbox.clusters.packet_rules import BEFORE_OTHERS, base_chain, job_class_rules
+from sandbox.clusters.port import JobIsolation
 
 # Names of the bridges, one for each class of pods, and of the node's end of the link.
 PODS = "pods"
@@ -26,10 +27,6 @@ STAGING = "staging"
 PUBLISHING = "publishing"
 UPLINK = "uplink"
 
-BEFORE_OTHERS = -10
-"""Priority below 0, that of kube-proxy's filter chains. A drop here is final; an accept ends only this
-table's chain.
-"""
 FAMILIES = ("inet", "bridge", "netdev")
 """Families in which the box has tables. All are removed before the new text, also those that it no longer
 names.
@@ -51,7 +48,7 @@ def nft_rules(
     lines += _table_text("inet", table, _inet_chains(ranges, isolation, egress, isolation_off))
     if not isolation_off:
         lines += _table_text(
-            "bridge", table, [_chain_text("prerouting", "filter", "-300", ["ether type ip6 drop"])]
+            "bridge", table, [base_chain("prerouting", "filter", "-300", ["ether type ip6 drop"])]
         )
         # At the bridge's own entry, before any routing: also ARP and what is no IP at all.
         lines += _table_text("netdev", table, [_drop_chain(UNROUTED)])
@@ -61,12 +58,6 @@ def nft_rules(
 def _table_text(family: str, name: str, chains: list[str]) -> list[str]:
     """Return the lines of one table."""
     return [f"table {family} {name} {{", *chains, "}"]
-
-
-def _chain_text(hook: str, kind: str, priority: str, body: list[str], policy: str = "accept") -> str:
-    """Return one base chain. Its policy is accept: the body ends with the drops that are needed."""
-    inner = "\n".join(f"  {line}" for line in body)
-    return f" chain {hook} {{\n  type {kind} hook {hook} priority {priority}; policy {policy};\n{inner}\n }}"
 
 
 def _drop_chain(device: str) -> str:
@@ -89,13 +80,13 @@ def _inet_chains(
     # For programs on the node itself, such as the API server that calls a webhook.
     output = [_unserved_rule(ranges)]
     chains = [
-        _chain_text("forward", "filter", str(BEFORE_OTHERS), forward),
-        _chain_text("input", "filter", str(BEFORE_OTHERS), list(_input_rules(ranges, isolation_off))),
-        _chain_text("output", "filter", str(BEFORE_OTHERS), output),
+        base_chain("forward", "filter", BEFORE_OTHERS, forward),
+        base_chain("input", "filter", BEFORE_OTHERS, _input_rules(ranges, isolation_off)),
+        base_chain("output", "filter", BEFORE_OTHERS, output),
     ]
     if egress:
         leave = [f'oifname "{UPLINK}" ip saddr {ranges.pods} masquerade']
-        chains.append(_chain_text("postrouting", "nat", "srcnat", leave))
+        chains.append(base_chain("postrouting", "nat", "srcnat", leave))
     return chains
 
 
@@ -104,24 +95,9 @@ def _job_forwarding(isolation: JobIsolation) -> Iterator[str]:
     yield f'iifname "{UNROUTED}" drop'
     yield f'oifname "{UNROUTED}" drop'
     for bridge, endpoints in ((STAGING, isolation.staging), (PUBLISHING, isolation.publishing)):
-        for endpoint in endpoints:
-            yield _allow_rule(bridge, endpoint)
-        yield f'iifname "{bridge}" drop'
-        # Answers to what the pod itself asked. Nothing opens a connection to a job.
-        yield f'oifname "{bridge}" ct state established accept'
-        yield f'oifname "{bridge}" drop'
-
-
-def _allow_rule(bridge: str, endpoint: AllowedEndpoint) -> str:
-    """Return the rule for one endpoint.
-
-    "ct status dnat" demands that kube-proxy rewrote the packet: a pod that dials a service's pod by its own
-    address is not let through, even on the listed port.
-    """
-    return (
-        f'iifname "{bridge}" oifname "{PODS}" meta l4proto tcp ct status dnat '
-        f"ct original ip daddr {endpoint.ip} ct original proto-dst {endpoint.port} accept"
-    )
+        yield from job_class_rules(
+            f'iifname "{bridge}"', f'oifname "{bridge}"', f'oifname "{PODS}"', endpoints
+        )
 
 
 def _forward_rules(ranges: AddressRanges, egress: bool) -> Iterator[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import socket
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from pathlib import Path
 
 from c2d_box.errors import EnvironmentProblem
@@ -43,15 +43,22 @@ def _is_taken(port: int) -> bool:
 
 def port_owner(port: int) -> str:
     """Return process id and command of the program that listens, as far as this user may see."""
-    listener = _find_listener(port)
-    if listener is None:
+    listeners = listening_sockets(port)
+    if not listeners:
         return "an unknown process"
-    inode, user = listener
+    if pid := find_process(listeners):
+        return f"process {pid} ({command_of(pid)})"
+    return f"a process of user {next(iter(listeners.values()))}"
+
+
+def find_process(sockets: Container[str]) -> int | None:
+    """Return the process that has one of ``sockets`` among its descriptors; None where it is another user's,
+    whose descriptors cannot be read.
+    """
     for folder in Path("/proc").glob("[0-9]*"):
-        # Descriptors of other users' processes cannot be read: then only the user is known.
-        if any(target == f"socket:[{inode}]" for target in _open_files(folder)):
-            return f"process {folder.name} ({command_of(int(folder.name))})"
-    return f"a process of user {user}"
+        if any(target in sockets for target in _open_files(folder)):
+            return int(folder.name)
+    return None
 
 
 def _open_files(process: Path) -> Iterator[str]:
@@ -62,8 +69,9 @@ def _open_files(process: Path) -> Iterator[str]:
                 yield str(entry.readlink())
 
 
-def _find_listener(port: int) -> tuple[str, str] | None:
-    """Return inode and user id of the listening socket on ``port``."""
+def listening_sockets(port: int) -> dict[str, str]:
+    """Return the sockets that listen on ``port``, as links in /proc name them, each with its user id."""
+    found = {}
     # A listener on [::] takes the IPv4 port as well and stands in the second table only.
     for table in ("/proc/net/tcp", "/proc/net/tcp6"):
         try:
@@ -72,6 +80,7 @@ def _find_listener(port: int) -> tuple[str, str] | None:
             continue
         for line in lines:
             fields = line.split()
+            # Fields: number, local address:port in hex, remote one, state; the eighth is the user.
             if fields[3] == LISTENING and int(fields[1].rpartition(":")[2], 16) == port:
-                return fields[9], fields[7]
-    return None
+                found[f"socket:[{fields[9]}]"] = fields[7]
+    return found

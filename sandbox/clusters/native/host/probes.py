@@ -33,8 +33,13 @@ class ProbeFinding:
 
 
 def findings(home: Path | None = None) -> list[ProbeFinding]:
-    """Check every need of the driver now and return the findings; the disk only where ``home`` is given."""
-    found = [probe() for probe in _PROBES]
+    """Check every need of the driver now and return the findings; the disk only where ``home`` is given, and
+    nothing else on a system whose files the other checks cannot read.
+    """
+    system = _probe_system()
+    if not system.holds:
+        return [system]
+    found = [system, *(probe() for probe in _PROBES)]
     return found if home is None else [*found, probe_disk(home)]
 
 
@@ -172,7 +177,6 @@ def probe_disk(home: Path) -> ProbeFinding:
 
 
 _PROBES: tuple[Callable[[], ProbeFinding], ...] = (
-    _probe_system,
     _probe_namespaces,
     _user_namespaces,
     _control_groups,
