@@ -69,4 +69,7 @@ class FeedRegistry:
         (self._watched.update if live else self._watched.difference_update)(names)
         for feed in list(self._feeds):
             if feed.name in names:
-                feed.live = live
+                was_live, feed.live = feed.live, live
+                # A feed that was told of changes sleeps for long.
+                if was_live and not live:
+                    feed.refresh_now()
