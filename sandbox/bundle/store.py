@@ -92,11 +92,6 @@ class Bundle:
                 return entry.file_path(name)
         raise KeyError(name)
 
-    @property
-    def cni_folder(self) -> Path:
-        """Return the folder that holds the CNI plugins."""
-        return self.binary("cni/bridge").parent
-
     def image(self, name: str) -> BundleImage:
         entry = self._entries[f"{name}-image"]
         facts = entry.manifest.facts

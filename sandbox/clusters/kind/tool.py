@@ -122,9 +122,6 @@ class KindTool:
     def read_kubeconfig(self) -> str:
         return self._run_kind("get", "kubeconfig")
 
-    def delete_cluster(self, kubeconfig: Path) -> None:
-        self._run_kind("delete", "cluster", "--kubeconfig", str(kubeconfig))
-
     def _run_kind(self, *words: str) -> str:
         return command_output(
             self._kind_command(list(words)), self._kind_environment(), " ".join(words[:2]), _kind_failure

@@ -20,7 +20,6 @@ MS_REC = 16384
 MS_SLAVE = 1 << 19
 MS_SHARED = 1 << 20
 
-MNT_DETACH = 2
 PR_SET_PDEATHSIG = 1
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -55,10 +54,6 @@ def mount_filesystem(
         ),
         f"mount {source} on {target}",
     )
-
-
-def unmount_filesystem(target: str | Path, flags: int = MNT_DETACH) -> None:
-    _check_result(_libc.umount2(os.fsencode(target), flags), f"unmount {target}")
 
 
 def bind_mount(source: str | Path, target: str | Path, recursive: bool = True) -> None:
