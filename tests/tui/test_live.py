@@ -96,7 +96,7 @@ def test_a_stream_that_breaks_in_an_unknown_way_is_over(mailbox: _Mailbox) -> No
 
     listener: MessagePump = mailbox
     LineStream("test", follow, listener).start_reading()
-    received = []
+    received: list[LinesReceived] = []
     while not received or not received[-1].over:
         message = mailbox.posted.get(timeout=PATIENCE)
         assert isinstance(message, LinesReceived)
