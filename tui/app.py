@@ -14,7 +14,7 @@ from textual.command import Provider
 from textual.events import Event, Key
 from textual.screen import Screen
 
-from tui.backend.port import BackendPort, Ddo
+from tui.backend.port import BackendPort
 from tui.live.change_watcher import ChangeWatcher
 from tui.live.feed import Clock
 from tui.live.feed_registry import FeedRegistry
@@ -54,17 +54,7 @@ class BoxApp(App[None]):
     # imports it.
     COMMANDS: ClassVar[set[type[Provider] | Callable[[], type[Provider]]]] = {_load_commands}
     BINDINGS: ClassVar[list[BindingType]] = [
-        *(
-            Binding(
-                each.key,
-                f"go('{each.name}')",
-                each.title,
-                show=False,
-                key_display=each.key,
-                id=f"screen.{each.name}",
-            )
-            for each in SCREENS.values()
-        ),
+        *(entry.key_binding for entry in SCREENS.values()),
         Binding("question_mark", "help", "Help", id="app.help", key_display="?"),
         Binding("colon", "command_line", "Command", show=False, id="app.command", key_display=":"),
         Binding("T,shift+t", "tour(0)", "Guided tour", show=False, id="app.tour", key_display="T"),
@@ -98,7 +88,6 @@ class BoxApp(App[None]):
         self.feeds = FeedRegistry(source, lambda: self.consumer, clock, pace)
         self.watcher = ChangeWatcher(source, self.feeds)
         self.collecting = GcPolicy()
-        self._named: tuple[list[Ddo] | None, dict[str, str]] = (None, {})
         self.started = ""
         """The job started last, until the table of jobs has pointed at it."""
         for known in THEMES.values():
@@ -177,18 +166,6 @@ class BoxApp(App[None]):
         """Remember the job started last, so that the jobs table puts its cursor on it."""
         self.started = job.id if job is not None else ""
 
-    @property
-    def asset_names(self) -> dict[str, str]:
-        """The names of assets by DID, as far as they are known.
-
-        Computed once per answer of the feed: tables ask for it on every redraw, with thousands of rows.
-        """
-        known = self.feeds.assets.reading.value or []
-        # Identity suffices, as a feed keeps its last list until it has a new one.
-        if known is not self._named[0]:
-            self._named = known, {str(ddo["id"]): str(ddo["metadata"].get("name")) for ddo in known}
-        return self._named[1]
-
     def choose_theme(self, theme: str) -> None:
         """Use a theme, now and in later runs."""
         self.theme = self.memory.theme = theme
@@ -244,18 +221,10 @@ class BoxApp(App[None]):
 
     def action_help(self) -> None:
         """Show the keys that work on this screen now, as the user has bound them."""
-        from tui.dialogs.help import HelpDialog
+        from tui.dialogs.help import HelpDialog, listed_keys
 
-        keys: dict[str, str] = {}
-        # Bindings of the focused widget come last, and of several bindings with one description the first is
-        # listed.
-        own = sorted(self.screen.active_bindings.values(), key=lambda found: found.node is self.focused)
-        for active in own:
-            binding = active.binding
-            if binding.description and not binding.system:
-                keys.setdefault(binding.description, self.get_key_display(binding))
         name = self.screen.NAME if isinstance(self.screen, BoxScreen) else "this screen"
-        self.push_screen(HelpDialog(name, [(key, text) for text, key in keys.items()]))
+        self.push_screen(HelpDialog(name, listed_keys(self)))
 
     def on_unmount(self) -> None:
         """End the threads and keep the state. Opening the gate lets feeds go that still wait for a first

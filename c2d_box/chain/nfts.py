@@ -116,13 +116,3 @@ def nft_details(chain: Chain, nft: str) -> dict[str, Any]:
         "tokenURI": chain.read_view(abis.NFT, nft, "tokenURI", 1),
         "owner": nft_owner(chain, nft),
     }
-
-
-def token_details(chain: Chain, token: str) -> dict[str, Any]:
-    """Return address, name and symbol of a datatoken or any ERC-20; both texts are the contract's own
-    claim."""
-    return {
-        "address": checksum_address(token),
-        "name": chain.read_view(abis.DATATOKEN, token, "name"),
-        "symbol": chain.read_view(abis.DATATOKEN, token, "symbol"),
-    }

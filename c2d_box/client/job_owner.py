@@ -103,8 +103,6 @@ class JobOwner:
         received.unlink()
         return path
 
-    fetch_result = download_result
-
     def read_result(self, job: Job | str, index: int, most: int = READ_BYTES) -> bytes:
         """Return one result as bytes, for small ones such as logs; decrypted where it is encrypted for this
         account.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 from c2d_box.client.payment.quotes import ItemCost
@@ -116,14 +115,6 @@ class Job:
 def id_of(job: Job | str) -> str:
     """Return the id of a job that is given as such or as an object; every method of the SDK takes both."""
     return job.id if isinstance(job, Job) else job
-
-
-def stage_seconds(details: JobDetails) -> dict[str, float]:
-    """Return the seconds from each recorded moment of a job to the next, keyed by the earlier; empty without
-    any."""
-    # Sorted by time: the order of the keys on the wire says nothing.
-    moments = sorted((moment, name) for name, moment in details.times.items())
-    return {name: later - earlier for (earlier, name), (later, _next) in pairwise(moments)}
 
 
 def _parse_results(listed: Any) -> list[Mapping[str, Any]]:

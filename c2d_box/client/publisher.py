@@ -79,13 +79,16 @@ class Publisher:
         market: str = ZERO,
         credentials: Mapping[str, Any] | None = None,
         check_files: bool = True,
+        disclosure: Mapping[str, Any] | None = None,
     ) -> PublishedAsset:
         """Publish ``files`` as a dataset. Its compute service trusts no algorithm until :meth:`permit`.
 
         ``timeout`` is how many seconds an order carries (0: without end). ``check_files`` False skips
-        asking the Provider whether it reaches the files. Raises Refused or UsageError before anything is
-        on the chain where the description, the files or the price cannot be used.
+        asking the Provider whether it reaches the files. ``disclosure`` are rules for results, as
+        :meth:`govern_results` takes them. Raises Refused or UsageError before anything is on the chain where
+        the description, the files, the rules or the price cannot be used.
         """
+        limits = _disclosure_section(disclosure)
         section = metadata_section("dataset", name, description, author, license, metadata)
         # Nobody unless said otherwise: a dataset must not be open by omission.
         rules = {**NOBODY, **(compute or {})}
@@ -99,6 +102,8 @@ class Publisher:
             market,
             credentials,
             check_files,
+            # In the first document: until a second one came, results would leave without rules.
+            {} if limits is None else {"disclosure": limits},
         )
 
     def publish_algorithm(
@@ -142,6 +147,7 @@ class Publisher:
             market,
             credentials,
             check_files,
+            {},
         )
 
     def permit(self, dataset: str, algorithm: str, version: AlgorithmVersion | None = None) -> str:
@@ -231,22 +237,12 @@ class Publisher:
         limits of :class:`c2d_box.assets.disclosure.DisclosureRules`; ``{}`` lifts them.
         Returns the transaction's hash.
         """
-        try:
-            # Parsed before the transaction: wrong rules on the chain would make the dataset unusable.
-            rules = parse_rules(disclosure or None)
-        except InvalidRules as problem:
-            raise UsageError("C2D-DISCLOSURE-INVALID", str(problem), "see docs/disclosure.md") from problem
         settings: dict[str, Any] = {}
         if may_be_published is not None:
             settings["allowPublishedResults"] = may_be_published
         if disclosure is not None:
-            settings["disclosure"] = rules.as_dict() if rules else None
-
-        def change(document: dict[str, Any]) -> None:
-            for service in rulebook.judged_services(document):
-                rulebook.update_settings(service, settings)
-
-        return self.edit(dataset, change)
+            settings["disclosure"] = _disclosure_section(disclosure)
+        return self.edit(dataset, lambda document: rulebook.govern_services(document, settings))
 
     def edit(self, did: str, change: Callable[[dict[str, Any]], None]) -> str:
         """Publish the asset's DDO again after ``change`` has altered it in place; return the transaction's
@@ -304,6 +300,7 @@ class Publisher:
         market: str,
         credentials: Mapping[str, Any] | None,
         check_files: bool,
+        settings: Mapping[str, Any],
     ) -> PublishedAsset:
         """Check everything, make NFT and price, write the description; return the asset once the cache
         shows it."""
@@ -328,7 +325,9 @@ class Publisher:
                 )
                 for kind in services
             ]
-            return build_ddo(nft, self.connection.chain_id, metadata, sections, credentials)
+            document = build_ddo(nft, self.connection.chain_id, metadata, sections, credentials)
+            rulebook.govern_services(document, settings)
+            return document
 
         # Zero addresses stand for contracts that do not exist yet; the form is the same.
         demand_valid(document_for(ZERO, ZERO, "0x"))
@@ -431,6 +430,18 @@ class Publisher:
                 if inside
                 else "check its address, and whether the Provider may reach it",
             )
+
+
+def _disclosure_section(disclosure: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return the rules in the form of a description; None where there are none.
+
+    Raises UsageError before a transaction: wrong rules on the chain would make the dataset unusable.
+    """
+    try:
+        rules = parse_rules(disclosure or None)
+    except InvalidRules as problem:
+        raise UsageError("C2D-DISCLOSURE-INVALID", str(problem), "see docs/disclosure.md") from problem
+    return rules.as_dict() if rules else None
 
 
 def _file_object(file: Mapping[str, Any] | FileObject) -> FileObject:

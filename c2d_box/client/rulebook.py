@@ -26,6 +26,13 @@ def judged_services(document: dict[str, Any]) -> list[dict[str, Any]]:
     return chosen
 
 
+def govern_services(document: dict[str, Any], settings: Mapping[str, Any]) -> None:
+    """Change our settings in every service whose rules decide; without settings nothing changes."""
+    if settings:
+        for service in judged_services(document):
+            update_settings(service, settings)
+
+
 def update_settings(service: dict[str, Any], settings: Mapping[str, Any]) -> None:
     """Change ``additionalInformation.c2d``; a setting of None is taken out."""
     if not settings:

@@ -161,6 +161,14 @@ class CommandRunner:
                 "Run `c2d-box bundle build` again: it offers to install what is missing.",
                 program=words[0],
             ) from error
+        except PermissionError as error:
+            # Also where a folder of the search path cannot be searched, and no other one has the program.
+            raise EnvironmentProblem(
+                "C2D-BUNDLE-TOOLS",
+                f"The program {words[0]}, needed for {self.part}, was not found where this user may run it.",
+                "Check the permissions of the folders in PATH, and run the command again.",
+                program=words[0],
+            ) from error
 
     def check_cancelled(self) -> None:
         """Raise :class:`BuildCancelled` if the build was told to stop."""

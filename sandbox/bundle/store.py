@@ -99,11 +99,6 @@ class Bundle:
                 return entry.file_path(name)
         raise KeyError(name)
 
-    @property
-    def cni_folder(self) -> Path:
-        """Return the folder that holds the CNI plugins."""
-        return self.binary("cni/bridge").parent
-
     def image(self, name: str) -> BundleImage:
         """Return an image by its short name, such as ``runtime``; raise KeyError where it was not opened."""
         entry = self._entries[f"{name}-image"]

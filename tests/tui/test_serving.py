@@ -3,29 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
 import pytest
 from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 
 from sandbox.box import Box
 from sandbox.home import BoxHome
 from sandbox.settings import BoxSettings
-from tui.web.guard import AccessGuard
-from tui.web.serving import GuardedServer, _free_port, served_command
+from tui.web.guard import SESSION_SECONDS, AccessGuard
+from tui.web.serving import LARGEST, PAGES, USUAL, GuardedServer, _free_port, _window_size, served_command
 
 PATIENCE = 150
 REFUSED, UNKNOWN, OPENED = 403, 401, 303
 
 
 @asynccontextmanager
-async def serving(home: Path, write: bool = False) -> AsyncIterator[AccessGuard]:
+async def serving(
+    home: Path, write: bool = False, clock: Callable[[], float] = time.monotonic
+) -> AsyncIterator[AccessGuard]:
     """The server as ``c2d-box serve`` makes it, on a free port."""
     port = _free_port()
-    guard = AccessGuard(port)
+    guard = AccessGuard(port, clock)
     box = Box(BoxHome(home), BoxSettings(name="test"))
     server = GuardedServer(served_command(box, None, write), port, guard, "test")
     runner = web.AppRunner(await server._make_app())
@@ -128,6 +132,47 @@ async def test_its_own_page_shows_the_screens_and_they_are_read_only(tmp_path: P
             assert b"c2d-box" in seen and b"Dash" in seen
             await page.send_json(["stdin", "u"])
             assert b"nothing is changed from here" in await _painted(page, b"nothing is changed from here")
+
+
+async def test_a_request_that_is_no_websocket_takes_no_page(tmp_path: Path) -> None:
+    async with serving(tmp_path) as guard, visiting() as session:
+        await _status(session, guard.page_url)
+        for _ in range(PAGES + 1):
+            async with session.get(_at(guard, "/ws"), headers={"Origin": _at(guard, "")}) as answer:
+                assert answer.status == 400
+
+
+@pytest.mark.parametrize(
+    ("text", "cells"),
+    [
+        ("100", 100),
+        ("0", USUAL["width"]),
+        ("-1", USUAL["width"]),
+        ("wide", USUAL["width"]),
+        ("1000000", LARGEST),
+        ("9" * 5000, LARGEST),
+    ],
+)
+def test_a_page_has_a_sensible_size_whatever_it_asks_for(text: str, cells: int) -> None:
+    assert _window_size(make_mocked_request("GET", f"/ws?width={text}"), "width") == cells
+
+
+async def test_the_server_ends_the_session_and_its_open_pages(tmp_path: Path) -> None:
+    now = 0.0
+    async with serving(tmp_path, clock=lambda: now) as guard, visiting() as session:
+        cookie = {"Cookie": ""}
+        async with session.get(guard.page_url, allow_redirects=False) as answer:
+            cookie["Cookie"] = f"{guard.cookie}={answer.cookies[guard.cookie].value}"
+        now = SESSION_SECONDS - 0.5
+        assert await _status(session, _at(guard), **cookie) == 200
+        headers = {"Origin": _at(guard, ""), **cookie}
+        async with asyncio.timeout(PATIENCE), session.ws_connect(_at(guard, "/ws"), headers=headers) as page:
+            async for _ in page:
+                pass
+            assert page.closed
+        now = SESSION_SECONDS + 0.5
+        # The browser's own limit is left out: a copied cookie knows none.
+        assert await _status(session, _at(guard), **cookie) == UNKNOWN
 
 
 async def _painted(page: aiohttp.ClientWebSocketResponse, words: bytes) -> bytes:

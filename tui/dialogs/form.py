@@ -14,7 +14,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.timer import Timer
 from textual.widgets import Button, Input, Label, Select, Static
-from textual.worker import Worker
+from textual.worker import Worker, get_current_worker
 
 from c2d_box.errors import C2DError
 from tui.dialogs.files import FilePicker
@@ -133,7 +133,8 @@ class FormDialog(ModalScreen[T | None], Generic[T]):
         self._asking = self.run_worker(
             partial(self._show_preview, dict(self.field_values)),
             thread=True,
-            # Cancels the worker of an older preview; a thread cannot be stopped, so it runs to its end.
+            # Cancels the worker of an older preview; a thread cannot be stopped, so it runs to its end, and
+            # what it found is not shown.
             exclusive=True,
             exit_on_error=False,
         )
@@ -145,7 +146,11 @@ class FormDialog(ModalScreen[T | None], Generic[T]):
             # A preview that fails (a box that is down) must not keep the user from filling in the form.
             text = f"✗ {problem.message}"
         # Widgets may only be touched in the event loop.
-        self.app.call_from_thread(self.query_one("#preview", Static).update, plain_text(text))
+        self.app.call_from_thread(self._draw_preview, get_current_worker(), text)
+
+    def _draw_preview(self, worker: Worker[None], text: str) -> None:
+        if not worker.is_cancelled:
+            self.query_one("#preview", Static).update(plain_text(text))
 
     @property
     def is_waiting(self) -> bool:

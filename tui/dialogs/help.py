@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import Any, ClassVar
 
-from textual.app import ComposeResult
+from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
+
+
+def listed_keys(app: App[Any]) -> list[tuple[str, str]]:
+    """Return the keys that work on the screen now, as the user has bound them, with what they do."""
+    keys: dict[str, str] = {}
+    # Bindings of the focused widget come last, and of several bindings with one description the first is
+    # listed.
+    for active in sorted(app.screen.active_bindings.values(), key=lambda found: found.node is app.focused):
+        binding = active.binding
+        if binding.description and not binding.system:
+            keys.setdefault(binding.description, app.get_key_display(binding))
+    return [(key, text) for text, key in keys.items()]
 
 
 class HelpDialog(ModalScreen[None]):

@@ -126,7 +126,7 @@ class Feed(Generic[T]):
             before, answer = self.reading, self._read_answer(self.reading)
             changed = (answer.value, answer.problem) != (before.value, before.problem)
             self._still = 0 if changed else self._still + 1
-            pause = self._next_pause(time.thread_time() - spent)
+            pause = self._next_pause(answer, time.thread_time() - spent)
             self._publish_answer(answer, changed)
             self._wake.wait(pause)
             with self._lock:
@@ -134,11 +134,11 @@ class Feed(Generic[T]):
                     self._asking = False
                     return
 
-    def _next_pause(self, spent: float) -> float:
-        """Return the seconds until the next question; ``spent`` is the CPU time of the last one."""
+    def _next_pause(self, answer: FeedReading[T], spent: float) -> float:
+        """Return the seconds until the next question; ``spent`` is the CPU time that ``answer`` took."""
         # A failing feed polls at its own rate even under a watch: the watch tells of changes, not of
         # recoveries.
-        if self.live and not self.reading.problem:
+        if self.live and not answer.problem:
             return self._every * WATCHED
         if self._still < STILL:
             return self._every

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 from weakref import WeakSet
 
-from tui.backend.port import BackendPort
+from tui.backend.port import BackendPort, Ddo
 from tui.live.feed import Clock, Feed
 
 T = TypeVar("T")
@@ -31,6 +31,7 @@ class FeedRegistry:
         # Weak: the named feeds below are held by attributes, all others by the screen that made them.
         self._feeds: WeakSet[Feed[Any]] = WeakSet()
         self._watched: set[str] = set()
+        self._named: tuple[list[Ddo] | None, dict[str, str]] = (None, {})
         self.status = self.make_feed("status", source.box_status, 2.0)
         self.resources = self.make_feed("resources", source.resource_report, 5.0)
         self.jobs = self.make_feed("jobs", lambda: source.list_jobs(consumer()), 1.0)
@@ -46,6 +47,18 @@ class FeedRegistry:
         self.happenings = self.make_feed("happenings", source.list_events, 3.0)
         # The doctor's checks start processes and read disks: once a minute is enough.
         self.findings = self.make_feed("doctor", source.list_findings, 60.0)
+
+    @property
+    def asset_names(self) -> dict[str, str]:
+        """The names of assets by DID, as far as they are known.
+
+        Computed once per answer of the feed: tables ask for it on every redraw, with thousands of rows.
+        """
+        known = self.assets.reading.value or []
+        # Identity suffices, as a feed keeps its last list until it has a new one.
+        if known is not self._named[0]:
+            self._named = known, {str(ddo["id"]): str(ddo["metadata"].get("name")) for ddo in known}
+        return self._named[1]
 
     def make_feed(self, name: str, fetch: Callable[[], T], every: float) -> Feed[T]:
         """Create and register a feed. Only weakly referenced: a feed that one screen asks goes away with the
@@ -69,4 +82,7 @@ class FeedRegistry:
         (self._watched.update if live else self._watched.difference_update)(names)
         for feed in list(self._feeds):
             if feed.name in names:
-                feed.live = live
+                was_live, feed.live = feed.live, live
+                # A feed that was told of changes sleeps for long.
+                if was_live and not live:
+                    feed.refresh_now()

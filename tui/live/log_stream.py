@@ -60,6 +60,9 @@ class LineStream:
                     self._lines.append(f"{self._prefix}{line}")
         except C2DError as failed:
             problem = failed.message
+        except Exception as surprise:
+            # Never let the thread die without a word: the listener would wait for the end for ever.
+            problem = f"{type(surprise).__name__}: {surprise}"
         finally:
             # Stops the second thread, so that the lines left over are sent once, with the message of the end.
             self._left.set()

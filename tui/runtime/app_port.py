@@ -41,11 +41,6 @@ class AppPort(Protocol):
     def consumer(self) -> str: ...
 
     @property
-    def asset_names(self) -> dict[str, str]:
-        """The names of assets by DID, as far as they are known."""
-        ...
-
-    @property
     def current_theme(self) -> Theme: ...
 
     def open_screen(self, name: str) -> None:

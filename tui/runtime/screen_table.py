@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
+from textual.binding import Binding
+
 if TYPE_CHECKING:
     from textual.screen import Screen
 
@@ -20,6 +22,12 @@ class ScreenEntry:
     title: str
     key: str
     place: str
+
+    @property
+    def key_binding(self) -> Binding:
+        """The binding of the application that shows the screen."""
+        action, name = f"go('{self.name}')", f"screen.{self.name}"
+        return Binding(self.key, action, self.title, show=False, key_display=self.key, id=name)
 
     def open_screen(self) -> Screen[None]:
         """Make the screen; its module is only imported when it is first shown."""

@@ -10,13 +10,14 @@ opens one session and is then worthless.
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from aiohttp import web
 
-# Kept by the browser only: the server forgets the session when it ends, not before.
 SESSION_SECONDS = 12 * 3600
+"""Seconds after which both the browser and the server end the session."""
 R = TypeVar("R", bound=web.StreamResponse)
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -27,10 +28,11 @@ class AccessGuard:
     Both secrets exist in this process only, so a restart of the server ends all sessions.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, clock: Callable[[], float] = time.monotonic) -> None:
         self.token = secrets.token_urlsafe(32)
         self._session = secrets.token_urlsafe(32)
         self._used = False
+        self._clock, self._session_end = clock, 0.0
         self._port = port
         # Browsers do not separate cookies by port: without it in the name, two boxes would overwrite each
         # other's.
@@ -45,6 +47,11 @@ class AccessGuard:
     def page_url(self) -> str:
         """The address that the user opens, with the token."""
         return f"http://127.0.0.1:{self._port}/?token={self.token}"
+
+    @property
+    def seconds_left(self) -> float:
+        """The seconds until the session ends; not positive where there is none."""
+        return self._session_end - self._clock() if self._used else 0.0
 
     @web.middleware
     async def __call__(self, request: web.Request, handler: Handler) -> web.StreamResponse:
@@ -92,7 +99,7 @@ class AccessGuard:
         """Exchange the token for the session cookie, once: an address that is copied later is worthless."""
         if self._used or not secrets.compare_digest(offered.encode(), self.token.encode()):
             return web.Response(status=401, text="this token is not valid, or was used before\n")
-        self._used = True
+        self._used, self._session_end = True, self._clock() + SESSION_SECONDS
         # The redirect takes the token out of the address bar and the history.
         answer = web.Response(status=303, headers={"Location": "/"})
         # HttpOnly keeps the cookie from scripts, SameSite=Strict from requests that other sites start.
@@ -102,9 +109,11 @@ class AccessGuard:
         return answer
 
     def _is_known(self, request: web.Request) -> bool:
-        """Return whether the request carries the session's cookie; compared in constant time."""
+        """Return whether the request carries the cookie of a session that goes on; compared in constant
+        time.
+        """
         shown = request.cookies.get(self.cookie, "")
-        return self._used and secrets.compare_digest(shown.encode(), self._session.encode())
+        return self.seconds_left > 0 and secrets.compare_digest(shown.encode(), self._session.encode())
 
     def _harden_headers(self, answer: R) -> R:
         """Set the security headers, also on refusals. Inline code is allowed because textual-serve's page has

@@ -50,7 +50,8 @@ class PageProcess(AppService):
 def _window_size(request: web.Request, name: str) -> int:
     """Return the page's width or height in cells; the usual one where the query says nothing sensible."""
     text = request.query.get(name, "")
-    return min(int(text), LARGEST) if text.isdecimal() and int(text) > 0 else USUAL[name]
+    # Five digits suffice, and ``int`` refuses thousands of them.
+    return min(int(text[:5]) if text.isdecimal() else 0, LARGEST) or USUAL[name]
 
 
 class GuardedServer(Server):
@@ -75,14 +76,15 @@ class GuardedServer(Server):
         return app
 
     async def handle_websocket(self, request: web.Request) -> web.WebSocketResponse:
-        """Serve one page: its process begins with the connection and ends with it, even during a write."""
+        """Serve one page: its process begins with the connection and ends with it, even during a write.
+
+        The end of the session ends the connection.
+        """
         if self._open >= PAGES:
             # Before the upgrade, as a WebSocket has no status any more.
             raise web.HTTPTooManyRequests(text="too many pages are open; close one")
-        self._open += 1
         # The heartbeat notices a connection that ended without a word; otherwise its process would stay.
         channel = web.WebSocketResponse(heartbeat=15)
-        await channel.prepare(request)
 
         async def close() -> None:
             await channel.close()
@@ -94,9 +96,14 @@ class GuardedServer(Server):
             close=close,
             download_manager=self.download_manager,
         )
+        self._open += 1
         try:
-            await page.start(*(_window_size(request, name) for name in ("width", "height")))
-            await self._process_messages(channel, page)
+            # Fails for a request that is no WebSocket.
+            await channel.prepare(request)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self.guard.seconds_left):
+                    await page.start(*(_window_size(request, name) for name in ("width", "height")))
+                    await self._process_messages(channel, page)
         finally:
             self._open -= 1
             await page.stop()

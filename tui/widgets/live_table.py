@@ -222,7 +222,7 @@ class LiveTable(DataTable[Text]):
                 # Identity first: most rows are the very same object as before.
                 self._change_row(before, row)
                 changed = True
-        self._new_rows.clear()  # ``_fit`` has measured them; Textual would measure them again
+        self._new_rows.clear()  # ``_fit_columns`` has measured them; Textual would measure them again
         if changed:
             self._forget_drawn()
             self.refresh()

@@ -24,11 +24,6 @@ class VrsSignature(NamedTuple):
     s: str
 
 
-def text_digest(text: str) -> bytes:
-    """Return what is signed for ``text``: the prefixed keccak of its keccak."""
-    return prefixed_hash(keccak256(text.encode()))
-
-
 def prefixed_hash(hash32: bytes) -> bytes:
     """Return the digest of EIP-191 over a 32-byte hash."""
     return keccak256(_PREFIX + hash32)

@@ -78,20 +78,15 @@ def dataset_command(
     price, …}.
     """
     from sandbox.verbs.publishing.assets import AssetOffer, publish_dataset
-    from sandbox.verbs.publishing.disclosure_rules import read_rules, write_rules
+    from sandbox.verbs.publishing.disclosure_rules import read_rules
 
     # Read before anything is published: a mistake in the file should cost no transaction.
-    rules = read_rules(disclosure) if disclosure else None
+    terms["disclosure"] = read_rules(disclosure) if disclosure else None
     offer = AssetOffer(title or Path(source).name, description, author, price, services=(kind,), **terms)
     if draft:
         _show_draft("dataset", source, offer)
         return
-    # Two transactions, the asset and then its rules. In between, nobody may compute on it, unless the box
-    # reads empty trust lists as everybody (``--trust-empty-lists all``).
-    asset = perform_verb(publish_dataset(the_box(), acting_account("publisher"), source, offer))
-    if rules:
-        perform_verb(write_rules(the_box(), acting_account("publisher"), asset.did, rules))
-    _show_published(asset)
+    _show_published(perform_verb(publish_dataset(the_box(), acting_account("publisher"), source, offer)))
 
 
 @command(

@@ -140,10 +140,6 @@ class KindTool:
         """Return the kubeconfig, whose server is the port that kind published on 127.0.0.1."""
         return self._run_kind("get", "kubeconfig")
 
-    def delete_cluster(self, kubeconfig: Path) -> None:
-        """Delete the cluster. The driver removes by label instead, which works without the command too."""
-        self._run_kind("delete", "cluster", "--kubeconfig", str(kubeconfig))
-
     def _run_kind(self, *words: str) -> str:
         return command_output(
             self._kind_command(list(words)), self._kind_environment(), " ".join(words[:2]), _kind_failure

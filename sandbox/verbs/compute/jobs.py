@@ -128,7 +128,7 @@ def _fetch_result(
     yield from run_step(
         f"result.{item['index']}",
         f"fetching {item['filename']}",
-        lambda: party.fetch_result(job_id, item["index"], path),
+        lambda: party.download_result(job_id, item["index"], path),
     )
     return FetchedResult(path, str(item["type"]), path.stat().st_size)
 

@@ -107,13 +107,6 @@ def list_events(box: Box, job_id: str = "") -> list[EventSummary]:
     return sorted(about, key=lambda seen: seen.at)
 
 
-def container_log(box: Box, namespace: str, pod: str, container: str, lines: int = 500) -> list[str]:
-    """Return the last log lines of a container; empty while it has written nothing or is gone."""
-    path = f"/api/v1/namespaces/{namespace}/pods/{pod}/log"
-    with box.kube_api() as kube:
-        return kube.text(path, container=container, tailLines=str(lines)).splitlines()
-
-
 def follow_container(box: Box, namespace: str, pod: str, container: str, lines: int = 500) -> Iterator[str]:
     """Yield a container's log lines as they come, until it ends; through the kubelet, as the pod has no
     network.

@@ -46,6 +46,8 @@ class AssetOffer:
     """True for an asset sold from a pool whose price begins at ``price``."""
     liquidity: float | None = None
     """OCEAN put into the pool; None: the price of a hundred datatokens."""
+    disclosure: Mapping[str, Any] | None = None
+    """Rules for the results of jobs on a dataset; None for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,7 @@ def publish_dataset(box: Box, who: str, source: str, offer: AssetOffer) -> Progr
                 timeout=offer.timeout,
                 description=offer.description,
                 author=offer.author or who,
+                disclosure=offer.disclosure,
             ),
         )
     return _as_published(asset, offer, "dataset", who)

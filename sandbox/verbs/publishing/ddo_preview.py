@@ -34,6 +34,7 @@ def preview_ddo(
     """
     from c2d_box.assets.documents.drafting import NOBODY, build_ddo, metadata_section, service_section
     from c2d_box.assets.documents.validation import validate_ddo
+    from c2d_box.client.rulebook import govern_services
 
     more, problems = {}, {}
     if kind == "algorithm":
@@ -57,4 +58,5 @@ def preview_ddo(
         for service in offer.services
     ]
     document = build_ddo(UNKNOWN, box.settings.chain.chain_id, metadata, services)
+    govern_services(document, {"disclosure": offer.disclosure} if offer.disclosure else {})
     return DdoPreview(document, {**validate_ddo(document), **problems})

@@ -79,6 +79,13 @@ def test_a_missing_program_is_told_by_a_code(commands: CommandRunner) -> None:
     assert caught.value.code == "C2D-BUNDLE-TOOLS"
 
 
+def test_a_program_that_may_not_be_run_is_told_by_a_code(commands: CommandRunner, tmp_path: Path) -> None:
+    (tmp_path / "no-program").touch(mode=0o600)
+    with pytest.raises(C2DError) as caught:
+        commands.run_command(["no-program"], env={"PATH": str(tmp_path)})
+    assert caught.value.code == "C2D-BUNDLE-TOOLS"
+
+
 def test_stopping_ends_the_tool_and_its_children(commands: CommandRunner, tmp_path: Path) -> None:
     child = tmp_path / "child"
     threading.Timer(0.3, commands.cancelled.set).start()

@@ -13,7 +13,6 @@ import pytest
 
 from c2d_box.chain import accounts
 from c2d_box.client import Consumer, Job
-from c2d_box.client.jobs import JobDetails, stage_seconds
 from c2d_box.errors import C2DError, Failed, Refused
 
 FILE = {"type": "url", "url": "https://data.example.org/cells.csv"}
@@ -297,12 +296,6 @@ def test_a_download_is_ordered_once_and_stays_in_its_folder(world: Any, assets: 
     assert world.consumer.download(assets[0], folder) == [folder / "evil.csv"]
     assert world.oceans(world.consumer.signer) < before
     assert [p.name for p in tmp_path.iterdir()] == ["new"]
-
-
-def test_stage_seconds_come_from_the_jobs_moments() -> None:
-    times = {"accepted": "1.0", "running": "3.5", "finished": "4.0", "publishing": None}
-    assert stage_seconds(JobDetails.parse({"times": times})) == {"accepted": 2.5, "running": 0.5}
-    assert stage_seconds(JobDetails.parse({})) == {}
 
 
 def test_a_job_prints_as_its_id() -> None:

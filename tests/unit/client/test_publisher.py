@@ -84,6 +84,25 @@ def test_permitting_stores_the_checksums_and_revoking_forgets_them(world: Any) -
     assert refused.value.code == "C2D-PERMIT-NONE"
 
 
+def test_rules_for_results_hold_from_the_first_document_on(world: Any) -> None:
+    before = world.sent_by(world.publisher.signer)
+    plain = world.publisher.publish_dataset("Cells", [FILE])
+    needed = world.sent_by(world.publisher.signer) - before
+    ruled = world.publisher.publish_dataset(
+        "Cells", [FILE], services=("compute", "access"), disclosure={"minCell": 10}
+    )
+    assert world.sent_by(world.publisher.signer) - before == 2 * needed
+    compute, access = world.cache.records()[ruled.did]["services"]
+    assert compute["additionalInformation"]["c2d"] == {"disclosure": {"minCell": 10}}
+    assert "additionalInformation" not in access
+    (service,) = world.cache.records()[plain.did]["services"]
+    assert "additionalInformation" not in service
+    with pytest.raises(UsageError) as refused:
+        world.publisher.publish_dataset("Cells", [FILE], disclosure={"minCells": 10})
+    assert refused.value.code == "C2D-DISCLOSURE-INVALID"
+    assert world.sent_by(world.publisher.signer) - before == 2 * needed
+
+
 def test_an_explanation_follows_every_change_of_trust(world: Any, assets: Any) -> None:
     dataset, algorithm = assets
     publisher, connection = world.publisher, world.connection

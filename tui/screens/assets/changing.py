@@ -60,7 +60,7 @@ def edit_asset(app: AppPort, did: str) -> None:
 
 def end_asset(app: AppPort, did: str) -> None:
     """Confirm, then end the asset's life on the chain: the NFT's state changes, nothing is deleted."""
-    who, source, name = app.publisher, app.source, app.asset_names.get(did, did)
+    who, source, name = app.publisher, app.source, app.feeds.asset_names.get(did, did)
     app.perform_action(
         UserAction(
             title=f"End {name}?",

@@ -43,9 +43,13 @@ class AssetsScreen(BoxScreen):
 
     def action_publish_algorithm(self) -> None:
         images = self.box_app.feeds.images
-        # Keeps the feed asking, so that the form knows the node's images the next time it is opened.
+        # Makes the feed ask, so that the form knows the node's images the next time it is opened.
         images.add_listener(self)
         self.box_app.fill_form(algorithm_form(self.box_app, images.reading.value))
+
+    def on_screen_suspend(self) -> None:
+        """Leave the images' feed; it still finishes the question that it was asked."""
+        self.box_app.feeds.images.remove_listener(self)
 
     def action_as_command(self) -> None:
         self.box_app.copy_command("assets")

@@ -39,8 +39,8 @@ class ChainScreen(BoxScreen):
         self.query_one("#transactions").query_one(LiveTable).focus()
 
     def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
-        """Decode the row under the cursor."""
-        if event.data_table.display:
+        """Decode the row under the cursor; the cursor of the table that is not displayed moves as well."""
+        if event.data_table is self.active_table:
             self._show_pointed()
 
     def on_transactions_pane_came(self) -> None:

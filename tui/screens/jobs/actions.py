@@ -40,7 +40,7 @@ def repeat_job(app: AppPort, job: JobView) -> None:
         return
     from c2d_box.client import JobRequest
 
-    source, who, names = app.source, app.consumer, app.asset_names
+    source, who, names = app.source, app.consumer, app.feeds.asset_names
     # The first input is the job's dataset; the others are additional ones.
     wanted = JobRequest(job.inputs[0], job.algorithm, job.inputs[1:])
     app.perform_action(

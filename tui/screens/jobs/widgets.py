@@ -68,7 +68,7 @@ class JobsPane(Pane):
     def show_value(self, value: list[JobDetails]) -> None:
         """Rebuild only rows whose job has changed or still runs: there may be thousands."""
         app, before = self.box_app, self._known
-        now, names = app.clock(), app.asset_names
+        now, names = app.clock(), app.feeds.asset_names
         self._known = {job.id: _worded_job(job, before.get(job.id), now, names) for job in value}
         newest = sorted(self._known.values(), key=lambda known: -known[1].created)
         table = self.query_one(LiveTable)
@@ -85,7 +85,7 @@ class JobsPane(Pane):
     def tick_second(self) -> None:
         """Update the run time of running jobs although no answer came; only of rows in view."""
         super().tick_second()
-        table, now, names = self.query_one(LiveTable), self.box_app.clock(), self.box_app.asset_names
+        table, now, names = self.query_one(LiveTable), self.box_app.clock(), self.box_app.feeds.asset_names
         for key in table.in_view:
             known = self._known.get(key)
             if known is not None and known[1].is_running:
@@ -114,7 +114,7 @@ class FactsPane(Pane):
 
     def show_value(self, value: JobDetails) -> None:
         self.query_one("#facts", Static).update(
-            job_facts(value, self.box_app.clock(), self.box_app.asset_names)
+            job_facts(value, self.box_app.clock(), self.box_app.feeds.asset_names)
         )
 
 

@@ -191,7 +191,7 @@ class LaunchScreen(BoxScreen):
             verb=lambda _ask: app.source.start_job(who, limited),
             effects=(
                 f"account {who} signs the orders on the chain",
-                *check.price_lines(app.asset_names),
+                *check.price_lines(app.feeds.asset_names),
                 *((results.output_text(output),) if output != JobOutput() else ()),
             ),
             losses=check.payment_lines,

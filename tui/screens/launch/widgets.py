@@ -210,7 +210,7 @@ class CheckPane(Pane):
             drawn.append_text(reason_tree(check.refusal.details.get("reasons")))
         else:
             drawn.append("✓ the Provider would start it\n\n", "bold")
-            for line in check.price_lines(self.box_app.asset_names):
+            for line in check.price_lines(self.box_app.feeds.asset_names):
                 drawn.append(f"{safe_text(line)}\n")
             total = (
                 ", ".join(f"{amount:g} {token}" for token, amount in check.token_totals.items()) or "nothing"

@@ -144,7 +144,7 @@ class OutputsScreen(BoxScreen):
         # The job's own row: a summary, which needs no fetch.
         if position is None:
             job = self.query_one(OutputsPane).jobs[job_id]
-            pane.show_text(f"Job {short_id(job_id)}", outputs_summary(job, app.asset_names))
+            pane.show_text(f"Job {short_id(job_id)}", outputs_summary(job, app.feeds.asset_names))
             return
         if before == self._looked_at:
             return

@@ -22,8 +22,6 @@ MS_REC = 16384
 MS_SLAVE = 1 << 19
 MS_SHARED = 1 << 20
 
-MNT_DETACH = 2
-"""Flag of umount2(2): vanish now, end when the last user is gone."""
 PR_SET_PDEATHSIG = 1
 """Option of prctl(2). The kernel resets it in a forked child, so each process asks for itself."""
 
@@ -63,11 +61,6 @@ def mount_filesystem(
         ),
         f"mount {source} on {target}",
     )
-
-
-def unmount_filesystem(target: str | Path, flags: int = MNT_DETACH) -> None:
-    """Call umount2(2); by default the mount vanishes at once, in use or not."""
-    _check_result(_libc.umount2(os.fsencode(target), flags), f"unmount {target}")
 
 
 def bind_mount(source: str | Path, target: str | Path, recursive: bool = True) -> None:
