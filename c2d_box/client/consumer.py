@@ -7,6 +7,7 @@ initializeCompute, prices and balances are looked at before the first transactio
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -250,16 +251,18 @@ class Consumer(JobOwner):
         try:
             return JobDetails.parse(self.connection.provider.start_job(self.signer, request))
         except Failed as error:
-            # This one alone says that another request of the account came between two tries.
+            # Any other failure decided that there is no job.
             if error.code != "C2D-START-UNCERTAIN":
                 raise
             # A new job with one of our orders can only be ours: an order is locked by its job.
             items = [request["dataset"], request["algorithm"], *request.get("additionalDatasets", [])]
             orders = {item.get("transferTxId") for item in items} - {None}
             known = {job.id for job in before}
-            for job in self.jobs():
-                if job.agreement in orders and job.id not in known:
-                    return job
+            # A Provider that cannot list jobs now must not hide that there may be one.
+            with suppress(Failed):
+                for job in self.jobs():
+                    if job.agreement in orders and job.id not in known:
+                        return job
             raise
 
     def _jobs_unless_away(self) -> list[JobDetails] | None:

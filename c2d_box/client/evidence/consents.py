@@ -12,6 +12,7 @@ from typing import Any
 
 from c2d_box.assets import checksums
 from c2d_box.assets.documents.ddo import DDO
+from c2d_box.assets.permissions import ANY
 from c2d_box.client.rulebook import is_entry_of, trusted_entries
 
 
@@ -60,29 +61,35 @@ def check_consent(
     did = str(record.get("id"))
     service = DDO.parse(dict(record)).find_service(service_id)
     rules = (service.raw.get("compute") if service else None) or {}
-    # More than one entry may name the DID; the first is compared.
+    # The DID stands once for each permitted version; like at the start, one that matches is enough.
     entries = [entry for entry in trusted_entries(rules) if is_entry_of(entry, ran.did)]
     if not entries:
         return
-    files = str(entries[0].get("filesChecksum") or "").lower()
-    container = str(entries[0].get("containerSectionChecksum") or "").lower()
+    # The same functions as at permission time, so equal content gives equal text.
+    same = (checksums.files_checksum(ran.files), checksums.container_checksum(ran.entrypoint, ran.image))
+    pinned = [_pinned_checksums(entry) for entry in entries]
+    if ran.files and same in pinned:
+        yield ConsentCheck(did, True, "it is for the files and the container that ran")
+        return
+    if any(entry == ANY or is_entry_of(entry, ANY) for entry in trusted_entries(rules)):
+        return
     # Lists made by other tools may name the DID alone; that permits every version, which is worth a word.
-    if not (files and container):
-        missing = " and ".join(
-            name for name, value in (("files", files), ("container", container)) if not value
-        )
+    if loose := next((pair for pair in pinned if not all(pair)), None):
+        named = zip(("files", "container"), loose, strict=True)
+        missing = " and ".join(name for name, value in named if not value)
         yield ConsentCheck(did, None, f"it pins no checksum of {missing}: whatever has the DID may run")
         return
     if not ran.files:
         yield ConsentCheck(did, None, "the record does not list the algorithm's files")
-        return
-    # The same functions as at permission time, so equal content gives equal text.
-    same = (checksums.files_checksum(ran.files), checksums.container_checksum(ran.entrypoint, ran.image))
-    if same == (files, container):
-        yield ConsentCheck(did, True, "it is for the files and the container that ran")
         return
     # Not a contradiction unless this very description admitted the job: it may have been replaced since.
     text = "it is for another version than the one that ran"
     yield ConsentCheck(
         did, False if admitted else None, text if admitted else f"{text}; it was given anew since"
     )
+
+
+def _pinned_checksums(entry: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the checksums of files and container that an entry permits; empty where it pins none."""
+    files, container = entry.get("filesChecksum"), entry.get("containerSectionChecksum")
+    return str(files or "").lower(), str(container or "").lower()

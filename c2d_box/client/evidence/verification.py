@@ -30,6 +30,7 @@ from c2d_box.workflow import evidence
 
 if TYPE_CHECKING:
     from c2d_box.chain import Signer
+    from c2d_box.chain.events import ContractEvent
 
 EvidenceSource = Literal["signature", "chain", "cache", "Provider", "operator", "store", "node", "yours"]
 EvidenceVerdict = Literal["agrees", "unknown", "disagrees"]
@@ -185,17 +186,12 @@ def _check_asset(
     service = ddo.find_service(str(asset["serviceId"]))
     receipt = chain.find_receipt(str(asset["txId"])) if asset.get("txId") else None
     token = service.datatoken_address if service else ""
-    # Any contract can emit these events: of this transaction only the service's own datatoken counts.
-    orders = [
-        event
-        for event in events.decode_logs(receipt["logs"] if receipt else (), ("OrderStarted", "OrderReused"))
-        if same_hex(event.address, token)
-    ]
+    orders = _own_order_events(receipt, token)
     reused = [event for event in orders if event.name == "OrderReused"]
     # A reuse names no consumer; the start that it extends does.
     if reused:
         earlier = chain.find_receipt(reused[-1]["orderTxId"])
-        orders += events.decode_logs(earlier["logs"] if earlier else (), ("OrderStarted",))
+        orders += _own_order_events(earlier, token)
     # Ordered for the environment (the signer) and paid by the owner.
     good = any(
         event.name == "OrderStarted"
@@ -215,6 +211,17 @@ def _check_asset(
         # The cache adds fields of its own; the hash on the chain is of the document without them.
         genuine = genuine and text == str(event["metaDataHash"]).lower()
     yield EvidenceCheck(f"description of {did}", genuine, f"published by {tx}", "chain")
+
+
+def _own_order_events(receipt: Mapping[str, Any] | None, datatoken: str) -> list[ContractEvent]:
+    """Return the order events of a transaction that the service's own datatoken emitted.
+
+    Any contract can emit logs of their shape, and a reuse may name any transaction as the one it extends.
+    """
+    from c2d_box.chain import events
+
+    logs = events.decode_logs(receipt["logs"] if receipt else (), ("OrderStarted", "OrderReused"))
+    return [event for event in logs if same_hex(event.address, datatoken)]
 
 
 def _cached_record(connection: Connection, did: str) -> dict[str, Any] | None:

@@ -26,7 +26,7 @@ from c2d_box.client.services.http_errors import (
     reaching_service,
     response_error,
 )
-from c2d_box.errors import Failed, Refused
+from c2d_box.errors import C2DError, Failed, Refused
 from c2d_box.files import open_replacement
 
 if TYPE_CHECKING:
@@ -130,26 +130,30 @@ class Provider:
         Failed C2D-START-UNCERTAIN when it stays unknown whether the job was started.
         """
         subject = signer.address + request["dataset"]["documentId"]
-        broken = False
+        broken, uncertain = False, False
 
         def post(proof: Fields) -> httpx.Response:
-            nonlocal broken
+            nonlocal broken, uncertain
             # The very same bytes each time: nonce and signature identify the request to the Provider.
-            for pause in _PAUSES:
+            for pause in (*_PAUSES, None):
                 try:
                     response = self._send_request("POST", "computeStart", json={**request, **proof})
-                except Failed:
-                    broken = True
+                except Failed as error:
+                    problem: C2DError = error
                 else:
                     # A 4xx decided something; a 5xx may have started the job or not.
                     if response.status_code < 500:
                         return self._require_certain(response, broken)
-                    broken = True
-                time.sleep(pause)
-            # The last try has no pause behind it, and its failure is the caller's to see.
-            return self._require_certain(
-                self._send_request("POST", "computeStart", json={**request, **proof}), broken
-            )
+                    problem = response_error(response, "Provider", "the compute job")
+                broken = True
+                uncertain = uncertain or _may_have_started(problem)
+                if pause is not None:
+                    time.sleep(pause)
+            if not uncertain:
+                raise problem
+            raise _start_uncertain(
+                f"the Provider did not say that it started the job ({problem.message})"
+            ) from problem
 
         answer = self._send_signed(signer, subject, "the compute job", post)
         return _first_job(answer_of(answer, "Provider", object), "started no job")
@@ -216,10 +220,8 @@ class Provider:
         that might start a second job."""
         # A stale nonce after a broken connection may be our own: the first copy arrived.
         if broken and _is_stale(response):
-            raise Failed(
-                "C2D-START-UNCERTAIN",
-                "the Provider did not answer, and another request of this account came between",
-                "look at the account's jobs before starting again: c2d-box jobs",
+            raise _start_uncertain(
+                "the Provider did not answer, and another request of this account came between"
             )
         return response
 
@@ -324,6 +326,22 @@ def _first_job(jobs: Any, problem: str) -> Fields:
     if not isinstance(job, dict) or "jobId" not in job:
         raise Failed("C2D-PROVIDER-ANSWER", f"the Provider {problem}", "see its log")
     return job
+
+
+def _may_have_started(problem: C2DError) -> bool:
+    """Return whether a start that failed like this may have made a job all the same: the connection broke
+    after the request went out, or the Provider failed in a way that it does not explain."""
+    cause = problem.__cause__
+    if isinstance(cause, httpx.HTTPError):
+        return not isinstance(cause, httpx.ConnectError | httpx.ConnectTimeout)
+    return problem.code == "C2D-SERVICE-FAILED"
+
+
+def _start_uncertain(text: str) -> Failed:
+    """Return the error of a start of which nobody can say whether it made a job."""
+    return Failed(
+        "C2D-START-UNCERTAIN", text, "look at the account's jobs before starting again: c2d-box jobs"
+    )
 
 
 def _is_stale(response: httpx.Response) -> bool:

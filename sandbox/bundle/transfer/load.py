@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 import io
 import lzma
+import posixpath
 import time
 import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Any, cast
 
 from c2d_box.errors import C2DError, EnvironmentProblem, Failed, UsageError
@@ -85,6 +86,8 @@ def load_bundle(source: str, *, cache: BundleCache | None = None) -> Progress[Lo
         # Refusals come before anything is written: another machine, another version, too little room.
         _require_fit(held, source)
         new = [part for part in held.parts if find_intact(cache, part.part, part.key) is None]
+        for part in new:
+            _require_own_paths(part, source)
         _require_room(cache, new)
         # Named by the manifest's hash: the next attempt with the same file finds what has arrived, and
         # another file does not.
@@ -215,6 +218,36 @@ def _require_fit(contents: BundleContents, source: str) -> None:
             "Use a file made by this very version, or install the c2d-box it carries: `python3 FILE`.",
             parts=others,
         )
+
+
+def _require_own_paths(part: PartManifest, source: str) -> None:
+    """Raise where a path of the part, or the target of one of its links, leads out of the part's folder.
+
+    A file is written and a link is made where its path says: no folder on the way may be a link, and the
+    manifest of the cache is not the file's to give. A target may climb only at its beginning, since ``..``
+    behind a link is elsewhere than the text says.
+    """
+    names = {record.path for record in part.files}
+    for record in part.files:
+        path = PurePosixPath(record.path)
+        target = posixpath.normpath(posixpath.join(path.parent, record.link))
+        if (
+            not _leads_inside(record.path)
+            or not names.isdisjoint(str(folder) for folder in path.parents)
+            or record.path == "manifest.json"
+            or (record.link and not (_is_normal(record.link) and _leads_inside(target)))
+        ):
+            raise _damaged_file(source, record.path)
+
+
+def _leads_inside(path: str) -> bool:
+    """Return whether a relative path, in its normal form, stays below the folder that it begins in."""
+    return _is_normal(path) and not path.startswith("/") and path.split("/")[0] not in ("", ".", "..")
+
+
+def _is_normal(path: str) -> bool:
+    """Return whether a path is as ``normpath`` writes it: no ``//``, and ``..`` at its beginning only."""
+    return posixpath.normpath(path) == path
 
 
 def _require_room(cache: BundleCache, new: list[PartManifest]) -> None:
@@ -374,28 +407,42 @@ class _RemoteFile(io.RawIOBase):
         self._url = url
         self._at = 0
         # One byte tells both: whether the server serves ranges, and how long the file is.
-        answer = self._request_range({"Range": "bytes=0-0"})
-        total = answer.headers.get("content-range", "").rpartition("/")[2]
-        if answer.status_code != 206 or not total.isdigit():
-            raise UsageError(
-                "C2D-BUNDLE-URL",
-                f"{url} does not answer with parts of a file (status {answer.status_code}).",
-                "Serve it with `c2d-box bundle serve`, or download it first and load the file.",
-            )
+        content_range, _ = self._request_range(0, 0)
+        total = content_range.rpartition("/")[2]
+        if not total.isdecimal():
+            raise self._no_ranges(206)
         self._size = int(total)
 
-    def _request_range(self, headers: dict[str, str]) -> Any:
-        """Send a GET request; turn network errors into one with a code."""
+    def _request_range(self, first: int, last: int) -> tuple[str, bytes]:
+        """Return ``Content-Range`` and the bytes from ``first`` to ``last``; turn network errors into one
+        with a code, and whatever is no part of the file into another, without reading all of it.
+        """
         import httpx
 
+        data = bytearray()
         try:
-            return self._client.get(self._url, headers=headers)
+            with self._client.stream("GET", self._url, headers={"Range": f"bytes={first}-{last}"}) as answer:
+                if answer.status_code != 206:
+                    raise self._no_ranges(answer.status_code)
+                for chunk in answer.iter_bytes():
+                    data += chunk
+                    if len(data) > last - first + 1:
+                        raise self._no_ranges(answer.status_code)
+                return str(answer.headers.get("content-range", "")), bytes(data)
         except httpx.HTTPError as cause:
             raise EnvironmentProblem(
                 "C2D-NO-NETWORK",
                 f"{self._url} does not answer: {cause}",
                 "Check the address and run the command again: what has arrived is kept.",
             ) from cause
+
+    def _no_ranges(self, status: int) -> UsageError:
+        """Return the error for an answer that is not the part of the file that was asked for."""
+        return UsageError(
+            "C2D-BUNDLE-URL",
+            f"{self._url} does not answer with parts of a file (status {status}).",
+            "Serve it with `c2d-box bundle serve`, or download it first and load the file.",
+        )
 
     def readable(self) -> bool:
         return True
@@ -417,7 +464,7 @@ class _RemoteFile(io.RawIOBase):
         end = min(self._at + len(view), self._size)
         if end <= self._at:
             return 0
-        data = self._request_range({"Range": f"bytes={self._at}-{end - 1}"}).content
+        _, data = self._request_range(self._at, end - 1)
         view[: len(data)] = data
         self._at += len(data)
         return len(data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import random
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -25,7 +27,7 @@ from sandbox.bundle.cache import BundleCache
 from sandbox.bundle.parts import catalogue
 from sandbox.bundle.parts.recipe import BuildContext, Recipe
 from sandbox.bundle.transfer import export, load
-from sandbox.bundle.transfer.serve import file_server
+from sandbox.bundle.transfer.serve import _parse_range, file_server
 from sandbox.progress import run_verb
 
 NOBODY = lambda event: None  # noqa: E731
@@ -239,6 +241,54 @@ def test_no_name_in_a_manifest_leads_out_of_the_cache(bundle: Path, tmp_path: Pa
     )
 
 
+@pytest.mark.parametrize(
+    "records",
+    [
+        [{"path": "l", "link": "/etc"}],
+        [{"path": "l", "link": "../../outside"}],
+        [{"path": "a/l", "link": "../.."}],
+        [{"path": "l", "link": "a/../../outside"}],
+        [{"path": "l", "link": "."}, {"path": "l/inner", "link": "program"}],
+        [{"path": "../l", "link": "program"}],
+        [{"path": "a/../data/l", "link": "program"}],
+        [{"path": "manifest.json", "link": "program"}],
+    ],
+    ids=str,
+)
+def test_no_link_in_a_manifest_leads_out_of_its_part(
+    bundle: Path, tmp_path: Path, records: list[dict[str, str]]
+) -> None:
+    """A file of a stranger: what follows the link, or lies behind it, would be elsewhere on this machine."""
+    with zipfile.ZipFile(bundle) as archive:
+        parts = json.loads(archive.read(export.MANIFEST))["parts"]
+    parts[0]["files"] += records
+    assert (
+        refusal(rewritten(bundle, parts=parts), BundleCache(tmp_path / "there")) == "C2D-BUNDLE-FILE-DAMAGED"
+    )
+
+
+def test_a_link_through_a_link_does_not_reach_another_folder(bundle: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "kept").write_text("kept")
+    with zipfile.ZipFile(bundle) as archive:
+        parts = json.loads(archive.read(export.MANIFEST))["parts"]
+    parts[0]["files"] += [{"path": "l", "link": str(outside)}, {"path": "l/kept", "link": "program"}]
+    with pytest.raises(C2DError):
+        loaded(rewritten(bundle, parts=parts), BundleCache(tmp_path / "there"))
+    assert (outside / "kept").read_text() == "kept"
+
+
+def test_links_within_a_part_are_made(bundle: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(bundle) as archive:
+        parts = json.loads(archive.read(export.MANIFEST))["parts"]
+    parts[0]["files"] += [{"path": "a/up", "link": "../program"}, {"path": "a/twice", "link": "up"}]
+    there = BundleCache(tmp_path / "there")
+    loaded(rewritten(bundle, parts=parts), there)
+    entry = there.latest_part("one")
+    assert entry is not None and entry.file_path("a/twice").read_text() == "#!/bin/sh\n"
+
+
 def test_diff_names_what_would_come(bundle: Path, tmp_path: Path) -> None:
     states = {
         found.name: found.state
@@ -264,6 +314,29 @@ def url(bundle: Path) -> Iterator[str]:
 
 def test_a_served_file_arrives_over_the_network(url: str, tmp_path: Path) -> None:
     assert loaded(url, BundleCache(tmp_path / "there")).parts == ("one", "two")
+
+
+@pytest.mark.parametrize(
+    ("status", "body"), [(503, b"busy"), (200, b"x" * (5 << 20)), (206, b"x" * (5 << 20))]
+)
+def test_an_answer_that_is_no_part_of_the_file_is_not_taken_for_data(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, body: bytes
+) -> None:
+    """A server that stops to serve parts, after the first answer."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.headers["range"] == "bytes=0-0":
+            return httpx.Response(206, content=b"P", headers={"Content-Range": f"bytes 0-0/{4 << 20}"})
+        return httpx.Response(status, content=body)
+
+    client = functools.partial(httpx.Client, transport=httpx.MockTransport(answer))
+    monkeypatch.setattr(httpx, "Client", client)
+    assert refusal("http://box.test/box.bundle", BundleCache(tmp_path / "there")) == "C2D-BUNDLE-URL"
+
+
+@pytest.mark.parametrize("text", ["bytes=²-", "bytes=0-²", "bytes=-5", "pages=0-1", ""])
+def test_what_is_no_range_of_a_file_is_none(text: str) -> None:
+    assert _parse_range(text, 10) is None
 
 
 def test_an_address_where_nobody_serves(tmp_path: Path) -> None:

@@ -65,3 +65,31 @@ def test_a_permission_without_checksums_is_said_to_be_for_whatever_has_the_did(
 def test_nothing_is_said_of_an_algorithm_that_no_permission_names(world: Any, assets: Any) -> None:
     world.publisher.trust(assets[0], publishers=["*"])
     assert checks(world, *assets) == []
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+@pytest.mark.parametrize(("sha256", "ok"), [("ab", True), ("cd", True), ("ef", False)])
+def test_a_did_may_be_permitted_in_several_versions(
+    world: Any, assets: Any, order: tuple[int, int], sha256: str, ok: bool
+) -> None:
+    world.publisher.permit(*assets)
+
+    def add_version(document: dict[str, Any]) -> None:
+        rules = document["services"][0]["compute"]
+        (entry,) = rules["publisherTrustedAlgorithms"]
+        versions = (entry, {**entry, "filesChecksum": "cd" * 32})
+        rules["publisherTrustedAlgorithms"] = [versions[place] for place in order]
+
+    world.publisher.edit(assets[0], add_version)
+    assert checks(world, *assets, sha256=sha256 * 32) == [ok]
+
+
+def test_a_list_that_permits_all_contradicts_no_version(world: Any, assets: Any) -> None:
+    world.publisher.permit(*assets)
+
+    def permit_all(document: dict[str, Any]) -> None:
+        anybody = {"did": "*", "filesChecksum": "", "containerSectionChecksum": ""}
+        document["services"][0]["compute"]["publisherTrustedAlgorithms"].append(anybody)
+
+    world.publisher.edit(assets[0], permit_all)
+    assert checks(world, *assets, sha256="cd" * 32) == []

@@ -224,6 +224,57 @@ def test_a_start_that_stays_uncertain_finds_its_job(world: Any, assets: Any) -> 
     assert list(world.provider.jobs) == [job.id]
 
 
+@pytest.mark.parametrize("lost", [httpx.ReadTimeout("slow"), httpx.Response(503, json={"error": "x"})])
+def test_a_start_whose_every_answer_is_lost_finds_its_job(world: Any, assets: Any, lost: Any) -> None:
+    original: Callable[[httpx.Request], httpx.Response] = world.provider._compute_post
+
+    def taken_and_lost(request: httpx.Request) -> httpx.Response:
+        original(request)
+        if isinstance(lost, httpx.Response):
+            return lost
+        raise lost
+
+    world.provider._compute_post = taken_and_lost
+    job = world.consumer.start(*assets)
+    assert list(world.provider.jobs) == [job.id]
+
+
+@pytest.mark.parametrize(
+    ("answer", "code"),
+    [
+        (httpx.ReadError("lost"), "C2D-START-UNCERTAIN"),
+        (httpx.Response(503, json={"error": "x"}), "C2D-START-UNCERTAIN"),
+        (httpx.ConnectError("refused"), "C2D-SERVICE-UNREACHABLE"),
+        (httpx.Response(503, json={"error": "x", "away": "chain"}), "C2D-CHAIN-AWAY"),
+    ],
+)
+def test_only_a_start_that_may_have_made_a_job_is_uncertain(
+    world: Any, assets: Any, answer: Any, code: str
+) -> None:
+    """Nothing was sent where nobody listens, and an outage that the Provider names makes no job."""
+
+    def failing(_request: httpx.Request) -> httpx.Response:
+        if isinstance(answer, httpx.Response):
+            return answer
+        raise answer
+
+    world.provider._compute_post = failing
+    with pytest.raises(Failed) as failed:
+        world.consumer.start(*assets)
+    assert failed.value.code == code and failed.value.next_step
+
+
+def test_a_start_stays_uncertain_where_the_jobs_cannot_be_listed_either(world: Any, assets: Any) -> None:
+    def failing(_request: httpx.Request) -> httpx.Response:
+        world.provider._compute_get = failing
+        raise httpx.ReadError("lost")
+
+    world.provider._compute_post = failing
+    with pytest.raises(Failed) as failed:
+        world.consumer.start(*assets)
+    assert failed.value.code == "C2D-START-UNCERTAIN"
+
+
 def test_no_provider_there_is_a_coded_failure(world: Any) -> None:
     def gone(_request: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("refused")

@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 
 from c2d_box import timestamps
+from c2d_box.chain import orders
+from c2d_box.chain.orders import ProviderFee
 from c2d_box.client.evidence import verification
 from c2d_box.client.evidence.verification import REPLACED_SECONDS, EvidenceCheck, JobVerification
+from tests.unit.client.conftest import ENVIRONMENT, KEY
 
 DIGEST = "sha256:" + "1" * 64
 IMAGE = f"i@{DIGEST}"
@@ -50,6 +53,39 @@ def test_a_permission_withdrawn_before_the_start_is_found(world: Any, assets: tu
     assert "replaced it" in late.text
     (within_bound,) = verification._check_in_force(world.connection, asset, accepted(world, 5))
     assert within_bound.ok is True
+
+
+def order_check(world: Any, did: str, tx: str) -> EvidenceCheck:
+    """What is said of an order for the environment that the consumer paid."""
+    asset = {
+        "did": did,
+        "serviceId": world.cache.records()[did]["services"][0]["id"],
+        "txId": tx,
+        "metadataTx": metadata_tx(world, did),
+    }
+    checks = verification._check_asset(world.connection, asset, ENVIRONMENT, world.consumer.signer.address)
+    return next(check for check in checks if check.name == f"order of {did}")
+
+
+def test_a_reuse_extends_an_order_of_its_own_datatoken_only(world: Any, assets: tuple[str, str]) -> None:
+    """A reuse may name any transaction; what another contract emitted there orders nothing of this asset."""
+    signer, dataset = world.consumer.signer, assets[0]
+    services = {did: world.cache.records()[did]["services"][0] for did in assets}
+
+    def fee(did: str) -> ProviderFee:
+        token = services[did]["datatokenAddress"]
+        return orders.sign_fee(KEY, datatoken=token, service_id=services[did]["id"], environment="free")
+
+    bought = {
+        did: orders.buy_and_start(
+            world.chain, signer, services[did]["datatokenAddress"], ENVIRONMENT, 0, fee(did)
+        )
+        for did in assets
+    }
+    for did, ok in ((dataset, True), (assets[1], False)):
+        token = services[dataset]["datatokenAddress"]
+        tx = orders.reuse_order(world.chain, signer, token, bought[did], fee(dataset))
+        assert order_check(world, dataset, tx).ok is ok
 
 
 def test_a_description_that_cannot_be_placed_is_unknown(world: Any, assets: tuple[str, str]) -> None:
