@@ -67,8 +67,10 @@ class ListWatch:
         self._task: asyncio.Task[None] | None = None
         self.synced = asyncio.Event()
 
-    def start(self) -> None:
+    def start(self) -> asyncio.Task[None]:
+        """Begin to follow; return the task, which ends only when it is stopped."""
         self._task = asyncio.create_task(self.run(), name=f"watch {self._resource.plural}")
+        return self._task
 
     async def stop(self) -> None:
         if self._task is not None:

@@ -38,9 +38,14 @@ def pod_application(
     signer: EvidenceSigner,
     relay: RegisterRelay | None = None,
     uploads: PresignedUploads | None = None,
+    *,
+    is_current: Callable[[], bool],
 ) -> Starlette:
+    """Return the application. ``is_current`` says whether the engine still follows the cluster; one that does
+    not is not ready."""
+
     async def healthz(_: Request) -> Response:
-        ready = controller.synced
+        ready = controller.synced and is_current()
         return JSONResponse({"ready": ready, "leading": controller.leading}, 200 if ready else 503)
 
     async def figures(_: Request) -> Response:
