@@ -68,9 +68,10 @@ class ListWatch:
         self._task: asyncio.Task[None] | None = None
         self.synced = asyncio.Event()
 
-    def start(self) -> None:
-        """Begin to follow in a task of the running loop."""
+    def start(self) -> asyncio.Task[None]:
+        """Begin to follow; return the task, which ends only when it is stopped."""
         self._task = asyncio.create_task(self.run(), name=f"watch {self._resource.plural}")
+        return self._task
 
     async def stop(self) -> None:
         """Cancel the task and wait for its end; does nothing where it was never started."""

@@ -23,6 +23,7 @@ from c2d_box.metadata.indexer import ChainIndexer
 from c2d_box.metadata.routes import CacheContext, cache_routes
 from c2d_box.metadata.settings import MetadataSettings
 from c2d_box.metadata.store import MetadataStore
+from c2d_box.service.http_server import background_work
 from c2d_box.service.request_body import BodyRefused
 from c2d_box.storage import AddressRules, Fetcher
 
@@ -36,15 +37,12 @@ def build_cache_app(settings: MetadataSettings) -> Starlette:
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        # The indexer runs beside the routes, so that a cache that is behind still answers, and says how far
-        # it is.
-        task = asyncio.create_task(_run_indexer(cache))
         try:
-            yield
+            # The indexer runs beside the routes, so that a cache that is behind still answers, and says how
+            # far it is.
+            async with background_work(app, _run_indexer(cache)):
+                yield
         finally:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
             # Searches that run are not waited for: each may take some seconds.
             cache.threads.shutdown(wait=False, cancel_futures=True)
             cache.store.close()

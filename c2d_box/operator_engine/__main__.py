@@ -37,7 +37,7 @@ from c2d_box.operator_engine.settings import EngineSettings
 from c2d_box.operator_engine.stage_tokens import StageTokens
 from c2d_box.operator_engine.telemetry.events import EventRecorder
 from c2d_box.operator_engine.telemetry.job_table_writer import JobTableWriter
-from c2d_box.operator_engine.watches import follow_cluster
+from c2d_box.operator_engine.watches import EngineWatches
 from c2d_box.service.http_server import EmbeddedServer, server_config
 from c2d_box.service.main import run_service, service_parser, stop_event
 from c2d_box.workflow.result_store import S3Store
@@ -96,7 +96,10 @@ async def run(settings: EngineSettings, kubeconfig: Path | None, binary: bytes) 
     if isinstance(settings.result_store, S3Store):
         uploads = PresignedUploads(settings.result_store, store_keys(settings))
     signer = EvidenceSigner(settings, keys, engine.pod_reports)
-    app = pod_application(controller, engine.pod_reports, signer, relay, uploads)
+    watches = EngineWatches(cluster, controller)
+    app = pod_application(
+        controller, engine.pod_reports, signer, relay, uploads, is_current=lambda: watches.is_current
+    )
     server = EmbeddedServer(server_config(app, settings.listen.host, settings.listen.port, stop_seconds=1))
     tasks = [
         asyncio.create_task(work, name=name)
@@ -104,7 +107,7 @@ async def run(settings: EngineSettings, kubeconfig: Path | None, binary: bytes) 
             ("http", server.serve()),
             ("rows", job_table.run()),
             ("events", events.run()),
-            ("watches", follow_cluster(cluster, controller)),
+            ("watches", watches.follow_cluster()),
             ("lease", election.run()),
             ("upkeep", _upkeep(controller, cluster, binary)),
             ("stop", stop.wait()),

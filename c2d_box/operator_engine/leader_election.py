@@ -46,19 +46,15 @@ class LeaderElection:
         self,
         cluster: Cluster,
         identity: str,
-        lead: Callable[[bool], None] = lambda leading: None,
         *,
         duration: float = DURATION,
         renew: float = RENEW,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``lead`` is called when this engine becomes the leader and when it stops being the leader.
-
-        ``identity`` should outlive a restart of the process: then a restarted engine goes on at once.
-        """
+        """``identity`` should outlive a restart of the process: then a restarted engine goes on at once."""
         self._cluster = cluster
         self._identity = identity
-        self._lead = lead
+        self._lead: Callable[[bool], None] = lambda leading: None
         self._duration = duration
         self._renew = renew
         self._clock = clock
@@ -70,7 +66,7 @@ class LeaderElection:
         self._version = ""
 
     def listen(self, lead: Callable[[bool], None]) -> None:
-        """Call ``lead`` from now on, in place of the constructor's."""
+        """Call ``lead`` when this engine becomes the leader and when it stops being the leader."""
         self._lead = lead
 
     @property

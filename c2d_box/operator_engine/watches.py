@@ -7,6 +7,8 @@ a list, so an object deleted meanwhile is noticed at once and not at the next up
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Callable
 
 from c2d_box.kubernetes.list_watch import ListWatch
 from c2d_box.kubernetes.port import Cluster, Object, ResourceKind
@@ -14,13 +16,25 @@ from c2d_box.operator_engine.controller import Controller
 from c2d_box.operator_engine.state.job_cache import SELECTORS
 
 
-async def follow_cluster(cluster: Cluster, controller: Controller) -> None:
-    """Follow all watches until cancelled."""
-    async with asyncio.TaskGroup() as group:
-        # One failing task would cancel all; ListWatch.run catches what a watch can raise.
-        for kind, selector in SELECTORS.items():
-            followed = ListWatch(cluster, kind, _ControllerCopy(controller, kind), selector)
-            group.create_task(followed.run(), name=f"watch {kind.plural}")
+class EngineWatches:
+    """All watches of one engine."""
+
+    def __init__(
+        self, cluster: Cluster, controller: Controller, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._watches = [
+            ListWatch(cluster, kind, _ControllerCopy(controller, kind), selector, clock)
+            for kind, selector in SELECTORS.items()
+        ]
+
+    @property
+    def is_current(self) -> bool:
+        """True once everything has been listed, and while all of it is still followed."""
+        return all(watch.is_current for watch in self._watches)
+
+    async def follow_cluster(self) -> None:
+        """Follow all watches until cancelled."""
+        await asyncio.gather(*(watch.start() for watch in self._watches))
 
 
 class _ControllerCopy:

@@ -4,7 +4,6 @@ once per process. All rules are elsewhere; a reader who looks for the owner of a
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -41,6 +40,7 @@ from c2d_box.provider.routing import endpoint_routes, listed_endpoints
 from c2d_box.provider.secrets import ProviderKey, TokenSecret, provider_key, token_secret
 from c2d_box.provider.services import ProviderContext
 from c2d_box.provider.settings import ProviderSettings
+from c2d_box.service.http_server import background_work
 from c2d_box.storage import AddressRules, Fetcher, FetchTimeouts, Storage
 
 _LARGEST_PER_MINUTE = 16
@@ -65,18 +65,13 @@ def build_provider_app(settings: ProviderSettings) -> Starlette:
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        # The chain is opened while the first requests, which need none, are answered.
-        running: list[asyncio.Task[Any]] = [asyncio.create_task(services.ledger.is_ready())]
-        # Without a compute backend there are no jobs whose end could be followed.
-        if services.operator:
-            running.append(asyncio.create_task(follow_job_events(services)))
+        # The chain is opened while the first requests, which need none, are answered. Without a compute
+        # backend there are no jobs whose end could be followed.
+        following = [follow_job_events(services)] if services.operator else []
         try:
-            yield
+            async with background_work(app, services.ledger.is_ready(), *following):
+                yield
         finally:
-            for task in running:
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
             # Only after the tasks: the event stream uses this client.
             await clients.aclose()
             if services.liveness:

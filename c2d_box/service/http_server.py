@@ -7,10 +7,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from typing import Any
 
 import uvicorn
+from starlette.applications import Starlette
 
 from c2d_box.service.bounded_protocol import BoundedProtocol
 from c2d_box.service.settings import ListenSection
@@ -20,9 +21,40 @@ KEEP_ALIVE_SECONDS = 75
 request is lost, and nobody repeats a transaction."""
 
 
-def serve(app: Any, listen: ListenSection) -> None:
-    """Runs the ASGI ``app`` until SIGTERM or SIGINT; open answers get two seconds to end."""
-    uvicorn.Server(server_config(app, listen.host, listen.port)).run()
+def serve(app: Starlette, listen: ListenSection) -> None:
+    """Runs ``app`` until SIGTERM or SIGINT; open answers get two seconds to end. Where its
+    :func:`background_work` fails, the service ends and the failure is raised."""
+    server = uvicorn.Server(server_config(app, listen.host, listen.port))
+    failures: list[BaseException] = []
+
+    def end_service(failure: BaseException) -> None:
+        failures.append(failure)
+        server.should_exit = True
+
+    app.state.end_service = end_service
+    server.run()
+    if failures:
+        raise failures[0]
+
+
+@contextlib.asynccontextmanager
+async def background_work(app: Starlette, *work: Coroutine[Any, Any, Any]) -> AsyncIterator[None]:
+    """Runs ``work`` beside the routes of ``app`` while the context is open. A failure of it ends the service:
+    otherwise nobody would notice that the routes answer from what no longer moves."""
+
+    def note_end(task: asyncio.Task[Any]) -> None:
+        if not task.cancelled() and (failure := task.exception()) is not None:
+            app.state.end_service(failure)
+
+    tasks = [asyncio.create_task(each) for each in work]
+    for task in tasks:
+        task.add_done_callback(note_end)
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def server_config(app: Any, host: str = "", port: int = 0, stop_seconds: int = 2) -> uvicorn.Config:

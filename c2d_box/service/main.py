@@ -94,9 +94,12 @@ def exit_status(work: Work) -> int:
         cause = type(error.__cause__).__name__ if error.__cause__ else None
         print(json.dumps({**error.as_dict(), "cause": cause}), file=sys.stderr)
         return error.exit_status
-    except Exception:
+    except Exception as error:
+        # A group of tasks raises a group, whose own lines of code say nothing about the failure.
+        while isinstance(error, ExceptionGroup):
+            error = error.exceptions[0]
         # The formatter writes type and lines of code, and not the text.
-        log.exception("the service ended")
+        log.error("the service ended", exc_info=error)
         return 1
     return 0
 

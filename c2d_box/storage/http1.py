@@ -29,6 +29,9 @@ MAX_HEADER_BYTES = 65536
 """Bytes of all headers of one answer, those of interim answers included."""
 MAX_ADDRESSES = 4
 """Addresses of one host that are tried, since a name server may list hundreds."""
+_SINGLE_HEADERS = {"content-range", "location"}
+"""Headers that decide what is read and have one value (RFC 9110): of two values another reader might take the
+other one. The parser itself refuses a second Content-Length; of names that decide nothing the last counts."""
 NO_ANSWER = "the source did not answer in time"
 """Compared by ``sources``, which tells a silent gateway from one that is away."""
 
@@ -125,14 +128,24 @@ class HttpExchange(asyncio.Protocol):
         self.headers = {}
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep one header. A name that comes again replaces the earlier one."""
+        """Keep one header; trailers, which come after the head, are dropped."""
         # Over interim answers too, or an endless row of them would pass.
         self._header_bytes += len(name) + len(value)
         if self._header_bytes > MAX_HEADER_BYTES:
             self._fail_with(SourceUnreachable("the source sent too many headers"))
             return
+        # A trailer that replaced a header would change an answer that is being read.
+        if self._head.done():
+            return
         # Latin-1 decodes any byte and is what HTTP once defined; values go on to clients unchanged.
-        self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        earlier = self.headers.get(key)
+        if key in _SINGLE_HEADERS and earlier not in (None, text):
+            self._fail_with(SourceUnreachable("the source contradicts itself in a header"))
+        # A list, which a repetition continues (RFC 9110, 5.3).
+        elif key == "content-encoding" and earlier is not None:
+            text = f"{earlier}, {text}"
+        self.headers[key] = text
 
     def on_headers_complete(self) -> None:
         """Tell the reader that the head is there, unless it is an interim one."""

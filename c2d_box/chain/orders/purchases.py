@@ -139,24 +139,16 @@ def start_order(
     with spending_lock(chain, signer):
         # Read right before they are approved: a market may change its fee at any moment.
         due = order_fees(chain, datatoken, fee, market)
-        return _send_order(
-            chain, signer, datatoken, (checksum_address(consumer), service_index), fee, market, due
-        )
+        order = (checksum_address(consumer), service_index, as_tuple(fee), _market_tuple(market))
+        return _send_order(chain, signer, datatoken, order, due)
 
 
 def _send_order(
-    chain: Chain,
-    signer: Signer,
-    datatoken: str,
-    service: tuple[str, int],
-    fee: Mapping[str, Any],
-    market: ConsumeMarketFee,
-    due: Mapping[str, int],
+    chain: Chain, signer: Signer, datatoken: str, order: tuple[Any, ...], due: Mapping[str, int]
 ) -> str:
     """Approve the fees and send ``startOrder``; return the tx hash. The caller holds the spending lock."""
     _approve(chain, signer, datatoken, due)
-    arguments = (*service, as_tuple(fee), _market_tuple(market))
-    return hash_of(send(chain, signer, abis.DATATOKEN, datatoken, "startOrder", *arguments))
+    return hash_of(send(chain, signer, abis.DATATOKEN, datatoken, "startOrder", *order))
 
 
 def reuse_order(chain: Chain, signer: Signer, datatoken: str, order_tx: str, fee: Mapping[str, Any]) -> str:
@@ -188,7 +180,7 @@ def buy_and_start(
     that the order itself may take per token (:func:`order_fees` when it was quoted; None: whatever it takes
     now): Refused C2D-ORDER-FEE-ROSE beyond.
     """
-    service = (checksum_address(consumer), service_index)
+    order = (checksum_address(consumer), service_index, as_tuple(fee), _market_tuple(market))
     with spending_lock(chain, signer):
         due = order_fees(chain, datatoken, fee, market)
         # Before the datatoken is bought: after that, refusing would leave it paid for and unused.
@@ -200,12 +192,12 @@ def buy_and_start(
             # Price and fees may be in one token, so they are compared as a sum.
             _require_all(chain, signer, {**due, offer.token: due.get(offer.token, 0) + offer.amount})
             if offer.bound:
-                return _order_at_source(chain, signer, offer, limit, service, fee, market, due)
+                return _order_at_source(chain, signer, offer, limit, order, due)
             bought = accept_offer(chain, signer, offer, limit)
             # Recorded before the order: if that fails, the payer learns what the money bought.
             if record is not None and bought.tx is not None:
                 record("datatoken", bought.tx)
-        return _send_order(chain, signer, datatoken, service, fee, market, due)
+        return _send_order(chain, signer, datatoken, order, due)
 
 
 def _require_offer(chain: Chain, datatoken: str) -> DatatokenOffer:
@@ -241,16 +233,13 @@ def _order_at_source(
     signer: Signer,
     offer: DatatokenOffer,
     limit: int,
-    service: tuple[str, int],
-    fee: Mapping[str, Any],
-    market: ConsumeMarketFee,
+    order: tuple[Any, ...],
     due: Mapping[str, int],
 ) -> str:
     """Buy and order in one transaction: enterprise datatokens buy from their own dispenser or exchange."""
-    # The order and the purchase, as the two structs that the enterprise contract takes.
-    order = (*service, as_tuple(fee), _market_tuple(market))
-    allowed = dict(due)
+    # The purchase, as the enterprise contract takes it behind the order.
     source: Any
+    allowed = dict(due)
     if offer.is_free:
         function, source = "buyFromDispenserAndOrder", offer.source
     else:

@@ -1,4 +1,4 @@
-"""``query_string``: words, "phrases", field:value, wildcards, ranges, AND, OR, NOT, parentheses, escapes.
+"""``query_string``: words, "phrases", field:value, wildcards, ranges, AND, OR, NOT, +, -, groups, escapes.
 
 Words side by side are joined by the default operator (OR, as in Elasticsearch).
 """
@@ -23,6 +23,8 @@ from c2d_box.metadata.search.values import (
 )
 
 Predicate = Callable[[Record], bool]
+SignedTerm = tuple[str, Predicate]
+"""A sign (``+``, ``-`` or none) and the predicate of the term behind it."""
 
 _TOKEN = re.compile(
     r"""\s*(?:
@@ -30,7 +32,7 @@ _TOKEN = re.compile(
       | (?P<and>AND\b|&&) | (?P<or>OR\b|\|\|) | (?P<not>NOT\b|!)
       | (?P<field>(?:\\.|[^\s\\:()"\[\]{}])+):
       | "(?P<phrase>(?:\\.|[^"\\])*)"
-      | [\[{](?P<range>[^\]}]+)[\]}]
+      | (?P<range>[\[{][^\]}]+[\]}])
       | (?P<word>(?:\\.|[^\s\\()":\[\]{}])+)
     )""",
     re.VERBOSE,
@@ -84,43 +86,74 @@ class _QueryParser:
 
     def parse_disjunction(self) -> Predicate:
         """Read terms joined by OR, as far as the end or a closing parenthesis."""
-        parts = [self._parse_conjunction()]
+        rows = [self._parse_conjunction()]
         while (token := self.peek_token()) is not None and token[0] == "or":
             self._at += 1
-            parts.append(self._parse_conjunction())
-        return parts[0] if len(parts) == 1 else lambda record: any(part(record) for part in parts)
+            rows.append(self._parse_conjunction())
+        parts = [part for part, _ in rows]
+        if len(parts) == 1:
+            return parts[0]
+        # In Elasticsearch such a term decides alone, in spite of the OR beside it.
+        if any(has_plus for _, has_plus in rows):
+            raise Unsupported("query_string: + beside OR")
+        return lambda record: any(part(record) for part in parts)
 
-    def _parse_conjunction(self) -> Predicate:
-        """Read terms joined by AND. Terms side by side are joined by the default operator."""
-        groups: list[list[Predicate]] = [[self._parse_term()]]
+    def _parse_conjunction(self) -> tuple[Predicate, bool]:
+        """Read terms joined by AND; return their predicate and whether one has a plus. Terms side by side are
+        joined by the default operator. Where that is OR, a sign makes a term a condition of the whole row:
+        ``a -b`` means a without b, and ``a +b`` means b, since a only raises the score."""
+        groups = [[self._parse_signed()]]
         while (token := self.peek_token()) is not None and token != ("paren", ")") and token[0] != "or":
             if token[0] == "and":
                 self._at += 1
-                groups[-1].append(self._parse_term())
+                groups[-1].append(self._parse_signed())
             # ``a b`` without an operator.
             elif self._default_and:
-                groups[-1].append(self._parse_term())
+                groups[-1].append(self._parse_signed())
             else:
-                groups.append([self._parse_term()])
-        return lambda record: any(all(part(record) for part in group) for group in groups)
+                groups.append([self._parse_signed()])
+        conditions = [group for group in groups if any(sign for sign, _ in group)]
+        choices = [group for group in groups if group not in conditions]
+        # Conditions that are all negative leave the choice between the others to be made.
+        if any(sign != "-" for group in conditions for sign, _ in group):
+            choices = []
+        has_plus = any(sign == "+" for group in groups for sign, _ in group)
+        return lambda record: _meets_row(record, conditions, choices), has_plus
+
+    def _parse_signed(self) -> SignedTerm:
+        """Read a term with its sign; the predicate of a forbidden one is negated."""
+        sign, term = self._take_sign(), self._parse_term()
+        return sign, (lambda record: not term(record)) if sign == "-" else term
+
+    def _take_sign(self) -> str:
+        """Take what demands or forbids the next term; return ``+``, ``-`` (also for NOT) or an empty text."""
+        kind, content = self.peek_token() or ("", "")
+        sign = "-" if kind == "not" else content[:1]
+        if kind != "not" and (kind not in ("word", "field") or sign not in ("+", "-")):
+            return ""
+        # A sign is read as a part of the word or field that it stands before, else as a word of its own.
+        if kind == "not" or len(content) == 1:
+            self._at += 1
+        else:
+            self._tokens[self._at] = kind, content[1:]
+        if self._take_sign():
+            raise Unsupported("query_string: two signs before a term")
+        return sign
 
     def _parse_term(self, fields: list[str] | None = None) -> Predicate:
-        """Read one term: a leaf, a group, a negation, or a field with its term. ``fields`` are those that
-        apply inside."""
+        """Read one term: a leaf, a group, or a field with its term. ``fields`` are those that apply
+        inside."""
         token = self.peek_token()
         if token is None:
             raise Unsupported("query_string: a term is missing")
         self._at += 1
         kind, content = token
-        # A minus that stands alone negates the term behind it.
-        if kind == "not" or (kind == "word" and content == "-"):
-            inner = self._parse_term(fields)
-            return lambda record: not inner(record)
         if token == ("paren", "("):
             return self._parse_group(fields)
         if kind == "field":
-            return self._parse_term([_unescape_text(content.lstrip("+"))])
-        if kind in ("phrase", "range", "word"):
+            return self._parse_term([_unescape_text(content)])
+        # Behind a field's colon a sign of its own says nothing.
+        if kind in ("phrase", "range", "word") and (kind, content) not in (("word", "+"), ("word", "-")):
             return _leaf_predicate(kind, content, self._fields if fields is None else fields)
         raise Unsupported(f"query_string: unexpected {content!r}")
 
@@ -139,6 +172,13 @@ class _QueryParser:
         self._at += 1
         self._depth -= 1
         return inner
+
+
+def _meets_row(record: Record, conditions: list[list[SignedTerm]], choices: list[list[SignedTerm]]) -> bool:
+    """Return whether the record meets all ``conditions`` and, where there are any, one of the ``choices``."""
+    if not all(term(record) for group in conditions for _, term in group):
+        return False
+    return not choices or any(all(term(record) for _, term in group) for group in choices)
 
 
 def _leaf_predicate(kind: str, content: str, fields: list[str]) -> Predicate:
@@ -161,8 +201,7 @@ def _value_test(kind: str, content: str) -> Callable[[Any], bool]:
     if kind == "phrase":
         phrase = _unescape_text(content)
         return lambda value: keyword_text(value) == phrase.lower() or contains_phrase(value, phrase)
-    # ``+word`` demands the word in Lucene's syntax; here it is a word like others.
-    word = _BOOSTS.sub("", content.lstrip("+"))
+    word = _BOOSTS.sub("", content)
     # Only unescaped ones: ``\*`` means the character.
     if re.search(r"(?<!\\)[*?]", word):
         return lambda value: matches_pattern(value, _unescape_text(word))
@@ -174,14 +213,17 @@ def _value_test(kind: str, content: str) -> Callable[[Any], bool]:
 
 
 def _range_test(content: str) -> Callable[[Any], bool]:
-    """Return the test of ``low TO high``. Square and curly brackets are both inclusive; ``*`` leaves a
-    side open."""
-    low, to, high = content.partition(" TO ")
+    """Return the test of ``[low TO high]``. A curly bracket leaves its bound out; ``*`` leaves a side
+    open."""
+    low, to, high = content[1:-1].partition(" TO ")
     if not to:
         raise Unsupported(f"query_string: range {content!r}")
     tests = [
         _comparison_test(sign, _unescape_text(bound.strip().strip('"')))
-        for sign, bound in ((">=", low), ("<=", high))
+        for sign, bound in (
+            (">" if content[0] == "{" else ">=", low),
+            ("<" if content[-1] == "}" else "<=", high),
+        )
         if bound.strip() != "*"
     ]
     return lambda value: all(test(value) for test in tests)

@@ -43,14 +43,17 @@ def pod_application(
     signer: EvidenceSigner,
     relay: RegisterRelay | None = None,
     uploads: PresignedUploads | None = None,
+    *,
+    is_current: Callable[[], bool],
 ) -> Starlette:
     """Return the application of the internal port. ``relay`` is None where results cannot become assets,
-    ``uploads`` None where they are not stored in S3.
+    ``uploads`` None where they are not stored in S3. ``is_current`` says whether the engine still follows the
+    cluster; one that does not is not ready.
     """
 
     async def healthz(_: Request) -> Response:
         # A follower is ready too: it answers pods. An engine that has no list yet knows no job.
-        ready = controller.synced
+        ready = controller.synced and is_current()
         return JSONResponse({"ready": ready, "leading": controller.leading}, 200 if ready else 503)
 
     async def figures(_: Request) -> Response:

@@ -47,19 +47,15 @@ def main() -> int:
         # computed.
         listed = [{key: file[key] for key in _LISTED} for file in manifest["files"]]
         record = reporter.post_request("evidence", {"files": listed})["record"]
-    except engine.GivenUp as reason:
-        print(f"gave up: {reason}", flush=True)
-        return 1
-    # Last, so that the indexes of the judge's files stay as they are.
-    files.append(memory_entry(manifests.EVIDENCE, "evidence", json.dumps(record, indent=1).encode()))
-    send = sender_for(store, reporter)
-    if key := os.environ.get(names.ENV_ENCRYPT):
-        from c2d_box.pods.upload.sealing import sealing_sender  # most jobs need no cryptography
+        # Last, so that the indexes of the judge's files stay as they are.
+        files.append(memory_entry(manifests.EVIDENCE, "evidence", json.dumps(record, indent=1).encode()))
+        send = sender_for(store, reporter)
+        if key := os.environ.get(names.ENV_ENCRYPT):
+            from c2d_box.pods.upload.sealing import sealing_sender  # most jobs need no cryptography
 
-        # The evidence record is sealed with the rest: it names inputs and outputs.
-        send = sealing_sender(send, key, reporter.token.encode())
-    report = deliver_files(files, send, PATIENCE)
-    try:
+            # The evidence record is sealed with the rest: it names inputs and outputs.
+            send = sealing_sender(send, key, reporter.token.encode())
+        report = deliver_files(files, send, PATIENCE)
         reporter.send_report(report)
     except engine.GivenUp as reason:
         print(f"gave up: {reason}", flush=True)

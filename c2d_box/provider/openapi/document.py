@@ -60,7 +60,7 @@ def _operation_object(endpoint: Endpoint) -> dict[str, Any]:
         "summary": about.title,
         "description": _operation_description(endpoint),
         "responses": {str(status): _success_response(answer) for status, answer in about.answers.items()}
-        | {str(status): _refusal_response(status) for status in _refusal_statuses(endpoint)},
+        | {str(status): _refusal_response(about, status) for status in _refusal_statuses(endpoint)},
     }
     if "query" in about.takes and (parameters := _parameter_objects(about)):
         described["parameters"] = parameters
@@ -147,9 +147,9 @@ def _success_response(answer: SuccessResponse) -> dict[str, Any]:
     return {**described, "headers": headers} if headers else described
 
 
-def _refusal_response(status: int) -> dict[str, Any]:
-    """Return the OpenAPI object of an error. A 400 has one of two shapes; a 416 has no body."""
+def _refusal_response(about: ApiOperation, status: int) -> dict[str, Any]:
+    """Return the OpenAPI object of an error. A 400 has one of two shapes."""
     schema = {"anyOf": [schema_ref("Invalid"), schema_ref("Error")]} if status == 400 else schema_ref("Error")
-    if status == 416:
+    if status in about.bodiless:
         return {"description": HTTPStatus(status).phrase}
     return {"description": HTTPStatus(status).phrase, "content": {JSON: {"schema": schema}}}

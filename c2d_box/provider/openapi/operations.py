@@ -78,6 +78,8 @@ class ApiOperation:
     answers: dict[int, SuccessResponse] = field(default_factory=dict)
     # Statuses with which the handler itself refuses; the middleware's are added by ``document``.
     refusals: tuple[int, ...] = (400,)
+    # Those of them that have no body.
+    bodiless: tuple[int, ...] = ()
 
 
 # Answers that several endpoints share.
@@ -243,6 +245,7 @@ DOWNLOAD = ApiOperation(
     answers=_FILE,
     # 502: the file's source failed, 503: a service of the operator's is away.
     refusals=(400, 416, 502, 503),
+    bodiless=(416,),
 )
 ENVIRONMENTS = ApiOperation(
     "Compute",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from html import escape
-from itertools import groupby
 from typing import Any
 
 _STYLE = """
@@ -24,15 +23,12 @@ Described = Mapping[str, Any]
 
 def render_api_page(document: Described) -> str:
     """Return the page for a ``document`` as it is served at ``/spec``."""
-    operations = [
-        (path, method, entry[method])
-        for path, entry in document["paths"].items()
-        for method in _METHODS
-        if method in entry
-    ]
-    # ``groupby`` joins neighbours only: a group whose endpoints are apart in the route table gets several
-    # sections.
-    groups = [(tag, list(each)) for tag, each in groupby(operations, lambda found: found[2]["tags"][0])]
+    # In the order of the route table, where endpoints of a group may stand apart.
+    groups: dict[str, list[tuple[str, str, Described]]] = {}
+    for path, entry in document["paths"].items():
+        for method in _METHODS:
+            if method in entry:
+                groups.setdefault(entry[method]["tags"][0], []).append((path, method, entry[method]))
     # Everything is escaped, although the document is ours: descriptions hold < and & in patterns and texts.
     info = document["info"]
     title, version = escape(info["title"]), escape(info["version"])
@@ -46,9 +42,9 @@ def render_api_page(document: Described) -> str:
             f"<p>{escape(info['description'])}",
             "<p>For programs: <a href=/spec><code>/spec</code></a> (OpenAPI).",
             "<nav>",
-            *(f"<a href='#{escape(tag)}'>{escape(tag)}</a>" for tag, _ in groups),
+            *(f"<a href='#{escape(tag)}'>{escape(tag)}</a>" for tag in groups),
             "<a href='#shapes'>Shapes</a></nav>",
-            *(part for tag, each in groups for part in _group_html(tag, each)),
+            *(part for tag, each in groups.items() for part in _group_html(tag, each)),
             "<h2 id=shapes>Shapes</h2>",
             *(_schema_section(name, schema) for name, schema in document["components"]["schemas"].items()),
         ]

@@ -38,7 +38,7 @@ async def pod_port(folder: Path) -> AsyncIterator[tuple[EngineStack, httpx.Async
     signer = EvidenceSigner(stack.settings, keys, stack.pod_reports)
     store = S3Store(endpoint="http://10.0.0.33:9000", bucket="results")
     uploads = PresignedUploads(store, {"accessKey": "a", "secretKey": "s"})
-    app = pod_application(stack.controller, stack.pod_reports, signer, None, uploads)
+    app = pod_application(stack.controller, stack.pod_reports, signer, None, uploads, is_current=lambda: True)
     try:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://engine") as client:
             yield stack, client

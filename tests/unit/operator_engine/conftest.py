@@ -19,7 +19,7 @@ from c2d_box.operator_engine.engine import compose_engine
 from c2d_box.operator_engine.settings import EngineSettings
 from c2d_box.operator_engine.stage_tokens import StageTokens
 from c2d_box.operator_engine.telemetry.job_table_writer import JobTableWriter
-from c2d_box.operator_engine.watches import follow_cluster
+from c2d_box.operator_engine.watches import EngineWatches
 from c2d_box.workflow import names, resource
 from c2d_box.workflow.resource import WORKFLOWS, WorkFlow
 
@@ -153,7 +153,8 @@ class EngineStack:
     async def start(self) -> None:
         controller = self.controller
         await controller.resync()
-        self._tasks = [asyncio.create_task(follow_cluster(self.cluster, controller))]
+        watches = EngineWatches(self.cluster, controller)
+        self._tasks = [asyncio.create_task(watches.follow_cluster())]
 
     async def crash(self) -> None:
         for task in self._tasks:

@@ -27,7 +27,9 @@ def engine(cluster: MemoryCluster, name: str, clock: Clock, told: list[str] | No
         if told is not None:
             told.append(f"{name} {'leads' if leading else 'follows'}")
 
-    return LeaderElection(cluster, name, lead, duration=8.0, renew=2.0, clock=clock)
+    election = LeaderElection(cluster, name, duration=8.0, renew=2.0, clock=clock)
+    election.listen(lead)
+    return election
 
 
 async def test_the_first_one_leads_and_the_second_one_waits() -> None:

@@ -6,13 +6,17 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import httpx
 import pytest
 
+from c2d_box.kubernetes.list_watch import BROKEN_SECONDS
 from c2d_box.kubernetes.memory import MemoryCluster
-from c2d_box.kubernetes.port import PODS, ResourceKind, WatchEvent
+from c2d_box.kubernetes.port import PODS, Object, ResourceKind, WatchEvent
 from c2d_box.operator_engine.engine import compose_engine
+from c2d_box.operator_engine.pod_api.evidence_signer import EvidenceSigner
+from c2d_box.operator_engine.pod_api.routes import pod_application
 from c2d_box.operator_engine.stage_tokens import StageTokens
-from c2d_box.operator_engine.watches import follow_cluster
+from c2d_box.operator_engine.watches import EngineWatches
 from c2d_box.workflow.resource import WORKFLOWS, WorkFlow
 from tests.unit.operator_engine.conftest import Rows, make_settings, workflow_body
 
@@ -70,7 +74,7 @@ async def test_deletions_during_a_broken_watch_are_noticed_before_the_upkeep(
     await cluster.create(WORKFLOWS, workflow_body(JOB))
     await cluster.create(PODS, POD)
     await controller.resync()
-    following = asyncio.create_task(follow_cluster(cluster, controller))
+    following = asyncio.create_task(EngineWatches(cluster, controller).follow_cluster())
     await until(lambda: len(controller.job_cache.pods(JOB)) == 1)
     cluster.broken.set()
     await asyncio.sleep(0.05)
@@ -88,8 +92,47 @@ async def test_a_job_whose_rule_fails_keeps_no_news_of_others_away(secrets: Path
     controller = compose_engine(cluster, make_settings(), StageTokens({}), rows, "c2d-gate-x").controller
     await cluster.create(WORKFLOWS, workflow_body(JOB))
     await controller.resync()
-    following = asyncio.create_task(follow_cluster(cluster, controller))
+    following = asyncio.create_task(EngineWatches(cluster, controller).follow_cluster())
     await cluster.create(WORKFLOWS, workflow_body(OTHER))
     await until(lambda: any(workflow.job == OTHER for workflow in rows.written))
     following.cancel()
     await controller.cancel_all()
+
+
+class UnlistedCluster(BreakableCluster):
+    """A cluster that cannot be listed either while it is broken."""
+
+    async def list(self, resource: ResourceKind, selector: str = "") -> tuple[list[Object], str]:
+        if self.broken.is_set():
+            raise OSError("the connection was cut")
+        return await super().list(resource, selector)
+
+
+async def test_an_engine_that_no_longer_follows_its_cluster_is_not_ready(secrets: Path) -> None:
+    cluster, now = UnlistedCluster(), 1000.0
+    settings, rows = make_settings(), Rows()
+    engine = compose_engine(cluster, settings, StageTokens({}), rows, "c2d-gate-x")
+    watches = EngineWatches(cluster, engine.controller, clock=lambda: now)
+    signer = EvidenceSigner(settings, {}, engine.pod_reports)
+    app = pod_application(
+        engine.controller, engine.pod_reports, signer, is_current=lambda: watches.is_current
+    )
+    await engine.controller.resync()
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://engine") as client:
+
+        async def status() -> int:
+            return (await client.get("/readyz")).status_code
+
+        assert await status() == 503
+        following = asyncio.create_task(watches.follow_cluster())
+        await until(lambda: watches.is_current)
+        assert await status() == 200
+        cluster.broken.set()
+        await asyncio.sleep(0.05)
+        assert await status() == 200
+        now += BROKEN_SECONDS
+        assert await status() == 503
+        cluster.broken.clear()
+        await until(lambda: watches.is_current)
+        assert await status() == 200
+        following.cancel()

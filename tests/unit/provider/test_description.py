@@ -75,6 +75,16 @@ def test_what_a_rule_requires_is_described_as_required(
             assert (rule.name in schema.get("required", [])) == required
 
 
+def test_only_the_download_refuses_a_range_without_a_body(spec: Any) -> None:
+    refusals = {
+        operation["operationId"]: "content" in operation["responses"]["416"]
+        for entry in spec["paths"].values()
+        for operation in entry.values()
+        if "416" in operation["responses"]
+    }
+    assert refusals == {"download": False, "computeResult": True, "grant": True}
+
+
 def test_the_page_shows_every_endpoint_and_loads_nothing(client: ProviderClient, spec: Any) -> None:
     answer = client("GET", "/api/docs/")
     assert answer.headers["content-type"].startswith("text/html")
@@ -84,4 +94,7 @@ def test_the_page_shows_every_endpoint_and_loads_nothing(client: ProviderClient,
             assert f"id='{operation['operationId']}'" in answer.text
     assert not re.search(r"<script|<link|<img|@import|url\(|src=", answer.text)
     anchors = set(re.findall(r"href='#([^']+)'", answer.text))
-    assert anchors <= set(re.findall(r"id='?([\w-]+)'?", answer.text))
+    identifiers = re.findall(r"id='?([\w-]+)'?", answer.text)
+    assert anchors <= set(identifiers) and len(identifiers) == len(set(identifiers))
+    shown = re.findall(r"<a href='#([^']+)'", answer.text.partition("</nav>")[0])
+    assert len(shown) == len(set(shown))

@@ -116,7 +116,7 @@ async def operator_engine(folder: Path) -> AsyncIterator[Starlette]:
     await stack.submit(JOB)
     await stack.node.until(lambda: stack.controller.job_cache.workflow(JOB) is not None)
     signer = EvidenceSigner(stack.settings, {}, stack.pod_reports)
-    app = engine_application(stack.controller, stack.pod_reports, signer)
+    app = engine_application(stack.controller, stack.pod_reports, signer, is_current=lambda: True)
     app.state.token = stack.tokens.token_for("ocean-compute", JOB, "judge")
     yield app
     await stack.stop()

@@ -129,6 +129,35 @@ async def test_every_hop_is_checked(to: str) -> None:
         assert "127" not in refused.value.text and "://" not in refused.value.text
 
 
+@pytest.mark.parametrize(
+    ("status", "twice"),
+    [
+        ("200 OK", ("Content-Length: 5", "Content-Length: 6")),
+        ("200 OK", ("Content-Length: 5", "Transfer-Encoding: chunked")),
+        ("302 Found", ("Content-Length: 5", "Location: /one", "Location: /two")),
+        ("206 Part", ("Content-Length: 5", "Content-Range: bytes 0-4/9", "Content-Range: bytes 4-8/9")),
+    ],
+    ids=["length", "framing", "location", "range"],
+)
+async def test_an_answer_with_two_readings_is_refused(status: str, twice: tuple[str, ...]) -> None:
+    async with server() as source:
+        head = "\r\n".join([f"HTTP/1.1 {status}", *twice]).encode()
+        source.answer = lambda target: [head + b"\r\n\r\nhello"]
+        with pytest.raises(SourceUnreachable):
+            await storage(source.origin).open(UrlFile(f"{source.origin}/0"), byte_range="bytes=0-4")
+        assert len(source.seen) == 1
+
+
+async def test_the_same_location_twice_is_one_and_trailers_are_none() -> None:
+    async with server() as source:
+        chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Range: a\r\n\r\n"
+        trailed = chunked + b"5\r\nhello\r\n0\r\nContent-Range: b\r\n\r\n"
+        same = ok(b"", "Location: /end", "Location: /end", status="302 Found")
+        source.answer = lambda target: [trailed if target == "/end" else same]
+        opened = await storage(source.origin).open(UrlFile(f"{source.origin}/0"))
+        assert await content(opened) == b"hello"
+
+
 async def test_the_connection_goes_to_the_address_that_was_checked() -> None:
     """DNS rebinding: a second look-up would lead elsewhere, so there is none."""
     asked: list[str] = []

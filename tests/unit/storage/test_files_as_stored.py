@@ -99,7 +99,7 @@ async def test_a_damaged_answer_is_no_file(damaged: bytes) -> None:
             await content(await storage(source.origin).open(UrlFile(f"{source.origin}/f")))
 
 
-@pytest.mark.parametrize("coding", ["br", "zstd", "gzip, gzip"])
+@pytest.mark.parametrize("coding", ["br", "zstd", "gzip, gzip", "gzip\r\nContent-Encoding: gzip"])
 async def test_an_encoding_that_is_not_known_is_named(coding: str) -> None:
     async with server() as source:
         source.answer = lambda target: [ok(b"?", f"Content-Encoding: {coding}")]
