@@ -15,7 +15,7 @@ import lzma
 import zipfile
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import IO, BinaryIO, cast
 
 from c2d_box.pods.judge.formats import READABLE, archive_kind
 
@@ -31,6 +31,8 @@ NESTED = 32 << 20
 """The most bytes of an archive within an archive that are looked into: they are held in memory."""
 MEMBERS = 50_000
 """Files of one zip at most; each is opened and unpacked for itself."""
+DIRECTORY = 16 << 20
+"""Bytes of a zip's list of members at most; it is read at once."""
 XZ_MEMORY = 96 << 20
 """Bytes that xz may take: its header chooses up to 4 GiB, and the judge's container has 256 MiB."""
 
@@ -55,6 +57,35 @@ class _UnpackBudget:
             raise _ArchiveRefused("an archive that unpacks to more than the outputs may be")
         if self._spent > self._most:
             raise _ArchiveRefused(f"an archive that unpacks to more than {RATIO} times its size")
+
+
+class _ZipSource(io.RawIOBase):
+    """A file as zipfile reads it, with a bound on the list of members.
+
+    The reader takes all that the list says it has, and makes an object of each entry before anybody can count
+    them; a list that is too long has to end at its reading.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def read(self, size: int = -1) -> bytes:
+        if size > DIRECTORY:
+            raise _ArchiveRefused(f"a zip whose list of files is larger than {DIRECTORY >> 20} MiB")
+        data = self._file.read(size)
+        # Each entry begins with these bytes, or the reader stops there; members are read in smaller pieces.
+        if len(data) > CHUNK and data.count(b"PK\x01\x02") > MEMBERS:
+            raise _ArchiveRefused(f"a zip of more than {MEMBERS} files")
+        return data
 
 
 def archive_problem(file: BinaryIO, size: int, limit: int) -> str | None:
@@ -137,10 +168,8 @@ def _examine_zip(file: BinaryIO, budget: _UnpackBudget, depth: int) -> None:
     """Look into each member of a zip. All that ``zipfile`` raises for strange files is a refusal: it has no
     one exception for them, and NotImplementedError stands for a compression that it does not know."""
     try:
-        with zipfile.ZipFile(file) as archive:
+        with zipfile.ZipFile(cast("IO[bytes]", _ZipSource(file))) as archive:
             members = archive.infolist()
-            if len(members) > MEMBERS:
-                raise _ArchiveRefused(f"a zip of more than {MEMBERS} files")
             _check_plausible(file, members)
             for member in members:
                 with archive.open(member) as inner:

@@ -199,6 +199,34 @@ def test_a_bomb_costs_little_memory_to_find() -> None:
     assert peak < 16 << 20
 
 
+def zip_list(count: int) -> bytes:
+    """A zip of nothing but a list of members."""
+    one = zipped({"a": b""})
+    begin, end = one.index(b"PK\x01\x02"), one.index(b"PK\x05\x06")
+    listed = one[begin:end] * count
+    # Above 65,535 the number of entries wraps around; the reader goes by the size.
+    counts = (count & 0xFFFF, count & 0xFFFF)
+    return one[:begin] + listed + struct.pack("<4s4H2LH", b"PK\x05\x06", 0, 0, *counts, len(listed), begin, 0)
+
+
+@pytest.mark.parametrize(
+    ("count", "reason"),
+    [(400_000, "a zip whose list of files is larger"), (200_000, "a zip of more than 50000 files")],
+)
+def test_a_long_list_of_members_costs_little_memory_to_find(count: int, reason: str) -> None:
+    data = zip_list(count)
+    tracemalloc.start()
+    found = told(data)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert reason in (found or "")
+    assert peak < len(data) + (16 << 20)
+
+
+def test_a_zip_may_have_many_members_with_long_names() -> None:
+    assert told(zipped({f"{'folder/' * 10}{number:06}": b"" for number in range(20_000)})) is None
+
+
 @settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=400), st.sampled_from(["zip", "gzip", "bzip2", "xz"]), st.data())
 def test_whatever_the_bytes_are_there_is_an_answer(noise: bytes, kind: str, drawn: st.DataObject) -> None:
