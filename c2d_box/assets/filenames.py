@@ -22,7 +22,7 @@ _EXTENDED = re.compile(r"filename\*\s*=\s*([\w.-]*)'[\w-]*'([^;\s]+)", re.IGNORE
 _PLAIN = re.compile(r"filename\s*=\s*(?:\"((?:[^\"\\]|\\.)*)\"|([^;]+))", re.IGNORECASE)
 """``filename=``, quoted or bare."""
 _LONGEST = 200
-"""The most characters of a name."""
+"""The most bytes of a name in UTF-8; a file system takes 255, and the stand-in adds a part of a hash."""
 
 
 def content_disposition(name: str, content_type: str = "") -> str:
@@ -60,6 +60,8 @@ def name_in(header: str) -> str:
         name = _as_utf8(name)
     # The last part only: a path in a header of a stranger must not choose the folder.
     last = _CONTROL.sub("", re.split(r"[/\\]", name)[-1]).strip()
+    # Some charsets yield half a character, which no file system takes.
+    last = last.encode("utf-8", "replace").decode()
     # These two would be a folder even as a last part.
     return "" if last in (".", "..") else _cut_name(last)
 
@@ -72,13 +74,18 @@ def _display_name(name: str, content_type: str) -> str:
 
 
 def _cut_name(name: str) -> str:
-    """Cut the name to ``_LONGEST`` characters, at the end of the stem."""
-    if len(name) <= _LONGEST:
+    """Cut the name to ``_LONGEST`` bytes, at the end of the stem."""
+    if len(name.encode()) <= _LONGEST:
         return name
     stem, dot, extension = name.rpartition(".")
-    if not dot or len(extension) > 20:
-        return name[:_LONGEST]
-    return f"{stem[: _LONGEST - len(extension) - 1]}.{extension}"
+    if not dot or len(extension.encode()) > 20:
+        return _cut_bytes(name, _LONGEST)
+    return f"{_cut_bytes(stem, _LONGEST - len(extension.encode()) - 1)}.{extension}"
+
+
+def _cut_bytes(text: str, most: int) -> str:
+    """Return the beginning of a text, of at most so many bytes in UTF-8 and without a half character."""
+    return text.encode()[:most].decode("utf-8", "ignore")
 
 
 def _guess_extension(content_type: str) -> str:

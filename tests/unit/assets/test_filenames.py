@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
@@ -56,6 +58,7 @@ def test_two_names_of_one_length_are_two_files_for_old_clients_too() -> None:
         ('attachment; filename="../../etc/passwd"', "passwd"),
         ('attachment; filename="C:\\\\x\\\\y.csv"', "y.csv"),
         ("attachment; filename=..", ""),
+        ("attachment; filename*=unicode_escape''%5Cud800.csv", "?.csv"),
         ("attachment", ""),
         ("", ""),
     ],
@@ -74,4 +77,15 @@ def test_any_name_makes_one_harmless_header(name: str, kind: str) -> None:
 
 @given(st.text(max_size=400))
 def test_any_header_is_read(header: str) -> None:
-    assert len(name_in(header)) <= 200
+    assert len(name_in(header).encode()) <= 200
+
+
+@pytest.mark.parametrize(
+    "name", ["\U0001f9ec" * 300 + ".csv", "ä" * 300, "a" * 100 + "é" * 100 + ".tar", "." + "я" * 200]
+)
+def test_a_long_name_fits_a_file_system(name: str, tmp_path: Path) -> None:
+    """Which counts bytes, not characters."""
+    header = content_disposition(name)
+    (tmp_path / name_in(header)).touch()
+    (tmp_path / name_in(f"attachment;filename*=UTF-8''{quote(name)}")).touch()
+    assert name_in(header).endswith(name[-4:]) or "." not in name[-21:]
