@@ -36,7 +36,7 @@ async def read_body(request: Request, limit_bytes: int, limit_seconds: float = B
     declared = request.headers.get("content-length", "0")
     # The declared length saves reading; it is not believed, since a chunked body has none. Twenty digits are
     # enough.
-    if declared.isdigit() and int(declared[:20]) > limit_bytes:
+    if declared.isdecimal() and int(declared[:20]) > limit_bytes:
         raise BodyRefused(413, TOO_LARGE)
     received = bytearray()
     try:

@@ -108,7 +108,7 @@ def _parse_range(text: str, size: int) -> tuple[int, int] | None:
     unit, _, span = text.partition("=")
     start, _, end = span.partition("-")
     # Neither several ranges nor a suffix (bytes=-N): no loader of ours sends them.
-    if unit.strip() != "bytes" or not start.isdigit() or (end and not end.isdigit()):
+    if unit.strip() != "bytes" or not start.isdecimal() or (end and not end.isdecimal()):
         return None
     first, last = int(start), min(int(end), size - 1) if end else size - 1
     return (first, last) if first <= last else None

@@ -27,7 +27,7 @@ from sandbox.bundle.cache import BundleCache
 from sandbox.bundle.parts import catalogue
 from sandbox.bundle.parts.recipe import BuildContext, Recipe
 from sandbox.bundle.transfer import export, load
-from sandbox.bundle.transfer.serve import file_server
+from sandbox.bundle.transfer.serve import _parse_range, file_server
 from sandbox.progress import run_verb
 
 NOBODY = lambda event: None  # noqa: E731
@@ -332,6 +332,11 @@ def test_an_answer_that_is_no_part_of_the_file_is_not_taken_for_data(
     client = functools.partial(httpx.Client, transport=httpx.MockTransport(answer))
     monkeypatch.setattr(httpx, "Client", client)
     assert refusal("http://box.test/box.bundle", BundleCache(tmp_path / "there")) == "C2D-BUNDLE-URL"
+
+
+@pytest.mark.parametrize("text", ["bytes=²-", "bytes=0-²", "bytes=-5", "pages=0-1", ""])
+def test_what_is_no_range_of_a_file_is_none(text: str) -> None:
+    assert _parse_range(text, 10) is None
 
 
 def test_an_address_where_nobody_serves(tmp_path: Path) -> None:

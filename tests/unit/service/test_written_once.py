@@ -144,3 +144,6 @@ async def test_a_body_is_bounded_whether_its_length_is_said_or_not() -> None:
         assert (await client.post("/", content=pieces())).status_code == 413
         lying = {"content-length": "9" * 40}
         assert (await client.post("/", content=b"", headers=lying)).status_code == 413
+        # A superscript two counts as a digit, and is no number.
+        odd = [(b"content-length", b"\xb2")]
+        assert (await client.post("/", content=b"", headers=odd)).text == "0"
