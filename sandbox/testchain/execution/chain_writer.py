@@ -60,8 +60,9 @@ class ChainLedger:
 
     def view_at(self, head: ChainHead) -> StateView:
         """Return the view for calls *at* ``head``, which see that block's own number and time."""
-        # The block's own value is in its stored text only; calls get one that is as fixed.
-        mix_hash = _block_randomness(head.hash, head.number)
+        # None is below the first block: it was made on a hash of zeros.
+        parent_hash = next(iter(self.index.hashes_below(head.number, 1)), bytes(32))
+        mix_hash = _block_randomness(parent_hash, head.number)
         around = BlockContext(head.number, head.timestamp, mix_hash, self._hashes_below(head.number))
         return StateView(self._reading_database(), head.state_root, around)
 
@@ -208,16 +209,22 @@ class ChainLedger:
             self._machine.chain_id, self.head.hash, around, state.state_root, done
         )
         # Before the transaction: the clock is stored together with the block.
+        clock_before = self.clock.to_text()
         self.clock.note_block(built.block.timestamp)
-        # Nodes, rows, clock and pool in one commit: after a kill all of it is there or nothing.
-        with self._store.write_transaction() as db:
-            self._nodes.flush_pending(db)
-            chain_index.insert_block(db, built.block, built.transactions, built.logs)
-            for name, value in {**meta, "clock": self.clock.to_text()}.items():
-                db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
-            if done:
-                place = (done.tx.sender, done.tx.nonce)
-                db.execute("DELETE FROM waiting WHERE sender = ? AND nonce = ?", place)
+        try:
+            # Nodes, rows, clock and pool in one commit: after a kill all of it is there or nothing.
+            with self._store.write_transaction() as db:
+                self._nodes.flush_pending(db)
+                chain_index.insert_block(db, built.block, built.transactions, built.logs)
+                for name, value in {**meta, "clock": self.clock.to_text()}.items():
+                    db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+                if done:
+                    place = (done.tx.sender, done.tx.nonce)
+                    db.execute("DELETE FROM waiting WHERE sender = ? AND nonce = ?", place)
+        except BaseException:
+            # No block was made: a time that was set is still that of the next one.
+            self.clock.restore_text(clock_before)
+            raise
         # Readers may see the new nodes only now that they cannot be rolled back.
         self._nodes.share_pending()
         self._move_head(built.head, reverted=False)

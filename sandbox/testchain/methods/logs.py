@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sandbox.testchain.json_rpc.encoding import as_address, as_hash, hex_data
+from sandbox.testchain.json_rpc.encoding import as_address, as_hash, as_quantity, hex_data
 from sandbox.testchain.json_rpc.rpc_errors import invalid_params, refusal_fault
 from sandbox.testchain.methods.registry import rpc_method
 from sandbox.testchain.node import ChainNode
@@ -119,9 +119,15 @@ def _is_open(tag: object) -> bool:
 
 def _block_bound(node: ChainNode, tag: object) -> int:
     """Return a block number, which need not exist yet."""
-    # None for a block above the head: then the number itself is the bound.
     number = node.block_number(tag)
-    return int(str(tag), 16) if number is None else number
+    if number is not None:
+        return number
+    if isinstance(tag, dict):
+        if tag.get("blockHash") is not None:
+            raise refusal_fault("unknown block")
+        tag = tag["blockNumber"]
+    # The block is above the head: then the number itself is the bound.
+    return as_quantity(tag, "block number")
 
 
 def _log_filter(criteria: dict[str, object]) -> LogFilter:

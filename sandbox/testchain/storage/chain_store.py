@@ -81,11 +81,13 @@ class ChainStore:
         self._writer.execute("BEGIN IMMEDIATE")
         try:
             yield self._writer
+            self._writer.execute("COMMIT")
         except BaseException:
-            # Also on SystemExit: half a block must not stay open on the one writer.
-            self._writer.execute("ROLLBACK")
+            # Also on SystemExit and a full disk: half a block must not stay open on the one writer. After
+            # some failures SQLite has rolled back already.
+            if self._writer.in_transaction:
+                self._writer.execute("ROLLBACK")
             raise
-        self._writer.execute("COMMIT")
 
     def close(self) -> None:
         """Fold the log into the file and release the folder. A second call does nothing."""

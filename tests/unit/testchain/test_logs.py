@@ -124,6 +124,25 @@ def test_bad_criteria_are_refused(emitting: tuple[Any, list[str]], criteria: obj
         emitting[0].call("eth_getLogs", criteria)
 
 
+def test_a_bound_above_the_head_may_be_any_form_of_number(chain: Any) -> None:
+    """A plain integer is no hex without its prefix: 100 is not 256."""
+    for bound in (100, "0x64", {"blockNumber": 100}, {"blockNumber": "0x64"}):
+        assert chain.call("eth_getLogs", {"fromBlock": bound}) == []
+    name = chain.call("eth_newFilter", {"fromBlock": 0, "toBlock": 12})
+    address = chain.install("5f5fa000")
+    for _ in range(16):
+        chain.send(to=address)
+    numbers = [int(log["blockNumber"], 16) for log in chain.call("eth_getFilterLogs", name)]
+    assert numbers == list(range(2, 13))
+
+
+@pytest.mark.parametrize("field", ["fromBlock", "toBlock"])
+def test_a_bound_of_an_unknown_hash_is_refused(chain: Any, field: str) -> None:
+    for method in ("eth_getLogs", "eth_newFilter"):
+        with pytest.raises(RpcFault, match="unknown block"):
+            chain.call(method, {field: {"blockHash": "0x" + "77" * 32}})
+
+
 def test_a_log_filter_hands_out_each_log_once(chain: Any) -> None:
     address = chain.install(emitter(1))
     name = chain.call("eth_newFilter", {"address": address})

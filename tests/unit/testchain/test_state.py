@@ -62,6 +62,18 @@ def test_calls_see_the_time_of_their_block_and_pending_ones_the_next(chain: Any)
     assert (word(pending), word(pending, 1)) == (mined + 100, 2)
 
 
+def test_calls_see_the_randomness_of_their_block(chain: Any) -> None:
+    """PREVRANDAO is what the block's header has, for the block's own transactions and for later calls."""
+    stores = chain.install("445f5500")
+    answers = chain.install("445f5260205ff3")
+    chain.send(to=stores)
+    for number in range(int(chain.call("eth_blockNumber"), 16) + 1):
+        header = chain.call("eth_getBlockByNumber", hex(number), False)
+        if number >= 2:
+            assert chain.call("eth_call", {"to": answers}, hex(number)) == header["mixHash"]
+    assert chain.call("eth_getStorageAt", stores, "0x0", "latest") == header["mixHash"]
+
+
 def test_gas_price_shows_and_is_not_paid(chain: Any) -> None:
     address = chain.install(GASPRICE)
     assert word(chain.call("eth_call", {"to": address, "gasPrice": "0x9"}, "latest")) == 9

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,24 @@ def test_the_next_timestamp_holds_once_and_time_goes_on_from_there(chain: Any) -
     chain.wall.now += 3
     chain.transfer()
     assert timestamp(chain) == wanted + 3
+
+
+def test_a_block_that_could_not_be_stored_uses_up_no_timestamp(chain: Any) -> None:
+    wanted = int(chain.wall.now) + 5_000
+    chain.call("evm_setNextBlockTimestamp", wanted)
+    writer = chain.node.store._writer
+
+    def deny_commit(action: int, what: str | None, *_: object) -> int:
+        is_commit = action == sqlite3.SQLITE_TRANSACTION and what == "COMMIT"
+        return sqlite3.SQLITE_DENY if is_commit else sqlite3.SQLITE_OK
+
+    writer.set_authorizer(deny_commit)
+    with pytest.raises(sqlite3.DatabaseError):
+        chain.node.ledger.mine_block()
+    writer.set_authorizer(None)
+    assert not writer.in_transaction
+    chain.transfer()
+    assert timestamp(chain) == wanted
 
 
 def test_a_timestamp_in_the_past_is_refused(chain: Any) -> None:
