@@ -4,7 +4,9 @@ closes, no access log, and a stop within seconds of SIGTERM.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -46,6 +48,16 @@ def server_config(app: Any, host: str = "", port: int = 0, stop_seconds: int = 2
 
 class EmbeddedServer(uvicorn.Server):
     """A server that is one task among others: it leaves signals to the process, which has more to stop."""
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve until told to stop. A cancelled one is stopped as well, since what an application has begun
+        would otherwise be cut off when the loop ends, and be logged as an error."""
+        try:
+            await super().serve(sockets)
+        except asyncio.CancelledError:
+            if self.started:
+                await self.shutdown(sockets)
+            raise
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -22,6 +22,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from c2d_box.service.bounded_protocol import BoundedProtocol
+from c2d_box.service.http_server import EmbeddedServer, server_config
 from c2d_box.service.json_logging import JsonLineFormatter
 from tests.unit.hostile.corpus import TEXTS
 from tests.unit.service.services import SERVICES, ServiceCase, running
@@ -54,6 +55,23 @@ def lines() -> Iterator[io.StringIO]:
     for logger, level, propagates in before:
         logger.setLevel(level)
         logger.propagate = propagates
+
+
+def test_a_cancelled_server_ends_without_an_error(lines: io.StringIO) -> None:
+    """What lives as long as the application is ended by it, not cut off with the loop."""
+
+    async def serve_and_cancel() -> None:
+        server = EmbeddedServer(server_config(Starlette(), "127.0.0.1", 0, stop_seconds=1))
+        task = asyncio.create_task(server.serve())
+        while not server.started:  # noqa: ASYNC110 - uvicorn tells it in no other way
+            await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(serve_and_cancel())
+    assert "Application startup complete." in lines.getvalue()
+    assert "CancelledError" not in lines.getvalue()
 
 
 async def answers(
