@@ -117,6 +117,16 @@ def _funded_account(box: Box, role: int) -> str:
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
     if not worker:
         return ("publisher", "consumer")[role]
-    # Two accounts per worker, from 8 on, since the lower numbers have roles. The box has 20: enough for six
-    # workers.
-    return funded_account(box, 8 + 2 * int(worker.removeprefix("gw")) + role)
+    return funded_account(box, _worker_account(worker, role))
+
+
+def _worker_account(worker: str, role: int) -> int:
+    """Return the index of the account of an xdist worker: two for each, from 8 on, since the lower numbers
+    have roles."""
+    from sandbox.verbs.accounts import ACCOUNTS
+
+    index = 8 + 2 * int(worker.removeprefix("gw")) + role
+    if index >= ACCOUNTS:
+        most = (ACCOUNTS - 8) // 2
+        raise pytest.UsageError(f"a box has accounts for {most} workers: run pytest with -n {most} at most")
+    return index
