@@ -33,7 +33,9 @@ NO_NETWORK = "C2D-NO-NETWORK"
 RETRY_PAUSES = (2.0, 6.0)
 """Seconds before the second and the third attempt of a command that the network failed."""
 
-# What apt, pip, Go and the C library say in English; in another language the cause is not recognised.
+_ENGLISH = {"LC_ALL": "C.UTF-8", "LANGUAGE": ""}
+"""Variables that make tools speak English: in another language the cause of a failure is not recognised."""
+# What apt, pip, Go and the C library say.
 _DISK_FULL = re.compile(r"no space left on device|disk quota exceeded|ENOSPC", re.IGNORECASE)
 _NO_NETWORK = re.compile(
     r"no such host|temporary failure (in name resolution|resolving)|could not resolve"
@@ -144,7 +146,7 @@ class CommandRunner:
             return subprocess.Popen(
                 words,
                 cwd=cwd,
-                env={**os.environ, **(env or {})},
+                env={**os.environ, **_ENGLISH, **(env or {})},
                 # A tool that asks something would wait for ever; only sudo may, for a password.
                 stdin=None if terminal else subprocess.DEVNULL,
                 stdout=log,

@@ -59,6 +59,8 @@ class BuildSchedule:
         self.waiting: list[Recipe] = []
         # By name, the moment on the monotonic clock at which the part was begun.
         self.running: dict[str, float] = {}
+        # Estimated when the plan begins: once a part is made, its own time would be the estimate.
+        self.estimates: dict[str, float] = {}
         self.total = 1.0
         # Seconds that finished parts count in the progress of the whole build.
         self.spent = 0.0
@@ -71,7 +73,8 @@ class BuildSchedule:
                 self.waiting.append(recipe)
             else:
                 self.entries[recipe.name] = entry
-        self.total = sum(map(self._estimate_seconds, self.waiting)) or 1.0
+        self.estimates = {recipe.name: self._estimate_seconds(recipe) for recipe in self.waiting}
+        self.total = sum(self.estimates.values()) or 1.0
         # Room is checked before anything is made: a build that fills the disk after minutes helps nobody.
         if self.waiting:
             self._check_room()
@@ -111,11 +114,10 @@ class BuildSchedule:
     def _report_progress(self) -> Progress[None]:
         """Yield the state of the parts that are being made, and of the whole build."""
         now = time.monotonic()
-        estimates = {recipe.name: self._estimate_seconds(recipe) for recipe in self.plan.recipes}
         done = self.spent
         # A copy: the lanes change the dictionary meanwhile.
         for name, began in list(self.running.items()):
-            elapsed, estimate = now - began, estimates[name]
+            elapsed, estimate = now - began, self.estimates[name]
             done += min(elapsed, estimate)
             # Never 1: only the event `done` says that something is finished.
             fraction = min(elapsed / estimate, 0.99)
@@ -159,7 +161,7 @@ class BuildSchedule:
                 entry = self._make_part(recipe)
                 with self.changed:
                     self.entries[recipe.name] = entry
-                    self.spent += self._estimate_seconds(recipe)
+                    self.spent += self.estimates[recipe.name]
                     self.running.pop(recipe.name, None)
                     self.changed.notify_all()
         # The other lane failed or the caller left: the reason was told there.
@@ -193,7 +195,7 @@ class BuildSchedule:
         step = f"bundle.{recipe.name}"
         self.events.put(
             ProgressEvent(
-                step, "started", f"{recipe.name} {recipe.version}", seconds=self._estimate_seconds(recipe)
+                step, "started", f"{recipe.name} {recipe.version}", seconds=self.estimates[recipe.name]
             )
         )
         self.running[recipe.name] = began = time.monotonic()

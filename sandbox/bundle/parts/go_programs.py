@@ -91,7 +91,8 @@ def go_environment(bench: BuildContext, cgo: bool) -> dict[str, str]:
 
 def _version_text(go: Path) -> str:
     """Return the release of the toolchain, for the manifest; ``unknown`` where it has no VERSION file."""
-    version = go.resolve().parent.parent / "VERSION"
+    # The machine's own Go is a bare name, which is looked for in PATH.
+    version = Path(shutil.which(go) or go).resolve().parent.parent / "VERSION"
     try:
         return version.read_text("utf-8").split()[0]
     except OSError:

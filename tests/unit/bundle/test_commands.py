@@ -43,6 +43,17 @@ def test_a_failure_is_named_by_what_the_tool_said(commands: CommandRunner, said:
     assert caught.value.next_step
 
 
+def test_tools_speak_english_whatever_the_user_speaks(
+    commands: CommandRunner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("LANG", "LC_ALL", "LC_MESSAGES", "LANGUAGE"):
+        monkeypatch.setenv(name, "de_DE.UTF-8")
+    commands.run_command(["sh", "-c", 'echo "$LC_ALL,$LANGUAGE"'])
+    assert commands.log.read_text().splitlines()[-1] == "C.UTF-8,"
+    commands.run_command(["sh", "-c", 'echo "$LC_ALL"'], env={"LC_ALL": "C"})
+    assert commands.log.read_text().splitlines()[-1] == "C"
+
+
 def test_a_lost_connection_is_tried_again(commands: CommandRunner, tmp_path: Path) -> None:
     tries = tmp_path / "tries"
     commands.run_command(

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.bundle.build_dependencies import go_is_enough
+from sandbox.bundle.parts.go_programs import _version_text
 
 
 def go(folder: Path, says: str, status: int = 0) -> Path:
@@ -29,6 +30,19 @@ def go(folder: Path, says: str, status: int = 0) -> Path:
 )
 def test_the_version_decides(tmp_path: Path, says: str, enough: bool) -> None:
     assert go_is_enough(go(tmp_path, says)) is enough
+
+
+def test_the_manifest_names_the_machines_own_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a bare name, found in PATH, and mostly a link into the folder of one release."""
+    release, links = tmp_path / "go-1.99", tmp_path / "bin"
+    (release / "bin").mkdir(parents=True)
+    links.mkdir()
+    (release / "VERSION").write_text("go1.99.0\ntime 2026\n")
+    (links / "go").symlink_to(go(release / "bin", "go1.99.0"))
+    monkeypatch.setenv("PATH", str(links))
+    assert _version_text(Path("go")) == _version_text(release / "bin" / "go") == "go1.99.0"
+    monkeypatch.setenv("PATH", "")
+    assert _version_text(Path("go")) == "unknown"
 
 
 def test_no_go_is_not_enough(tmp_path: Path) -> None:

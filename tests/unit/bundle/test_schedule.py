@@ -141,6 +141,19 @@ def test_progress_has_the_estimate_and_the_time_it_took(box: Box) -> None:
     )
 
 
+def test_progress_counts_a_part_as_long_as_it_was_estimated(
+    box: Box, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not as long as it took: the whole was made of estimates, and would be exceeded or never reached."""
+    monkeypatch.setattr("sandbox.bundle.schedule.REPORT_SECONDS", 0.05)
+    box.add("quick")
+    box.add("slow", "quick", script="sleep 0.5")
+    _, events = box.make()
+    whole = [event.fraction for event in events if (event.step, event.state) == ("bundle", "progress")]
+    # Of two estimated seconds one is done from the first report on.
+    assert whole and all(fraction is not None and 0.5 <= fraction < 0.8 for fraction in whole[1:])
+
+
 def test_a_build_stopped_half_way_leaves_no_half_part_and_goes_on_with_it(box: Box) -> None:
     box.add("base")
     box.add("slow", "base", script="echo half > half; sleep 30")
