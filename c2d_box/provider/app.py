@@ -61,8 +61,8 @@ def build_provider_app(settings: ProviderSettings) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         # The chain is opened while the first requests, which need none, are answered.
         running: list[asyncio.Task[Any]] = [asyncio.create_task(services.ledger.is_ready())]
-        if services.operator:
-            running.append(asyncio.create_task(follow_job_events(services)))
+        if services.operator and services.liveness:
+            running.append(asyncio.create_task(follow_job_events(services.operator, services.liveness)))
         try:
             yield
         finally:

@@ -14,7 +14,7 @@ from c2d_box.chain.orders import OrderInvalid
 from c2d_box.provider.auth import signed_texts
 from c2d_box.provider.auth.caller import owner_in
 from c2d_box.provider.compute.datasets import order_claim
-from c2d_box.provider.errors import InvalidParameters, ProviderRefusal
+from c2d_box.provider.errors import ProviderRefusal
 from c2d_box.provider.requests import fields
 from c2d_box.provider.requests.parameters import read_parameters, user_data
 from c2d_box.provider.resolved_services import (
@@ -36,9 +36,7 @@ async def initialize(request: Request) -> Response:
     """A zero provider fee to order with, or the order that is still good."""
     provider = provider_context(request)
     data = await read_parameters(request, provider.settings.limits)
-    checked = fields.check_fields(data, fields.INITIALIZE)
-    if checked.errors:
-        raise InvalidParameters(checked.errors)
+    fields.require_fields(data, fields.INITIALIZE)
     consumer = owner_in(data)
     ddo = await resolve_did(provider, data["documentId"])
     await _require_consumable(provider, ddo, consumer)

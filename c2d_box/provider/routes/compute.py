@@ -18,7 +18,7 @@ from c2d_box.provider.backends.operator_client import OperatorAnswer, OperatorCl
 from c2d_box.provider.compute.algorithms import require_container
 from c2d_box.provider.compute.quoting import quote_job
 from c2d_box.provider.compute.starting import start_job as start_job
-from c2d_box.provider.errors import InvalidParameters, ProviderRefusal, ServiceUnavailable, UpstreamError
+from c2d_box.provider.errors import ProviderRefusal, ServiceUnavailable, UpstreamError
 from c2d_box.provider.requests import fields
 from c2d_box.provider.requests.parameters import query_parameters, read_json_body, read_parameters
 from c2d_box.provider.services import ProviderContext, provider_context
@@ -43,9 +43,7 @@ async def initialize_compute(request: Request) -> Response:
     provider = provider_context(request)
     _required_environments(provider)
     data = await read_parameters(request, provider.settings.limits)
-    checked = fields.check_fields(data, fields.INITIALIZE_COMPUTE)
-    if checked.errors:
-        raise InvalidParameters(checked.errors)
+    fields.require_fields(data, fields.INITIALIZE_COMPUTE)
     return JSONResponse(await quote_job(provider, data))
 
 
@@ -68,9 +66,7 @@ async def compute_status(request: Request) -> Response:
     provider = provider_context(request)
     operator = required_operator(provider)
     data = await read_parameters(request, provider.settings.limits)
-    checked = fields.check_fields(data, fields.STATUS)
-    if checked.errors:
-        raise InvalidParameters(checked.errors)
+    fields.require_fields(data, fields.STATUS)
     owner = owner_in(data)
     if not is_address(owner):
         return JSONResponse([])

@@ -21,7 +21,7 @@ from c2d_box.chain.orders import OrderInvalid
 from c2d_box.provider.auth import signed_texts
 from c2d_box.provider.auth.caller import VerifiedCaller
 from c2d_box.provider.compute.datasets import order_claim
-from c2d_box.provider.errors import InvalidParameters, ProviderRefusal
+from c2d_box.provider.errors import ProviderRefusal
 from c2d_box.provider.requests import fields
 from c2d_box.provider.requests.parameters import read_parameters, user_data
 from c2d_box.provider.resolved_services import (
@@ -47,9 +47,7 @@ async def file_info(request: Request) -> Response:
     it is. A plain source that is not read by a bare GET is looked at for signed callers only."""
     provider = provider_context(request)
     data = await read_parameters(request, provider.settings.limits)
-    checked = fields.check_fields(data, fields.FILEINFO)
-    if checked.errors:
-        raise InvalidParameters(checked.errors)
+    fields.require_fields(data, fields.FILEINFO)
     caller = _optional_caller(provider, data, request.headers.get("authtoken"))
     userdata = user_data(data.get("userdata"))
     offered: ServiceOffering | None = None
