@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from starlette.requests import Request
@@ -97,7 +97,7 @@ async def stop_compute(request: Request) -> Response:
     claim = signed_texts.stop_claim(data, quirks=provider.settings.compat.client_quirks)
     caller = provider.callers.verify_caller(data, fields.STOP, claim, request.headers.get("authtoken"))
     return await _after_use(
-        provider, caller, operator.stop_job(caller.address, _job_parameter(data), provider.chain_id)
+        provider, caller, lambda: operator.stop_job(caller.address, _job_parameter(data), provider.chain_id)
     )
 
 
@@ -110,7 +110,7 @@ async def delete_compute(request: Request) -> Response:
     claim = signed_texts.delete_claim(data)
     caller = provider.callers.verify_caller(data, fields.DELETE, claim, request.headers.get("authtoken"))
     return await _after_use(
-        provider, caller, operator.delete_job(caller.address, _job_parameter(data), provider.chain_id)
+        provider, caller, lambda: operator.delete_job(caller.address, _job_parameter(data), provider.chain_id)
     )
 
 
@@ -149,16 +149,13 @@ async def validate_container(request: Request) -> Response:
     return JSONResponse(data)
 
 
-async def _after_use(provider: ProviderContext, caller: VerifiedCaller, call: Any) -> Response:
-    """Use the nonce up, then await ``call``, a coroutine that has not started yet. Where the nonce is refused
-    it is closed, so that nothing has been sent."""
+async def _after_use(
+    provider: ProviderContext, caller: VerifiedCaller, call: Callable[[], Awaitable[OperatorAnswer]]
+) -> Response:
+    """Use the nonce up, then make the call. Where the nonce is refused, nothing is sent."""
+    caller.use_nonce(provider.nonces)
     try:
-        caller.use_nonce(provider.nonces)
-    except BaseException:
-        call.close()
-        raise
-    try:
-        return _passed_on(await call)
+        return _passed_on(await call())
     except OperatorUnavailable:
         raise ServiceUnavailable(COMPUTE, UNAVAILABLE) from None
 
