@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from c2d_box.provider.auth.caller import CallerVerifier
+from c2d_box.provider.auth.consumer_rights import ConsumerRights
 from c2d_box.provider.auth.grants import GrantCipher
 from c2d_box.provider.auth.nonces import NonceStore
 from c2d_box.provider.auth.tokens import AuthTokens
@@ -108,6 +109,7 @@ def assemble_services(
     )
     url = settings.operator_service_url
     operator = OperatorClient(client, url, key) if url else None
+    environments = EnvironmentCache(operator, chain.id) if operator else None
     return ProviderContext(
         settings=settings,
         key=key,
@@ -127,10 +129,11 @@ def assemble_services(
             spend=_hash_budget(fetch.max_algorithm_length),
         ),
         operator=operator,
-        environments=EnvironmentCache(operator, settings.chain.id) if operator else None,
+        environments=environments,
         liveness=JobLiveness(operator, database, settings.chain.id, settings.grant_seconds)
         if operator
         else None,
+        consumers=ConsumerRights(ledger, environments, settings.compat.environment_downloads),
     )
 
 

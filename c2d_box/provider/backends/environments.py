@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from c2d_box.provider.backends.operator_client import OperatorClient, OperatorUnavailable
@@ -12,6 +14,17 @@ from c2d_box.provider.errors import ServiceUnavailable
 FRESH_SECONDS = 2.0
 _NUMBERS = ("cpuNumber", "gpuNumber", "ramGB", "diskGB", "priceMin")
 _INTEGERS = ("currentJobs", "maxJobs", "storageExpiry", "maxJobDuration")
+
+
+@dataclass(frozen=True)
+class EnvironmentTerms:
+    """The terms of one environment: its price per minute in whole fee tokens, the seconds that a job may take
+    there, and whether its operator allows network access."""
+
+    id: str
+    price_per_minute: float
+    longest_seconds: int
+    allows_network: bool
 
 
 class EnvironmentCache:
@@ -42,8 +55,9 @@ class EnvironmentCache:
                 self._read_at = time.monotonic()
             return self._known
 
-    async def find_environment(self, name: object) -> dict[str, Any] | None:
-        return next((entry for entry in await self.list_environments() if entry["id"] == name), None)
+    async def find_environment(self, name: str) -> EnvironmentTerms | None:
+        entries = await self.list_environments()
+        return next((_environment_terms(name, entry) for entry in entries if entry["id"] == name), None)
 
     async def consumer_addresses(self) -> set[str]:
         """Return the addresses in whose name environments order.
@@ -63,6 +77,15 @@ class EnvironmentCache:
     def _is_offered(self, entry: dict[str, Any]) -> bool:
         allowed = entry.get("allowedChainId")
         return not allowed or self._chain_id in allowed or str(self._chain_id) in allowed
+
+
+def _environment_terms(name: str, entry: Mapping[str, Any]) -> EnvironmentTerms:
+    return EnvironmentTerms(
+        name,
+        float(entry.get("priceMin") or 0),
+        int(entry.get("maxJobDuration") or 0) or 3600,
+        entry.get("allowNetworkAccess") is True,
+    )
 
 
 def _with_numbers(entry: dict[str, Any]) -> dict[str, Any]:
