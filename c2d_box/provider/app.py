@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from c2d_box.provider.auth.caller import CallerVerifier
+from c2d_box.provider.auth.consumer_rights import ConsumerRights
 from c2d_box.provider.auth.grants import GrantCipher
 from c2d_box.provider.auth.nonces import NonceStore
 from c2d_box.provider.auth.tokens import AuthTokens
@@ -67,7 +68,11 @@ def build_provider_app(settings: ProviderSettings) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         # The chain is opened while the first requests, which need none, are answered. Without a compute
         # backend there are no jobs whose end could be followed.
-        following = [follow_job_events(services)] if services.operator else []
+        following = (
+            [follow_job_events(services.operator, services.liveness)]
+            if services.operator and services.liveness
+            else []
+        )
         try:
             async with background_work(app, services.ledger.is_ready(), *following):
                 yield
@@ -119,6 +124,7 @@ def assemble_services(
     )
     url = settings.operator_service_url
     operator = OperatorClient(client, url, key) if url else None
+    environments = EnvironmentCache(operator, chain.id) if operator else None
     return ProviderContext(
         settings=settings,
         key=key,
@@ -140,10 +146,11 @@ def assemble_services(
             spend=_hash_budget(fetch.max_algorithm_length),
         ),
         operator=operator,
-        environments=EnvironmentCache(operator, settings.chain.id) if operator else None,
+        environments=environments,
         liveness=JobLiveness(operator, database, settings.chain.id, settings.grant_seconds)
         if operator
         else None,
+        consumers=ConsumerRights(ledger, environments, settings.compat.environment_downloads),
     )
 
 

@@ -46,12 +46,16 @@ class ProviderRefusal(ApiError):
     """A business rule refused the request, by default with status 400."""
 
     def __init__(
-        self, error: str | Mapping[str, str], *, status: int = 400, reasons: Any = None, **more: Any
+        self, error: str | Mapping[str, str], *, status: int = 400, reasons: object = None, **more: object
     ) -> None:
         body: dict[str, Any] = {"error": dict(error) if isinstance(error, Mapping) else error}
         if reasons is not None:
             body["reasons"] = reasons
         super().__init__(status, body | more)
+
+
+def compute_refusal(resource: str, code: str, reasons: object = None) -> ProviderRefusal:
+    return ProviderRefusal({resource: code}, reasons=reasons)
 
 
 class TooManyRequests(ApiError):

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from c2d_box.assets import credentials
 from c2d_box.assets.did import is_did
 from c2d_box.assets.documents.ddo import DDO
-from c2d_box.provider.backends.catalog import AssetLookup
-from c2d_box.provider.backends.chain_gateway import ChainHead
+from c2d_box.provider.backends.catalog import AssetCatalog, AssetLookup
+from c2d_box.provider.backends.chain_gateway import ChainGateway, ChainHead
 from c2d_box.provider.errors import ServiceUnavailable
-from c2d_box.provider.services import ProviderContext
+from c2d_box.provider.settings import FreshnessSection
 
 CODE = "C2D-PERMISSIONS-STALE"
 """The stable code of this refusal, by which clients and pods recognise it in the error text
@@ -40,17 +40,19 @@ class CurrentAsset:
     head: ChainHead | None
 
 
-async def current_asset(services: ProviderContext, did: object) -> CurrentAsset:
+async def current_asset(
+    catalog: AssetCatalog, ledger: ChainGateway, bounds: FreshnessSection, did: str
+) -> CurrentAsset:
     """Return the asset's description as of now. Wait for a cache that is a little behind. Raise
     ServiceUnavailable (503) when it stays behind, or cannot read the asset's newest update: that is an
     outage and no refusal, since the same request may be good a moment later."""
-    deadline = time.monotonic() + services.settings.freshness.wait_seconds
+    deadline = time.monotonic() + bounds.wait_seconds
     while True:
-        found, head = await _look_up_asset(services, did)
-        problem = await _staleness_problem(services, found, head)
+        found, head = await _look_up_asset(catalog, ledger, did)
+        problem = await _staleness_problem(ledger, bounds, found, head)
         # A withdrawn asset is passed on although its description is old: the caller refuses it by its state
         # anyway.
-        if problem is None or await _is_withdrawn(services, found):
+        if problem is None or await _is_withdrawn(ledger, found):
             return CurrentAsset(found.ddo, head)
         # An update that was set aside will not be read by waiting, so the client is told at once.
         if time.monotonic() >= deadline or found.is_set_aside:
@@ -58,30 +60,32 @@ async def current_asset(services: ProviderContext, did: object) -> CurrentAsset:
         await asyncio.sleep(_PAUSE_SECONDS)
 
 
-async def _look_up_asset(services: ProviderContext, did: object) -> tuple[AssetLookup, ChainHead | None]:
+async def _look_up_asset(
+    catalog: AssetCatalog, ledger: ChainGateway, did: str
+) -> tuple[AssetLookup, ChainHead | None]:
     """Ask the cache and the chain at the same time: each answer takes about as long as the other."""
     if not is_did(did):
         # A text that is no DID names no asset, so the chain need not be asked.
-        return await services.catalog.look_up_asset(did), None
-    head = asyncio.ensure_future(services.ledger.current_head())
+        return await catalog.look_up_asset(did), None
+    head = asyncio.ensure_future(ledger.current_head())
     try:
-        return await services.catalog.look_up_asset(did), await head
+        return await catalog.look_up_asset(did), await head
     finally:  # where the cache is away, that is the answer, whatever the chain says
         head.cancel()
         await asyncio.gather(head, return_exceptions=True)
 
 
-async def _is_withdrawn(services: ProviderContext, found: AssetLookup) -> bool:
+async def _is_withdrawn(ledger: ChainGateway, found: AssetLookup) -> bool:
     """Return whether the chain itself says that nobody may use the asset: then an old description decides
     nothing. The Provider does not decrypt what such an asset publishes, so the cache would be behind for
     ever, and a job's pod would wait for a permission that cannot come."""
     if found.ddo is None:
         return False
-    return await services.ledger.nft_state(found.ddo.nft_address) not in credentials.USABLE_STATES
+    return await ledger.nft_state(found.ddo.nft_address) not in credentials.USABLE_STATES
 
 
 async def _staleness_problem(
-    services: ProviderContext, found: AssetLookup, head: ChainHead | None
+    ledger: ChainGateway, bounds: FreshnessSection, found: AssetLookup, head: ChainHead | None
 ) -> str | None:
     """Return the reason why this answer may not be acted upon, or None where it may."""
     # No DID was asked for, so there is nothing whose age could matter.
@@ -93,7 +97,6 @@ async def _staleness_problem(
             f"{found.unread} The publisher can publish it again; "
             "triggerCaching makes the metadata cache read it once more."
         )
-    bounds = services.settings.freshness
     # An unknown age counts as too old.
     if found.block is None:
         return "The metadata cache does not say up to which block it has read. See its log, then try again."
@@ -102,7 +105,7 @@ async def _staleness_problem(
     due = found.block + 1 + bounds.blocks
     if due > head.number:
         return None
-    age = time.time() - await services.ledger.block_time(due)
+    age = time.time() - await ledger.block_time(due)
     # A block from the future would make every age negative, so a node with a wrong clock could keep a
     # withdrawn permission alive. Such a block counts as too old.
     if -_CLOCK_ERROR_SECONDS <= age <= bounds.seconds:

@@ -7,20 +7,16 @@ from __future__ import annotations
 import asyncio
 import logging
 
-from c2d_box.provider.backends.operator_client import OperatorUnavailable
-from c2d_box.provider.services import ProviderContext
+from c2d_box.provider.backends.job_liveness import JobLiveness
+from c2d_box.provider.backends.operator_client import OperatorClient, OperatorUnavailable
 from c2d_box.retry import Backoff
 
 log = logging.getLogger("c2d.provider.events")
 
 
-async def follow_job_events(services: ProviderContext) -> None:
+async def follow_job_events(operator: OperatorClient, liveness: JobLiveness) -> None:
     """Follow the events until cancelled. A broken stream is opened again, after a second at first and half a
     minute at most."""
-    operator = services.operator
-    assert operator is not None
-    liveness = services.liveness
-    assert liveness is not None
     backoff = Backoff(1.0, 30.0)
     while True:
         try:

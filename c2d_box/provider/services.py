@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from starlette.requests import Request
 
 from c2d_box.provider.auth.caller import CallerVerifier
-from c2d_box.provider.auth.grants import GrantCipher
+from c2d_box.provider.auth.consumer_rights import ConsumerRights
+from c2d_box.provider.auth.grants import DecidedGrants, GrantCipher
 from c2d_box.provider.auth.nonces import NonceStore
 from c2d_box.provider.auth.tokens import AuthTokens
 from c2d_box.provider.backends.catalog import AssetCatalog
@@ -44,9 +45,8 @@ class ProviderContext:
     operator: OperatorClient | None
     environments: EnvironmentCache | None
     liveness: JobLiveness | None
-    decided: dict[tuple[str, str, str], float] = field(default_factory=dict)
-    """The time, by the monotonic clock, at which the grants of a job for a service of an asset were last
-    found good; see :mod:`c2d_box.provider.compute.redeeming`."""
+    consumers: ConsumerRights
+    decided: DecidedGrants = field(default_factory=dict)
     followers: LogStreamLimiter = field(default_factory=LogStreamLimiter)
 
     @property

@@ -77,6 +77,11 @@ class InputGrant:
     algorithm: GrantedAlgorithm | None = None
 
 
+DecidedGrants = dict[tuple[str, str, str], float]
+"""The time, by the monotonic clock, at which the grants of a job for a service of an asset were last found
+good; see :mod:`c2d_box.provider.compute.redeeming`."""
+
+
 class GrantCipher:
     """Seals grants and opens them again, with a key that only this Provider has."""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from c2d_box.provider.backends.operator_client import OperatorClient, OperatorUnavailable
@@ -13,6 +15,17 @@ FRESH_SECONDS = 2.0
 """The seconds for which a list counts. It holds the number of running jobs, so it must not be much older."""
 _NUMBERS = ("cpuNumber", "gpuNumber", "ramGB", "diskGB", "priceMin")
 _INTEGERS = ("currentJobs", "maxJobs", "storageExpiry", "maxJobDuration")
+
+
+@dataclass(frozen=True)
+class EnvironmentTerms:
+    """The terms of one environment: its price per minute in whole fee tokens, the seconds that a job may take
+    there, and whether its operator allows network access."""
+
+    id: str
+    price_per_minute: float
+    longest_seconds: int
+    allows_network: bool
 
 
 class EnvironmentCache:
@@ -45,9 +58,10 @@ class EnvironmentCache:
                 self._read_at = time.monotonic()
             return self._known
 
-    async def find_environment(self, name: object) -> dict[str, Any] | None:
+    async def find_environment(self, name: str) -> EnvironmentTerms | None:
         """Return the environment of this id, None where there is none. Raise ServiceUnavailable (503)."""
-        return next((entry for entry in await self.list_environments() if entry["id"] == name), None)
+        entries = await self.list_environments()
+        return next((_environment_terms(name, entry) for entry in entries if entry["id"] == name), None)
 
     async def consumer_addresses(self) -> set[str]:
         """Return the addresses in whose name environments order. Raise ServiceUnavailable (503)."""
@@ -67,6 +81,15 @@ class EnvironmentCache:
         text; an empty list is no restriction."""
         allowed = entry.get("allowedChainId")
         return not allowed or self._chain_id in allowed or str(self._chain_id) in allowed
+
+
+def _environment_terms(name: str, entry: Mapping[str, Any]) -> EnvironmentTerms:
+    return EnvironmentTerms(
+        name,
+        float(entry.get("priceMin") or 0),
+        int(entry.get("maxJobDuration") or 0) or 3600,
+        entry.get("allowNetworkAccess") is True,
+    )
 
 
 def _with_numbers(entry: dict[str, Any]) -> dict[str, Any]:

@@ -8,14 +8,14 @@ agreement id.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from c2d_box.assets.addresses import same_hex
 from c2d_box.chain.orders import Order
-from c2d_box.provider.compute.algorithms import compute_refusal
-from c2d_box.provider.services import ProviderContext
+from c2d_box.provider.backends.chain_gateway import ChainGateway
+from c2d_box.provider.backends.environments import EnvironmentTerms
+from c2d_box.provider.errors import compute_refusal
 
 GRACE_SECONDS = 60
 """The seconds that a job still gets where its order's time was over when the order was confirmed."""
@@ -34,14 +34,17 @@ class PaidTime:
 
 
 async def paid_until(
-    services: ProviderContext, orders: Sequence[tuple[str, Order]], environment: Mapping[str, Any]
+    ledger: ChainGateway,
+    fee_token: str | None,
+    orders: Sequence[tuple[str, Order]],
+    environment: EnvironmentTerms,
 ) -> PaidTime:
     """Return the time that is paid for; raise Refusal where no order's fee covers it. ``orders`` holds
     submitted transaction id and order, datasets first, the algorithm last."""
     now = time.time()
     valid_until = max(order.fee_valid_until for _, order in orders)
-    token = await services.ledger.fee_token(services.settings.fee_token)
-    due = await services.ledger.fee_amount(valid_until - now, float(environment.get("priceMin") or 0), token)
+    token = await ledger.fee_token(fee_token)
+    due = await ledger.fee_amount(valid_until - now, environment.price_per_minute, token)
     payers = [
         tx
         for tx, order in orders
@@ -50,8 +53,8 @@ async def paid_until(
     if not payers:
         raise compute_refusal("order", "fees_not_paid")
     keys = tuple(sorted({order.order_key for _, order in orders}))
-    longest = int(environment.get("maxJobDuration") or 0) or 3600
-    return PaidTime(payers[-1], valid_until, max(1, min(_seconds_left(valid_until, now), longest)), keys)
+    seconds = max(1, min(_seconds_left(valid_until, now), environment.longest_seconds))
+    return PaidTime(payers[-1], valid_until, seconds, keys)
 
 
 def _seconds_left(valid_until: int, now: float) -> int:

@@ -5,19 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from c2d_box.assets.permissions import PublishedAlgorithm
-from c2d_box.provider.auth.grants import GrantedAlgorithm, InputGrant
+from c2d_box.provider.auth.grants import GrantCipher, GrantedAlgorithm, InputGrant
 from c2d_box.provider.compute.algorithms import AcceptedAlgorithm
 from c2d_box.provider.compute.datasets import AcceptedDataset
-from c2d_box.provider.requests.parameters import user_data
 from c2d_box.provider.resolved_services import ServiceOffering
-from c2d_box.provider.services import ProviderContext
+from c2d_box.provider.settings import ProviderSettings
 
 
 def grants_for(
-    services: ProviderContext,
+    cipher: GrantCipher,
+    settings: ProviderSettings,
     datasets: Sequence[AcceptedDataset],
     algorithm: AcceptedAlgorithm,
     job: str,
@@ -25,36 +24,36 @@ def grants_for(
     environment: str,
     *,
     network: bool,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return the document with all grants of a job, which operator-service stores in the job's Secret."""
     now = int(time.time())
-    some = InputGrant("ddo", job, "", now + services.settings.grant_seconds, consumer=consumer, issued=now)
+    some = InputGrant("ddo", job, "", now + settings.grant_seconds, consumer=consumer, issued=now)
     return {
-        "provider": services.settings.internal_url.rstrip("/"),
+        "provider": settings.internal_url.rstrip("/"),
         "inputs": [
-            _dataset_grants(services, replace(some, environment=environment), dataset, algorithm, network)
+            _dataset_grants(cipher, replace(some, environment=environment), dataset, algorithm, network)
             for dataset in datasets
         ],
-        "algorithm": _algorithm_grants(services, some, algorithm),
+        "algorithm": _algorithm_grants(cipher, some, algorithm),
     }
 
 
 def _dataset_grants(
-    services: ProviderContext,
+    cipher: GrantCipher,
     some: InputGrant,
     dataset: AcceptedDataset,
     algorithm: AcceptedAlgorithm,
     network: bool,
-) -> dict[str, Any]:
+) -> dict[str, object]:
     granted = replace(
-        _asset_grant(some, dataset.offered, dataset.order_tx),
+        _asset_grant(some, dataset.offered, dataset.reference.order_tx),
         algorithm=_granted_algorithm(dataset, algorithm, network),
     )
     return {
         "did": dataset.offered.ddo.id,
-        "ddo": services.grants.seal_grant(granted),
+        "ddo": cipher.seal_grant(granted),
         "files": [
-            services.grants.seal_grant(replace(granted, what="file", file=at, userdata=dataset.userdata))
+            cipher.seal_grant(replace(granted, what="file", file=at, userdata=dataset.reference.userdata))
             for at in range(len(dataset.files))
         ],
     }
@@ -78,24 +77,21 @@ def _granted_algorithm(
 
 
 def _algorithm_grants(
-    services: ProviderContext, some: InputGrant, algorithm: AcceptedAlgorithm
-) -> dict[str, Any]:
+    cipher: GrantCipher, some: InputGrant, algorithm: AcceptedAlgorithm
+) -> dict[str, object]:
     offered = algorithm.offered
     if offered is None:
         files = [
-            services.grants.seal_grant(replace(some, what="raw", source=file.to_dict()))
-            for file in algorithm.files
+            cipher.seal_grant(replace(some, what="raw", source=file.to_dict())) for file in algorithm.files
         ]
         return {"did": "", "ddo": None, "files": files}
-    granted = _asset_grant(some, offered, str(algorithm.item.get("transferTxId") or ""))
-    userdata = user_data(algorithm.item.get("userdata"))
+    asset = algorithm.reference.asset
+    granted = _asset_grant(some, offered, asset.order_tx)
     return {
         "did": offered.ddo.id,
-        "ddo": services.grants.seal_grant(granted),
+        "ddo": cipher.seal_grant(granted),
         "files": [
-            services.grants.seal_grant(
-                replace(granted, what="file", file=at, sha256=digest, userdata=userdata)
-            )
+            cipher.seal_grant(replace(granted, what="file", file=at, sha256=digest, userdata=asset.userdata))
             for at, digest in enumerate(algorithm.digests)
         ],
     }

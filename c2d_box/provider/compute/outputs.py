@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from c2d_box.assets.disclosure import as_section, distinct_sets
-from c2d_box.provider.compute.algorithms import compute_refusal
 from c2d_box.provider.compute.datasets import AcceptedDataset
-from c2d_box.strict_json import JsonRefused, parse_json
+from c2d_box.provider.errors import compute_refusal
 
 ALLOWED = "allowPublishedResults"
 """The key of ``services[].additionalInformation.c2d`` by which a publisher agrees that results are published;
@@ -16,10 +14,13 @@ only literal true does."""
 _ASKED = ("publish", "encrypt")
 
 
-def output_section(output: Any, datasets: Sequence[AcceptedDataset]) -> dict[str, Any]:
+def output_section(
+    asked: Mapping[str, object] | None, datasets: Sequence[AcceptedDataset]
+) -> dict[str, object]:
     """Return the stage's output section: the parts of the request that we know, and the publishers' rules.
     Raise Refusal."""
-    asked = _parse_output(output)
+    if asked is None:
+        raise compute_refusal("output", "invalid")
     found = {key: asked[key] for key in _ASKED if asked.get(key)}
     if "publish" in found:
         for dataset in datasets:
@@ -31,12 +32,3 @@ def output_section(output: Any, datasets: Sequence[AcceptedDataset]) -> dict[str
                 )
     rules = as_section(distinct_sets(dataset.rules for dataset in datasets))
     return found if rules is None else {**found, "disclosure": rules}
-
-
-def _parse_output(output: Any) -> Mapping[str, Any]:
-    if isinstance(output, str) and output:
-        try:
-            output = parse_json(output)
-        except JsonRefused:
-            raise compute_refusal("output", "invalid") from None
-    return output if isinstance(output, Mapping) else {}

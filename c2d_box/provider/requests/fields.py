@@ -16,6 +16,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from c2d_box.assets.files import FILE_TYPES
+from c2d_box.provider.errors import InvalidParameters
 
 Data = Mapping[str, Any]
 Rule = Callable[[Data, str], str | None]
@@ -54,6 +55,12 @@ def check_fields(data: Data, fields: tuple[RequestField, ...]) -> ValidationOutc
             if field.bail:
                 return ValidationOutcome(errors, bailed=True)
     return ValidationOutcome(errors, bailed=False)
+
+
+def require_fields(data: Data, fields: tuple[RequestField, ...]) -> None:
+    """Raise Invalid with every text that :func:`check_fields` finds."""
+    if errors := check_fields(data, fields).errors:
+        raise InvalidParameters(errors)
 
 
 def find_value(data: Data, name: str) -> Any:

@@ -35,7 +35,7 @@ async def read_json_body(request: Request, limits: LimitsSection) -> dict[str, A
     return value if isinstance(value, dict) else {}
 
 
-def parse_parameter(text: str | bytes) -> Any:
+def parse_parameter(text: str | bytes) -> object:
     """Return the JSON value that a parameter holds as text, None for what ``parse_json`` refuses."""
     try:
         return parse_json(text, _LIMITS)
@@ -48,7 +48,7 @@ async def read_raw_body(request: Request, limits: LimitsSection) -> bytes:
     return await read_body(request, limits.body, limits.body_seconds)
 
 
-def user_data(value: Any) -> dict[str, Any] | None:
+def user_data(value: object) -> dict[str, object] | None:
     """Return ``userdata`` as an object, None where it is none; in a query it comes as JSON text."""
     if isinstance(value, str) and value:
         value = parse_parameter(value)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -14,16 +11,14 @@ from c2d_box.chain.orders import OrderInvalid
 from c2d_box.provider.auth import signed_texts
 from c2d_box.provider.auth.caller import owner_in
 from c2d_box.provider.compute.datasets import order_claim
-from c2d_box.provider.errors import InvalidParameters, ProviderRefusal
+from c2d_box.provider.errors import ProviderRefusal
 from c2d_box.provider.requests import fields
 from c2d_box.provider.requests.parameters import read_parameters, user_data
 from c2d_box.provider.resolved_services import (
     ServiceOffering,
-    consumer_refusal,
     demanded_offering,
     files_of,
     network_text,
-    require_own_order,
     resolve_did,
     user_data_problems,
 )
@@ -36,16 +31,14 @@ async def initialize(request: Request) -> Response:
     """A zero provider fee to order with, or the order that is still good."""
     provider = provider_context(request)
     data = await read_parameters(request, provider.settings.limits)
-    checked = fields.check_fields(data, fields.INITIALIZE)
-    if checked.errors:
-        raise InvalidParameters(checked.errors)
+    fields.require_fields(data, fields.INITIALIZE)
     consumer = owner_in(data)
-    ddo = await resolve_did(provider, data["documentId"])
+    ddo = await resolve_did(provider.catalog, data["documentId"])
     await _require_consumable(provider, ddo, consumer)
-    offered = demanded_offering(provider, ddo, data["serviceId"])
+    offered = demanded_offering(provider.ledger, ddo, str(data["serviceId"]))
     if offered.service.type != ACCESS:
         raise ProviderRefusal(
-            network_text(provider, "Use the initializeCompute endpoint to initialize compute jobs.")
+            network_text(provider.ledger, "Use the initializeCompute endpoint to initialize compute jobs.")
         )
     _require_fitting(provider, offered, data)
     if data.get("fileIndex") not in (None, ""):
@@ -53,7 +46,9 @@ async def initialize(request: Request) -> Response:
     if data.get("transferTxId"):
         try:
             order = await provider.ledger.verified_order(
-                order_claim(provider, offered, str(data["transferTxId"]), consumer, allow_expired=True)
+                order_claim(
+                    provider.key.address, offered, str(data["transferTxId"]), consumer, allow_expired=True
+                )
             )
             return JSONResponse({"validOrder": order.start_tx})
         except OrderInvalid:
@@ -78,12 +73,12 @@ async def download_file(request: Request) -> Response:
         signed_texts.download_claim(data),
         request.headers.get("authtoken"),
     )
-    ddo = await resolve_did(provider, data["documentId"])
+    ddo = await resolve_did(provider.catalog, data["documentId"])
     await _require_consumable(provider, ddo, caller.address)
-    offered = demanded_offering(provider, ddo, data["serviceId"])
-    if offered.service.type != ACCESS and not await _is_environment(provider, caller.address):
+    offered = demanded_offering(provider.ledger, ddo, str(data["serviceId"]))
+    if offered.service.type != ACCESS and not await provider.consumers.may_download_computed(caller.address):
         text = f"Service with index={str(data['serviceId'])[:64]} is not an access service."
-        raise ProviderRefusal(network_text(provider, text))
+        raise ProviderRefusal(network_text(provider.ledger, text))
     _require_fitting(provider, offered, data)
     await _require_order(provider, offered, str(data["transferTxId"]), caller.address)
     file = _numbered_file(provider, offered, int(data["fileIndex"]))
@@ -108,55 +103,46 @@ async def download_file(request: Request) -> Response:
 
 
 def _fetch_refusal(provider: ProviderContext, problem: StorageError) -> ProviderRefusal:
-    text = network_text(provider, "The file cannot be fetched from its source.")
+    text = network_text(provider.ledger, "The file cannot be fetched from its source.")
     return ProviderRefusal(text, reasons={"problem": problem.text})
 
 
 async def _require_consumable(provider: ProviderContext, ddo: DDO, consumer: str) -> None:
-    if text := await consumer_refusal(provider, ddo, consumer):
-        raise ProviderRefusal(network_text(provider, text))
+    if text := await provider.consumers.consumer_refusal(ddo, consumer):
+        raise ProviderRefusal(network_text(provider.ledger, text))
 
 
-def _require_fitting(provider: ProviderContext, offered: ServiceOffering, data: Mapping[str, Any]) -> None:
+def _require_fitting(provider: ProviderContext, offered: ServiceOffering, data: fields.Data) -> None:
     described = offered.service.consumer_parameters
-    if misfits := user_data_problems(provider, described, user_data(data.get("userdata"))):
+    if misfits := user_data_problems(provider.settings.user_data, described, user_data(data.get("userdata"))):
         text = f"The user data does not fit the consumer parameters: {'; '.join(misfits)}."
-        raise ProviderRefusal(network_text(provider, text))
-
-
-async def _is_environment(provider: ProviderContext, address: str) -> bool:
-    """Return whether the caller may download what was ordered for computing: an environment may, where the
-    settings allow it. Only the pods of the original do that."""
-    if provider.environments is None or not provider.settings.compat.environment_downloads:
-        return False
-    return await provider.environments.has_consumer(address)
+        raise ProviderRefusal(network_text(provider.ledger, text))
 
 
 async def _require_order(provider: ProviderContext, offered: ServiceOffering, tx: str, consumer: str) -> None:
     try:
-        order = await provider.ledger.verified_order(order_claim(provider, offered, tx, consumer))
-        await require_own_order(provider, order, consumer)
+        await provider.consumers.own_order(order_claim(provider.key.address, offered, tx, consumer))
     except OrderInvalid as problem:
         text = f"Order with tx_id {tx[:80]} could not be validated due to error: {problem}"
-        raise ProviderRefusal(network_text(provider, text)) from None
+        raise ProviderRefusal(network_text(provider.ledger, text)) from None
 
 
 def _numbered_file(provider: ProviderContext, offered: ServiceOffering, index: int) -> FileObject:
     try:
-        files = files_of(provider, offered)
+        files = files_of(provider.key, offered)
     except FileObjectError as problem:
-        raise ProviderRefusal(network_text(provider, str(problem))) from None
+        raise ProviderRefusal(network_text(provider.ledger, str(problem))) from None
     if index >= len(files):
-        raise ProviderRefusal(network_text(provider, f"No such fileIndex {index}"))
+        raise ProviderRefusal(network_text(provider.ledger, f"No such fileIndex {index}"))
     return files[index]
 
 
 async def _require_available(
-    provider: ProviderContext, offered: ServiceOffering, index: int, data: Mapping[str, Any]
+    provider: ProviderContext, offered: ServiceOffering, index: int, data: fields.Data
 ) -> None:
     file = _numbered_file(provider, offered, index)
     probe = await provider.storage.probe(file, user_data(data.get("userdata")))
     if not probe.valid:
         shown = {key: data[key] for key in ("documentId", "serviceId", "fileIndex") if key in data}
         text = f"Asset URL not found, not available or invalid. \nPayload was: {shown}"
-        raise ProviderRefusal(network_text(provider, text), reasons={"problem": probe.reason})
+        raise ProviderRefusal(network_text(provider.ledger, text), reasons={"problem": probe.reason})

@@ -18,9 +18,7 @@ async def last_nonce(request: Request) -> Response:
     """The last used nonce as text; clients add one to it."""
     provider = provider_context(request)
     data = await read_parameters(request, provider.settings.limits)
-    checked = fields.check_fields(data, fields.NONCE)
-    if checked.errors:
-        raise InvalidParameters(checked.errors)
+    fields.require_fields(data, fields.NONCE)
     address = owner_in(data, "userAddress")
     if not is_address(address):
         raise InvalidParameters({"userAddress": ["The userAddress format is invalid."]})

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -13,13 +12,18 @@ from c2d_box.assets.addresses import checksum_address, is_address
 from c2d_box.assets.crypto import status_proofs
 from c2d_box.provider.auth import signed_texts
 from c2d_box.provider.auth.caller import VerifiedCaller, owner_in
-from c2d_box.provider.backends.environments import EnvironmentCache
 from c2d_box.provider.backends.operator_client import OperatorAnswer, OperatorClient, OperatorUnavailable
 from c2d_box.provider.compute.algorithms import require_container
+from c2d_box.provider.compute.context import ComputeContext
 from c2d_box.provider.compute.quoting import quote_job
-from c2d_box.provider.compute.starting import start_job as start_job
-from c2d_box.provider.errors import InvalidParameters, ProviderRefusal, ServiceUnavailable, UpstreamError
+from c2d_box.provider.compute.starting import accept_job, job_id, submit_job
+from c2d_box.provider.errors import ProviderRefusal, ServiceUnavailable, UpstreamError
 from c2d_box.provider.requests import fields
+from c2d_box.provider.requests.compute_requests import (
+    parse_container,
+    parse_quote_request,
+    parse_start_request,
+)
 from c2d_box.provider.requests.parameters import query_parameters, read_json_body, read_parameters
 from c2d_box.provider.services import ProviderContext, provider_context
 from c2d_box.provider.streaming import FileResponse
@@ -33,7 +37,7 @@ _PASSED_ON = ("content-type", "content-length", "content-disposition", "content-
 
 async def compute_environments(request: Request) -> Response:
     provider = provider_context(request)
-    known = await _required_environments(provider).list_environments()
+    known = await required_compute(provider).environments.list_environments()
     token = await provider.ledger.fee_token(provider.settings.fee_token)
     listed = [{**entry, "feeToken": token} for entry in known]
     return JSONResponse({str(provider.chain_id): listed})
@@ -41,26 +45,27 @@ async def compute_environments(request: Request) -> Response:
 
 async def initialize_compute(request: Request) -> Response:
     provider = provider_context(request)
-    _required_environments(provider)
+    context = required_compute(provider)
     data = await read_parameters(request, provider.settings.limits)
-    checked = fields.check_fields(data, fields.INITIALIZE_COMPUTE)
-    if checked.errors:
-        raise InvalidParameters(checked.errors)
-    return JSONResponse(await quote_job(provider, data))
+    fields.require_fields(data, fields.INITIALIZE_COMPUTE)
+    return JSONResponse(await quote_job(context, parse_quote_request(data)))
 
 
 async def start_compute(request: Request) -> Response:
     """Validated by the rule for parameters, but what is run is in the JSON body."""
     provider = provider_context(request)
-    required_operator(provider)
+    operator, context = required_operator(provider), required_compute(provider)
     data = await read_json_body(request, provider.settings.limits) or query_parameters(request)
     caller = provider.callers.verify_caller(
         data, fields.START, signed_texts.start_claim(data), request.headers.get("authtoken")
     )
-    try:
-        return _passed_on(await start_job(provider, data, caller))
-    except OperatorUnavailable:
-        raise ServiceUnavailable(COMPUTE, UNAVAILABLE) from None
+    accepted = await accept_job(context, parse_start_request(data), caller.address)
+    job = job_id(provider.job_key, caller)
+    return await _after_use(
+        provider,
+        caller,
+        lambda: submit_job(operator, provider.grants, context.settings, accepted, caller, job),
+    )
 
 
 async def compute_status(request: Request) -> Response:
@@ -68,9 +73,7 @@ async def compute_status(request: Request) -> Response:
     provider = provider_context(request)
     operator = required_operator(provider)
     data = await read_parameters(request, provider.settings.limits)
-    checked = fields.check_fields(data, fields.STATUS)
-    if checked.errors:
-        raise InvalidParameters(checked.errors)
+    fields.require_fields(data, fields.STATUS)
     owner = owner_in(data)
     if not is_address(owner):
         return JSONResponse([])
@@ -83,7 +86,7 @@ async def compute_status(request: Request) -> Response:
     return _passed_on(answer)
 
 
-def _asked_by_owner(request: Request, data: Mapping[str, Any]) -> bool:
+def _asked_by_owner(request: Request, data: fields.Data) -> bool:
     """Return whether the owner has proven himself. A proof that does not hold counts as none and is no error,
     because earlier clients sign other texts here."""
     owner, token = owner_in(data), request.headers.get("authtoken")
@@ -101,7 +104,7 @@ async def stop_compute(request: Request) -> Response:
     claim = signed_texts.stop_claim(data, quirks=provider.settings.compat.client_quirks)
     caller = provider.callers.verify_caller(data, fields.STOP, claim, request.headers.get("authtoken"))
     return await _after_use(
-        provider, caller, operator.stop_job(caller.address, _job_parameter(data), provider.chain_id)
+        provider, caller, lambda: operator.stop_job(caller.address, _job_parameter(data), provider.chain_id)
     )
 
 
@@ -114,7 +117,7 @@ async def delete_compute(request: Request) -> Response:
     claim = signed_texts.delete_claim(data)
     caller = provider.callers.verify_caller(data, fields.DELETE, claim, request.headers.get("authtoken"))
     return await _after_use(
-        provider, caller, operator.delete_job(caller.address, _job_parameter(data), provider.chain_id)
+        provider, caller, lambda: operator.delete_job(caller.address, _job_parameter(data), provider.chain_id)
     )
 
 
@@ -146,23 +149,20 @@ async def compute_result(request: Request) -> Response:
 async def validate_container(request: Request) -> Response:
     data = await read_json_body(request, provider_context(request).settings.limits)
     try:
-        require_container(data)
+        require_container(parse_container(data))
     except ProviderRefusal as problem:
         code = next(iter(problem.body["error"].values()))
         raise ProviderRefusal(code) from None
     return JSONResponse(data)
 
 
-async def _after_use(provider: ProviderContext, caller: VerifiedCaller, call: Any) -> Response:
-    """Use the nonce up, then await ``call``, a coroutine that has not started yet. Where the nonce is refused
-    it is closed, so that nothing has been sent."""
+async def _after_use(
+    provider: ProviderContext, caller: VerifiedCaller, call: Callable[[], Awaitable[OperatorAnswer]]
+) -> Response:
+    """Use the nonce up, then make the call. Where the nonce is refused, nothing is sent."""
+    caller.use_nonce(provider.nonces)
     try:
-        caller.use_nonce(provider.nonces)
-    except BaseException:
-        call.close()
-        raise
-    try:
-        return _passed_on(await call)
+        return _passed_on(await call())
     except OperatorUnavailable:
         raise ServiceUnavailable(COMPUTE, UNAVAILABLE) from None
 
@@ -181,7 +181,7 @@ def _passed_on(answer: OperatorAnswer) -> Response:
     return JSONResponse(answer.body, answer.status)
 
 
-def as_json(content: bytes) -> Any:
+def as_json(content: bytes) -> object:
     """Return the body that operator-service sent instead of a stream."""
     try:
         return parse_json(content, WRAPPED)
@@ -189,7 +189,7 @@ def as_json(content: bytes) -> Any:
         return {"error": "The result cannot be read."}
 
 
-def _job_parameter(data: Mapping[str, Any]) -> str | None:
+def _job_parameter(data: fields.Data) -> str | None:
     return str(data["jobId"]) if data.get("jobId") else None
 
 
@@ -200,7 +200,16 @@ def required_operator(provider: ProviderContext) -> OperatorClient:
     return provider.operator
 
 
-def _required_environments(provider: ProviderContext) -> EnvironmentCache:
+def required_compute(provider: ProviderContext) -> ComputeContext:
+    """Return what the rules of computing need. Raise Refusal as :func:`required_operator` does."""
     required_operator(provider)
     assert provider.environments is not None
-    return provider.environments
+    return ComputeContext(
+        settings=provider.settings,
+        key=provider.key,
+        catalog=provider.catalog,
+        ledger=provider.ledger,
+        storage=provider.storage,
+        environments=provider.environments,
+        consumers=provider.consumers,
+    )

@@ -8,9 +8,6 @@ dataset would confirm a guess of its content.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
@@ -21,7 +18,7 @@ from c2d_box.chain.orders import OrderInvalid
 from c2d_box.provider.auth import signed_texts
 from c2d_box.provider.auth.caller import VerifiedCaller
 from c2d_box.provider.compute.datasets import order_claim
-from c2d_box.provider.errors import InvalidParameters, ProviderRefusal
+from c2d_box.provider.errors import ProviderRefusal
 from c2d_box.provider.requests import fields
 from c2d_box.provider.requests.parameters import read_parameters, user_data
 from c2d_box.provider.resolved_services import (
@@ -47,9 +44,7 @@ async def file_info(request: Request) -> Response:
     it is. A plain source that is not read by a bare GET is looked at for signed callers only."""
     provider = provider_context(request)
     data = await read_parameters(request, provider.settings.limits)
-    checked = fields.check_fields(data, fields.FILEINFO)
-    if checked.errors:
-        raise InvalidParameters(checked.errors)
+    fields.require_fields(data, fields.FILEINFO)
     caller = _optional_caller(provider, data, request.headers.get("authtoken"))
     userdata = user_data(data.get("userdata"))
     offered: ServiceOffering | None = None
@@ -76,7 +71,7 @@ async def file_info(request: Request) -> Response:
 
 
 def _optional_caller(
-    provider: ProviderContext, data: Mapping[str, Any], token: str | None
+    provider: ProviderContext, data: fields.Data, token: str | None
 ) -> VerifiedCaller | None:
     """Return the caller who signed the request, None where nobody did."""
     if not data.get("signature") and not (token and data.get("nonce") and data.get("consumerAddress")):
@@ -86,22 +81,23 @@ def _optional_caller(
     )
 
 
-async def _requested_offering(provider: ProviderContext, data: Mapping[str, Any]) -> ServiceOffering:
-    return demanded_offering(provider, await resolve_did(provider, data["did"]), data["serviceId"])
+async def _requested_offering(provider: ProviderContext, data: fields.Data) -> ServiceOffering:
+    ddo = await resolve_did(provider.catalog, data["did"])
+    return demanded_offering(provider.ledger, ddo, str(data["serviceId"]))
 
 
 async def _files_of_service(
     provider: ProviderContext,
     offered: ServiceOffering,
-    data: Mapping[str, Any],
+    data: fields.Data,
     caller: VerifiedCaller | None,
 ) -> tuple[list[FileObject], bool, int]:
     """Return the files, whether their names and hashes are to be hidden from this caller, and the most bytes
     of one file that are hashed."""
     try:
-        files = files_of(provider, offered)
+        files = files_of(provider.key, offered)
     except FileObjectError:
-        raise ProviderRefusal(network_text(provider, "Unable to get dataset files")) from None
+        raise ProviderRefusal(network_text(provider.ledger, "Unable to get dataset files")) from None
     fetch = provider.settings.fetch
     if offered.ddo.is_algorithm:
         return files, False, fetch.max_algorithm_length
@@ -113,7 +109,7 @@ async def _files_of_service(
 async def _is_involved(
     provider: ProviderContext,
     offered: ServiceOffering,
-    data: Mapping[str, Any],
+    data: fields.Data,
     caller: VerifiedCaller | None,
 ) -> bool:
     """Return whether the caller may see names and hashes of compute-only data: its publisher may, and a
@@ -127,25 +123,25 @@ async def _is_involved(
         return False
     try:
         await provider.ledger.verified_order(
-            order_claim(provider, offered, tx, caller.address, allow_expired=True)
+            order_claim(provider.key.address, offered, tx, caller.address, allow_expired=True)
         )
     except OrderInvalid:
         return False
     return True
 
 
-def _plain_file(data: Mapping[str, Any]) -> FileObject:
+def _plain_file(data: fields.Data) -> FileObject:
     try:
         return parse_file({key: data[key] for key in data if key not in _APART})
     except FileObjectError as problem:
         raise ProviderRefusal(str(problem)) from None
 
 
-def _describe_file(index: int, file: FileObject, probe: FileProbe, is_hidden: bool) -> dict[str, Any]:
+def _describe_file(index: int, file: FileObject, probe: FileProbe, is_hidden: bool) -> dict[str, object]:
     if not probe.valid:
         return {"index": index, "valid": False, "type": file.type, "reason": probe.reason}
     length = probe.meta.length
-    described: dict[str, Any] = {
+    described: dict[str, object] = {
         "index": index,
         "valid": True,
         "type": file.type,

@@ -13,8 +13,8 @@ from c2d_box.assets.files import FileObject, FileObjectError, parse_file
 from c2d_box.provider.auth.grants import GrantExpired, GrantInvalid, InputGrant
 from c2d_box.provider.compute.redeeming import require_live_job, require_permitted
 from c2d_box.provider.errors import ProviderRefusal
-from c2d_box.provider.freshness import current_asset
 from c2d_box.provider.resolved_services import files_of, find_offering
+from c2d_box.provider.routes.compute import required_compute
 from c2d_box.provider.services import ProviderContext, provider_context
 from c2d_box.provider.streaming import file_response
 from c2d_box.storage import ChainAway, FileMeta, OpenFile, OwnAway, SourceRejected, StorageError
@@ -33,7 +33,7 @@ async def grant(request: Request) -> Response:
         raise ProviderRefusal("This is not a grant of this Provider.", status=401) from None
     except GrantExpired:
         raise ProviderRefusal("The grant has expired.", status=410) from None
-    await require_live_job(provider, permitted)
+    await require_live_job(provider.liveness, permitted)
     byte_range = request.headers.get("range")
     opened = await _open_granted(provider, permitted, byte_range)
     ranged = opened.meta.status == 206
@@ -64,7 +64,7 @@ async def _source_file(provider: ProviderContext, permitted: InputGrant) -> File
             return parse_file(permitted.source)
         ddo = await _permitted_ddo(provider, permitted)
         offered = find_offering(ddo, permitted.service)
-        files = files_of(provider, offered) if offered is not None else []
+        files = files_of(provider.key, offered) if offered is not None else []
         return files[permitted.file]
     except (FileObjectError, IndexError):
         raise ProviderRefusal("The file is no longer part of the asset.", status=403) from None
@@ -76,10 +76,11 @@ async def _ddo_bytes(provider: ProviderContext, permitted: InputGrant) -> bytes:
 
 
 async def _permitted_ddo(provider: ProviderContext, permitted: InputGrant) -> DDO:
-    ddo = (await current_asset(provider, permitted.did)).ddo
+    context = required_compute(provider)
+    ddo = (await context.current_asset(permitted.did)).ddo
     if ddo is None:
         raise ProviderRefusal("The asset is no longer published.", status=403)
-    await require_permitted(provider, permitted, ddo)
+    await require_permitted(context, provider.decided, permitted, ddo)
     return ddo
 
 

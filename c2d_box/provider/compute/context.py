@@ -1,0 +1,31 @@
+"""The services and settings that several rules of computing need at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from c2d_box.provider.auth.consumer_rights import ConsumerRights
+from c2d_box.provider.backends.catalog import AssetCatalog
+from c2d_box.provider.backends.chain_gateway import ChainGateway
+from c2d_box.provider.backends.environments import EnvironmentCache
+from c2d_box.provider.freshness import CurrentAsset, current_asset
+from c2d_box.provider.secrets import ProviderKey
+from c2d_box.provider.settings import ProviderSettings
+from c2d_box.storage import Storage
+
+
+@dataclass(frozen=True)
+class ComputeContext:
+    """The part of the Provider that decides whether a job may run. It holds nothing that a decision could
+    change: no nonces, no grants and no way to start a job."""
+
+    settings: ProviderSettings
+    key: ProviderKey
+    catalog: AssetCatalog
+    ledger: ChainGateway
+    storage: Storage
+    environments: EnvironmentCache
+    consumers: ConsumerRights
+
+    async def current_asset(self, did: str) -> CurrentAsset:
+        return await current_asset(self.catalog, self.ledger, self.settings.freshness, did)
