@@ -63,6 +63,7 @@ def innocent_problem(
     if status.get("code") != State.FINISHED:
         return f"it ended {status.get('code')}: {status.get('reason')}"
     answers = [result for result in status.get("results") or [] if result["filename"] == "answer.txt"]
+    # Exactly one: a second file of this name would be another job's.
     if len(answers) != 1 or read(answers[0]).decode() != hashlib.sha256(word.encode()).hexdigest():
         return "its result is not the right one"
     return None

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class AttackVerdict:
-    """One row: whether an attack was contained, and how its job ended."""
+    """One row: whether an attack was contained, and how its job ended. Bystanders and the box itself get rows
+    of the same kind, so that one loop prints and counts them all.
+    """
 
     name: str
     group: str
@@ -27,7 +29,7 @@ class AttackVerdict:
 
 @dataclass(frozen=True, slots=True)
 class SelftestReport:
-    """All rows, and whether every one of them is contained."""
+    """All rows, and whether every one of them is contained. ``seconds`` is the time of the whole run."""
 
     contained: bool
     seconds: float

@@ -52,6 +52,7 @@ class NodeFacts:
             for name, count in self.restarts.items()
             if later.restarts.get(name, 0) > count
         ]
+        # A component that has vanished has no counter any more.
         found += [f"{name} is gone" for name in self.restarts.keys() - later.restarts.keys()]
         # A pressure that was there before is no attack's doing.
         found += [text for text in later.pressures if text not in self.pressures]

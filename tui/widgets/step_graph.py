@@ -9,6 +9,7 @@ from tui.actions.step_board import OVER, StepBoard, StepGroup, StepState
 from tui.widgets.text import duration_text, one_line, safe_text
 
 MARKS = {"started": "→", "progress": "…", "done": "✓", "skipped": "–", "failed": "✗"}
+# Cells of a step's bar.
 BAR = 12
 
 
@@ -58,6 +59,9 @@ def _step_line(step: StepState, now: float) -> str:
 
 
 def _step_style(step: StepState) -> str:
+    """Return a step's style. What is over steps back, and what failed stands out in bold also without
+    colours.
+    """
     return {"done": "dim", "skipped": "dim", "failed": "bold red"}.get(step.state, "")
 
 
@@ -69,4 +73,7 @@ class StepGraph(Static):
         self.board = board
 
     def redraw_board(self, now: float) -> None:
+        """Draw the board as it is at ``now``, in the clock's seconds: running steps show how long they have
+        taken.
+        """
         self.update(board_lines(self.board, now))

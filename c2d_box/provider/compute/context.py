@@ -28,4 +28,6 @@ class ComputeContext:
     consumers: ConsumerRights
 
     async def current_asset(self, did: str) -> CurrentAsset:
+        """Return the asset's DDO and the chain's head that it was read at; the DDO is None where the asset is
+        not published. A cache that lags behind the chain is waited for, within ``settings.freshness``."""
         return await current_asset(self.catalog, self.ledger, self.settings.freshness, did)

@@ -18,9 +18,12 @@ from typing import Any
 from c2d_box.assets.files import FILE_TYPES
 from c2d_box.provider.errors import InvalidParameters
 
+# The parameters of one request as they came: text in a query, JSON values in a body.
 Data = Mapping[str, Any]
+# Takes the parameters and a dotted name; returns the text that clients see, None where the rule holds.
 Rule = Callable[[Data, str], str | None]
 
+# The largest integer that a JavaScript number holds exactly (``Number.MAX_SAFE_INTEGER``).
 MAX_NONCE = 2**53 - 1
 _PLAIN_NUMBER = re.compile(r"(?:0|[1-9][0-9]*)(?:\.[0-9]+)?\Z")
 
@@ -75,15 +78,20 @@ def find_value(data: Data, name: str) -> Any:
 
 
 def is_present(data: Data, name: str) -> bool:
+    """Return whether the field has a value. Empty text, lists and objects count as absent, ``0`` and
+    ``False`` as present."""
     value = find_value(data, name)
     return value is not None and value not in ("", [], {})
 
 
 def required(data: Data, name: str) -> str | None:
+    """Refuse a field that is absent or empty."""
     return None if is_present(data, name) else f"The {name} field is required."
 
 
 def required_without(other: str) -> Rule:
+    """Return a rule that refuses a field where it and ``other`` are both absent: one of the two is enough."""
+
     def rule(data: Data, name: str) -> str | None:
         if is_present(data, name) or is_present(data, other):
             return None
@@ -93,6 +101,8 @@ def required_without(other: str) -> Rule:
 
 
 def required_with_all(*others: str) -> Rule:
+    """Return a rule that refuses an absent field where all of ``others`` are present."""
+
     def rule(data: Data, name: str) -> str | None:
         if is_present(data, name) or not all(is_present(data, other) for other in others):
             return None
@@ -102,6 +112,8 @@ def required_with_all(*others: str) -> Rule:
 
 
 def required_if(other: str, value: str) -> Rule:
+    """Return a rule that refuses an absent field where ``other`` has exactly this value."""
+
     def rule(data: Data, name: str) -> str | None:
         if is_present(data, name) or find_value(data, other) != value:
             return None
@@ -111,6 +123,7 @@ def required_if(other: str, value: str) -> Rule:
 
 
 def integer(data: Data, name: str) -> str | None:
+    """Refuse a value that is no whole number. An absent one passes: ``required`` is a rule of its own."""
     value = find_value(data, name)
     if value is None or value == "" or _as_int(value) is not None:
         return None
@@ -118,6 +131,9 @@ def integer(data: Data, name: str) -> str | None:
 
 
 def at_least(minimum: int) -> Rule:
+    """Return a rule that refuses a whole number below ``minimum``. Values that are no number are left to
+    ``integer``, whose text is the one that clients know."""
+
     def rule(data: Data, name: str) -> str | None:
         number = _as_int(find_value(data, name))
         return None if number is None or number >= minimum else f"The {name} must be at least {minimum}."
@@ -126,6 +142,7 @@ def at_least(minimum: int) -> Rule:
 
 
 def numeric(data: Data, name: str) -> str | None:
+    """Refuse a value that is no number, in JSON or as text. An absent one passes."""
     value = find_value(data, name)
     if value is None or value == "":
         return None
@@ -147,6 +164,8 @@ def countable_number(data: Data, name: str) -> str | None:
 
 
 def one_of(*allowed: str) -> Rule:
+    """Return a rule that refuses any value but these. An absent one passes."""
+
     def rule(data: Data, name: str) -> str | None:
         value = find_value(data, name)
         return None if value is None or value in allowed else f"The selected {name} is invalid."
@@ -155,6 +174,8 @@ def one_of(*allowed: str) -> Rule:
 
 
 def matches_regex(pattern: str) -> Rule:
+    """Return a rule that refuses text whose beginning does not match. The pattern decides about the end by
+    itself: ``re.match`` is not a full match."""
     compiled = re.compile(pattern)
 
     def rule(data: Data, name: str) -> str | None:
@@ -167,6 +188,7 @@ def matches_regex(pattern: str) -> Rule:
 
 
 def future_time(data: Data, name: str) -> str | None:
+    """Refuse a time, in unix seconds, that is past, absent or no whole number. Its text names no field."""
     number = _as_int(find_value(data, name))
     return None if number is not None and number > time.time() else "Invalid timestamp provided."
 
@@ -174,16 +196,20 @@ def future_time(data: Data, name: str) -> str | None:
 def as_number(value: Any) -> Decimal | None:
     """Return the number that a client sent as a JSON number or as decimal text; None for anything else, and
     for numbers too long or too large to be a nonce."""
+    # bool is a subclass of int: without the test ``true`` would be the number one.
     if isinstance(value, bool) or not isinstance(value, int | float | str) or len(str(value)) > 64:
         return None
     try:
         number = Decimal(str(value))
     except InvalidOperation:
         return None
+    # Decimal reads "NaN" and "Infinity" too, and exponents whose plain form would fill the memory.
     return number if number.is_finite() and abs(number.adjusted()) < 64 else None
 
 
 def _as_int(value: Any) -> int | None:
+    """Return the whole number that the value is or says, None otherwise. The length is bounded because
+    ``int()`` of very long text takes time quadratic in it."""
     if isinstance(value, bool) or not isinstance(value, int | str) or len(str(value)) > 64:
         return None
     try:
@@ -192,11 +218,13 @@ def _as_int(value: Any) -> int | None:
         return None
 
 
+# Both end the validation: without them no signature can be checked, so no later text would be true.
 _nonce = RequestField("nonce", (required, numeric, plain_number, countable_number), bail=True)
 _consumer = RequestField("consumerAddress", (required,), bail=True)
 
 NONCE = (RequestField("userAddress", (required,)),)
 
+# Either the transaction that published the asset, or the document itself with flags and hash.
 DECRYPT = (
     RequestField("decrypterAddress", (required,)),
     RequestField("chainId", (required,)),
@@ -215,6 +243,7 @@ DECRYPT = (
     RequestField("nonce", (required, numeric, plain_number)),
 )
 
+# Either a service of an asset, or a plain file object, whose type decides which key it needs.
 FILEINFO = (
     RequestField("type", (required_without("did"), one_of(*FILE_TYPES))),
     RequestField("did", (required_without("type"), matches_regex(r"^did:op"))),

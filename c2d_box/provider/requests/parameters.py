@@ -14,6 +14,7 @@ from c2d_box.provider.settings import LimitsSection
 from c2d_box.service.request_body import parse_body, read_body
 from c2d_box.strict_json import JsonLimits, JsonRefused, parse_json
 
+# NUL is refused because PostgreSQL stores no text that has it, and no honest request needs it.
 _LIMITS = JsonLimits(allow_nul=False)
 
 

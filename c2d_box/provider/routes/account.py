@@ -22,6 +22,7 @@ async def last_nonce(request: Request) -> Response:
     address = owner_in(data, "userAddress")
     if not is_address(address):
         raise InvalidParameters({"userAddress": ["The userAddress format is invalid."]})
+    # Public on purpose: a client needs it before it can sign anything, and it proves nothing.
     return JSONResponse({"nonce": provider.nonces.last_used(checksum_address(address))})
 
 
@@ -37,6 +38,7 @@ async def delete_token(request: Request) -> Response:
     provider = provider_context(request)
     data = await read_parameters(request, provider.settings.limits)
     caller = provider.callers.verify_caller(data, fields.DELETE_TOKEN, signed_texts.token_claim(data))
+    # Only the owner's own, valid token can be given up; the check comes before the nonce is used.
     if problem := provider.tokens.token_problem(str(data["token"]), caller.address):
         raise ProviderRefusal(problem)
     caller.use_nonce(provider.nonces)

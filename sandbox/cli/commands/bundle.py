@@ -49,6 +49,7 @@ def build_bundle(
             verb(parts or None, yes=current().yes, confirm=ask_agreement, container=container, base=base)
         )
     if not print_json(list_parts(parts or None)):
+        # Single parts may be built while others are missing, so nothing is said of the whole then.
         print_text("the bundle is complete" if not parts else "built")
 
 

@@ -73,6 +73,7 @@ def start(
         spending=spending,
     )
     job = perform_verb(verbs.start(box, who, wanted))
+    # Following takes as long as the job; Ctrl-C ends only the following.
     if wait:
         job = perform_verb(verbs.follow(box, who, job.id))
     if not print_json(job):
@@ -117,6 +118,7 @@ def quote(did: str, algorithm: str | None, additional: tuple[str, ...], environm
             )
             for p in prices
         ]
+        # Every amount with its own token: fees may be due in another one than the price.
         print_table(["did", "action", "datatoken", "market's fee", "Provider's fee"], rows)
         # Exact, as this text is copied into ``--max-price``.
         due = [f"{amount} {token}" for token, amount in verbs.exact_totals(prices).items()]
@@ -146,6 +148,9 @@ class JobGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Put ``show`` before a first argument that is no subcommand. An id is 32 hex digits, so it cannot be
+        the name of one.
+        """
         if args and args[0] not in self.commands:
             # ``show`` is hidden: users type ``job ID``.
             args = ["show", *args]
@@ -245,6 +250,7 @@ def stop(job_id: str) -> None:
 
 
 def _print_job(seen: JobDetails) -> None:
+    """Print the job's facts, its stages and its results, as ``job``, ``start`` and ``stop`` do alike."""
     from sandbox.verbs.compute.job_timeline import job_overhead, seconds_by_stage
 
     print_pairs(
@@ -283,14 +289,17 @@ def _datatoken_text(price: AssetPrice) -> str:
 
 
 def _result_row(result: Mapping[str, Any]) -> tuple[object, ...]:
+    """Return a result's row, from the keys of Ocean's API."""
     return tuple(result[key] for key in ("index", "filename", "type", "filesize"))
 
 
 def _time_text(moment: float) -> str:
+    """Return unix seconds as UTC, ``-`` for none."""
     return time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(moment)) if moment else "-"
 
 
 def _duration_text(seen: JobDetails) -> str:
+    """Return the time from creation to end; a running job has none yet."""
     return f"{seen.ended - seen.created:.1f} s" if seen.has_ended else "-"
 
 

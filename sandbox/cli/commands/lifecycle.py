@@ -233,6 +233,7 @@ def reset(everything: bool, assets_only: bool) -> None:
         if not print_json({"name": box.name, "home": box.home.path, "kept": False}):
             print_text("there is no box here")
         return None
+    # Counted before the question, so that the user knows what the yes is worth.
     cost = reset_losses(box, everything=everything)
     print(f"reset of {cost.home} ({cost.bytes / 1e6:.0f} MB) forgets:", file=sys.stderr)
     for line in cost.forgotten:
@@ -246,6 +247,7 @@ def reset(everything: bool, assets_only: bool) -> None:
 
 
 def _demand_agreement() -> None:
+    """Raise ``C2D-RESET-NOT-CONFIRMED`` unless the user agrees; without a terminal only ``--yes`` does."""
     if not ask_agreement("Forget all that?"):
         raise UsageError(
             "C2D-RESET-NOT-CONFIRMED", "nothing was forgotten", "answer yes, or pass --yes in a script"
@@ -253,6 +255,7 @@ def _demand_agreement() -> None:
 
 
 def _reset_assets(box: Box, everything: bool) -> None:
+    """Return the box to its last seed, which leaves cluster, keys and ports as they are."""
     from sandbox.seeding import return_to_baseline
 
     if everything:

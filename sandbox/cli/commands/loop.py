@@ -64,6 +64,7 @@ def run(
             for path in tried.outputs:
                 print_line(path)
         return
+    # Imported only here: a dry run needs neither client nor chain.
     from sandbox.loop.running import ScriptRun, run_script, unfinished_error
 
     box = the_box()
