@@ -1,4 +1,7 @@
-"""The result of ``selftest``: a row for each attack and for each thing that must hold around them."""
+"""The result of ``selftest``: a row for each attack and for each thing that must hold around them.
+
+Names of fields are those of ``selftest --json``, so scripts depend on them.
+"""
 
 from __future__ import annotations
 
@@ -37,5 +40,5 @@ class SelftestReport:
 
     @property
     def failed_verdicts(self) -> tuple[AttackVerdict, ...]:
-        """Return the rows that are not contained."""
+        """Return the rows that are not contained, in the order in which they ended."""
         return tuple(verdict for verdict in self.verdicts if not verdict.contained)

@@ -23,7 +23,8 @@ CLOCK_TOLERANCE = 2.0
 
 @dataclass(frozen=True, slots=True)
 class NodeFacts:
-    """State of the node at one moment; two of them are compared."""
+    """State of the node at one moment; two of them are compared. An attack on the node may succeed without a
+    word in its own job, so this is where it would show."""
 
     restarts: dict[str, int]
     """Number of restarts by component, and by pod and container."""

@@ -60,7 +60,8 @@ def _sort_rank(cell: str) -> tuple[int, float, str]:
 
 
 class LiveTable(DataTable[Text]):
-    """A table of :class:`TableRow`; :meth:`show_rows` applies only the differences."""
+    """A table of :class:`TableRow`; :meth:`show_rows` applies only the differences. Rows are found by their
+    key, which has to be unique in the table; with ``cursor="cell"`` single cells are selected."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j", "cursor_down", "Down", show=False, id="table.down"),

@@ -22,7 +22,8 @@ from tui.widgets.text import age_text, one_line, plain_text
 
 
 class ListChanged(Message):
-    """A pane's list was updated, so the chosen row may be another."""
+    """A pane's list was updated, so the chosen row may be another, without a key press. Screens that act on
+    the choice listen to it."""
 
 
 class PaneScreen(Screen[None]):

@@ -66,7 +66,8 @@ def _step_style(step: StepState) -> str:
 
 
 class StepGraph(Static):
-    """The widget that draws a :class:`StepBoard`."""
+    """The widget that draws a :class:`StepBoard`. It has no clock of its own: whoever shows it calls
+    :meth:`redraw_board`."""
 
     def __init__(self, board: StepBoard, id: str | None = None) -> None:
         super().__init__(id=id, markup=False)

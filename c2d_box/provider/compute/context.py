@@ -1,4 +1,5 @@
-"""The services and settings that several rules of computing need at once."""
+"""The services and settings that several rules of computing need at once. One argument instead of seven; the
+routes make it of the Provider's own context, see ``routes.compute.required_compute``."""
 
 from __future__ import annotations
 

@@ -23,8 +23,9 @@ GRACE_SECONDS = 60
 
 @dataclass(frozen=True)
 class PaidTime:
-    """A job that is paid for. ``agreement`` is the paying item's transaction id; ``seconds`` is how long the
-    job may run."""
+    """A job that is paid for. ``agreement`` is the paying item's transaction id, ``valid_until`` is in unix
+    seconds, and ``seconds`` is how long the job may run: the shorter of the paid time and the environment's
+    limit."""
 
     agreement: str
     valid_until: int

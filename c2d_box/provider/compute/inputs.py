@@ -1,4 +1,8 @@
-"""The grants of a job: one per file and one per DDO, for the configuration pod to redeem."""
+"""The grants of a job: one per file and one per DDO, for the configuration pod to redeem.
+
+They are made before the job runs and may be redeemed hours later. :mod:`c2d_box.provider.compute.redeeming`
+then decides again on what they carry.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Decides what a request may ask for its results, as far as the publisher of every input agrees."""
+"""Decides what a request may ask for its results, as far as the publisher of every input agrees.
+
+Two things are asked for: to publish the results as an asset, which gives them to others, and to encrypt them
+for the consumer, which needs nobody's consent.
+"""
 
 from __future__ import annotations
 

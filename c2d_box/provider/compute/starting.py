@@ -40,7 +40,8 @@ from c2d_box.provider.settings import ProviderSettings
 
 @dataclass(frozen=True)
 class AcceptedJob:
-    """A request that passed every check."""
+    """A request that passed every check, with what the checks have found out. Nothing of it is looked up
+    again for the submission, so what was decided on is what is submitted."""
 
     datasets: list[AcceptedDataset]
     algorithm: AcceptedAlgorithm

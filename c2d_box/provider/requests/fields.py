@@ -30,8 +30,8 @@ _PLAIN_NUMBER = re.compile(r"(?:0|[1-9][0-9]*)(?:\.[0-9]+)?\Z")
 
 @dataclass(frozen=True)
 class RequestField:
-    """One parameter of a route, with its rules in the order in which they are tried: the first text
-    counts."""
+    """One parameter of a route, with its rules in the order in which they are tried: the first text counts.
+    With ``bail`` a failure ends the validation of the whole request."""
 
     name: str
     rules: tuple[Rule, ...]
@@ -61,7 +61,8 @@ def check_fields(data: Data, fields: tuple[RequestField, ...]) -> ValidationOutc
 
 
 def require_fields(data: Data, fields: tuple[RequestField, ...]) -> None:
-    """Raise Invalid with every text that :func:`check_fields` finds."""
+    """Raise InvalidParameters with every text that :func:`check_fields` finds. For routes that need no
+    signature; the others go through ``CallerVerifier``, which reports parameters and signature together."""
     if errors := check_fields(data, fields).errors:
         raise InvalidParameters(errors)
 

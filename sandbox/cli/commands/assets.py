@@ -206,7 +206,8 @@ def _explain_permission(dataset: str, algorithm: str) -> None:
 
 
 def _show_draft(kind: str, source: str, offer: AssetOffer, image: str = "", entrypoint: str = "") -> None:
-    """The DDO as it would be signed; problems, if any, end with the usage status."""
+    """Print the DDO as it would be signed. Raises ``C2D-DDO-INVALID`` where it could not be published, after
+    the draft has been printed."""
     from c2d_box.errors import UsageError
     from sandbox.verbs.publishing.ddo_preview import preview_ddo
 

@@ -33,4 +33,5 @@ def doctor(fix: bool) -> None:
             if finding.fix:
                 print_text(f"    {finding.id}  fix: {finding.fix}")
     if any(finding.level == "problem" for finding in findings):
+        # Warnings do not fail: a script should go on where a box would run.
         raise click.exceptions.Exit(3)

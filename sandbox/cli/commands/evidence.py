@@ -54,6 +54,7 @@ def verify(job_id: str, record: Path | None, code: Path | None, strict: bool) ->
         print_table(["check", "agrees", "found", "word of"], rows)
         print_text()
         print_text(_VERDICTS[found.verdict])
+    # Without ``--strict`` an outage of a source is no failure: nothing has been contradicted.
     if found.verdict == "disagrees" or (strict and not found.is_sound):
         raise click.exceptions.Exit(FAILED)
 

@@ -281,7 +281,8 @@ def _amount_text(amount: float, token: str) -> str:
 
 
 def _datatoken_text(price: AssetPrice) -> str:
-    """Its price; swap fees are named, or 1.001 would be a riddle where 1 was asked."""
+    """Return the price of the datatoken; swap fees are named beside it, as the sum would otherwise look like
+    a wrong price (1.001 where 1 was asked)."""
     if not price.price:
         return "free" if price.action == "order" else "-"
     fees = f" ({price.swap_fee:.4g} of it fees)" if price.swap_fee else ""

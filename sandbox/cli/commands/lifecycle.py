@@ -131,8 +131,8 @@ def settings_with_ports(
     ports: tuple[str, ...],
 ) -> BoxSettings:
     """Return what the box remembers, with the ports given now. An offset starts from the default ports, so
-    giving it twice does not add up; single ports override it.
-    """
+    giving it twice does not add up; single ports override it. Raises ``C2D-USAGE-PORT`` for a text that is
+    not ``NAME=PORT``."""
     chosen_ports = settings.ports if port_offset is None else type(settings.ports)().with_offset(port_offset)
     for item in ports:
         name, _, number = item.partition("=")
@@ -151,9 +151,9 @@ def guest_settings(
     pull_by_login: bool | None,
     unproven_jobs: bool | None,
 ) -> BoxSettings:
-    """What the box remembers of somebody's cluster, with what is given now. Of the two ways to a Secret for
-    pulling, the one given now replaces the other.
-    """
+    """Return what the box remembers of somebody's cluster, with what is given now. Of the two ways to a
+    Secret for pulling, the one given now replaces the other. Raises ``C2D-USAGE`` where options exclude each
+    other, or are for another kind of cluster than this box has."""
     said: dict[str, Any] = {name: value for name, value in given.items() if value}
     # An option that would have no effect is an error: the user believes that something was set.
     if (said or pull_by_login or unproven_jobs) and settings.cluster != "existing":
@@ -178,7 +178,8 @@ def guest_settings(
 def chosen_chain(
     before: ChainChoice, chain: str | None, rpc_url: str | None, address_file: Path | None
 ) -> ChainChoice:
-    """What the box remembers, or the chain asked for now."""
+    """Return the chain that the box remembers, or the one asked for now. URL and address file of an external
+    chain are checked for their form; nothing is contacted."""
     if chain and rpc_url:
         raise UsageError("C2D-USAGE", "--chain and --chain-rpc exclude each other", "give one of them")
     if rpc_url:
@@ -189,7 +190,7 @@ def chosen_chain(
 
 
 def print_warnings(settings: BoxSettings) -> None:
-    """Say loudly what weakens the box."""
+    """Print what weakens the box, to stderr: at every ``up``, since the box remembers such options."""
     if settings.unproven_jobs:
         print(
             "WARNING: JOBS RUN EVEN WHERE NOTHING KEEPS THEM FROM THE NETWORK; they can carry data away",

@@ -28,6 +28,7 @@ def logs(source: str, lines: int, follow: bool) -> None:
     if not follow and document_of(stream):
         return
     for line in stream:
+        # Foreign text: control sequences in it are made visible.
         print_foreign(line)
 
 

@@ -33,6 +33,7 @@ def chain(tx: str | None, blocks: bool, count: int) -> None:
     from sandbox.verbs.inspection import chain as explorer
 
     box = the_box()
+    # A transaction that is named wins over the options for lists.
     if tx:
         one = explorer.read_transaction(box, tx)
         if not print_json(one):

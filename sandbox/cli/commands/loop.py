@@ -90,7 +90,8 @@ def run(
 
 
 def _refuse_options_of_the_box() -> None:
-    """An option that would be taken and ignored is an error."""
+    """Raise ``C2D-TRY-OPTION`` for an option that ``--dry`` would take and ignore: the user would believe
+    that it had been tried."""
     from c2d_box.errors import UsageError
 
     context = click.get_current_context()

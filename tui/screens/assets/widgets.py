@@ -1,4 +1,4 @@
-"""Panes about assets."""
+"""Panes about assets: the table of all, and one asset with its DDO. Both draw the same feed."""
 
 from __future__ import annotations
 

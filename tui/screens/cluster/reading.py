@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 
 class TextPane(Pane):
-    """A text that can be searched and scrolled; the scroll position stays while the text changes."""
+    """A text that can be searched and scrolled; the scroll position stays while the text changes. Unlike a
+    log it is replaced as a whole with each answer."""
 
     def compose_body(self) -> ComposeResult:
         yield LogView(id="text")

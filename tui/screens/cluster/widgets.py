@@ -48,7 +48,8 @@ class PodsPane(Pane):
 
 
 def _pod_row(key: str, pod: PodSummary, now: float) -> TableRow:
-    """Return a pod's row. Pods of jobs are named by their part, as their real names are mostly an id."""
+    """Return a pod's row. Pods of jobs are named by their part, as their real names are mostly an id; the
+    filter finds them by job, address and containers too."""
     mark, tone = _state_mark(pod.state)
     name = f"{pod.part} of job {short_id(pod.job)}" if pod.job else pod.name
     # Whole seconds, as the ages of all pods change with every answer.

@@ -1,4 +1,4 @@
-"""The dashboard's panes."""
+"""The dashboard's panes: health, next step, last jobs, memory. Three feeds serve the four of them."""
 
 from __future__ import annotations
 

@@ -249,6 +249,7 @@ class ExplainPane(OnDemandPane):
         self.query_one("#explained", Static).update(plain_text(value))
 
 
+# The words of :mod:`sandbox.cli.commands.evidence`, shortened to a pane's title.
 VERDICTS = {
     "agrees": "agrees with its sources",
     "unknown": "nothing contradicts it, some could not be asked",

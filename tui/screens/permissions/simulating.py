@@ -39,6 +39,7 @@ class SimulationsPane(Pane):
         self.show_pointed()
 
     def on_data_table_row_highlighted(self, _event: DataTable.RowHighlighted) -> None:
+        """Show the whole answer to the account that the cursor has come to."""
         self.show_pointed()
 
     def show_pointed(self) -> None:
