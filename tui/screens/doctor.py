@@ -1,4 +1,7 @@
-"""The doctor screen: the findings about this machine, each with its evidence and its fix."""
+"""The doctor screen: the findings about this machine, each with its evidence and its fix.
+
+Fixes are shown and copied, and never run from here: they change the machine and not the box.
+"""
 
 from __future__ import annotations
 

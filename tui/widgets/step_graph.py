@@ -1,4 +1,7 @@
-"""Draws the steps of a verb: groups that are under way step by step, finished ones as one line."""
+"""Draws the steps of a verb: groups that are under way step by step, finished ones as one line.
+
+A boot has dozens of steps; collapsing what is over keeps what matters now on one screen.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Finds the algorithm of a request, published or raw, and what would really run (file hashes, container)."""
+"""Finds the algorithm of a request, published or raw, and what would really run (file hashes, container).
+
+Permissions are given to bytes and not to names. So a published algorithm is hashed here as its source serves
+it now, and its description's own checksums are never believed.
+"""
 
 from __future__ import annotations
 
@@ -79,7 +83,8 @@ def _require_small(carried: int) -> None:
 
 
 def require_container(container: DdoContainer) -> None:
-    """Refuse a container that lacks its image, its command or the image's digest."""
+    """Refuse a container that lacks its image, its command or the image's digest. A tag alone may name
+    another image tomorrow, so without a digest nobody can have permitted what runs."""
     if not (container.entrypoint and container.image and container.checksum):
         raise compute_refusal("algorithm.container", "missing_entrypoint_image_checksum")
     # A bare hex text would not name an image: the runtime pulls by the digest as OCI writes it.

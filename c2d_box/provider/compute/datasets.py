@@ -131,7 +131,8 @@ async def paid_order(
     context: ComputeContext, dataset: AcceptedDataset, consumer: str, environment: str
 ) -> Order:
     """Return the dataset's order. Raise Refusal where it is not valid for this consumer, service and
-    environment now."""
+    environment now. The order has to be the consumer's own: whoever knows a transaction's hash must not
+    compute on it."""
     provider, tx = context.key.address, dataset.reference.order_tx
     try:
         return await context.consumers.own_order(

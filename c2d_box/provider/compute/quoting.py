@@ -1,6 +1,8 @@
 """The rules of initializeCompute, which quotes what is still to be paid before a job can start, item by item.
 
-Permissions are decided here already, before anybody pays.
+Permissions are decided here already, before anybody pays. An item is one dataset or the algorithm. Orders
+that the client names are used again where they are good, so a client may ask, order, and ask again until
+nothing is due.
 """
 
 from __future__ import annotations

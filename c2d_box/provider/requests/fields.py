@@ -301,7 +301,9 @@ START = (
 
 STOP = (_consumer, _nonce)
 DELETE = STOP
+# Unsigned: without a proof of the owner the answer is coarse, see ``routes.compute``.
 STATUS = (_consumer,)
+# The job's id comes first: without it the signed text cannot be made.
 RESULT = (
     RequestField("jobId", (required,), bail=True),
     RequestField("index", (required,), bail=True),

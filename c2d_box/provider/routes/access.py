@@ -1,4 +1,9 @@
-"""The access service: quoting an order, downloading."""
+"""The access service: quoting an order, downloading.
+
+Both check consumer, service and user data in the same order, as what was quoted must also be had. A download
+is judged anew with each request: an order alone does not open an asset whose publisher has since denied the
+consumer.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Nonces and auth tokens."""
+"""Nonces and auth tokens.
+
+A nonce makes a signature good for one request. A token stands in for signatures for some time, for clients
+that cannot ask the user's wallet each time; it is made and given up by a signature, never by a token.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +34,7 @@ async def create_token(request: Request) -> Response:
     provider = provider_context(request)
     data = await read_parameters(request, provider.settings.limits)
     caller = provider.callers.verify_caller(data, fields.CREATE_TOKEN, signed_texts.token_claim(data))
+    # First the nonce: a token is the effect that must not come twice of one signature.
     caller.use_nonce(provider.nonces)
     return JSONResponse({"token": provider.tokens.create_token(caller.address, int(data["expiration"]))})
 

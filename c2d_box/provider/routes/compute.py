@@ -1,4 +1,9 @@
-"""The compute service: environments, quotes, start, status, stop, delete, results."""
+"""The compute service: environments, quotes, start, status, stop, delete, results.
+
+Decisions are made here and in :mod:`c2d_box.provider.compute`; jobs are kept by operator-service, whose
+answers are passed on. Where it does not answer, that is an outage (503) and never an empty list or a refusal:
+clients repeat the request then.
+"""
 
 from __future__ import annotations
 
@@ -47,6 +52,7 @@ async def compute_environments(request: Request) -> Response:
 
 async def initialize_compute(request: Request) -> Response:
     provider = provider_context(request)
+    # First, so that a Provider without a compute backend answers 404 whatever the request holds.
     context = required_compute(provider)
     data = await read_parameters(request, provider.settings.limits)
     fields.require_fields(data, fields.INITIALIZE_COMPUTE)
@@ -118,6 +124,7 @@ async def delete_compute(request: Request) -> Response:
     provider = provider_context(request)
     operator = required_operator(provider)
     data = await read_parameters(request, provider.settings.limits)
+    # The quirk: ocean.js signs a deletion with a nonce that it does not send.
     if provider.settings.compat.client_quirks and data.get("nonce") in (None, ""):
         data = {**data, "nonce": _next_nonce(provider, owner_in(data))}
     claim = signed_texts.delete_claim(data)

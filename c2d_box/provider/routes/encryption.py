@@ -1,4 +1,9 @@
-"""Encrypting for this Provider, and decrypting published documents for metadata caches."""
+"""Encrypting for this Provider, and decrypting published documents for metadata caches.
+
+Anybody may have something encrypted, since only this Provider can open it. Decrypting is bound to what was
+published: the NFT has to be genuine, its state has to allow it, and the bytes have to match the hash on the
+chain.
+"""
 
 from __future__ import annotations
 
@@ -63,6 +68,7 @@ async def decrypt_document(request: Request) -> Response:
     state = await provider.ledger.nft_state(nft)
     if state in _STATES:
         raise ProviderRefusal(_STATES[state], status=403)
+    # Active, no orders, unlisted: such assets are still read. Any other number is none of Ocean's.
     if state not in (0, 4, 5):
         raise ProviderRefusal("Invalid MetadataState")
     return Response(_open_document(provider, published), 201, _TEXT)
@@ -100,6 +106,7 @@ def _open_document(provider: ProviderContext, published: PublishedDocument) -> b
             raise ProviderRefusal("Failed to decrypt.") from None
     if published.flags & _COMPRESSED:
         document = _decompress_document(document)
+    # Over the bytes in plain, so neither key nor packing can be exchanged unnoticed.
     if "0x" + sha256(document).hexdigest() != published.hash.lower():
         raise ProviderRefusal("Checksum doesn't match.")
     return document

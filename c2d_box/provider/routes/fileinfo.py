@@ -107,6 +107,7 @@ async def _files_of_service(
     fetch = provider.settings.fetch
     if offered.ddo.is_algorithm:
         return files, False, fetch.max_algorithm_length
+    # Compute-only data stays with its publisher, and a name or a hash already tells something of it.
     stays = offered.service.type != ACCESS
     is_hidden = stays and not await _is_involved(provider, offered, data, caller)
     return files, is_hidden, fetch.max_checksum_length
@@ -122,6 +123,7 @@ async def _is_involved(
     consumer who shows an order of it, to whom the evidence of a job names the hashes too."""
     if caller is None:
         return False
+    # The owner as the chain has it now, not the publisher whom the description names.
     if same_hex(await provider.ledger.nft_owner(offered.ddo.nft_address), caller.address):
         return True
     tx = str(data.get("transferTxId") or "")

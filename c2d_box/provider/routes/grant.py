@@ -1,4 +1,9 @@
-"""Redeeming a grant: the only way by which inputs reach a job."""
+"""Redeeming a grant: the only way by which inputs reach a job.
+
+The caller is a pod, which holds no signature of the consumer, so everything that the consumer was entitled to
+at the start is checked again here. Inputs go through this process as a stream; the pod never learns their
+source.
+"""
 
 from __future__ import annotations
 
@@ -53,6 +58,8 @@ async def _open_granted(provider: ProviderContext, permitted: InputGrant, byte_r
     try:
         return await provider.storage.open(file, permitted.userdata, byte_range)
     except SourceRejected as problem:
+        # A range beyond the file is the pod's question; whatever else a source answers is the source's
+        # failure.
         status = 416 if problem.status == 416 else 502
         raise ProviderRefusal(
             f"The file's source answered with status {problem.status}.", status=status

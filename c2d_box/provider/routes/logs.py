@@ -68,6 +68,7 @@ async def _open_log(
     finally:
         gone.cancel()
         asked.cancel()
+    # Errors come before the first byte of the log, so they can still have a status of their own.
     if answer.status_code != 200:
         try:
             content = await answer.aread()

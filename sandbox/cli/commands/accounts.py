@@ -1,4 +1,7 @@
-"""accounts, faucet."""
+"""accounts, faucet.
+
+The keys come from a mnemonic that everybody knows: they are for test chains only.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""publish, assets, permit, revoke, download."""
+"""publish, assets, permit, revoke, download.
+
+What is signed acts as ``publisher`` unless ``--as`` says otherwise; a download is ordered and paid by
+``consumer``. Each verb narrates on stderr and prints its result on stdout.
+"""
 
 from __future__ import annotations
 

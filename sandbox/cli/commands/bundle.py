@@ -1,4 +1,7 @@
-"""bundle build, list, verify, save, load, serve, diff, key."""
+"""bundle build, list, verify, save, load, serve, diff, key.
+
+These work on the cache of this machine and need no box, so none of them opens one.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""doctor."""
+"""doctor.
+
+Checks are of the machine and of the box; no box has to be up for them.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""verify, explain."""
+"""verify, explain: what is known about a job that has ended.
+
+Verifying asks each source by itself. A source that does not answer makes its line unknown, and is told apart
+from one that contradicts.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""start, jobs, job, job logs, results, stop."""
+"""start, quote, jobs, job, job logs, results, decrypt, stop.
+
+Everything here goes through the Provider as any client's request does, acting as ``consumer`` unless ``--as``
+says otherwise. Jobs in ``--json`` have the field names of the wire.
+"""
 
 from __future__ import annotations
 

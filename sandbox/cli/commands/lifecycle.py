@@ -1,4 +1,8 @@
-"""up, down, reset."""
+"""up, down, reset.
+
+``up`` remembers its options in the box: given once, they hold until they are given anew. So options have None
+as their default, which means "as last time".
+"""
 
 from __future__ import annotations
 

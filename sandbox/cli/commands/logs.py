@@ -1,4 +1,4 @@
-"""logs."""
+"""logs. The log of a job is another thing, which only its owner may read: see ``job logs``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""run, new algorithm: the one-command loop."""
+"""run, new algorithm: the one-command loop.
+
+``run`` repeats safely: it publishes what is new or has changed and uses again what has not, so that an edit
+costs no more than its own change.
+"""
 
 from __future__ import annotations
 

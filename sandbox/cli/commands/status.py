@@ -1,4 +1,4 @@
-"""status, env."""
+"""status, env. Both only look: they start nothing."""
 
 from __future__ import annotations
 

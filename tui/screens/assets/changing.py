@@ -1,4 +1,8 @@
-"""Editing and ending what is published."""
+"""Editing and ending what is published.
+
+Both are transactions of the acting publisher, so they are confirmed with what is signed and what cannot be
+had back.
+"""
 
 from __future__ import annotations
 

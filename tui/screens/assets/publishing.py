@@ -1,4 +1,8 @@
-"""Publishing a local file or URL through a form, with a preview of the DDO."""
+"""Publishing a local file or URL through a form, with a preview of the DDO.
+
+The form's values are texts; they become an offer in one place (``_read_offer``), for the preview, the command
+line that is shown and the verb alike.
+"""
 
 from __future__ import annotations
 

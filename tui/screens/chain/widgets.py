@@ -1,4 +1,7 @@
-"""Panes of the chain: transactions, blocks, and the decoded view of one of them."""
+"""Panes of the chain: transactions, blocks, and the decoded view of one of them.
+
+Decoding is the sandbox's (:mod:`sandbox.verbs.inspection.chain`), by the ABIs of Ocean's contracts.
+"""
 
 from __future__ import annotations
 

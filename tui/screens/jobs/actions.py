@@ -1,4 +1,8 @@
-"""Actions on a job: stop it, run it again, save its results."""
+"""Actions on a job: stop it, run it again, save its results.
+
+The list of jobs and the screen of one job offer the same actions, so they are made here once. Each is
+confirmed in a dialog that names its effects.
+"""
 
 from __future__ import annotations
 

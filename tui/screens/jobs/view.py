@@ -1,4 +1,8 @@
-"""A job of the Provider's API as screens show it: only worded, nothing is decided here."""
+"""A job of the Provider's API as screens show it: only worded, nothing is decided here.
+
+The dashboard, the list, the job's own screen and the outputs all use this one view, so they say the same
+about a job.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Panes that choose a job's parts, and the pane that checks the combination."""
+"""Panes that choose a job's parts, and the pane that checks the combination.
+
+Apart from added datasets no choice is stored: the row under each cursor is the choice, so the lists and the
+job can never differ.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""The outputs screen: results by job, with a preview of the one under the cursor."""
+"""The outputs screen: results by job, with a preview of the one under the cursor.
+
+The list is the jobs' own list of results; a result's bytes are fetched only when the cursor rests on it.
+"""
 
 from __future__ import annotations
 
