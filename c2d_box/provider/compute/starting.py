@@ -139,7 +139,7 @@ async def _algorithm_order(
     context: ComputeContext, algorithm: AcceptedAlgorithm, offered: ServiceOffering, consumer: str
 ) -> Order:
     """Return the order of a published algorithm, checked for this consumer. It is bound to no environment:
-    only a dataset's order names one. The code of its refusal is the original's."""
+    only a dataset's order names one."""
     # A compute service whose files this Provider cannot decrypt belongs to another Provider.
     if offered.service.type == COMPUTE and not algorithm.files:
         raise compute_refusal("algorithm", "compute_services_not_in_same_provider")

@@ -1,7 +1,7 @@
 """Nonces and auth tokens.
 
-A nonce makes a signature good for one request. A token stands in for signatures for some time, for clients
-that cannot ask the user's wallet each time; it is made and given up by a signature, never by a token.
+A nonce makes a signature good for one request. A token stands in for signatures for some time; it is made and
+given up by a signature, never by a token.
 """
 
 from __future__ import annotations

@@ -106,7 +106,7 @@ def _open_document(provider: ProviderContext, published: PublishedDocument) -> b
             raise ProviderRefusal("Failed to decrypt.") from None
     if published.flags & _COMPRESSED:
         document = _decompress_document(document)
-    # Over the bytes in plain, so neither key nor packing can be exchanged unnoticed.
+    # Over the plain bytes: what came out of decrypting and unpacking has to be what the chain names.
     if "0x" + sha256(document).hexdigest() != published.hash.lower():
         raise ProviderRefusal("Checksum doesn't match.")
     return document

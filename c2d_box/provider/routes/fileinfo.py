@@ -147,8 +147,8 @@ def _plain_file(data: fields.Data) -> FileObject:
 
 
 def _describe_file(index: int, file: FileObject, probe: FileProbe, is_hidden: bool) -> dict[str, object]:
-    """Return what is told of one file. Types differ: a contract's result has a number for
-    its length and no name, all others have text."""
+    """Return what is told of one file. Types differ: a contract's result has a number for its length and no
+    name, all others have text."""
     if not probe.valid:
         return {"index": index, "valid": False, "type": file.type, "reason": probe.reason}
     length = probe.meta.length
