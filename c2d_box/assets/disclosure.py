@@ -98,7 +98,9 @@ class DisclosureRules(BaseModel):
     def allows_name(self, path: str) -> bool:
         """Return whether an output may have this name; ``path`` is relative to the outputs' folder."""
         if self.names is not None:
+            # Case counts, and ``*`` matches slashes too: the pattern is for the whole path.
             return any(fnmatchcase(path, pattern) for pattern in self.names)
+        # Without patterns a name must not carry data: few letters, short parts.
         return all(len(part) <= NAME_PART and _HARMLESS.issuperset(part) for part in path.split("/"))
 
     @property

@@ -77,6 +77,8 @@ def _cut_name(name: str) -> str:
     """Cut the name to ``_LONGEST`` bytes, at the end of the stem."""
     if len(name.encode()) <= _LONGEST:
         return name
+    # The extension survives the cut, since it decides which program opens the file; one that is very long is
+    # none.
     stem, dot, extension = name.rpartition(".")
     if not dot or len(extension.encode()) > 20:
         return _cut_bytes(name, _LONGEST)

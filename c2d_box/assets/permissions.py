@@ -75,6 +75,8 @@ class PermissionReason:
     because: tuple[PermissionReason, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
+        """Return the tree as it stands in the Provider's answer; a rule without inner rules has no
+        ``because``."""
         value: dict[str, Any] = {"rule": self.rule, "allowed": self.allowed, "text": self.text}
         return {**value, "because": [r.as_dict() for r in self.because]} if self.because else value
 
@@ -117,6 +119,7 @@ class _RuleAnswer:
 
     @property
     def allowed(self) -> bool:
+        """Return whether the rule allows, which its reason says."""
         return self.reason.allowed
 
 
@@ -162,12 +165,13 @@ def _check_service(request: PermissionRequest) -> _RuleAnswer:
 
 
 def _check_trust(request: PermissionRequest) -> _RuleAnswer:
-    # A service without rules allows no raw algorithm, and its lists count as empty.
     """Judge whether the publisher trusts the algorithm. Every list that is filled has to agree."""
+    # A service without rules allows no raw algorithm, and its lists count as empty.
     rules = request.service.compute or ComputeRules()
     if isinstance(request.algorithm, RawAlgorithm):
         return _check_raw(rules)
     answers = list(_check_lists(request, rules, request.algorithm))
+    # The first list that refuses gives the code, in the order publishers, algorithms, markets.
     denied = next((a for a in answers if not a.allowed), None)
     text = "the publisher trusts this algorithm" if denied is None else "the publisher does not trust it"
     reason = PermissionReason("trust", denied is None, text, tuple(a.reason for a in answers))
@@ -219,6 +223,7 @@ def _check_publishers(listed: object, algorithm: PublishedAlgorithm) -> _RuleAns
     rule, code = "publishers", "not_trusted_algo_publisher"
     if not isinstance(listed, list):
         return _no(rule, code, "publisherTrustedAlgorithmPublishers is not a list")
+    # The wildcard before the address: an owner who is not known passes too.
     if ANY in listed:
         return _yes(rule, "every publisher is trusted (*)")
     if is_address(algorithm.owner) and any(same_hex(algorithm.owner, entry) for entry in listed):

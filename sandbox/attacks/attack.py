@@ -59,7 +59,8 @@ class Attack:
 
 @dataclass(frozen=True, slots=True)
 class EndedAttack:
-    """A job of the battery at its end."""
+    """A job of the battery at its end, with everything that a check may look at. Besides the result store a
+    check asks nobody: what it judges is fixed, so the order of the checks does not matter."""
 
     attack: Attack
     status: Mapping[str, Any]

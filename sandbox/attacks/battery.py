@@ -39,7 +39,9 @@ Status = Mapping[str, Any]
 
 @dataclass
 class _RunningAttack:
-    """An attack whose job has not ended, and the random text in that job's inputs."""
+    """An attack whose job has not ended, and the random text in that job's inputs. ``began`` is monotonic;
+    ``live`` is the container's output as last read, which is gone with its pod.
+    """
 
     attack: Attack
     job: str
@@ -75,6 +77,7 @@ class AttackBattery:
         yield from self._await_job(victim, lambda status: "staged" in status.get("times", {}))
         yield from self._run_all(list(attacks))
         self._start_innocent()  # one more when all attacks are over
+        # The victim runs until it is stopped: its own end would be an attack's doing.
         self.workflows.stop_job(victim)
         jobs = [victim, *(job for job, _ in self._innocents)]
         for job in jobs:
@@ -124,6 +127,7 @@ class AttackBattery:
         if self._has_rules(entry.attack) and "staged" in status.get("times", {}):
             entry.live = self.workflows.live_log(entry.job) or entry.live
         if not _is_finished(status):
+            # A job that hangs is a verdict like any other: the battery must not hang with it.
             limit = PATIENCE + (entry.attack.maxtime or 0)
             return (
                 self._build_verdict(entry, status, f"it did not end within {limit:.0f} s")
@@ -140,6 +144,7 @@ class AttackBattery:
                 problem = check(ended)
             except (C2DError, OSError) as failure:
                 problem = f"{check.__name__}: {failure}"
+            # The first failure is the cause; later checks would mostly tell of its consequences.
             if problem:
                 break
         return self._build_verdict(entry, status, problem or "")

@@ -1,4 +1,8 @@
-"""Jobs that must not suffer: a victim that holds a secret and listens, innocent jobs that just compute."""
+"""Jobs that must not suffer: a victim that holds a secret and listens, innocent jobs that just compute.
+
+Their scripts are programs of the kind that a user would run; they use neither the prelude nor any right that
+other jobs lack.
+"""
 
 from __future__ import annotations
 
@@ -59,17 +63,20 @@ pathlib.Path("/data/outputs/answer.txt").write_text(hashlib.sha256(word.encode()
 def innocent_problem(
     status: Mapping[str, Any], word: str, read: Callable[[Mapping[str, Any]], bytes]
 ) -> str | None:
-    """Return what is wrong with an innocent job that has ended, or None. ``read`` fetches a stored result."""
+    """Return what is wrong with an innocent job that has ended, or None. ``read`` fetches a stored result;
+    its bytes are compared, since a job may end well with the result of another."""
     if status.get("code") != State.FINISHED:
         return f"it ended {status.get('code')}: {status.get('reason')}"
     answers = [result for result in status.get("results") or [] if result["filename"] == "answer.txt"]
+    # Exactly one: a second file of this name would be another job's.
     if len(answers) != 1 or read(answers[0]).decode() != hashlib.sha256(word.encode()).hexdigest():
         return "its result is not the right one"
     return None
 
 
 def victim_problem(status: Mapping[str, Any], read: Callable[[Mapping[str, Any]], bytes]) -> str | None:
-    """Return what is wrong with the stopped victim, or None."""
+    """Return what is wrong with the stopped victim, or None: another end than the stop, a connection to its
+    port, or a pause in which it got no processor time."""
     # It runs until it is stopped: any other end means that something else ended it.
     if status.get("code") != State.FINISHED or status.get("stop") != Stop.ASKED:
         return f"it ended {status.get('code')}: {status.get('reason')}"

@@ -40,6 +40,7 @@ def ended_as_expected(job: EndedAttack) -> str | None:
         return f"the text of {code} is {status.get('text')!r}"
     if attack.reason not in str(status.get("reason", "")):
         return f"the reason is {status.get('reason')!r}, without {attack.reason!r}"
+    # The mark tells the time limit from a program that ended by itself at the same moment.
     if attack.stop is not None and status.get("stop") != attack.stop:
         return f"stopreq is {status.get('stop')}, expected {attack.stop}"
     seen = status.get("algorithm", {}).get("exitCode")
@@ -156,6 +157,7 @@ def ended_within(seconds: float) -> Check:
     """
 
     def check(job: EndedAttack) -> str | None:
+        """Compare the engine's own times: they are of Kubernetes, and not of the program."""
         ran = seconds_between(job.status, "staged", "ended") or 0.0
         return None if ran <= seconds else f"it took {ran:.0f} s to end, more than {seconds:.0f}"
 

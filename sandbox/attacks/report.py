@@ -1,4 +1,7 @@
-"""The result of ``selftest``: a row for each attack and for each thing that must hold around them."""
+"""The result of ``selftest``: a row for each attack and for each thing that must hold around them.
+
+Names of fields are those of ``selftest --json``, so scripts depend on them.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class AttackVerdict:
-    """One row: whether an attack was contained, and how its job ended."""
+    """One row: whether an attack was contained, and how its job ended. Bystanders and the box itself get rows
+    of the same kind, so that one loop prints and counts them all.
+    """
 
     name: str
     group: str
@@ -27,7 +32,7 @@ class AttackVerdict:
 
 @dataclass(frozen=True, slots=True)
 class SelftestReport:
-    """All rows, and whether every one of them is contained."""
+    """All rows, and whether every one of them is contained. ``seconds`` is the time of the whole run."""
 
     contained: bool
     seconds: float
@@ -35,5 +40,5 @@ class SelftestReport:
 
     @property
     def failed_verdicts(self) -> tuple[AttackVerdict, ...]:
-        """Return the rows that are not contained."""
+        """Return the rows that are not contained, in the order in which they ended."""
         return tuple(verdict for verdict in self.verdicts if not verdict.contained)

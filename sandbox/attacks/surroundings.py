@@ -23,7 +23,8 @@ CLOCK_TOLERANCE = 2.0
 
 @dataclass(frozen=True, slots=True)
 class NodeFacts:
-    """State of the node at one moment; two of them are compared."""
+    """State of the node at one moment; two of them are compared. An attack on the node may succeed without a
+    word in its own job, so this is where it would show."""
 
     restarts: dict[str, int]
     """Number of restarts by component, and by pod and container."""
@@ -52,6 +53,7 @@ class NodeFacts:
             for name, count in self.restarts.items()
             if later.restarts.get(name, 0) > count
         ]
+        # A component that has vanished has no counter any more.
         found += [f"{name} is gone" for name in self.restarts.keys() - later.restarts.keys()]
         # A pressure that was there before is no attack's doing.
         found += [text for text in later.pressures if text not in self.pressures]

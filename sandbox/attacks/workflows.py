@@ -55,6 +55,8 @@ class AttackJobs:
         stage: Object = {"algorithm": algorithm}
         if rules is not None:
             stage["output"] = {"disclosure": dict(rules)}
+        # Fields as :mod:`c2d_box.workflow.resource` reads them; a job without ``maxtime`` has the
+        # environment's.
         spec: Object = {"owner": OWNER, "environment": self.environment, "stages": [stage]}
         if maxtime is not None:
             spec["maxtime"] = maxtime
@@ -64,6 +66,7 @@ class AttackJobs:
             "metadata": {"name": job, "namespace": self.namespace, "labels": {LABEL: "yes"}},
             "spec": spec,
         }
+        # Kept in ``made`` only afterwards: a job that the API server refused does not exist.
         self.kube.apply(self._job_path(job), body)
         self.made.append(job)
         return job
@@ -99,6 +102,7 @@ class AttackJobs:
     def leftover_objects(self, job: str) -> list[str]:
         """Return the objects, as ``kind/name``, that a cleaned job should not have any more."""
         found = []
+        # The kinds that hold a job's data or its rights.
         for kind in ("pods", "persistentvolumeclaims", "secrets"):
             path = f"/api/v1/namespaces/{self.namespace}/{kind}"
             listed = self.kube.items(path, labelSelector=f"{names.LABEL_JOB}={job}")

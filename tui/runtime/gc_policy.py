@@ -49,6 +49,7 @@ class GcPolicy:
         self._typed = time.monotonic()
 
     def _collect_garbage(self) -> None:
+        """Run a full collection if there is anything to collect and the user rests."""
         # The third count is zero if no middle collection ran since the last full one: then there is nothing
         # to do.
         if gc.get_count()[2] and time.monotonic() - self._typed > REST:

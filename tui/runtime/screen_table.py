@@ -31,6 +31,7 @@ class ScreenEntry:
 
     def open_screen(self) -> Screen[None]:
         """Make the screen; its module is only imported when it is first shown."""
+        # Resolved by name: an import at the top of this module would load every screen at the start.
         made: Screen[None] = resolve_name(f"tui.screens.{self.place}")()
         return made
 

@@ -48,6 +48,7 @@ HIGH_CONTRAST = Theme(
     # Full opacity: dimmed text would undo the contrast.
     text_alpha=1.0,
 )
+# Shades of grey only: what colours say elsewhere, marks and words say here.
 NO_COLOUR = Theme(
     name="c2d-no-colour",
     primary="#b0b0b0",

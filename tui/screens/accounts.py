@@ -24,16 +24,20 @@ if TYPE_CHECKING:
 
 
 class AccountsPane(Pane):
-    """The accounts of the box's mnemonic; ``known`` maps address to account."""
+    """The accounts of the box's mnemonic with their balances. ``known`` maps address to account; actions read
+    it, because a row holds only texts.
+    """
 
     def __init__(self, title: str, *feeds: Feed[list[BoxAccount]], id: str) -> None:
         super().__init__(title, *feeds, id=id)
         self.known: dict[str, BoxAccount] = {}
 
     def compose_body(self) -> ComposeResult:
+        """Compose the table; its id is the key under which the user's column widths are remembered."""
         yield LiveTable("role", "index", "OCEAN", "ETH", "address", id="accounts-table")
 
     def on_mount(self) -> None:
+        """Give the keys to the table, so that the cursor moves without a click."""
         self.focus_first(self.query_one(LiveTable))
 
     def show_value(self, value: list[BoxAccount]) -> None:
@@ -63,7 +67,9 @@ class AccountsPane(Pane):
 
 
 class DatatokensPane(Pane):
-    """The datatokens of the account under the cursor."""
+    """The datatokens of the account under the cursor. It has no feed until an account is pointed at, since
+    its question is about one account.
+    """
 
     def compose_body(self) -> ComposeResult:
         yield LiveTable("asset", "amount", "datatoken", id="datatokens-table")
@@ -76,10 +82,12 @@ class DatatokensPane(Pane):
         self.pause_feeds()
         source = self.box_app.source
         self.border_title = f"Datatokens of {name}"
+        # Ten seconds between two questions: holdings change with an order only.
         self.feeds = (self.box_app.feeds.make_feed("datatokens", lambda: source.list_datatokens(who), 10.0),)
         self.resume_feeds()
 
     def show_value(self, value: list[DatatokenHolding]) -> None:
+        """Draw the holdings. The DID is in no column, but the filter finds the row by it."""
         self.query_one(LiveTable).show_rows(
             TableRow(
                 held.datatoken, (held.name, f"{held.amount:g}", short_id(held.datatoken, 18)), search=held.did
@@ -91,7 +99,7 @@ class DatatokensPane(Pane):
 
 
 class AccountsScreen(BoxScreen):
-    """The accounts screen."""
+    """The accounts screen. Enter changes who acts, here and in every verb started afterwards."""
 
     NAME = "accounts"
     CSS = """
@@ -107,6 +115,7 @@ class AccountsScreen(BoxScreen):
 
     def __init__(self) -> None:
         super().__init__()
+        # The timer of the next question, and the address whose datatokens are shown.
         self._soon: Timer | None = None
         self._shown = ""
 
@@ -116,6 +125,7 @@ class AccountsScreen(BoxScreen):
 
     @property
     def is_waiting(self) -> bool:
+        """True while a question about datatokens is scheduled for when the cursor rests."""
         return self._soon is not None
 
     def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
@@ -132,10 +142,12 @@ class AccountsScreen(BoxScreen):
         # again.
         if account is not None and account.address != self._shown:
             self._shown = account.address
+            # An account beyond the roles has only its index, by which the verbs take it too.
             name = account.role or f"account {account.index}"
             self.query_one(DatatokensPane).show_account(account.role or str(account.index), name)
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
+        """Act as the account; enter in the table of datatokens does nothing."""
         if event.data_table.id == "accounts-table":
             self.action_act()
 
@@ -147,6 +159,7 @@ class AccountsScreen(BoxScreen):
             pane.show_again()
 
     def action_roles(self) -> None:
+        """Act in the usual roles again: the publisher publishes and the consumer orders."""
         self.box_app.act_as(None)
         self.query_one(AccountsPane).show_again()
 

@@ -41,6 +41,9 @@ class BootScreen(BoxScreen, RunFollower):
         self.run = run
 
     def compose_body(self) -> ComposeResult:
+        """Compose the title, a place for the plan or the graph, and the outcome below both, where it stays in
+        sight.
+        """
         app = self.box_app
         with VerticalScroll(id="boot", can_focus=True):
             yield Static(plain_text(f"The box {app.source.name} is down."), id="boot-title")
@@ -48,6 +51,10 @@ class BootScreen(BoxScreen, RunFollower):
         yield Static(id="boot-outcome", markup=False)
 
     def on_mount(self) -> None:
+        """Start the clock of the graph. With a run given (``u`` on the dashboard) the boot is under way
+        already.
+        """
+        # Elapsed times run on between two events of the verb, which may be minutes apart.
         self.set_interval(0.5, self.redraw_graph)
         if self.run is None:
             self._offer_boot()
@@ -55,6 +62,7 @@ class BootScreen(BoxScreen, RunFollower):
             self.follow_run(self.run)
 
     def _offer_boot(self) -> None:
+        """Say what a boot would do and how it is done from a shell. Nothing starts before enter."""
         source = self.box_app.source
         lines = [
             "",
@@ -92,9 +100,11 @@ class BootScreen(BoxScreen, RunFollower):
         self.call_after_refresh(self.redraw_graph)
 
     def follows_run(self, run: ActionRun) -> bool:
+        """Return whether this screen shows the run's events, so that no dialog does."""
         return run is self.run
 
     def on_run_advanced(self, event: RunAdvanced) -> None:
+        """Draw the new state; a run of another action is not this screen's."""
         if not self.follows_run(event.run):
             return
         self.redraw_graph()
@@ -112,6 +122,9 @@ class BootScreen(BoxScreen, RunFollower):
             self.app.pop_screen()
 
     def redraw_graph(self) -> None:
+        """Draw graph and outcome anew; called twice a second and with every event. While the boot goes on the
+        newest step stays in sight, afterwards the reader may scroll.
+        """
         if self.run is None:
             return
         for graph in self.query(StepGraph):
@@ -122,4 +135,5 @@ class BootScreen(BoxScreen, RunFollower):
             self.query_one("#boot").scroll_end(animate=False)
 
     def copied_text(self) -> str:
+        """Return the command that boots this box."""
         return self.box_app.command_line("up")

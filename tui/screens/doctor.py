@@ -1,4 +1,7 @@
-"""The doctor screen: the findings about this machine, each with its evidence and its fix."""
+"""The doctor screen: the findings about this machine, each with its evidence and its fix.
+
+Fixes are shown and copied, and never run from here: they change the machine and not the box.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,9 @@ TONES = {"ok": "good", "warning": "warn", "problem": "bad"}
 
 
 class FindingsPane(Pane):
-    """The table of findings, and below it the evidence and the fix of the one under the cursor."""
+    """The table of findings, and below it the evidence and the fix of the one under the cursor. Filling it
+    takes seconds: each check looks at the machine anew.
+    """
 
     def compose_body(self) -> ComposeResult:
         yield LiveTable("check", "evidence", id="findings")
@@ -30,6 +35,7 @@ class FindingsPane(Pane):
         self.focus_first(self.query_one(LiveTable))
 
     def show_value(self, findings: list[Finding]) -> None:
+        """Draw the findings in the doctor's order, problems first."""
         self.query_one(LiveTable).show_rows(
             TableRow(f.id, (f"{MARKS[f.level]} {f.title}", f.evidence), TONES[f.level], f.fix)
             for f in _distinct_findings(findings)
@@ -41,6 +47,7 @@ class FindingsPane(Pane):
         self.tell_fix()
 
     def on_data_table_row_highlighted(self, _event: DataTable.RowHighlighted) -> None:
+        """Show the fix of the row that the cursor has come to."""
         self.tell_fix()
 
     def tell_fix(self) -> None:

@@ -40,6 +40,9 @@ class BoxScreen(PaneScreen):
         return port_of(self)
 
     def compose(self) -> ComposeResult:
+        """Compose the frame that every screen has. The filter is hidden until it is opened, and its field
+        stays in place while it has words.
+        """
         # Every screen has the same frame: header, tour, its own body, filter, footer.
         yield TopLine(self.NAME)
         yield TourBar()
@@ -64,6 +67,7 @@ class BoxScreen(PaneScreen):
         return next(iter(self.query(LiveTable)), None)
 
     def on_mount(self) -> None:
+        """Fill in the remembered filter. The panes have their own ``on_mount`` and draw by themselves."""
         self.query_one("#filter", Input).cursor_blink = False
         # A remembered filter is put into the field, so that it is seen to be in force.
         words = self.box_app.memory.filters.get(self.NAME, "") if self.FILTER_STAYS else ""
@@ -90,6 +94,7 @@ class BoxScreen(PaneScreen):
         field.focus()
 
     def on_input_changed(self, event: Input.Changed) -> None:
+        """Filter with every key press; enter only closes the field."""
         if event.input.id == "filter":
             self.find_words(event.value)
 
@@ -115,6 +120,7 @@ class BoxScreen(PaneScreen):
             target.filter_rows(words)
 
     def action_refresh_now(self) -> None:
+        """Ask all feeds of this screen now, instead of at their next turn."""
         for pane in self.query(Pane):
             pane.refresh_sources()
 
@@ -122,6 +128,7 @@ class BoxScreen(PaneScreen):
         """Copy what the subclass says, and show it; a long text by its length only."""
         text = self.copied_text()
         if text:
+            # By the terminal (OSC 52), so it works over SSH too; a terminal that refuses says nothing.
             self.app.copy_to_clipboard(text)
             self.notify(
                 f"copied {text if len(text) < 60 else f'{len(text)} characters'}", timeout=2, markup=False

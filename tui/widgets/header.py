@@ -11,7 +11,9 @@ from tui.runtime.screen_table import SCREENS
 
 
 class TopLine(Static):
-    """The header: one line about the box, one that lists the screens."""
+    """The header: one line about the box, one that lists the screens. ``current`` is the name of the screen
+    that is shown, and is marked.
+    """
 
     DEFAULT_CSS = "TopLine { dock: top; height: 2; background: $panel; padding: 0 1; }"
 
@@ -20,18 +22,22 @@ class TopLine(Static):
         self._current = current
 
     def on_mount(self) -> None:
+        """Listen to the box's state. The feed asks once, however many screens are on the stack."""
         port_of(self).feeds.status.add_listener(self)
         # The line holds colours of the theme, not variables, so it is drawn again with a new one.
         self.app.theme_changed_signal.subscribe(self, lambda _theme: self.redraw_line())
         self.redraw_line()
 
     def on_resize(self) -> None:
+        """Draw again: the titles are cut to the width."""
         self.redraw_line()
 
     def on_unmount(self) -> None:
+        """Leave the feed."""
         port_of(self).feeds.status.remove_listener(self)
 
     def on_feed_answered(self, event: FeedAnswered) -> None:
+        """Draw a changed state; an answer without a change leaves the line as it is."""
         if event.changed:
             self.redraw_line()
 
@@ -62,6 +68,7 @@ class TopLine(Static):
         words = {name: key + SCREENS[name].title for name, key in keys.items()}
         width, longest = self.content_size.width, max(len(entry.title) for entry in SCREENS.values())
         while width and longest and sum(map(len, words.values())) + len(words) - 1 > width:
+            # All titles get shorter together, letter by letter, so that the row looks even.
             longest -= 1
             words = {name: key + SCREENS[name].title[:longest] for name, key in keys.items()}
         return words

@@ -44,6 +44,7 @@ class TableRow:
 
     @property
     def search_text(self) -> str:
+        """The text that the filter searches, in lower case: key, cells and what has no column."""
         return f"{self.key} {' '.join(self.cells)} {self.search}".lower()
 
 
@@ -59,7 +60,8 @@ def _sort_rank(cell: str) -> tuple[int, float, str]:
 
 
 class LiveTable(DataTable[Text]):
-    """A table of :class:`TableRow`; :meth:`show_rows` applies only the differences."""
+    """A table of :class:`TableRow`; :meth:`show_rows` applies only the differences. Rows are found by their
+    key, which has to be unique in the table; with ``cursor="cell"`` single cells are selected."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("j", "cursor_down", "Down", show=False, id="table.down"),
@@ -89,6 +91,9 @@ class LiveTable(DataTable[Text]):
             self.add_column(Text(title, end=""), key=title)
 
     def on_mount(self) -> None:
+        """Restore the columns' widths, and repaint with every new theme: cells hold colours, not
+        variables.
+        """
         self.app.theme_changed_signal.subscribe(self, lambda _theme: self._repaint_rows())
         for title, width in self._saved_widths.items():
             if title in self._titles:
@@ -104,6 +109,7 @@ class LiveTable(DataTable[Text]):
         return self.cursor_type == "cell" if action == "aside" else True
 
     def action_aside(self, step: int) -> None:
+        """Move to the next cell, or to the previous one where ``step`` is negative."""
         if step > 0:
             self.action_cursor_right()
         else:
@@ -199,6 +205,9 @@ class LiveTable(DataTable[Text]):
         self._apply_rows()
 
     def _apply_rows(self) -> None:
+        """Bring the table to the rows that pass the filter, in the wanted order. Removals come first, then
+        additions and changes, then the order; the cursor returns to its row at the end.
+        """
         words = self.words.lower().split()
         wanted = {
             key: row
@@ -318,10 +327,12 @@ class LiveTable(DataTable[Text]):
         return [[gap, *Segment.adjust_line_length(said, width - 2 * self.cell_padding, style + last), gap]]
 
     def _tone_style(self, tone: str) -> str:
+        """Return the colour of a tone in the current theme; none for a tone that is not known."""
         theme = self.app.current_theme
         colours = {"good": theme.success, "warn": theme.warning, "bad": theme.error, "quiet": "dim"}
         return colours.get(tone) or ""
 
     def _repaint_rows(self) -> None:
+        """Draw the first cell of each row again, in the colours of a new theme."""
         for row in self._shown.values():
             self.update_cell(row.key, self._titles[0], self._cell_texts(row)[0])

@@ -93,6 +93,7 @@ class LogView(ScrollView, can_focus=True):
         self._filter_again()
 
     def clear_lines(self) -> None:
+        """Forget all lines; the words of the filter stay in force."""
         self.lines, self._shown, self.unread, self._width = [], [], 0, 0
         self.found = None
         self._laid_out([])
@@ -117,9 +118,13 @@ class LogView(ScrollView, can_focus=True):
         return self.found is not None or self._has_words(lowered)
 
     def _has_words(self, lowered: str) -> bool:
+        """Return whether a line, in lower case, has every word of the filter."""
         return all(word in lowered for word in self.words.lower().split())
 
     def _filter_again(self) -> None:
+        """Apply the filter to all lines. Nothing counts as unread afterwards, because the reader looks at a
+        new list.
+        """
         self._shown = [line for line in self.lines if self._passes_filter(line)]
         self.unread, self._width = 0, 0
         self._laid_out(self._shown)
@@ -178,9 +183,11 @@ class LogView(ScrollView, can_focus=True):
         return "\n".join(self._shown[top : top + self.size.height])
 
     def action_scroll_up(self) -> None:
+        """Scroll a line without animation, which a held key would outrun."""
         self.scroll_up(animate=False, immediate=True)
 
     def action_scroll_down(self) -> None:
+        """Scroll a line without animation, as :meth:`action_scroll_up` does."""
         self.scroll_down(animate=False, immediate=True)
 
     def action_follow(self) -> None:
@@ -223,6 +230,9 @@ class LogView(ScrollView, can_focus=True):
         self._scroll_to_match(next(place for count, place in enumerate(matches) if count == seen))
 
     def _scroll_to_match(self, at: int) -> None:
+        """Show the match with some lines above it, and stop following: new lines would move it out of
+        sight.
+        """
         self.found, self.following = at, False
         self.scroll_to(y=max(at - self.ABOVE, 0), animate=False, immediate=True)
         self.refresh()

@@ -22,7 +22,8 @@ from tui.widgets.text import age_text, one_line, plain_text
 
 
 class ListChanged(Message):
-    """A pane's list was updated, so the chosen row may be another."""
+    """A pane's list was updated, so the chosen row may be another, without a key press. Screens that act on
+    the choice listen to it."""
 
 
 class PaneScreen(Screen[None]):
@@ -65,6 +66,9 @@ class Pane(Vertical):
         return port_of(self)
 
     def compose(self) -> ComposeResult:
+        """Compose the notice, which is shown while a source is away, and the subclass's own widgets below
+        it.
+        """
         yield Static(classes="gone", markup=False)
         yield from self.compose_body()
 
@@ -83,10 +87,12 @@ class Pane(Vertical):
             self.show_value(self.feeds[0].reading.value)
 
     def on_mount(self) -> None:
+        """Start the clock of the age and join the feeds."""
         self._ticking = self.set_interval(1, self.tick_second)
         self.resume_feeds()
 
     def on_unmount(self) -> None:
+        """Leave the feeds: one without listeners stops asking."""
         self.pause_feeds()
 
     def resume_feeds(self) -> None:

@@ -17,6 +17,7 @@ def reason_tree(tree: Any, depth: int = 0) -> Text:
     if not isinstance(tree, Mapping):
         return Text()
     drawn = plain_text(f"\n{'  ' * depth}{'✓' if tree.get('allowed') else '✗'} {tree.get('text', '')}")
+    # The depth is bounded by the client, which parses the answer with a limit of nesting.
     for inner in tree.get("because", []):
         drawn.append_text(reason_tree(inner, depth + 1))
     return drawn

@@ -1,4 +1,7 @@
-"""Draws the steps of a verb: groups that are under way step by step, finished ones as one line."""
+"""Draws the steps of a verb: groups that are under way step by step, finished ones as one line.
+
+A boot has dozens of steps; collapsing what is over keeps what matters now on one screen.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from tui.actions.step_board import OVER, StepBoard, StepGroup, StepState
 from tui.widgets.text import duration_text, one_line, safe_text
 
 MARKS = {"started": "→", "progress": "…", "done": "✓", "skipped": "–", "failed": "✗"}
+# Cells of a step's bar.
 BAR = 12
 
 
@@ -58,15 +62,22 @@ def _step_line(step: StepState, now: float) -> str:
 
 
 def _step_style(step: StepState) -> str:
+    """Return a step's style. What is over steps back, and what failed stands out in bold also without
+    colours.
+    """
     return {"done": "dim", "skipped": "dim", "failed": "bold red"}.get(step.state, "")
 
 
 class StepGraph(Static):
-    """The widget that draws a :class:`StepBoard`."""
+    """The widget that draws a :class:`StepBoard`. It has no clock of its own: whoever shows it calls
+    :meth:`redraw_board`."""
 
     def __init__(self, board: StepBoard, id: str | None = None) -> None:
         super().__init__(id=id, markup=False)
         self.board = board
 
     def redraw_board(self, now: float) -> None:
+        """Draw the board as it is at ``now``, in the clock's seconds: running steps show how long they have
+        taken.
+        """
         self.update(board_lines(self.board, now))

@@ -31,18 +31,24 @@ def plain_text(value: object, style: str = "") -> Text:
 
 
 def short_id(identifier: str, head: int = 8) -> str:
-    """Return an id or DID shortened for a table."""
+    """Return an id or DID shortened to ``head`` characters for a table. Two characters more are left as they
+    are: the ellipsis would save nothing.
+    """
     body = identifier.removeprefix("did:op:")
     return one_line(body if len(body) <= head + 2 else f"{body[:head]}…")
 
 
 def utc_text(value: object) -> str:
-    """Return Unix seconds as UTC month, day and time of day."""
+    """Return Unix seconds as UTC month, day and time of day, ``-`` for none. UTC as in all logs of the box,
+    so that times can be compared.
+    """
     return time.strftime("%m-%d %H:%M:%S", time.gmtime(float(str(value)))) if value else "-"
 
 
 def duration_text(seconds: float) -> str:
-    """Return a duration as short text."""
+    """Return a duration in seconds as short text: two units at most. Tables sort by this format, see
+    ``_NUMBER`` in :mod:`tui.widgets.live_table`.
+    """
     if seconds < 60:
         return f"{seconds:.1f} s"
     if seconds < 3600:
@@ -60,7 +66,7 @@ def age_text(seconds: float) -> str:
 
 
 def size_text(count: object) -> str:
-    """Return a number of bytes with its unit."""
+    """Return a number of bytes with its unit, in powers of 1000. A missing number counts as 0."""
     number = float(str(count or 0))
     for unit in ("B", "kB", "MB"):
         if number < 1000:

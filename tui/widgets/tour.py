@@ -34,18 +34,22 @@ class TourLesson:
 
 
 def _count_assets(kind: str) -> Callable[[FeedRegistry], int]:
+    """Return a function that counts the assets of a kind, whoever published them."""
     return lambda feeds: sum(ddo["metadata"]["type"] == kind for ddo in feeds.assets.reading.value or ())
 
 
 def _count_allowed(feeds: FeedRegistry) -> int:
+    """Count the pairs that are allowed now."""
     return sum(cell.allowed for cell in feeds.permissions.reading.value or ())
 
 
 def _count_started(feeds: FeedRegistry) -> int:
+    """Count the jobs of the acting account."""
     return len(feeds.jobs.reading.value or ())
 
 
 def _count_ended(feeds: FeedRegistry) -> int:
+    """Count the acting account's jobs that have ended, however they did."""
     return sum(job.has_ended for job in feeds.jobs.reading.value or ())
 
 
@@ -127,9 +131,11 @@ class TourBar(Static):
         return feeds.assets, feeds.permissions, feeds.jobs
 
     def on_mount(self) -> None:
+        """Show the lesson at once on a screen that is opened during the tour."""
         self.redraw_lesson()
 
     def on_unmount(self) -> None:
+        """Leave the feeds of the lessons."""
         self._set_listening(False)
 
     def _set_listening(self, on: bool) -> None:

@@ -34,6 +34,7 @@ def encrypt(key: bytes | str, plaintext: bytes) -> bytes:
     """Encrypt for the holder of ``key``: a public key (33, 64 or 65 bytes) or its private key (32)."""
     ephemeral = PrivateKey()
     nonce = os.urandom(16)
+    # The sender's key is part of the derived key: a changed head gives another key, and the tag fails.
     sender = ephemeral.public_key.format(compressed=False)
     shared = _parse_public_key(key).multiply(ephemeral.secret).format(compressed=False)
     sealed = AESGCM(_derive_key(sender + shared)).encrypt(nonce, plaintext, None)
@@ -47,6 +48,7 @@ def decrypt(key: bytes | str, ciphertext: bytes) -> bytes:
     # An empty text is a message of just the overhead, and valid.
     if len(ciphertext) < OVERHEAD:
         raise DecryptionError("too short to be an ECIES message")
+    # The layout of the module's docstring; the parts have fixed lengths, so nothing is parsed.
     sender, nonce, tag = ciphertext[:65], ciphertext[65:81], ciphertext[81:97]
     try:
         shared = PublicKey(sender).multiply(private_key(key).secret).format(compressed=False)

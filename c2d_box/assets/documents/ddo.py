@@ -47,7 +47,8 @@ class DdoContainer(_DdoNode):
 
 
 class DdoAlgorithm(_DdoNode):
-    """The ``algorithm`` section of an algorithm's metadata."""
+    """The ``algorithm`` section of an algorithm's metadata. Its ``container`` decides what runs, so
+    permissions hold its checksum."""
 
     container: DdoContainer | None = None
     rawcode: str | None = None
@@ -57,7 +58,8 @@ class DdoAlgorithm(_DdoNode):
 
 
 class DdoMetadata(_DdoNode):
-    """The ``metadata`` section of a DDO."""
+    """The ``metadata`` section of a DDO. Publishers write it freely: only the type and the ``algorithm``
+    section decide anything."""
 
     name: str = ""
     description: str = ""
@@ -142,5 +144,6 @@ class DDO(_DdoNode):
 
     @property
     def container(self) -> DdoContainer | None:
-        """Image and command of an algorithm; None for a dataset."""
+        """Image and command of an algorithm; None for a dataset, and for an algorithm whose publisher gave
+        none."""
         return self.metadata.algorithm.container if self.metadata.algorithm else None

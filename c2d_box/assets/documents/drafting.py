@@ -64,6 +64,7 @@ def service_section(
         "id": kind,
         "type": kind,
         "files": files,
+        # Ocean's schemas from 4.3.0 on want at least four and ten characters where these two are given.
         "name": f"{kind.capitalize()} service",
         "description": f"The {kind} service of this asset",
         "datatokenAddress": datatoken,
@@ -87,6 +88,7 @@ def build_ddo(
     another asset."""
     return {
         "@context": ["https://w3id.org/did/v1"],
+        # Not a parameter: readers derive it again and refuse a document whose id differs.
         "id": did_for(nft, chain_id),
         "version": VERSION,
         "chainId": chain_id,

@@ -33,6 +33,7 @@ def ddo_schema(version: str) -> Schema:
         node = root
         # The table is flat and a schema nested: the paths become a tree first.
         for part in rule.path.split("."):
+            # ``a[].b`` becomes key b inside a's items, so the brackets are no part of a key.
             node = node.inside.setdefault(part.removesuffix("[]"), _SchemaNode())
         if rule.path.endswith("[]"):
             node.item = rule

@@ -136,6 +136,7 @@ def validate_ddo(document: dict[str, Any]) -> dict[str, str]:
         return {"version": "no version provided for DDO."}
     if version not in VERSIONS:
         return {"version": f"Version {version} is not supported; use one of {', '.join(VERSIONS)}."}
+    # All breaches at once: a publisher should not have to find them one by one.
     errors = dict(_identity_breaches(document))
     # Identity comes first: of two messages for one path, its own is the one that says why.
     for path, message in rule_breaches(document, str(version)):

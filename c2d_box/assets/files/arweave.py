@@ -20,5 +20,6 @@ class ArweaveFile(GatewayFile):
     missing_text: ClassVar[str] = "malformed service files, missing transactionId."
 
     def source_request(self, userdata: UserData) -> SourceRequest:
+        """Return the GET below the gateway. User data is not sent: a transaction's data has no parameters."""
         # Quoted whole, slashes too: an id must not lead to another path of the gateway.
         return SourceRequest("GET", quote(self.content_name, safe=""), self.headers)

@@ -27,7 +27,10 @@ class GatewayFile(FileObject):
 
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> Self:
+        """Parse the name, which is not a path: the types that inherit quote it before it becomes a part of
+        one."""
         return cls(demanded_text(value, cls.required_key, cls.missing_text), parse_headers(value))
 
     def to_dict(self) -> dict[str, Any]:
+        """Return the JSON, with the name at the type's own key."""
         return {"type": self.type, self.required_key: self.content_name, **headers_entry(self.headers)}

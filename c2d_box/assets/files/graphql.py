@@ -39,6 +39,8 @@ class GraphqlFile(FileObject):
 
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> Self:
+        """Parse the endpoint and the query. The query is not read: the endpoint says what is wrong with
+        it."""
         url = demanded_text(value, "url", _NO_ENDPOINT)
         query = demanded_text(value, "query", "missing graphql query")
         if not is_http_url(url):
@@ -46,6 +48,7 @@ class GraphqlFile(FileObject):
         return cls(url, query, parse_headers(value))
 
     def to_dict(self) -> dict[str, Any]:
+        """Return the JSON; headers are left out where there are none."""
         return {"type": "graphql", "url": self.url, "query": self.query, **headers_entry(self.headers)}
 
     def source_request(self, userdata: UserData) -> SourceRequest:

@@ -38,6 +38,7 @@ class S3File(FileObject):
 
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> Self:
+        """Parse ``s3Access``. Every part is demanded: a request without one of them could not be signed."""
         access = value.get("s3Access")
         if not isinstance(access, dict):
             raise FileObjectError("malformed s3 file, missing s3Access.")
@@ -49,6 +50,7 @@ class S3File(FileObject):
         return cls(*parts)
 
     def to_dict(self) -> dict[str, Any]:
+        """Return the JSON, the secret key included: it is only ever sealed for the Provider."""
         parts = (
             self.endpoint,
             self.region,

@@ -31,6 +31,8 @@ class SmartContractFile(FileObject):
 
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> Self:
+        """Parse a contract's address and one function of its ABI. Only view and pure functions: reading a
+        file must not send a transaction."""
         address, abi, chain_id = value.get("address"), value.get("abi"), value.get("chainId", 0)
         if not isinstance(address, str) or not is_address(address):
             raise FileObjectError("malformed smartcontract type, missing contract address")
@@ -52,6 +54,7 @@ class SmartContractFile(FileObject):
         return cls(address, chain_id, abi)
 
     def to_dict(self) -> dict[str, Any]:
+        """Return the JSON; the ABI is passed on as it was given."""
         return {
             "type": "smartcontract",
             "address": self.address,

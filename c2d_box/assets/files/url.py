@@ -45,6 +45,7 @@ class UrlFile(FileObject):
 
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> Self:
+        """Parse a URL with its method, in upper case from here on, and its headers."""
         url, method = value.get("url"), value.get("method") or "GET"
         if not isinstance(url, str) or not url or not isinstance(method, str):
             raise FileObjectError(MISSING_KEYS)
@@ -56,6 +57,7 @@ class UrlFile(FileObject):
         return cls(url, method.upper(), parse_headers(value))
 
     def to_dict(self) -> dict[str, Any]:
+        """Return the JSON; headers are left out where there are none, as in what publishers write."""
         return {"type": "url", "url": self.url, "method": self.method, **headers_entry(self.headers)}
 
     def source_request(self, userdata: UserData) -> SourceRequest:

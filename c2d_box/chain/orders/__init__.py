@@ -1,4 +1,8 @@
-"""Orders: a service's price, the payment, and the proof on the chain that somebody paid."""
+"""Orders: a service's price, the payment, and the proof on the chain that somebody paid.
+
+Clients price and buy, the Provider quotes and verifies. Both use one implementation of the fee, since its
+signature is over exact bytes that the contract recomputes.
+"""
 
 from c2d_box.chain.orders.fees import ProviderFee, fee_amount, fee_hash, read_data, sign_fee, signer_of
 from c2d_box.chain.orders.gas import demand_gas, most_gas

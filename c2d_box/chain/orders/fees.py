@@ -141,4 +141,5 @@ def _fee_data(environment: str | None, now: float, datatoken: str, service_id: s
 
 
 def _as_bytes(value: bytes | str) -> bytes:
+    """Return the bytes that a text in hex gives, with or without ``0x``. Raise ValueError for other text."""
     return bytes.fromhex(value.removeprefix("0x")) if isinstance(value, str) else bytes(value)

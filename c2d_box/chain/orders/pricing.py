@@ -58,6 +58,7 @@ def offer_for(chain: Chain, datatoken: str) -> DatatokenOffer | None:
 
 
 def _dispenser_offer(chain: Chain, datatoken: str, addresses: Sequence[str]) -> DatatokenOffer | None:
+    """Return the first dispenser that would hand out a whole datatoken now, None where there is none."""
     for address in addresses:
         status = chain.read_view(abis.DISPENSER, address, "status", checksum_address(datatoken))
         active, _owner, is_minter, max_tokens, _max_balance, balance, swapper = status
@@ -75,6 +76,8 @@ def _dispenser_offer(chain: Chain, datatoken: str, addresses: Sequence[str]) -> 
 
 
 def _exchange_offer(chain: Chain, datatoken: str, address: str, exchange: bytes) -> DatatokenOffer | None:
+    """Return a fixed-rate exchange's offer with its fees, None where it is not active, sells nothing or not
+    to everybody."""
     terms = chain.read_view(abis.EXCHANGE, address, "getExchange", exchange)
     # The positions are those of the contract's Exchange struct.
     token, active, supply = str(terms[3]), bool(terms[6]), int(terms[7])

@@ -201,6 +201,8 @@ def buy_and_start(
 
 
 def _require_offer(chain: Chain, datatoken: str) -> DatatokenOffer:
+    """Return the cheapest offer. Raise Refused C2D-ORDER-NOT-FOR-SALE where there is none, which is no fault
+    of the payer's."""
     offer = offer_for(chain, datatoken)
     if offer is None:
         raise Refused(
@@ -241,6 +243,7 @@ def _order_at_source(
     source: Any
     allowed = dict(due)
     if offer.is_free:
+        # Free: there is nothing to approve but the order's own fees.
         function, source = "buyFromDispenserAndOrder", offer.source
     else:
         allowed[offer.token] = allowed.get(offer.token, 0) + limit

@@ -1,4 +1,8 @@
-"""Finds the algorithm of a request, published or raw, and what would really run (file hashes, container)."""
+"""Finds the algorithm of a request, published or raw, and what would really run (file hashes, container).
+
+Permissions are given to bytes and not to names. So a published algorithm is hashed here as its source serves
+it now, and its description's own checksums are never believed.
+"""
 
 from __future__ import annotations
 
@@ -36,10 +40,12 @@ class AcceptedAlgorithm:
 
     @property
     def did(self) -> str:
+        """Return the DID of a published algorithm, empty for a raw one."""
         return self.offered.ddo.id if self.offered else ""
 
     @property
     def rawcode(self) -> str:
+        """Return the code that the request carries, empty where it names a URL or a published algorithm."""
         return (self.reference.raw.rawcode or "") if self.reference.raw else ""
 
 
@@ -53,7 +59,11 @@ async def accept_algorithm(
     A start reads anew, a quote does not have to. Neither lets other code run than was permitted, since the
     files come to the job by the hashes found here. But a start with old hashes of changed files would make a
     job that cannot get them, after it is paid, where now it is refused.
+
+    The container is not checked here: :func:`require_container` does that for a start, after the orders,
+    which is where clients expect its refusal.
     """
+    # A DID wins over raw code that stands beside it, as AlgorithmReference promises.
     if reference.asset.did:
         found = await _published_algorithm(context, reference, not_algorithm, anew)
     elif reference.raw is not None:
@@ -73,9 +83,11 @@ def _require_small(carried: int) -> None:
 
 
 def require_container(container: DdoContainer) -> None:
-    """Refuse a container that lacks its image, its command or the image's digest."""
+    """Refuse a container that lacks its image, its command or the image's digest. A tag alone may name
+    another image tomorrow, so without a digest nobody can have permitted what runs."""
     if not (container.entrypoint and container.image and container.checksum):
         raise compute_refusal("algorithm.container", "missing_entrypoint_image_checksum")
+    # A bare hex text would not name an image: the runtime pulls by the digest as OCI writes it.
     if not container.checksum.startswith("sha256:"):
         raise compute_refusal("algorithm.container", "checksum_prefix")
 
@@ -83,6 +95,8 @@ def require_container(container: DdoContainer) -> None:
 async def _published_algorithm(
     context: ComputeContext, reference: AlgorithmReference, not_algorithm: ProviderRefusal, anew: bool
 ) -> AcceptedAlgorithm:
+    """Return the published algorithm. The refusals come in the order that clients know: asset, type, service,
+    readable files, user data, and the files themselves last, since only they cost requests to a source."""
     asset = reference.asset
     ddo = (await context.current_asset(asset.did)).ddo
     if ddo is None:
@@ -94,6 +108,8 @@ async def _published_algorithm(
     offered = find_offering(ddo, asset.service_id)
     if offered is None:
         raise compute_refusal("algorithm", "file_unavailable")
+    # None where another Provider has encrypted the files. For a compute service that is left to the
+    # permission, which refuses it with a code of its own; for any other service there is nothing to read.
     readable = readable_files(context.key, offered)
     if readable is None and offered.service.type != COMPUTE:
         raise compute_refusal("algorithm", "file_unavailable")
@@ -101,6 +117,8 @@ async def _published_algorithm(
     audience = reading_audience(offered, asset.userdata)
     digests = await _file_digests(context, readable or [], asset.userdata, audience, anew)
     container = ddo.container or DdoContainer()
+    # These are what permissions are decided on. The checksums are of what would run now, not those that the
+    # description claims.
     facts = PublishedAlgorithm(
         did=ddo.id,
         owner=await context.ledger.nft_owner(ddo.nft_address),
@@ -116,6 +134,8 @@ async def _published_algorithm(
 def _require_fitting(rule: UserDataSection, reference: AlgorithmReference, offered: ServiceOffering) -> None:
     """Refuse data that does not fit what the publisher describes. User data goes to the source of the
     service's files; custom data goes to the algorithm itself."""
+    # The two descriptions stand in different places of the DDO: one at the service, one in the algorithm's
+    # metadata.
     section = offered.ddo.metadata.algorithm
     expected = section.consumer_parameters if section else None
     for key, described, sent in (
@@ -142,6 +162,7 @@ async def _file_digests(
     for probe in probes:
         if not probe.valid:
             raise compute_refusal("algorithm", "file_unavailable", {"problem": probe.reason})
+        # A file that is too large to hash could be anything, so no publisher can have permitted it.
         if probe.sha256 is None:
             reason = (
                 f"a file of the algorithm has more than {limit} bytes, which this Provider does not check"
@@ -151,6 +172,8 @@ async def _file_digests(
 
 
 def _raw_algorithm(reference: AlgorithmReference, raw: RawProgram) -> AcceptedAlgorithm:
+    """Return an algorithm that the request itself carries. Raise Refusal unless it is code as text or one
+    URL."""
     if raw.rawcode is None:
         raise compute_refusal("algorithm", "rawcode_invalid", {"problem": "rawcode has to be a text"})
     if not raw.rawcode and not raw.source:

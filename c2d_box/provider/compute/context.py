@@ -1,4 +1,5 @@
-"""The services and settings that several rules of computing need at once."""
+"""The services and settings that several rules of computing need at once. One argument instead of seven; the
+routes make it of the Provider's own context, see ``routes.compute.required_compute``."""
 
 from __future__ import annotations
 
@@ -28,4 +29,6 @@ class ComputeContext:
     consumers: ConsumerRights
 
     async def current_asset(self, did: str) -> CurrentAsset:
+        """Return the asset's DDO and the chain's head that it was read at; the DDO is None where the asset is
+        not published. A cache that lags behind the chain is waited for, within ``settings.freshness``."""
         return await current_asset(self.catalog, self.ledger, self.settings.freshness, did)

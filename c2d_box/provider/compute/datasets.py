@@ -61,6 +61,7 @@ async def network_consent(
     then Refusal is raised."""
     if asked is None:
         raise compute_refusal("networkAccess", "invalid")
+    # A job that does not want the network needs no answer about its environment here.
     if not asked:
         return NO_NETWORK
     found = await environments.find_environment(environment)
@@ -68,6 +69,8 @@ async def network_consent(
 
 
 def resource_name(index: int) -> str:
+    """Return the dataset's name in the texts of refusals: the request has the first one at ``dataset`` and
+    the others in a list."""
     return "dataset" if index == 0 else f"datasets[{index}]"
 
 
@@ -101,6 +104,7 @@ async def accept_dataset(
         )
     )
     if not verdict.allowed:
+        # Clients show the error at the part of the request that it names.
         key = "algorithm" if verdict.about == "algorithm" else f"{name}{verdict.suffix}"
         raise compute_refusal(key, verdict.code, verdict.reasons.as_dict())
     if files is None:
@@ -115,6 +119,8 @@ async def accept_dataset(
 
 
 def _disclosure_rules(name: str, offered: ServiceOffering) -> DisclosureRules | None:
+    """Return the publisher's rules, None where there are none. Rules that cannot be read refuse the job:
+    without them results might leave that the publisher wanted to keep in."""
     try:
         return disclosure.parse_set(offered.service.trust_settings.get("disclosure"))
     except disclosure.InvalidRules as problem:
@@ -125,7 +131,8 @@ async def paid_order(
     context: ComputeContext, dataset: AcceptedDataset, consumer: str, environment: str
 ) -> Order:
     """Return the dataset's order. Raise Refusal where it is not valid for this consumer, service and
-    environment now."""
+    environment now. The order has to be the consumer's own: whoever knows a transaction's hash must not
+    compute on it."""
     provider, tx = context.key.address, dataset.reference.order_tx
     try:
         return await context.consumers.own_order(
@@ -163,6 +170,8 @@ def order_claim(
 async def _find_offering(
     context: ComputeContext, name: str, reference: InputReference, ordered: bool
 ) -> tuple[ServiceOffering, ChainHead | None]:
+    """Return the service that the reference names, and the chain's head that it was read at. Missing parts
+    are refused before the metadata cache is asked."""
     if not reference.did:
         raise compute_refusal(f"{name}.documentId", "missing")
     if ordered and not reference.order_tx:

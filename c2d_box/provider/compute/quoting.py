@@ -1,6 +1,8 @@
 """The rules of initializeCompute, which quotes what is still to be paid before a job can start, item by item.
 
-Permissions are decided here already, before anybody pays.
+Permissions are decided here already, before anybody pays. An item is one dataset or the algorithm. Orders
+that the client names are used again where they are good, so a client may ask, order, and ask again until
+nothing is due.
 """
 
 from __future__ import annotations
@@ -42,6 +44,8 @@ class _QuotedItem:
     order: Order | None
 
     def covers_time(self, terms: _JobTerms) -> bool:
+        """Return whether the fee of this item's order is valid until the job's end, whatever it amounts
+        to."""
         return self.order is not None and terms.valid_until <= self.order.fee_valid_until
 
     def pays_fee(self, terms: _JobTerms) -> bool:
@@ -56,6 +60,7 @@ class _QuotedItem:
 async def quote_job(context: ComputeContext, request: QuoteRequest) -> dict[str, object]:
     """Return the body of the answer to initializeCompute. Raise Refusal."""
     environment = await context.environments.find_environment(request.environment)
+    # First, because nothing has a price without an environment.
     if environment is None:
         raise ProviderRefusal("Compute environment does not exist")
     algorithm = await accept_algorithm(
@@ -69,6 +74,7 @@ async def quote_job(context: ComputeContext, request: QuoteRequest) -> dict[str,
     if not request.datasets:
         raise compute_refusal("dataset.documentId", "missing")
     for index, reference in enumerate(request.datasets):
+        # The same checks as at a start, but without an order: a consumer is refused here, before paying.
         dataset = await accept_dataset(
             context, index, reference, algorithm, request.consumer, ordered=False, network=network
         )
@@ -76,7 +82,10 @@ async def quote_job(context: ComputeContext, request: QuoteRequest) -> dict[str,
     if algorithm.offered is not None:
         items.append(await _with_order(context, request, algorithm.offered, request.algorithm.asset))
     terms = await _job_terms(context, request, environment)
+    # One item bears the fee for computing: the first whose order pays it already, else the first of all. The
+    # others are quoted a fee of nothing, so that the time is not paid twice.
     bearer = next((at for at, item in enumerate(items) if item.pays_fee(terms)), 0)
+    # In the request's order, the algorithm last, as the answer is split below.
     answers = [
         await _quote_item(context, item, terms, bears_fee=at == bearer) for at, item in enumerate(items)
     ]
@@ -99,17 +108,21 @@ async def _with_order(
         reference.order_tx,
         request.consumer,
         environment=request.environment,
+        # Expiry is quoted as a fee to renew, not refused: the order itself is kept and only extended.
         allow_expired=True,
     )
     try:
         return _QuotedItem(offered, await context.ledger.verified_order(claim))
     except OrderInvalid:
+        # An order that is not good is no error of a quote: a new one is quoted in its place.
         return _QuotedItem(offered, None)
 
 
 async def _job_terms(
     context: ComputeContext, request: QuoteRequest, environment: EnvironmentTerms
 ) -> _JobTerms:
+    """Return the terms with their price in base units of the fee's token. Where the settings name no token,
+    it is Ocean's."""
     token = await context.ledger.fee_token(context.settings.fee_token)
     seconds = request.valid_until - request.now
     price = await context.ledger.fee_amount(seconds, environment.price_per_minute, token)
@@ -135,4 +148,5 @@ async def _quote_item(
         now=terms.now,
     )
     answer: dict[str, object] = {"datatoken": service.datatoken_address, "providerFee": fee}
+    # The first order's transaction, which ``reuseOrder`` extends; the client passes it on.
     return answer if item.order is None else {**answer, "validOrder": item.order.start_tx}

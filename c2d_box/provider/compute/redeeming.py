@@ -22,12 +22,16 @@ from c2d_box.provider.compute.datasets import order_claim
 from c2d_box.provider.errors import ProviderRefusal
 from c2d_box.provider.resolved_services import ServiceOffering, find_offering, readable_files
 
+# A revocation takes effect within this time, while the files of one asset come in one burst.
 FRESH_SECONDS = 2.0
+# Bounds the memory of decisions. They are cheap to make again, so all are dropped at once.
 _REMEMBERED = 10_000
 
 
 async def require_live_job(liveness: JobLiveness | None, grant: InputGrant) -> None:
     """Raise Refusal (410) where the grant's job has ended, OperatorUnavailable where that is not known."""
+    # Without a compute backend nobody knows the job. That is an outage and must not look like its end: the
+    # pod asks again after an outage.
     if liveness is None:
         raise OperatorUnavailable
     if not await liveness.is_alive(grant.job, grant.consumer):
@@ -42,6 +46,7 @@ async def require_permitted(
     key = (grant.job, grant.did, grant.service)
     if time.monotonic() - decided.get(key, -FRESH_SECONDS) < FRESH_SECONDS:
         return
+    # Taken before the decision: what changes while it is being made is seen two seconds after its begin.
     asked = time.monotonic()
     await _check_permission(context, grant, ddo)
     if len(decided) >= _REMEMBERED:
@@ -50,6 +55,8 @@ async def require_permitted(
 
 
 async def _check_permission(context: ComputeContext, grant: InputGrant, ddo: DDO) -> None:
+    """Raise Refusal (403) where the consumer, the service, the algorithm's permission or the order is not
+    good any more."""
     if text := await context.consumers.consumer_refusal(ddo, grant.consumer):
         raise ProviderRefusal(f"The asset may not be used any more: {text}", status=403)
     offered = find_offering(ddo, grant.service)
@@ -58,6 +65,7 @@ async def _check_permission(context: ComputeContext, grant: InputGrant, ddo: DDO
             raise ProviderRefusal("The service is no longer part of the asset.", status=403)
         return  # a grant for a description, made by an earlier version
     if grant.algorithm is not None:
+        # The algorithm's own files have no such permission: ``algorithm`` is set in grants of datasets only.
         await _require_trusted(context, grant, grant.algorithm, offered)
     if grant.order and grant.issued:
         await _require_order(context, grant, offered)
@@ -66,6 +74,8 @@ async def _check_permission(context: ComputeContext, grant: InputGrant, ddo: DDO
 async def _require_trusted(
     context: ComputeContext, grant: InputGrant, granted: GrantedAlgorithm, offered: ServiceOffering
 ) -> None:
+    """Decide the permission of the start again, on the dataset as it is published now. Raise Refusal
+    (403)."""
     verdict = decide_permission(
         PermissionRequest(
             dataset=offered.ddo.id,
@@ -75,6 +85,7 @@ async def _require_trusted(
             main=granted.main,
             files_readable=readable_files(context.key, offered) is not None,
             network_wanted=granted.network,
+            # The operator's consent was given at the start, to a job that runs by it already.
             network_operator=granted.network,
         )
     )
@@ -107,6 +118,8 @@ async def _running_algorithm(
 
 
 async def _require_order(context: ComputeContext, grant: InputGrant, offered: ServiceOffering) -> None:
+    """Raise Refusal (403) where the chain does not have the order any more, as after a reorganisation.
+    ``wait=0``: the order was confirmed once, so a missing one is gone and not late."""
     environment = grant.environment or None
     claimed = order_claim(
         context.key.address,

@@ -40,7 +40,8 @@ from c2d_box.provider.settings import ProviderSettings
 
 @dataclass(frozen=True)
 class AcceptedJob:
-    """A request that passed every check."""
+    """A request that passed every check, with what the checks have found out. Nothing of it is looked up
+    again for the submission, so what was decided on is what is submitted."""
 
     datasets: list[AcceptedDataset]
     algorithm: AcceptedAlgorithm
@@ -51,7 +52,12 @@ class AcceptedJob:
 
 
 async def accept_job(context: ComputeContext, request: StartRequest, consumer: str) -> AcceptedJob:
-    """Return the job that the request asks for. Raise Refusal where a check fails."""
+    """Return the job that the request asks for. Raise Refusal where a check fails.
+
+    The order of the checks is part of the API: of several faults clients know which one is told. It has no
+    effect of its own, so a refused request can be sent again with the same nonce.
+    """
+    # Who may use the algorithm, before any dataset is looked at.
     algorithm = await accept_algorithm(
         context, request.algorithm, not_algorithm=compute_refusal("algorithm", "not_algo"), anew=True
     )
@@ -64,14 +70,17 @@ async def accept_job(context: ComputeContext, request: StartRequest, consumer: s
     datasets: list[AcceptedDataset] = []
     orders: list[tuple[str, Order]] = []
     for index, reference in enumerate(request.datasets):
+        # Dataset by dataset, each with its order: a fault of the first is told before one of the second.
         dataset = await accept_dataset(
             context, index, reference, algorithm, consumer, ordered=True, network=network
         )
         orders.append((reference.order_tx, await paid_order(context, dataset, consumer, name)))
         datasets.append(dataset)
     if algorithm.offered is not None:
+        # The algorithm's order comes last, which makes it the agreement where it pays (see ``paid_until``).
         order = await _algorithm_order(context, algorithm, algorithm.offered, consumer)
         orders.append((request.algorithm.asset.order_tx, order))
+    # From here on everything is about the environment and the time, which the orders have to cover.
     require_container(algorithm.container)
     environment = await context.environments.find_environment(name)
     if environment is None:
@@ -92,6 +101,7 @@ async def submit_job(
 ) -> OperatorAnswer:
     """Submit the job and return the answer of operator-service: an array with one job object. Raise
     OperatorUnavailable."""
+    # The same request again. A job that has ended is answered as it is: nothing of it is left to be made.
     if caller.repeated:
         known = await operator.job_status(caller.address, job, settings.chain.id)
         if known.status >= 500:
@@ -104,7 +114,12 @@ async def submit_job(
 
 
 def job_id(key: bytes, caller: VerifiedCaller) -> str:
-    """Return 32 hex characters, the same for the same request of the same owner; others cannot guess them."""
+    """Return 32 hex characters, the same for the same request of the same owner; others cannot guess them.
+
+    A keyed hash and not a random number: the id of a repeated request has to be found again without any
+    record of the first. The claim's purpose holds the digest of the request, so a changed request under the
+    same nonce is another job.
+    """
     text = f"{caller.address}\n{nonce_text(caller.nonce)}\n{caller.claim.purpose}"
     return hmac.digest(key, text.encode(), sha256).hex()[:32]
 
@@ -114,6 +129,7 @@ def _asked_time(seconds: int | None, enough: PaidTime) -> PaidTime:
     have been paid for the longer time of another job. Ocean's clients do not send ``seconds``."""
     if seconds is None:
         return enough
+    # ``parse_start_request`` has turned whatever is no whole number into 0.
     if seconds <= 0:
         raise compute_refusal("seconds", "invalid")
     return replace(enough, seconds=min(enough.seconds, seconds))
@@ -122,6 +138,9 @@ def _asked_time(seconds: int | None, enough: PaidTime) -> PaidTime:
 async def _algorithm_order(
     context: ComputeContext, algorithm: AcceptedAlgorithm, offered: ServiceOffering, consumer: str
 ) -> Order:
+    """Return the order of a published algorithm, checked for this consumer. It is bound to no environment:
+    only a dataset's order names one."""
+    # A compute service whose files this Provider cannot decrypt belongs to another Provider.
     if offered.service.type == COMPUTE and not algorithm.files:
         raise compute_refusal("algorithm", "compute_services_not_in_same_provider")
     claim = order_claim(context.key.address, offered, algorithm.reference.asset.order_tx, consumer)
@@ -174,6 +193,7 @@ def _job_payload(
 
 
 def _input_entry(dataset: AcceptedDataset) -> dict[str, object]:
+    """Return a dataset as the engine sees it: how many files, and no word of where they are."""
     return {
         "index": dataset.index,
         "id": dataset.offered.ddo.id,
@@ -199,6 +219,8 @@ def _permission_evidence(empty_lists: str, datasets: Sequence[AcceptedDataset]) 
 
 
 def _algorithm_section(algorithm: AcceptedAlgorithm) -> dict[str, object]:
+    """Return the algorithm's part of the stage: code that the request carried, the container, and the data
+    for the algorithm where there is any. Files come by grants."""
     reference = algorithm.reference
     section: dict[str, object] = {
         "id": algorithm.did,

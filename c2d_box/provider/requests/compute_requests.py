@@ -97,6 +97,7 @@ def parse_start_request(data: Data) -> StartRequest:
         output=_parse_output(data.get("output")),
         network_access=_parse_switch(data.get("networkAccess")),
         # bool is a subclass of int, and true is no number of seconds.
+        # 0 is a time that no job can have, so the later rule refuses it in its place in the order.
         seconds=seconds if seconds is None or type(seconds) is int else 0,
     )
 
@@ -104,7 +105,9 @@ def parse_start_request(data: Data) -> StartRequest:
 def parse_quote_request(data: Data) -> QuoteRequest:
     """Return the request that these parameters, checked by ``fields.INITIALIZE_COMPUTE``, make. Raise
     Refusal."""
+    # ``now`` is taken first, since the quote's price counts from here.
     now, compute, environment = time.time(), data["compute"], data["compute"]["env"]
+    # The rule ``integer`` has passed, so this cannot fail, also where the value is text.
     valid_until = int(compute["validUntil"])
     if valid_until <= now:
         raise ProviderRefusal("The validUntil value is not correct.")
@@ -135,6 +138,8 @@ def _parse_inputs(items: Sequence[object]) -> tuple[InputReference, ...]:
 
 
 def _parse_input(item: Mapping[str, object]) -> InputReference:
+    """Return the reference that this part of a request makes. Any type becomes text: a DID of another type is
+    simply not found."""
     service = item.get("serviceId")
     return InputReference(
         did=str(item.get("documentId") or ""),
@@ -145,8 +150,11 @@ def _parse_input(item: Mapping[str, object]) -> InputReference:
 
 
 def _parse_algorithm(value: object) -> AlgorithmReference:
+    """Return the algorithm that the request names. Data for the program comes as ``algouserdata``; where that
+    is empty, the ``userdata`` of the algorithm's files serves for both."""
     item = _as_object(value)
     asset = _parse_input(item)
+    # A DID makes the raw part unread, so that nothing in it can matter.
     raw = None if asset.did else _parse_program(_as_object(item.get("meta")))
     custom = item.get("algocustomdata")
     return AlgorithmReference(
@@ -163,6 +171,7 @@ def _parse_program(meta: Mapping[str, object]) -> RawProgram | None:
     if not meta:
         return None
     code, remote = meta.get("rawcode") or "", meta.get("url") or meta.get("remote")
+    # A text is a plain URL; an object is a file object, which may name method and headers.
     source = remote if isinstance(remote, dict) else {"type": "url", "url": remote}
     return RawProgram(
         str(code) if not code or limits.carries_code(code) else None,
@@ -187,4 +196,6 @@ def _parse_switch(value: object) -> bool | None:
 
 
 def _as_object(value: object) -> Mapping[str, object]:
+    """Return the value where it is an object, else an empty one: absent parts and parts of a wrong type meet
+    the same rules afterwards."""
     return value if isinstance(value, Mapping) else {}

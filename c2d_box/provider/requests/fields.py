@@ -18,17 +18,20 @@ from typing import Any
 from c2d_box.assets.files import FILE_TYPES
 from c2d_box.provider.errors import InvalidParameters
 
+# The parameters of one request as they came: text in a query, JSON values in a body.
 Data = Mapping[str, Any]
+# Takes the parameters and a dotted name; returns the text that clients see, None where the rule holds.
 Rule = Callable[[Data, str], str | None]
 
+# The largest integer that a JavaScript number holds exactly (``Number.MAX_SAFE_INTEGER``).
 MAX_NONCE = 2**53 - 1
 _PLAIN_NUMBER = re.compile(r"(?:0|[1-9][0-9]*)(?:\.[0-9]+)?\Z")
 
 
 @dataclass(frozen=True)
 class RequestField:
-    """One parameter of a route, with its rules in the order in which they are tried: the first text
-    counts."""
+    """One parameter of a route, with its rules in the order in which they are tried: the first text counts.
+    With ``bail`` a failure ends the validation of the whole request."""
 
     name: str
     rules: tuple[Rule, ...]
@@ -58,7 +61,8 @@ def check_fields(data: Data, fields: tuple[RequestField, ...]) -> ValidationOutc
 
 
 def require_fields(data: Data, fields: tuple[RequestField, ...]) -> None:
-    """Raise Invalid with every text that :func:`check_fields` finds."""
+    """Raise InvalidParameters with every text that :func:`check_fields` finds. For routes that need no
+    signature; the others go through ``CallerVerifier``, which reports parameters and signature together."""
     if errors := check_fields(data, fields).errors:
         raise InvalidParameters(errors)
 
@@ -75,15 +79,20 @@ def find_value(data: Data, name: str) -> Any:
 
 
 def is_present(data: Data, name: str) -> bool:
+    """Return whether the field has a value. Empty text, lists and objects count as absent, ``0`` and
+    ``False`` as present."""
     value = find_value(data, name)
     return value is not None and value not in ("", [], {})
 
 
 def required(data: Data, name: str) -> str | None:
+    """Refuse a field that is absent or empty."""
     return None if is_present(data, name) else f"The {name} field is required."
 
 
 def required_without(other: str) -> Rule:
+    """Return a rule that refuses a field where it and ``other`` are both absent: one of the two is enough."""
+
     def rule(data: Data, name: str) -> str | None:
         if is_present(data, name) or is_present(data, other):
             return None
@@ -93,6 +102,8 @@ def required_without(other: str) -> Rule:
 
 
 def required_with_all(*others: str) -> Rule:
+    """Return a rule that refuses an absent field where all of ``others`` are present."""
+
     def rule(data: Data, name: str) -> str | None:
         if is_present(data, name) or not all(is_present(data, other) for other in others):
             return None
@@ -102,6 +113,8 @@ def required_with_all(*others: str) -> Rule:
 
 
 def required_if(other: str, value: str) -> Rule:
+    """Return a rule that refuses an absent field where ``other`` has exactly this value."""
+
     def rule(data: Data, name: str) -> str | None:
         if is_present(data, name) or find_value(data, other) != value:
             return None
@@ -111,6 +124,7 @@ def required_if(other: str, value: str) -> Rule:
 
 
 def integer(data: Data, name: str) -> str | None:
+    """Refuse a value that is no whole number. An absent one passes: ``required`` is a rule of its own."""
     value = find_value(data, name)
     if value is None or value == "" or _as_int(value) is not None:
         return None
@@ -118,6 +132,9 @@ def integer(data: Data, name: str) -> str | None:
 
 
 def at_least(minimum: int) -> Rule:
+    """Return a rule that refuses a whole number below ``minimum``. Values that are no number are left to
+    ``integer``, whose text is the one that clients know."""
+
     def rule(data: Data, name: str) -> str | None:
         number = _as_int(find_value(data, name))
         return None if number is None or number >= minimum else f"The {name} must be at least {minimum}."
@@ -126,6 +143,7 @@ def at_least(minimum: int) -> Rule:
 
 
 def numeric(data: Data, name: str) -> str | None:
+    """Refuse a value that is no number, in JSON or as text. An absent one passes."""
     value = find_value(data, name)
     if value is None or value == "":
         return None
@@ -147,6 +165,8 @@ def countable_number(data: Data, name: str) -> str | None:
 
 
 def one_of(*allowed: str) -> Rule:
+    """Return a rule that refuses any value but these. An absent one passes."""
+
     def rule(data: Data, name: str) -> str | None:
         value = find_value(data, name)
         return None if value is None or value in allowed else f"The selected {name} is invalid."
@@ -155,6 +175,8 @@ def one_of(*allowed: str) -> Rule:
 
 
 def matches_regex(pattern: str) -> Rule:
+    """Return a rule that refuses text whose beginning does not match. The pattern decides about the end by
+    itself: ``re.match`` is not a full match."""
     compiled = re.compile(pattern)
 
     def rule(data: Data, name: str) -> str | None:
@@ -167,6 +189,7 @@ def matches_regex(pattern: str) -> Rule:
 
 
 def future_time(data: Data, name: str) -> str | None:
+    """Refuse a time, in unix seconds, that is past, absent or no whole number. Its text names no field."""
     number = _as_int(find_value(data, name))
     return None if number is not None and number > time.time() else "Invalid timestamp provided."
 
@@ -174,16 +197,20 @@ def future_time(data: Data, name: str) -> str | None:
 def as_number(value: Any) -> Decimal | None:
     """Return the number that a client sent as a JSON number or as decimal text; None for anything else, and
     for numbers too long or too large to be a nonce."""
+    # bool is a subclass of int: without the test ``true`` would be the number one.
     if isinstance(value, bool) or not isinstance(value, int | float | str) or len(str(value)) > 64:
         return None
     try:
         number = Decimal(str(value))
     except InvalidOperation:
         return None
+    # Decimal reads "NaN" and "Infinity" too, and exponents whose plain form would fill the memory.
     return number if number.is_finite() and abs(number.adjusted()) < 64 else None
 
 
 def _as_int(value: Any) -> int | None:
+    """Return the whole number that the value is or says, None otherwise. The length is bounded because
+    ``int()`` of very long text takes time quadratic in it."""
     if isinstance(value, bool) or not isinstance(value, int | str) or len(str(value)) > 64:
         return None
     try:
@@ -192,11 +219,13 @@ def _as_int(value: Any) -> int | None:
         return None
 
 
+# Both end the validation: without them no signature can be checked, so no later text would be true.
 _nonce = RequestField("nonce", (required, numeric, plain_number, countable_number), bail=True)
 _consumer = RequestField("consumerAddress", (required,), bail=True)
 
 NONCE = (RequestField("userAddress", (required,)),)
 
+# Either the transaction that published the asset, or the document itself with flags and hash.
 DECRYPT = (
     RequestField("decrypterAddress", (required,)),
     RequestField("chainId", (required,)),
@@ -215,6 +244,7 @@ DECRYPT = (
     RequestField("nonce", (required, numeric, plain_number)),
 )
 
+# Either a service of an asset, or a plain file object, whose type decides which key it needs.
 FILEINFO = (
     RequestField("type", (required_without("did"), one_of(*FILE_TYPES))),
     RequestField("did", (required_without("type"), matches_regex(r"^did:op"))),
@@ -271,7 +301,9 @@ START = (
 
 STOP = (_consumer, _nonce)
 DELETE = STOP
+# Unsigned: without a proof of the owner the answer is coarse, see ``routes.compute``.
 STATUS = (_consumer,)
+# The job's id comes first: without it the signed text cannot be made.
 RESULT = (
     RequestField("jobId", (required,), bail=True),
     RequestField("index", (required,), bail=True),

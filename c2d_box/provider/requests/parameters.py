@@ -14,6 +14,7 @@ from c2d_box.provider.settings import LimitsSection
 from c2d_box.service.request_body import parse_body, read_body
 from c2d_box.strict_json import JsonLimits, JsonRefused, parse_json
 
+# PostgreSQL stores no text with a NUL, and no honest request has one.
 _LIMITS = JsonLimits(allow_nul=False)
 
 

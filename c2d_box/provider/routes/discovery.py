@@ -12,8 +12,10 @@ from starlette.responses import JSONResponse, Response
 from c2d_box.provider.services import ProviderContext, provider_context
 from c2d_box.service import liveness
 
+# The version of the original Provider whose interface this is.
 VERSION = "2.1.6"
 PREFIX = "/api/services"
+# No script and nothing from elsewhere: a browser enforces what the page promises.
 _PAGE = {"content-security-policy": "default-src 'none'; style-src 'unsafe-inline'"}
 
 
@@ -51,6 +53,7 @@ async def readyz(request: Request) -> Response:
 
 
 async def _ask_services(provider: ProviderContext) -> dict[str, bool]:
+    """Return for each service that the Provider needs whether it answers, asking all at the same time."""
     asked = {"chain": provider.ledger.is_ready(), "metadata cache": provider.catalog.is_ready()}
     if provider.operator is not None:
         asked["compute service"] = provider.operator.is_ready()

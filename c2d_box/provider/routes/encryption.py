@@ -1,4 +1,9 @@
-"""Encrypting for this Provider, and decrypting published documents for metadata caches."""
+"""Encrypting for this Provider, and decrypting published documents for metadata caches.
+
+Anybody may have something encrypted, since only this Provider can open it. Decrypting is bound to what was
+published: the NFT has to be genuine, its state has to allow it, and the bytes have to match the hash on the
+chain.
+"""
 
 from __future__ import annotations
 
@@ -21,8 +26,11 @@ from c2d_box.provider.requests.parameters import read_parameters, read_raw_body
 from c2d_box.provider.services import ProviderContext, provider_context
 
 _TEXT = {"content-type": "text/plain"}
+# Bits of the ``flags`` that the NFT's MetadataCreated and MetadataUpdated events carry.
 _COMPRESSED, _ENCRYPTED = 1, 2
+# Bytes of an unpacked document, far above what any DDO takes.
 _MAX_DOCUMENT = 8 << 20
+# Ocean's states of an NFT in which its description is not shown any more.
 _STATES = {1: "Asset end of life", 2: "Asset deprecated", 3: "Asset revoked"}
 
 
@@ -47,17 +55,20 @@ async def decrypt_document(request: Request) -> Response:
     caller = provider.callers.verify_caller(
         data, fields.DECRYPT, signed_texts.decrypt_claim(data, provider.chain_id)
     )
+    # Before the lookups, which cost requests to the chain: a repetition must not cause them again.
     caller.use_nonce(provider.nonces)
     owner, authorized = owner_in(data, "decrypterAddress"), provider.settings.authorized_decrypters
     if authorized and owner not in authorized:
         raise ProviderRefusal("Decrypter not authorized", status=403)
     nft = str(data["dataNftAddress"])
+    # Anybody can deploy a contract that emits such events, so only the factory's NFTs count.
     if not is_address(nft) or not await provider.ledger.is_genuine(nft):
         raise ProviderRefusal("Asset not deployed by the data NFT factory.")
     published = await _published_document(provider, data, nft)
     state = await provider.ledger.nft_state(nft)
     if state in _STATES:
         raise ProviderRefusal(_STATES[state], status=403)
+    # Active, no orders, unlisted: such assets are still read. Any other number is none of Ocean's.
     if state not in (0, 4, 5):
         raise ProviderRefusal("Invalid MetadataState")
     return Response(_open_document(provider, published), 201, _TEXT)
@@ -66,6 +77,8 @@ async def decrypt_document(request: Request) -> Response:
 async def _published_document(
     provider: ProviderContext, data: Mapping[str, Any], nft: str
 ) -> PublishedDocument:
+    """Return the document with its flags and hash: from the request itself where it brings them, else from
+    the transaction. Raise Refusal where neither gives one."""
     if not data.get("transactionId"):
         try:
             document = bytes.fromhex(str(data["encryptedDocument"]).removeprefix("0x"))
@@ -83,6 +96,8 @@ async def _published_document(
 
 
 def _open_document(provider: ProviderContext, published: PublishedDocument) -> bytes:
+    """Return the document in plain. Decrypted first and unpacked then, the reverse of how it was published;
+    the hash is over the plain bytes."""
     document = published.data
     if published.flags & _ENCRYPTED:
         try:
@@ -91,6 +106,7 @@ def _open_document(provider: ProviderContext, published: PublishedDocument) -> b
             raise ProviderRefusal("Failed to decrypt.") from None
     if published.flags & _COMPRESSED:
         document = _decompress_document(document)
+    # Over the plain bytes: what came out of decrypting and unpacking has to be what the chain names.
     if "0x" + sha256(document).hexdigest() != published.hash.lower():
         raise ProviderRefusal("Checksum doesn't match.")
     return document

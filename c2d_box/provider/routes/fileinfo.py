@@ -32,10 +32,13 @@ from c2d_box.provider.resolved_services import (
 from c2d_box.provider.services import ProviderContext, provider_context
 from c2d_box.storage import FileProbe
 
+# A request without a signature must not make this Provider send more than a bare GET to a place of the
+# caller's choice.
 UNSIGNED = (
     "A signature is needed to look at a source by POST or GraphQL, with headers, with credentials or with "
     "user data."
 )
+# Parameters that stand beside a file object in the same request and are no part of it.
 _APART = ("checksum", "userdata", "consumerAddress", "nonce", "signature")
 
 
@@ -56,8 +59,10 @@ async def file_info(request: Request) -> Response:
         needs_signature = not provider.settings.compat.unsigned_sources
         if caller is None and needs_signature and files[0].sends_more_than_get(userdata):
             raise ProviderRefusal(UNSIGNED)
+    # Right before the sources are asked, which is this call's effect.
     if caller is not None:
         caller.use_nonce(provider.nonces)
+    # In a query every value is text, so "false" has to be told from true.
     wanted = data.get("checksum") not in (None, False, "", 0, "0", "false", "False") and not is_hidden
     probes = await provider.storage.probe_all(
         files, userdata, checksum_limit=limit if wanted else 0, audience=reading_audience(offered, userdata)
@@ -82,6 +87,7 @@ def _optional_caller(
 
 
 async def _requested_offering(provider: ProviderContext, data: fields.Data) -> ServiceOffering:
+    """Return the service that the request names. Raise Refusal where asset or service is not there."""
     ddo = await resolve_did(provider.catalog, data["did"])
     return demanded_offering(provider.ledger, ddo, str(data["serviceId"]))
 
@@ -101,6 +107,7 @@ async def _files_of_service(
     fetch = provider.settings.fetch
     if offered.ddo.is_algorithm:
         return files, False, fetch.max_algorithm_length
+    # Compute-only data stays with its publisher, and a name or a hash already tells something of it.
     stays = offered.service.type != ACCESS
     is_hidden = stays and not await _is_involved(provider, offered, data, caller)
     return files, is_hidden, fetch.max_checksum_length
@@ -116,6 +123,7 @@ async def _is_involved(
     consumer who shows an order of it, to whom the evidence of a job names the hashes too."""
     if caller is None:
         return False
+    # The owner as the chain has it now, not the publisher whom the description names.
     if same_hex(await provider.ledger.nft_owner(offered.ddo.nft_address), caller.address):
         return True
     tx = str(data.get("transferTxId") or "")
@@ -131,6 +139,7 @@ async def _is_involved(
 
 
 def _plain_file(data: fields.Data) -> FileObject:
+    """Return the file object that the request itself describes. Raise Refusal with the text for the wire."""
     try:
         return parse_file({key: data[key] for key in data if key not in _APART})
     except FileObjectError as problem:
@@ -138,6 +147,8 @@ def _plain_file(data: fields.Data) -> FileObject:
 
 
 def _describe_file(index: int, file: FileObject, probe: FileProbe, is_hidden: bool) -> dict[str, object]:
+    """Return what is told of one file. Types differ: a contract's result has a number for its length and no
+    name, all others have text."""
     if not probe.valid:
         return {"index": index, "valid": False, "type": file.type, "reason": probe.reason}
     length = probe.meta.length

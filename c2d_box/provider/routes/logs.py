@@ -31,10 +31,12 @@ async def follow(request: Request) -> Response:
     caller = provider.callers.verify_caller(
         data, fields.LOGS, signed_texts.logs_claim(data), request.headers.get("authtoken")
     )
+    # A log may be followed for hours, so each account has few slots; taken before the nonce is used.
     provider.followers.acquire_slot(caller.address)
     try:
         caller.use_nonce(provider.nonces)
         answer = await _open_log(request, operator, caller.address, data)
+    # A cancelled request must give its slot back as well, hence not only Exception.
     except BaseException:
         provider.followers.release_slot(caller.address)
         raise
@@ -54,6 +56,7 @@ async def _open_log(
     component = str(data.get("component") or _COMPONENT)
     following = str(data.get("follow", "")).lower() in ("1", "true", "yes")
     asked = asyncio.ensure_future(operator.open_logs(owner, str(data["jobId"]), component, follow=following))
+    # Whichever comes first: the operator's answer or the client's going away.
     gone = asyncio.ensure_future(_await_disconnect(request))
     try:
         await asyncio.wait({asked, gone}, return_when=asyncio.FIRST_COMPLETED)
@@ -65,6 +68,7 @@ async def _open_log(
     finally:
         gone.cancel()
         asked.cancel()
+    # Errors come before the first byte of the log, so they can still have a status of their own.
     if answer.status_code != 200:
         try:
             content = await answer.aread()
@@ -75,5 +79,6 @@ async def _open_log(
 
 
 async def _await_disconnect(request: Request) -> None:
+    """Return once the client has gone. The body has been read by then, so nothing else arrives."""
     while (await request.receive())["type"] != "http.disconnect":
         pass

@@ -1,4 +1,9 @@
-"""The attacks, by what they go for."""
+"""The attacks, by what they go for: a module for each group.
+
+Each attack says what it tries and how its failure is seen from outside. A new one belongs into the group of
+the wall that it goes against, and needs the end that it expects: a job that fails earlier, for another
+reason, would pass for contained.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Games with the end: exit codes that lie, signals ignored, ends that look like somebody else's fault."""
+"""Games with the end: exit codes that lie, signals ignored, ends that look like somebody else's fault.
+
+The gate is process 1 of the algorithm's container and starts the program. It runs as the same user, so a
+program may send it signals; what the program cannot do is to choose how its end is recorded.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +30,7 @@ def _failing_attack(name: str, tries: str, script: str, reason: str, exit_code: 
 
 
 ATTACKS = (
+    # The plain case, which the others are compared with.
     _failing_attack("code", "fail with a code of one's own", "sys.exit(42)\n", "exit code 42", 42),
     _failing_attack(
         "as-gate",
@@ -50,6 +55,8 @@ os._exit(43)
         "exit code 43",
         43,
     ),
+    # 137 is what Kubernetes reports after SIGKILL. The reason for memory must come from the kernel's count
+    # (OOMKilled) and not from this number.
     _failing_attack("as-killed", "look as if killed for memory (137)", "os._exit(137)\n", "signal 9", 137),
     # kill(-1) spares process 1 and the sender, so the program kills itself at the end.
     _failing_attack(

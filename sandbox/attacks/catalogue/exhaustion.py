@@ -1,4 +1,7 @@
-"""Using up what all share. The innocent job beside each of them must still come through."""
+"""Using up what all share. The innocent job beside each of them must still come through.
+
+Most have to end with the limit that they ran into as the reason: it is what a job's owner is told.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,9 @@
-"""Getting at the node through its kernel. What succeeds would show in the node's own state, compared afterwards."""
+"""Getting at the node through its kernel. What succeeds would show in the node's own state, compared
+afterwards.
+
+All containers share one kernel. Seccomp, dropped capabilities, masked paths and namespaces keep a program
+from these calls and files.
+"""
 
 from __future__ import annotations
 

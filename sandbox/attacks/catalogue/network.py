@@ -1,4 +1,10 @@
-"""Getting data out over any kind of network. The canary, the machine's listener and the neighbour hear nothing."""
+"""Getting data out over any kind of network. The canary, the machine's listener and the neighbour hear
+nothing.
+
+Programs try from inside of the pod, and each success is a breach. But a packet that is sent without an error
+proves nothing, so who hears it is looked at from outside as well. Address families are given by number, since
+Python may lack their names.
+"""
 
 from __future__ import annotations
 

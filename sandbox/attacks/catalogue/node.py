@@ -1,4 +1,8 @@
-"""Attacks on what two jobs of one node share: places that no limit counts, counters and files of the node."""
+"""Attacks on what two jobs of one node share: places that no limit counts, counters and files of the node.
+
+Kubernetes limits memory and processor of a container, but not what the kernel or the kubelet keep outside of
+it. What can be written there fills the node's disk, and what can be read there tells one job about another.
+"""
 
 from __future__ import annotations
 

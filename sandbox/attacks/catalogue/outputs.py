@@ -1,4 +1,8 @@
-"""Getting data out, or harm into the consumer's hands, through the outputs. One refused keeps all in."""
+"""Getting data out, or harm into the consumer's hands, through the outputs. One refused keeps all in.
+
+Outputs are the one way that is open by intent. The judge looks at every file before anything is stored; it
+works on names and bytes that a hostile program has chosen.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""Getting at what stands beside the algorithm: the gate, the warden, the service account, other jobs."""
+"""Getting at what stands beside the algorithm: the gate, the warden, the service account, other jobs.
+
+The other containers of a job hold credentials, and later stages believe what lies in their own folders. An
+algorithm that reaches one or the other needs no hole in the kernel.
+"""
 
 from __future__ import annotations
 

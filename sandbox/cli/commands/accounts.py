@@ -1,4 +1,7 @@
-"""accounts, faucet."""
+"""accounts, faucet.
+
+The keys come from a mnemonic that everybody knows: they are for test chains only.
+"""
 
 from __future__ import annotations
 
@@ -30,6 +33,7 @@ def accounts(datatokens: bool) -> None:
         return
     found = verb(the_box())
     if not print_json(found):
+        # Accounts beyond the named roles can act too, by their index or address.
         rows = [(a.role or "-", a.index, a.address, a.eth, a.ocean) for a in found]
         print_table(["role", "index", "address", "eth", "ocean"], rows)
 

@@ -1,4 +1,8 @@
-"""publish, assets, permit, revoke, download."""
+"""publish, assets, permit, revoke, download.
+
+What is signed acts as ``publisher`` unless ``--as`` says otherwise; a download is ordered and paid by
+``consumer``. Each verb narrates on stderr and prints its result on stdout.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
     from c2d_box.client import SpendingLimits
     from sandbox.verbs.publishing.assets import AssetOffer
 
+# Exit status of a rule's no, as in ``sandbox.cli.failures``.
 REFUSED = 5
 KINDS = click.Choice(["compute", "access"])
 DRAFT = click.option("--draft", is_flag=True, help="Only print the DDO that would be signed.")
@@ -191,6 +196,9 @@ def download(did: str, folder: Path, spending: SpendingLimits) -> None:
 
 
 def _explain_permission(dataset: str, algorithm: str) -> None:
+    """Print the rules with their answers. Exit with ``REFUSED`` for a no, after the output: scripts read
+    both.
+    """
     from sandbox.verbs.publishing.permissions import explain_permission as verb
 
     answer = verb(the_box(), dataset, algorithm)
@@ -202,7 +210,8 @@ def _explain_permission(dataset: str, algorithm: str) -> None:
 
 
 def _show_draft(kind: str, source: str, offer: AssetOffer, image: str = "", entrypoint: str = "") -> None:
-    """The DDO as it would be signed; problems, if any, end with the usage status."""
+    """Print the DDO as it would be signed. Raises ``C2D-DDO-INVALID`` where it could not be published, after
+    the draft has been printed."""
     from c2d_box.errors import UsageError
     from sandbox.verbs.publishing.ddo_preview import preview_ddo
 
@@ -215,6 +224,7 @@ def _show_draft(kind: str, source: str, offer: AssetOffer, image: str = "", entr
 
 
 def _show_published(published: Any) -> None:
+    """Print what was published; the hint goes to stderr, so that stdout stays data."""
     if print_json(published):
         return
     print_pairs(
@@ -227,6 +237,9 @@ def _show_published(published: Any) -> None:
 
 
 def _price_text(ddo: dict[str, Any]) -> str:
+    """Return the price that the metadata cache has in ``stats``, which is an addition to the DDO and may be
+    missing.
+    """
     price = (ddo.get("stats") or {}).get("price") or {}
     value = price.get("value")
     return "free" if value in (0, "0", None) else f"{value} {price.get('tokenSymbol', '')}".strip()

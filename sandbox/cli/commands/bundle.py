@@ -1,4 +1,7 @@
-"""bundle build, list, verify, save, load, serve, diff, key."""
+"""bundle build, list, verify, save, load, serve, diff, key.
+
+These work on the cache of this machine and need no box, so none of them opens one.
+"""
 
 from __future__ import annotations
 
@@ -49,6 +52,7 @@ def build_bundle(
             verb(parts or None, yes=current().yes, confirm=ask_agreement, container=container, base=base)
         )
     if not print_json(list_parts(parts or None)):
+        # Single parts may be built while others are missing, so nothing is said of the whole then.
         print_text("the bundle is complete" if not parts else "built")
 
 

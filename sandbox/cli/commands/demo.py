@@ -43,4 +43,5 @@ def demo(folder: Path) -> None:
                 "paid": f"{outcome.cost:g} OCEAN",
             }
         )
+    # On stderr and also after ``--json``: nobody should wonder what still runs.
     print(f"\nThe box stays up. Stop it with: {box.command_line('down')}", file=sys.stderr)

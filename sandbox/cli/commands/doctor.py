@@ -1,4 +1,7 @@
-"""doctor."""
+"""doctor.
+
+Checks are of the machine and of the box; no box has to be up for them.
+"""
 
 from __future__ import annotations
 
@@ -33,4 +36,5 @@ def doctor(fix: bool) -> None:
             if finding.fix:
                 print_text(f"    {finding.id}  fix: {finding.fix}")
     if any(finding.level == "problem" for finding in findings):
+        # Warnings do not fail: a script should go on where a box would run.
         raise click.exceptions.Exit(3)

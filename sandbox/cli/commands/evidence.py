@@ -1,4 +1,8 @@
-"""verify, explain."""
+"""verify, explain: what is known about a job that has ended.
+
+Verifying asks each source by itself. A source that does not answer makes its line unknown, and is told apart
+from one that contradicts.
+"""
 
 from __future__ import annotations
 
@@ -54,6 +58,7 @@ def verify(job_id: str, record: Path | None, code: Path | None, strict: bool) ->
         print_table(["check", "agrees", "found", "word of"], rows)
         print_text()
         print_text(_VERDICTS[found.verdict])
+    # Without ``--strict`` an outage of a source is no failure: nothing has been contradicted.
     if found.verdict == "disagrees" or (strict and not found.is_sound):
         raise click.exceptions.Exit(FAILED)
 

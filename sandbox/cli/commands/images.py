@@ -1,4 +1,8 @@
-"""images list, images import."""
+"""images list, images import.
+
+A DDO names an image with its digest, and the node runs exactly that. So an image is brought to the node
+first, and its digest copied from the list into what is published.
+"""
 
 from __future__ import annotations
 
@@ -47,6 +51,7 @@ def import_image(file: Path) -> None:
 
 
 def _show_images(found: list) -> None:  # type: ignore[type-arg]
+    """Print images with their digests, in the form in which a DDO has them."""
     if not print_json(found):
         print_table(
             ["image", "tag", "checksum", "MB"], [(i.image, i.tag, i.checksum, i.size / 1e6) for i in found]

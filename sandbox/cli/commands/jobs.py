@@ -1,4 +1,8 @@
-"""start, jobs, job, job logs, results, stop."""
+"""start, quote, jobs, job, job logs, results, decrypt, stop.
+
+Everything here goes through the Provider as any client's request does, acting as ``consumer`` unless ``--as``
+says otherwise. Jobs in ``--json`` have the field names of the wire.
+"""
 
 from __future__ import annotations
 
@@ -73,6 +77,7 @@ def start(
         spending=spending,
     )
     job = perform_verb(verbs.start(box, who, wanted))
+    # Following takes as long as the job; Ctrl-C ends only the following.
     if wait:
         job = perform_verb(verbs.follow(box, who, job.id))
     if not print_json(job):
@@ -117,6 +122,7 @@ def quote(did: str, algorithm: str | None, additional: tuple[str, ...], environm
             )
             for p in prices
         ]
+        # Every amount with its own token: fees may be due in another one than the price.
         print_table(["did", "action", "datatoken", "market's fee", "Provider's fee"], rows)
         # Exact, as this text is copied into ``--max-price``.
         due = [f"{amount} {token}" for token, amount in verbs.exact_totals(prices).items()]
@@ -146,6 +152,9 @@ class JobGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Put ``show`` before a first argument that is no subcommand. An id is 32 hex digits, so it cannot be
+        the name of one.
+        """
         if args and args[0] not in self.commands:
             # ``show`` is hidden: users type ``job ID``.
             args = ["show", *args]
@@ -245,6 +254,7 @@ def stop(job_id: str) -> None:
 
 
 def _print_job(seen: JobDetails) -> None:
+    """Print the job's facts, its stages and its results, as ``job``, ``start`` and ``stop`` do alike."""
     from sandbox.verbs.compute.job_timeline import job_overhead, seconds_by_stage
 
     print_pairs(
@@ -275,7 +285,8 @@ def _amount_text(amount: float, token: str) -> str:
 
 
 def _datatoken_text(price: AssetPrice) -> str:
-    """Its price; swap fees are named, or 1.001 would be a riddle where 1 was asked."""
+    """Return the price of the datatoken; swap fees are named beside it, as the sum would otherwise look like
+    a wrong price (1.001 where 1 was asked)."""
     if not price.price:
         return "free" if price.action == "order" else "-"
     fees = f" ({price.swap_fee:.4g} of it fees)" if price.swap_fee else ""
@@ -283,14 +294,17 @@ def _datatoken_text(price: AssetPrice) -> str:
 
 
 def _result_row(result: Mapping[str, Any]) -> tuple[object, ...]:
+    """Return a result's row, from the keys of Ocean's API."""
     return tuple(result[key] for key in ("index", "filename", "type", "filesize"))
 
 
 def _time_text(moment: float) -> str:
+    """Return unix seconds as UTC, ``-`` for none."""
     return time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(moment)) if moment else "-"
 
 
 def _duration_text(seen: JobDetails) -> str:
+    """Return the time from creation to end; a running job has none yet."""
     return f"{seen.ended - seen.created:.1f} s" if seen.has_ended else "-"
 
 

@@ -1,4 +1,8 @@
-"""up, down, reset."""
+"""up, down, reset.
+
+``up`` remembers its options in the box: given once, they hold until they are given anew. So options have None
+as their default, which means "as last time".
+"""
 
 from __future__ import annotations
 
@@ -131,8 +135,8 @@ def settings_with_ports(
     ports: tuple[str, ...],
 ) -> BoxSettings:
     """Return what the box remembers, with the ports given now. An offset starts from the default ports, so
-    giving it twice does not add up; single ports override it.
-    """
+    giving it twice does not add up; single ports override it. Raises ``C2D-USAGE-PORT`` for a text that is
+    not ``NAME=PORT``."""
     chosen_ports = settings.ports if port_offset is None else type(settings.ports)().with_offset(port_offset)
     for item in ports:
         name, _, number = item.partition("=")
@@ -151,9 +155,9 @@ def guest_settings(
     pull_by_login: bool | None,
     unproven_jobs: bool | None,
 ) -> BoxSettings:
-    """What the box remembers of somebody's cluster, with what is given now. Of the two ways to a Secret for
-    pulling, the one given now replaces the other.
-    """
+    """Return what the box remembers of somebody's cluster, with what is given now. Of the two ways to a
+    Secret for pulling, the one given now replaces the other. Raises ``C2D-USAGE`` where options exclude each
+    other, or are for another kind of cluster than this box has."""
     said: dict[str, Any] = {name: value for name, value in given.items() if value}
     # An option that would have no effect is an error: the user believes that something was set.
     if (said or pull_by_login or unproven_jobs) and settings.cluster != "existing":
@@ -178,7 +182,8 @@ def guest_settings(
 def chosen_chain(
     before: ChainChoice, chain: str | None, rpc_url: str | None, address_file: Path | None
 ) -> ChainChoice:
-    """What the box remembers, or the chain asked for now."""
+    """Return the chain that the box remembers, or the one asked for now. URL and address file of an external
+    chain are checked for their form; nothing is contacted."""
     if chain and rpc_url:
         raise UsageError("C2D-USAGE", "--chain and --chain-rpc exclude each other", "give one of them")
     if rpc_url:
@@ -189,7 +194,7 @@ def chosen_chain(
 
 
 def print_warnings(settings: BoxSettings) -> None:
-    """Say loudly what weakens the box."""
+    """Print what weakens the box, to stderr: at every ``up``, since the box remembers such options."""
     if settings.unproven_jobs:
         print(
             "WARNING: JOBS RUN EVEN WHERE NOTHING KEEPS THEM FROM THE NETWORK; they can carry data away",
@@ -233,6 +238,7 @@ def reset(everything: bool, assets_only: bool) -> None:
         if not print_json({"name": box.name, "home": box.home.path, "kept": False}):
             print_text("there is no box here")
         return None
+    # Counted before the question, so that the user knows what the yes is worth.
     cost = reset_losses(box, everything=everything)
     print(f"reset of {cost.home} ({cost.bytes / 1e6:.0f} MB) forgets:", file=sys.stderr)
     for line in cost.forgotten:
@@ -246,6 +252,7 @@ def reset(everything: bool, assets_only: bool) -> None:
 
 
 def _demand_agreement() -> None:
+    """Raise ``C2D-RESET-NOT-CONFIRMED`` unless the user agrees; without a terminal only ``--yes`` does."""
     if not ask_agreement("Forget all that?"):
         raise UsageError(
             "C2D-RESET-NOT-CONFIRMED", "nothing was forgotten", "answer yes, or pass --yes in a script"
@@ -253,6 +260,7 @@ def _demand_agreement() -> None:
 
 
 def _reset_assets(box: Box, everything: bool) -> None:
+    """Return the box to its last seed, which leaves cluster, keys and ports as they are."""
     from sandbox.seeding import return_to_baseline
 
     if everything:

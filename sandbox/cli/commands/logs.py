@@ -1,4 +1,4 @@
-"""logs."""
+"""logs. The log of a job is another thing, which only its owner may read: see ``job logs``."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ def logs(source: str, lines: int, follow: bool) -> None:
     if not follow and document_of(stream):
         return
     for line in stream:
+        # Foreign text: control sequences in it are made visible.
         print_foreign(line)
 
 

@@ -33,6 +33,7 @@ def chain(tx: str | None, blocks: bool, count: int) -> None:
     from sandbox.verbs.inspection import chain as explorer
 
     box = the_box()
+    # A transaction that is named wins over the options for lists.
     if tx:
         one = explorer.read_transaction(box, tx)
         if not print_json(one):
@@ -51,6 +52,9 @@ def chain(tx: str | None, blocks: bool, count: int) -> None:
 
 
 def _show_transaction(tx: object) -> None:
+    """Print a transaction with its arguments and events; values are other people's text, so they pass
+    ``print_value``.
+    """
     # Imported late like every verb; the assertion gives mypy the type that the signature cannot name.
     from sandbox.verbs.inspection.chain import DecodedTransaction
 
@@ -106,4 +110,5 @@ def cid(cid: str, path: Path | None) -> None:
 
 
 def _utc_text(moment: float) -> str:
+    """Return unix seconds as UTC, as the chain has them."""
     return time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(moment))

@@ -1,4 +1,8 @@
-"""run, new algorithm: the one-command loop."""
+"""run, new algorithm: the one-command loop.
+
+``run`` repeats safely: it publishes what is new or has changed and uses again what has not, so that an edit
+costs no more than its own change.
+"""
 
 from __future__ import annotations
 
@@ -64,6 +68,7 @@ def run(
             for path in tried.outputs:
                 print_line(path)
         return
+    # Imported only here: a dry run needs neither client nor chain.
     from sandbox.loop.running import ScriptRun, run_script, unfinished_error
 
     box = the_box()
@@ -89,7 +94,8 @@ def run(
 
 
 def _refuse_options_of_the_box() -> None:
-    """An option that would be taken and ignored is an error."""
+    """Raise ``C2D-TRY-OPTION`` for an option that ``--dry`` would take and ignore: the user would believe
+    that it had been tried."""
     from c2d_box.errors import UsageError
 
     context = click.get_current_context()

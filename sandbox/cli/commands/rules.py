@@ -18,7 +18,8 @@ REFUSED = 5
 
 
 def _parse_list(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> Any:
-    """None for an option that was not given; ``none`` empties the list."""
+    """Return None for an option that was not given, which leaves the list as it is, and an empty tuple for
+    ``none``, which empties it."""
     return None if not values else tuple(value for value in values if value != "none")
 
 

@@ -1,4 +1,4 @@
-"""selftest."""
+"""selftest. The attacks themselves are in :mod:`sandbox.attacks`; this prints what came of them."""
 
 from __future__ import annotations
 

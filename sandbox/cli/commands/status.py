@@ -1,4 +1,4 @@
-"""status, env."""
+"""status, env. Both only look: they start nothing."""
 
 from __future__ import annotations
 
@@ -40,6 +40,7 @@ def status(resources: bool) -> None:
             print_text()
             rows = [(p.name, p.kind, p.state, p.restarts, p.url or "-", p.detail or "-") for p in seen.parts]
             print_table(["part", "kind", "state", "restarts", "url", "detail"], rows)
+        # States without a hint (starting, degraded) need no command but time, or ``doctor``.
         hint = {"absent": "up", "stopped": "up", "running": "demo"}.get(seen.state)
         if hint:
             print(f"\nnext: {box.command_line(hint)}", file=sys.stderr)

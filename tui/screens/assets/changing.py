@@ -1,4 +1,8 @@
-"""Editing and ending what is published."""
+"""Editing and ending what is published.
+
+Both are transactions of the acting publisher, so they are confirmed with what is signed and what cannot be
+had back.
+"""
 
 from __future__ import annotations
 
@@ -37,6 +41,7 @@ def edit_asset(app: AppPort, did: str) -> None:
     def preview(values: Values) -> str:
         lines = ["what changes in the DDO:", ""]
         for key, value in changed(values).items():
+            # The form of a diff, old above new, as the publisher signs a change.
             lines += [f"- metadata.{key}: {now[key]}", f"+ metadata.{key}: {value}"]
         return "\n".join([*lines, "", "DID, price, orders and permissions stay."])
 

@@ -14,11 +14,14 @@ from tui.widgets.base_screen import BoxScreen
 
 
 class AssetScreen(BoxScreen):
-    """Shows one asset; opened from the table, esc goes back."""
+    """Shows one asset; opened from the table, esc goes back. It reads the feed of all assets: the metadata
+    cache answers with whole records, so there is nothing more to ask.
+    """
 
     NAME = "assets"
     CSS = "#ddo #words { margin-bottom: 1; }"
     BINDINGS: ClassVar[list[BindingType]] = [
+        # The keys that move the cursor in tables; there is no cursor here, so they scroll.
         Binding("j", "scroll(1)", show=False, id="asset.down"),
         Binding("k", "scroll(-1)", show=False, id="asset.up"),
         Binding("e", "edit", "Edit", id="asset.edit"),
@@ -34,9 +37,11 @@ class AssetScreen(BoxScreen):
         yield DdoPane("Asset", self.box_app.feeds.assets, self.did)
 
     def copied_text(self) -> str:
+        """Return the DID, as every command takes it."""
         return self.did
 
     def action_scroll(self, lines: int) -> None:
+        """Scroll the DDO by ``lines``, up where negative; animation would lag behind a held key."""
         self.query_one(VerticalScroll).scroll_relative(y=lines, animate=False)
 
     def action_as_command(self) -> None:

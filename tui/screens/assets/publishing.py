@@ -1,4 +1,8 @@
-"""Publishing a local file or URL through a form, with a preview of the DDO."""
+"""Publishing a local file or URL through a form, with a preview of the DDO.
+
+The form's values are texts; they become an offer in one place (``_read_offer``), for the preview, the command
+line that is shown and the verb alike.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +23,7 @@ if TYPE_CHECKING:
     from sandbox.verbs.publishing.assets import AssetOffer
     from tui.runtime.app_port import AppPort
 
+# Fields of both forms. Their keys are read by the functions below and by no other module.
 TITLE = FormField("title", "Name", placeholder="the file's name")
 SOURCE = FormField("source", "File (ctrl+o picks) or URL", file=True, placeholder="./data.csv or https://…")
 
@@ -74,6 +79,7 @@ def _preview_text(app: AppPort, kind: str, values: Values) -> str:
         offer = _read_offer(values, check=False)
     except UsageError as problem:
         return f"✗ {problem.message}"
+    # The verb itself drafts, so that preview and published DDO cannot differ.
     drawn = app.source.draft_ddo(
         app.publisher,
         kind,
@@ -97,6 +103,7 @@ def _preview_text(app: AppPort, kind: str, values: Values) -> str:
 
 
 def _default_title(values: Values) -> str:
+    """Return the title, by default the file's name, as the command line does."""
     return values["title"] or Path(values["source"]).name
 
 
@@ -119,6 +126,7 @@ def _read_offer(values: Values, check: bool = True) -> AssetOffer:
     from sandbox.verbs.publishing.assets import AssetOffer
 
     try:
+        # Text until here, as the preview must survive what is half typed.
         price = float(values["price"] or 0)
     except ValueError:
         problem = f"{values['price']} is not a price"
@@ -150,6 +158,7 @@ def _command_words(kind: str, values: Values, offer: AssetOffer) -> str:
 
 
 def _publish_effects(app: AppPort, kind: str, offer: AssetOffer) -> tuple[str, ...]:
+    """Return the effects that the confirmation lists: everything that is signed, and who pays what."""
     return (
         f"account {app.publisher} signs: an NFT and a datatoken for this {kind} on the chain",
         "the file's place is encrypted to the Provider",
@@ -158,6 +167,10 @@ def _publish_effects(app: AppPort, kind: str, offer: AssetOffer) -> tuple[str, .
 
 
 def _dataset_action(app: AppPort) -> Callable[[Values], UserAction]:
+    """Return the function that makes the action of the form's values. The values are checked anew: the
+    preview that the user saw also draws incomplete ones.
+    """
+
     def action(values: Values) -> UserAction:
         offer, who = _read_offer(values), app.publisher
         return UserAction(
@@ -173,6 +186,8 @@ def _dataset_action(app: AppPort) -> Callable[[Values], UserAction]:
 
 
 def _algorithm_action(app: AppPort) -> Callable[[Values], UserAction]:
+    """Return the same for an algorithm, with the image and the command that will run in it."""
+
     def action(values: Values) -> UserAction:
         offer, who = _read_offer(values), app.publisher
         image, entrypoint = values["image"], values["entrypoint"]

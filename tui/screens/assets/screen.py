@@ -16,7 +16,9 @@ from tui.widgets.base_screen import BoxScreen
 
 
 class AssetsScreen(BoxScreen):
-    """The assets screen."""
+    """The assets screen. Keys that change an asset act on the row under the cursor, for whatever account it
+    has; the verb refuses what the acting account does not own.
+    """
 
     NAME = "assets"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -32,13 +34,16 @@ class AssetsScreen(BoxScreen):
         yield AssetsPane("Assets", self.box_app.feeds.assets, id="assets")
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
+        """Open the asset. The row's key is its DID."""
         self.app.push_screen(AssetScreen(str(event.row_key.value)))
 
     def action_read(self) -> None:
+        """Open the asset under the cursor with ``d`` or ``y``, as in the cluster screen."""
         if self.active_table is not None and self.active_table.selected_row is not None:
             self.app.push_screen(AssetScreen(self.active_table.selected_row.key))
 
     def action_publish_dataset(self) -> None:
+        """Open the form; nothing is signed before its confirmation."""
         self.box_app.fill_form(dataset_form(self.box_app))
 
     def action_publish_algorithm(self) -> None:

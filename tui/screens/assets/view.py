@@ -42,6 +42,7 @@ class AssetView:
             price=_price_text(stats.get("price") or {}),
             services=tuple(str(service.get("type")) for service in ddo.get("services") or ()),
             owner=str(nft.get("owner") or ""),
+            # A state beyond the contract's own must not stop the table from being drawn.
             state=STATES.get(int(nft.get("state") or 0), "?"),
             orders=str(stats.get("orders", "")),
         )
@@ -57,6 +58,7 @@ def _price_text(price: Mapping[str, Any]) -> str:
 
 def asset_row(view: AssetView) -> TableRow:
     """Return the asset's row of the assets table."""
+    # The marks tell the kinds apart without colours.
     mark = "▤" if view.kind == "dataset" else "ƒ"
     cells = (
         f"{mark} {view.name}",

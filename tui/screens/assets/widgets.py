@@ -1,4 +1,4 @@
-"""Panes about assets."""
+"""Panes about assets: the table of all, and one asset with its DDO. Both draw the same feed."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ class AssetsPane(Pane):
         self.focus_first(self.query_one(LiveTable))
 
     def show_value(self, value: list[Ddo]) -> None:
+        """Draw the assets. The title counts both kinds, since newcomers need one of each to go on."""
         views = [AssetView.from_ddo(ddo) for ddo in value]
         self.query_one(LiveTable).show_rows(map(asset_row, views))
         datasets = sum(view.kind == "dataset" for view in views)
@@ -38,7 +39,9 @@ class AssetsPane(Pane):
 
 
 class DdoPane(Pane):
-    """One asset: its facts in words, then its DDO."""
+    """One asset: its facts in words, then its DDO. The words are for reading, the document is for checking
+    what was signed.
+    """
 
     def __init__(self, title: str, feed: Feed[list[Ddo]], did: str) -> None:
         super().__init__(title, feed, id="ddo")
@@ -53,6 +56,7 @@ class DdoPane(Pane):
         self.query_one(VerticalScroll).focus()
 
     def show_value(self, value: list[Ddo]) -> None:
+        """Draw the asset. It may vanish while the screen is open, for instance by a reset of the assets."""
         found = next((ddo for ddo in value if ddo["id"] == self._did), None)
         if found is None:
             self.query_one("#words", Static).update("This asset is no longer in the cache.")
@@ -60,6 +64,7 @@ class DdoPane(Pane):
         self.query_one("#words", Static).update(_ddo_text(found))
         # A publisher may write terminal sequences into any field of a DDO.
         text = safe_text(json.dumps(found, indent=2, ensure_ascii=False))
+        # Colours of the terminal's own palette, so that the box's themes need no syntax colours.
         theme = "ansi_dark" if self.app.current_theme.dark else "ansi_light"
         self.query_one("#document", Static).update(
             Syntax(text, "json", theme=theme, background_color="default", word_wrap=True)
@@ -67,6 +72,7 @@ class DdoPane(Pane):
 
 
 def _ddo_text(ddo: Ddo) -> Text:
+    """Return the asset's facts in two columns."""
     view = AssetView.from_ddo(ddo)
     lines = {
         "did": view.did,

@@ -1,1 +1,2 @@
-"""The chain screen: transactions and blocks, decoded."""
+"""The chain screen: transactions and blocks, decoded. Reading only; whatever is signed is signed on other
+screens."""

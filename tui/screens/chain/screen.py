@@ -15,7 +15,9 @@ from tui.widgets.live_table import LiveTable
 
 
 class ChainScreen(BoxScreen):
-    """The chain screen."""
+    """The chain screen. Both tables stay mounted and one is displayed, so that each keeps its cursor and its
+    filter.
+    """
 
     NAME = "chain"
     CSS = """
@@ -35,6 +37,9 @@ class ChainScreen(BoxScreen):
         yield DecodedPane("Decoded", id="decoded")
 
     def on_mount(self) -> None:
+        """Begin with the transactions. The table is named because the hidden one could have the focus as
+        well.
+        """
         self.query_one("#blocks").display = False
         self.query_one("#transactions").query_one(LiveTable).focus()
 
@@ -44,17 +49,21 @@ class ChainScreen(BoxScreen):
             self._show_pointed()
 
     def on_transactions_pane_came(self) -> None:
+        """Decode again when the list has changed: the cursor's row may be another, without a key press."""
         self._show_pointed()
 
     def on_data_table_row_selected(self, _event: DataTable.RowSelected) -> None:
+        """Go on to the decoded text with enter."""
         self.action_read()
 
     @property
     def has_blocks(self) -> bool:
+        """True while blocks are listed, False for transactions."""
         return bool(self.query_one("#blocks").display)
 
     @property
     def active_table(self) -> LiveTable | None:
+        """Return the table that is displayed: the base would take the first, which may be hidden."""
         return self.query_one("#blocks" if self.has_blocks else "#transactions").query_one(LiveTable)
 
     def _show_pointed(self) -> None:
@@ -87,13 +96,16 @@ class ChainScreen(BoxScreen):
         self._show_pointed()
 
     def action_read(self) -> None:
+        """Give the focus to the decoded text, so that its length can be scrolled through."""
         self.query_one(DecodedPane).query_one(VerticalScroll).focus()
 
     def leave_filter(self) -> None:
+        """Return to the displayed table."""
         if self.active_table is not None:
             self.active_table.focus()
 
     def action_as_command(self) -> None:
+        """Copy the command that prints the list, or the one transaction under the cursor."""
         row = self.active_table.selected_row if self.active_table is not None else None
         if self.has_blocks:
             self.box_app.copy_command("chain --blocks")

@@ -1,4 +1,7 @@
-"""Panes of the chain: transactions, blocks, and the decoded view of one of them."""
+"""Panes of the chain: transactions, blocks, and the decoded view of one of them.
+
+Decoding is the sandbox's (:mod:`sandbox.verbs.inspection.chain`), by the ABIs of Ocean's contracts.
+"""
 
 from __future__ import annotations
 
@@ -38,6 +41,7 @@ class TransactionsPane(Pane):
         yield Static("", classes="empty", markup=False)
 
     def show_value(self, value: list[DecodedTransaction]) -> None:
+        """Draw the list, then tell the screen: the decoded pane has no feed of its own."""
         self.known = {tx.hash: tx for tx in value}
         self.query_one(LiveTable).show_rows(map(_transaction_row, value))
         self.border_title = f"Transactions: the newest {len(value)}" if value else "Transactions"
@@ -46,6 +50,8 @@ class TransactionsPane(Pane):
 
 
 def _transaction_row(tx: DecodedTransaction) -> TableRow:
+    """Return a transaction's row. A reverted one is marked, as it costs gas all the same."""
+    # Each name once: a transfer may emit the same event many times.
     events = ", ".join(dict.fromkeys(event.name for event in tx.events))
     mark = "✓" if tx.succeeded else "✗"
     cells = (
@@ -72,6 +78,9 @@ class BlocksPane(Pane):
         yield LiveTable("block", "time", "transactions", "gas", "hash", id="blocks-table")
 
     def show_value(self, value: list[ChainBlock]) -> None:
+        """Draw the blocks. Their transactions' hashes are searched too, so the filter finds the block of a
+        transaction.
+        """
         self.known = {block.hash: block for block in value}
         self.query_one(LiveTable).show_rows(
             TableRow(
@@ -114,9 +123,11 @@ class DecodedPane(Pane):
 
 
 def _draw_transaction(drawn: Text, tx: DecodedTransaction) -> None:
+    """Draw one transaction. Names and values are made safe: a foreign contract's come from strangers."""
     result = "" if tx.succeeded else "  ✗ reverted"
     drawn.append(f"{safe_text(tx.function)}{result}\n", "bold")
     drawn.append(f"{safe_text(tx.sender)} → {safe_text(tx.to)}   {tx.gas:,} gas   {tx.hash}\n", "dim")
+    # First what was asked for, then what the contracts say has happened.
     _draw_arguments(drawn, tx.arguments)
     for event in tx.events:
         drawn.append(f"⚡ {safe_text(event.name)}", "bold").append(f"  {safe_text(event.contract)}\n", "dim")

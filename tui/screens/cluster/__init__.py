@@ -1,1 +1,2 @@
-"""The cluster screen: pods, workflows and events, with their YAML and logs."""
+"""The cluster screen: pods, workflows and events, with their YAML and logs. Screens of a job use its panes
+for that job's objects."""

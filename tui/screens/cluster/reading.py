@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 
 
 class TextPane(Pane):
-    """A text that can be searched and scrolled; the scroll position stays while the text changes."""
+    """A text that can be searched and scrolled; the scroll position stays while the text changes. Unlike a
+    log it is replaced as a whole with each answer."""
 
     def compose_body(self) -> ComposeResult:
         yield LogView(id="text")
 
     def on_mount(self) -> None:
+        """Begin at the top and not at the end, as of a log: YAML is read from its beginning."""
         view = self.query_one(LogView)
         view.following = False
         view.focus()
@@ -42,7 +44,7 @@ class TextPane(Pane):
 
 
 class YamlScreen(BoxScreen):
-    """The YAML of an object as Kubernetes has it now."""
+    """The YAML of an object as Kubernetes has it now, read again every three seconds while it is shown."""
 
     NAME = "cluster"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("c", "as_command", "As command", id="yaml.command")]
@@ -57,15 +59,20 @@ class YamlScreen(BoxScreen):
         yield TextPane(f"{self.kind} {self.object}", feed, id="yaml")
 
     def find_words(self, words: str) -> None:
+        """Show only lines with the words; n and N then visit them among all lines."""
         self.query_one(LogView).filter_lines(words)
 
     def leave_filter(self) -> None:
         self.query_one(LogView).focus()
 
     def copied_text(self) -> str:
+        """Return all lines that pass the filter, and not only those on the screen: an object is read as a
+        whole.
+        """
         return "\n".join(self.query_one(LogView).shown_lines)
 
     def action_as_command(self) -> None:
+        """Copy the kubectl command; ``c2d-box kubectl`` finds the box's own cluster by itself."""
         self.box_app.copy_command(f"kubectl get {self.kind} {self.object} -n {self.namespace} -o yaml")
 
 
@@ -123,6 +130,9 @@ class ContainerLogs(Pane):
         return any("/".join(key) not in self._ended for key in self._streams)
 
     def on_lines_received(self, event: LinesReceived) -> None:
+        """Show lines of any of the streams. They arrive in the order in which the readers' threads got them:
+        times are not compared.
+        """
         if event.over:
             self._ended.add(event.name)
         # A stream that failed may be opened again; one that was read to its end may not.
@@ -131,6 +141,7 @@ class ContainerLogs(Pane):
         self.query_one(LogView).extend_lines(event.lines)
 
     def on_log_view_moved(self) -> None:
+        """Tell the number of lines and whether the view follows, in the frame below."""
         view = self.query_one(LogView)
         self.set_remark(f"{len(view.shown_lines)} lines · {view.frame_text}")
 
@@ -141,7 +152,7 @@ class ContainerLogs(Pane):
 
 
 class PodLogScreen(BoxScreen):
-    """The logs of all containers of a pod."""
+    """The logs of all containers of a pod, from their beginning and live while they run."""
 
     NAME = "cluster"
     BINDINGS: ClassVar[list[BindingType]] = [Binding("c", "as_command", "As command", id="podlog.command")]
@@ -154,6 +165,7 @@ class PodLogScreen(BoxScreen):
         yield ContainerLogs(f"Logs of {self.pod.name}", id="pod-logs")
 
     def on_mount(self) -> None:
+        """Follow the pod. It is not read again: its containers are fixed when Kubernetes creates it."""
         self.query_one(ContainerLogs).follow_pod(self.pod)
         self.query_one(LogView).focus()
 
@@ -164,6 +176,7 @@ class PodLogScreen(BoxScreen):
         self.query_one(LogView).focus()
 
     def copied_text(self) -> str:
+        """Return the lines on the screen: all of a log could be megabytes."""
         return self.query_one(LogView).visible_text()
 
     def action_as_command(self) -> None:

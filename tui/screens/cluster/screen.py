@@ -17,7 +17,9 @@ from tui.widgets.live_table import LiveTable
 
 
 class ClusterScreen(BoxScreen):
-    """The cluster screen (key minus)."""
+    """The cluster screen (key minus), for a look below the box's own terms: objects have the names that
+    kubectl takes.
+    """
 
     NAME = "cluster"
     CSS = """
@@ -41,10 +43,12 @@ class ClusterScreen(BoxScreen):
             yield EventsPane("Events", feeds.happenings, id="happenings")
 
     def on_mount(self) -> None:
+        """Begin with pods; events take the place of a third table only when asked for."""
         self.query_one("#happenings").display = False
         self.query_one("#pods").query_one(LiveTable).focus()
 
     def on_data_table_row_selected(self, _event: DataTable.RowSelected) -> None:
+        """Show the YAML of the row's object."""
         self.action_yaml()
 
     def find_words(self, words: str) -> None:
@@ -72,6 +76,7 @@ class ClusterScreen(BoxScreen):
             self.app.push_screen(YamlScreen(*self.pointed_object))
 
     def action_logs(self) -> None:
+        """Show the pod's logs. A WorkFlow has none: its key is in no pod's table."""
         pod = (
             None
             if self.pointed_object is None
@@ -81,6 +86,7 @@ class ClusterScreen(BoxScreen):
             self.app.push_screen(PodLogScreen(pod))
 
     def action_events(self) -> None:
+        """Show or hide the events. The focus goes along, since a hidden table would keep the keys."""
         pane = self.query_one("#happenings")
         pane.display = not pane.display
         (pane if pane.display else self.query_one("#pods")).query_one(LiveTable).focus()

@@ -39,6 +39,7 @@ class PodsPane(Pane):
         yield LiveTable("pod", "state", "ready", "restarts", "age", "namespace", id="pods-table")
 
     def show_value(self, value: list[PodSummary]) -> None:
+        """Draw the pods. Ages are counted from the box's clock at this answer; they do not tick."""
         self.known = {f"{pod.namespace}/{pod.name}": pod for pod in value}
         now = self.box_app.clock()
         self.query_one(LiveTable).show_rows(_pod_row(key, pod, now) for key, pod in self.known.items())
@@ -47,6 +48,8 @@ class PodsPane(Pane):
 
 
 def _pod_row(key: str, pod: PodSummary, now: float) -> TableRow:
+    """Return a pod's row. Pods of jobs are named by their part, as their real names are mostly an id; the
+    filter finds them by job, address and containers too."""
     mark, tone = _state_mark(pod.state)
     name = f"{pod.part} of job {short_id(pod.job)}" if pod.job else pod.name
     # Whole seconds, as the ages of all pods change with every answer.
@@ -63,6 +66,7 @@ class WorkflowsPane(Pane):
         yield LiveTable("workflow", "status", "created", "environment", id="flows-table")
 
     def show_value(self, value: list[WorkflowSummary]) -> None:
+        """Draw the WorkFlows; the filter finds one by its owner, who has no column."""
         self.query_one(LiveTable).show_rows(
             TableRow(
                 flow.name, (flow.name, flow.status, utc_text(flow.at), flow.environment), search=flow.owner
@@ -79,6 +83,7 @@ class EventsPane(Pane):
         yield LiveTable("time", "reason", "about", "message", id="happenings-table")
 
     def show_value(self, value: list[EventSummary]) -> None:
+        """Draw the events, which come oldest first, newest first."""
         rows = []
         for place, seen in enumerate(value):
             tone = "warn" if seen.kind == "Warning" else ""

@@ -35,6 +35,7 @@ class DashboardScreen(BoxScreen):
 
     def __init__(self) -> None:
         super().__init__()
+        # True after the first answer, whatever it was: the offer is not to come back later.
         self._offered = False
 
     def compose_body(self) -> ComposeResult:
@@ -47,9 +48,11 @@ class DashboardScreen(BoxScreen):
                 yield MemoryPane("Memory", feeds.resources, id="memory")
 
     def on_mount(self) -> None:
+        """Listen to the state, besides the panes, to offer the boot."""
         self.box_app.feeds.status.add_listener(self)
 
     def on_unmount(self) -> None:
+        """Leave the feed: without a listener it stops asking."""
         self.box_app.feeds.status.remove_listener(self)
 
     def on_feed_answered(self, event: FeedAnswered) -> None:
@@ -65,17 +68,21 @@ class DashboardScreen(BoxScreen):
             self._show_boot()
 
     def action_up(self) -> None:
+        """Boot after a confirmation, and follow on the boot screen instead of in a dialog."""
+        # Imported late: this screen is the first that is painted, at every start.
         from tui.actions import box_lifecycle
 
         action = box_lifecycle.boot_action(self.box_app.source)
         self.box_app.perform_action(action, then=self._show_boot)
 
     def _show_boot(self, run: ActionRun | None = None) -> None:
+        """Open the boot screen, with the run where one has been started already."""
         from tui.screens.boot import BootScreen
 
         self.app.push_screen(BootScreen(run))
 
     def action_down(self) -> None:
+        """Stop the box after a confirmation; the dashboard then shows what is left."""
         from tui.actions import box_lifecycle
 
         self.box_app.perform_action(box_lifecycle.stop_action(self.box_app.source))

@@ -1,4 +1,4 @@
-"""The dashboard's panes."""
+"""The dashboard's panes: health, next step, last jobs, memory. Three feeds serve the four of them."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sandbox.verbs.lifecycle.status import BoxPart, BoxStatus, ResourceReport
     from tui.runtime.app_port import AppPort
 
+# By the states of ``c2d-box status``; other states are on their way and get ◐.
 MARKS = {"ready": "✓", "failed": "✗", "backing-off": "✗", "stopped": "○", "absent": "○", "unknown": "?"}
 TONES = {"ready": "good", "failed": "bad", "backing-off": "bad", "stopped": "quiet", "absent": "quiet"}
 
@@ -29,6 +30,7 @@ class HealthPane(Pane):
         yield LiveTable("part", "state", "restarts", "where", id="parts")
 
     def show_value(self, status: BoxStatus) -> None:
+        """Draw every part; the title counts those that are ready."""
         self.query_one(LiveTable).show_rows(_part_row(part) for part in status.parts)
         ready = sum(part.state == "ready" for part in status.parts)
         self.border_title = f"Health {ready}/{len(status.parts)} ready" if status.parts else "Health"
@@ -46,6 +48,7 @@ class NextPane(Pane):
     """The next steps for a newcomer."""
 
     def show_value(self, status: BoxStatus) -> None:
+        """Draw the steps. They come of the state alone, so they are true also while other feeds are away."""
         body = self.query_one(".body", Static)
         body.update(plain_text("\n".join(_next_steps(status, self.box_app))))
 
@@ -82,6 +85,7 @@ class LastJobsPane(Pane):
         yield LiveTable("job", "state", "took", id="recent")
 
     def show_value(self, value: list[JobDetails]) -> None:
+        """Draw the newest jobs, in three of the columns that the jobs screen has."""
         # The jobs screen lists all; twenty rows are more than this pane can show.
         views = sorted(map(JobView.from_job, value), key=lambda view: -view.created)
         rows = [job_row(view, self.box_app.clock()) for view in views[:20]]
@@ -102,6 +106,7 @@ class MemoryPane(Pane):
         yield Static(id="largest", markup=False)
 
     def show_value(self, report: ResourceReport) -> None:
+        """Add a point to the curve, and name the four largest processes."""
         # Sixty answers, five seconds apart: five minutes.
         self._history = [*self._history[-59:], report.total_bytes / 2**20]
         self.query_one(Sparkline).data = self._history

@@ -1,4 +1,8 @@
-"""Actions on a job: stop it, run it again, save its results."""
+"""Actions on a job: stop it, run it again, save its results.
+
+The list of jobs and the screen of one job offer the same actions, so they are made here once. Each is
+confirmed in a dialog that names its effects.
+"""
 
 from __future__ import annotations
 
@@ -47,6 +51,8 @@ def repeat_job(app: AppPort, job: JobView) -> None:
         UserAction(
             title=f"Run {names.get(job.algorithm, job.algorithm)} again?",
             command=app.command_line(wanted.command_line()),
+            # Without a spending limit: no price was shown here. The confirmation says that an order may be
+            # due.
             verb=lambda _ask: source.start_job(who, wanted),
             effects=(
                 f"on {', '.join(names.get(did, did) for did in job.inputs)}, as they are now",

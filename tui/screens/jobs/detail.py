@@ -73,8 +73,11 @@ class JobScreen(BoxScreen):
         self.job_id, self._first = job_id, tab
 
     def compose_body(self) -> ComposeResult:
+        """Compose the facts and the tabs. Feeds that several panes share are asked once for all of them."""
         app, job_id = self.box_app, self.job_id
         source, feeds = app.source, app.feeds
+        # Seconds between two questions: short for what changes while a job runs, long for what costs more to
+        # ask.
         detail = feeds.make_feed("job", lambda: source.read_job(app.consumer, job_id), 1.0)
         logs = feeds.make_feed("job logs", lambda: source.job_logs(app.consumer, job_id), 3.0)
         pods = feeds.make_feed("job pods", lambda: source.pods(job_id), 1.0)
@@ -142,6 +145,7 @@ class JobScreen(BoxScreen):
             self.active_table.filter_rows(words)
 
     def leave_filter(self) -> None:
+        """Return to what the active tab shows."""
         self.action_look(self.query_one(TabbedContent).active)
 
     def copied_text(self) -> str:
@@ -153,10 +157,12 @@ class JobScreen(BoxScreen):
         return self.job_id
 
     def action_stop(self) -> None:
+        """Stop the job after a confirmation; before the first answer there is nothing to stop."""
         if self.job_view is not None:
             stop_job(self.box_app, self.job_view)
 
     def action_again(self) -> None:
+        """Start the same job again after a confirmation."""
         if self.job_view is not None:
             repeat_job(self.box_app, self.job_view)
 
@@ -167,9 +173,11 @@ class JobScreen(BoxScreen):
         return None if value is None else JobView.from_job(value)
 
     def action_save(self) -> None:
+        """Save all results after a confirmation that names the folder."""
         self.box_app.perform_action(save_action(self.box_app, self.job_id))
 
     def action_yaml(self) -> None:
+        """Show the job's WorkFlow, which has the job's id as its name."""
         self.app.push_screen(YamlScreen("workflow", JOBS_NAMESPACE, self.job_id))
 
     def action_as_command(self) -> None:

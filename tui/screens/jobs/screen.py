@@ -18,7 +18,9 @@ from tui.widgets.base_screen import BoxScreen
 
 
 class JobsScreen(BoxScreen):
-    """The jobs screen."""
+    """The jobs screen. Its keys act on the row under the cursor, and those that change something ask
+    first.
+    """
 
     NAME = "jobs"
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -35,17 +37,21 @@ class JobsScreen(BoxScreen):
         yield JobsPane("Jobs", feeds.jobs, feeds.assets, id="jobs")
 
     def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
+        """Open the job with enter or a click."""
         self.app.push_screen(JobScreen(str(event.row_key.value)))
 
     def action_open(self) -> None:
+        """Open the job under the cursor with ``d``."""
         if self.active_table is not None and self.active_table.selected_row is not None:
             self.app.push_screen(JobScreen(self.active_table.selected_row.key))
 
     def action_yaml(self) -> None:
+        """Show the WorkFlow of the job under the cursor."""
         if self.active_table is not None and self.active_table.selected_row is not None:
             self.app.push_screen(YamlScreen("workflow", JOBS_NAMESPACE, self.active_table.selected_row.key))
 
     def action_logs(self) -> None:
+        """Open the job at its logs."""
         if self.active_table is not None and self.active_table.selected_row is not None:
             self.app.push_screen(JobScreen(self.active_table.selected_row.key, "logs"))
 
@@ -59,10 +65,12 @@ class JobsScreen(BoxScreen):
         return None if found is None else JobView.from_job(found)
 
     def action_stop(self) -> None:
+        """Stop the job under the cursor after a confirmation."""
         if self.pointed_job is not None:
             stop_job(self.box_app, self.pointed_job)
 
     def action_again(self) -> None:
+        """Start the job under the cursor again after a confirmation."""
         if self.pointed_job is not None:
             repeat_job(self.box_app, self.pointed_job)
 

@@ -1,4 +1,8 @@
-"""A job of the Provider's API as screens show it: only worded, nothing is decided here."""
+"""A job of the Provider's API as screens show it: only worded, nothing is decided here.
+
+The dashboard, the list, the job's own screen and the outputs all use this one view, so they say the same
+about a job.
+"""
 
 from __future__ import annotations
 
@@ -32,6 +36,7 @@ class JobView:
 
     @classmethod
     def from_job(cls, job: JobDetails) -> JobView:
+        """Return the view of a job. ``now`` is no part of it, so that an unchanged job has an equal view."""
         return cls(
             id=job.id,
             status=job.status,
@@ -47,6 +52,7 @@ class JobView:
 
     @property
     def is_running(self) -> bool:
+        """True until the job has ended, also while it waits in the queue."""
         return not self.ended
 
     @property
@@ -58,12 +64,14 @@ class JobView:
 
     @property
     def state_mark(self) -> str:
+        """A sign for the state, which tells it without colours."""
         if self.is_running:
             return "▶"
         return "✓" if self.status == State.FINISHED else "✗"
 
     @property
     def state_text(self) -> str:
+        """The state in the engine's words. A stop that was asked for is named until the job has ended."""
         return f"{self.text} (stopping)" if self.stopping and self.is_running else self.text
 
     def run_seconds(self, now: float) -> float:

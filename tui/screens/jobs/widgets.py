@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from c2d_box.client.evidence.verification import EvidenceCheck, JobVerification
     from sandbox.verbs.inspection.pods import PodSummary
 
+# Cells of the bar of the longest stage.
 BAR = 24
 # None means that a source could not be asked, which is neither agreement nor contradiction.
 AGREES = {True: ("✓", "yes", "good"), False: ("✗", "NO", "bad"), None: ("○", "not asked", "quiet")}
@@ -42,6 +43,7 @@ class JobsPane(Pane):
         self._known: dict[str, tuple[JobDetails, JobView, TableRow]] = {}
 
     def compose_body(self) -> ComposeResult:
+        """Compose the table, and the hint that stands in its place while there are no jobs."""
         yield LiveTable("job", "state", "algorithm", "took", "reason", "created", id="jobs-table")
         yield Static("", id="empty", markup=False)
 
@@ -54,6 +56,7 @@ class JobsPane(Pane):
         self._assets.add_listener(self)
 
     def pause_feeds(self) -> None:
+        """Leave both feeds, as :meth:`resume_feeds` has joined both."""
         super().pause_feeds()
         self._assets.remove_listener(self)
 
@@ -113,6 +116,9 @@ class FactsPane(Pane):
             yield Static(id="facts", markup=False)
 
     def show_value(self, value: JobDetails) -> None:
+        """Draw the job. Its run time is that of this answer: the feed answers every second while the screen
+        is shown.
+        """
         self.query_one("#facts", Static).update(
             job_facts(value, self.box_app.clock(), self.box_app.feeds.asset_names)
         )
@@ -141,10 +147,13 @@ def job_facts(job: JobDetails, now: float, names: dict[str, str]) -> Text:
 
 
 def _asset_name(did: str, names: dict[str, str]) -> str:
+    """Return an asset's name with its shortened DID, the whole DID while the name is not known."""
     return f"{names[did]}  {short_id(did, 12)}" if did in names else did
 
 
 def _timeline_text(job: JobDetails) -> Text:
+    """Return a line with a bar for each stage that has ended, and the overhead below them."""
+    # Computed by the verb's own function, so that ``c2d-box job`` prints the same figures.
     spent = seconds_by_stage(job)
     drawn = Text()
     # Bars are relative to the longest stage; ``or 1.0`` avoids a division by zero.
@@ -169,6 +178,7 @@ class ResultsPane(Pane):
         yield LiveTable("#", "file", "type", "size", id="results-table")
 
     def show_value(self, value: JobDetails) -> None:
+        """Draw the list. Rows have the Provider's index as their key, by which a result is fetched."""
         self.listed = listed = value.results
         self.query_one(LiveTable).show_rows(
             TableRow(
@@ -235,9 +245,11 @@ class ExplainPane(OnDemandPane):
             yield Static("asking …", id="explained", markup=False)
 
     def show_value(self, value: str) -> None:
+        """Draw the explanation, whose texts may quote the algorithm."""
         self.query_one("#explained", Static).update(plain_text(value))
 
 
+# The words of :mod:`sandbox.cli.commands.evidence`, shortened to a pane's title.
 VERDICTS = {
     "agrees": "agrees with its sources",
     "unknown": "nothing contradicts it, some could not be asked",
@@ -253,6 +265,7 @@ class EvidencePane(OnDemandPane):
         yield LiveTable("check", "agrees", "source", id="evidence-table")
 
     def show_value(self, value: JobVerification) -> None:
+        """Draw a row for each entry of the evidence; the title has the verdict on all of them."""
         self.query_one(LiveTable).show_rows(map(_check_row, value.checks))
         self.border_title = f"Evidence: {VERDICTS[value.verdict]}"
 

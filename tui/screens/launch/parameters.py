@@ -31,6 +31,7 @@ class ParametersDialog(ModalScreen[Mapping[str, Any] | None]):
         self._known = known
 
     def compose(self) -> ComposeResult:
+        """Compose the editor with the parameters that are set now, and a line for what is wrong with them."""
         # Written so that :func:`parse_parameters` reads back the same values and types.
         lines = [parameter_line(name, value) for name, value in self._known.items()]
         with Vertical(classes="dialog -tall"):
@@ -42,11 +43,13 @@ class ParametersDialog(ModalScreen[Mapping[str, Any] | None]):
             yield Static(id="parameters-problem", classes="losses", markup=False)
 
     def on_mount(self) -> None:
+        """Let the user type at once. A blinking cursor would repaint the screen without end."""
         area = self.query_one(TextArea)
         area.cursor_blink = False
         area.focus()
 
     def action_leave(self) -> None:
+        """Close and keep the parameters as they were."""
         self.dismiss(None)
 
     def action_take(self) -> None:

@@ -25,6 +25,7 @@ def output_text(output: JobOutput) -> str:
 
 def asset_form(known: JobOutput) -> FormDialog[JobOutput]:
     """Return the form for the asset's name and readers; without a name no asset is made."""
+    # The two readers' texts are the values as well, so the form shows what it means.
     fields = (
         FormField("name", "Name of the asset", known.publish, placeholder="empty: results become no asset"),
         FormField("readers", "Who may have it", EVERYBODY if known.free else HOLDERS, (HOLDERS, EVERYBODY)),

@@ -55,6 +55,7 @@ class LaunchScreen(BoxScreen):
         self._checked: tuple[JobRequest, str] | None = None
 
     def compose_body(self) -> ComposeResult:
+        """Compose the three lists and the check beside them. Both lists of assets share one feed."""
         feeds = self.box_app.feeds
         with Horizontal():
             with Vertical():
@@ -64,6 +65,7 @@ class LaunchScreen(BoxScreen):
             yield CheckPane("Check, nothing paid yet", id="check")
 
     def on_mount(self) -> None:
+        """Begin in the first list, as the panes' titles count."""
         self.query_one("#datasets", ChoicePane).query_one(LiveTable).focus()
 
     @property
@@ -92,6 +94,7 @@ class LaunchScreen(BoxScreen):
         return replace(chosen, parameters=pane.parameters or None, output=pane.output.sdk_output())
 
     def on_data_table_row_highlighted(self, _event: DataTable.RowHighlighted) -> None:
+        """Check the new choice once the cursor rests."""
         self._check_soon()
 
     def on_list_changed(self) -> None:
@@ -108,11 +111,13 @@ class LaunchScreen(BoxScreen):
         return self._soon is not None
 
     def _check_soon(self) -> None:
+        """Schedule a check; a check scheduled before is put off again."""
         if self._soon is not None:
             self._soon.stop()
         self._soon = self.set_timer(0.2, self._check_job)
 
     def _check_job(self) -> None:
+        """Ask about the choice, unless the last check was about the same job and account."""
         self._soon = None
         chosen = self.chosen_job
         if chosen is not None and (key := (chosen, self.box_app.consumer)) != self._checked:
@@ -124,40 +129,50 @@ class LaunchScreen(BoxScreen):
         self._check_soon()
 
     def action_add(self) -> None:
+        """Add the dataset under the cursor to the job, or take it away: a job may have several."""
         self.query_one("#datasets", ChoicePane).toggle_asset()
         self._check_soon()
 
     def copied_text(self) -> str:
+        """Return the command that starts this job."""
         return self.box_app.command_line(self._command_words())
 
     def _command_words(self) -> str:
+        """Return the words of ``c2d-box start``; without a choice, those that explain it."""
         wanted = self.wanted_job
         return "start --help" if wanted is None else wanted.command_line()
 
     @property
     def job_parameters(self) -> Mapping[str, Any]:
+        """The algorithm's parameters. The check pane keeps them, as it shows them."""
         return self.query_one(CheckPane).parameters
 
     def action_parameters(self) -> None:
+        """Edit the parameters; the job is not checked again, since they do not change its price."""
         self.app.push_screen(ParametersDialog(self.job_parameters), self._set_parameters)
 
     def action_encrypt(self) -> None:
+        """Switch encryption on or off. It excludes an asset of the results, so that choice is dropped."""
         self._set_output(JobOutput(encrypt=not self.query_one(CheckPane).output.encrypt))
 
     def action_asset(self) -> None:
+        """Open the form for an asset of the results."""
         self.app.push_screen(results.asset_form(self.query_one(CheckPane).output), self._set_output)
 
     def _set_output(self, output: JobOutput | None) -> None:
+        """Take the choice; None means that the form was left."""
         if output is not None:
             pane = self.query_one(CheckPane)
             pane.output = output
             pane.show_again()
 
     def action_script(self) -> None:
+        """Open the form of the one-command loop, with the chosen dataset filled in."""
         dids = self.query_one("#datasets", ChoicePane).chosen_asset
         self.box_app.fill_form(script_form(self.box_app, dids))
 
     def _set_parameters(self, parameters: Mapping[str, Any] | None) -> None:
+        """Take the parameters; None means that the dialog was left."""
         if parameters is not None:
             pane = self.query_one(CheckPane)
             pane.parameters = parameters
@@ -181,6 +196,9 @@ class LaunchScreen(BoxScreen):
         self.box_app.perform_action(self._start_action(wanted, check))
 
     def _start_action(self, wanted: JobRequest, check: JobCheck) -> UserAction:
+        """Return the action that starts the job. The dialog says what is signed, what is paid and what cannot
+        be had back.
+        """
         app, who, output = self.box_app, self.box_app.consumer, self.query_one(CheckPane).output
         # The dialog shows prices of a moment ago; the limit makes sure that not more is paid.
         limited = replace(wanted, spending=check.spending_limit)

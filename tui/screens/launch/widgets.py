@@ -1,4 +1,8 @@
-"""Panes that choose a job's parts, and the pane that checks the combination."""
+"""Panes that choose a job's parts, and the pane that checks the combination.
+
+Apart from added datasets no choice is stored: the row under each cursor is the choice, so the lists and the
+job can never differ.
+"""
 
 from __future__ import annotations
 
@@ -40,6 +44,7 @@ class JobCheck:
 
     @property
     def token_totals(self) -> dict[str, float]:
+        """The sums that are due, in whole tokens by the token's symbol."""
         from sandbox.verbs.compute.quotes import price_totals
 
         return price_totals(self.prices)
@@ -110,10 +115,14 @@ class ChoicePane(Pane):
         self.added: list[str] = []
 
     def compose_body(self) -> ComposeResult:
+        """Compose the table. It has no id, so its widths are not remembered: there are two of it on the
+        screen.
+        """
         yield LiveTable("name", "price", "did")
 
     @property
     def chosen_asset(self) -> str:
+        """The DID under the cursor, empty while the list is."""
         row = self.query_one(LiveTable).selected_row
         return row.key if row else ""
 
@@ -127,6 +136,9 @@ class ChoicePane(Pane):
         self.show_again()
 
     def show_value(self, value: list[Ddo]) -> None:
+        """Draw the assets of this pane's kind. A new list may have another row under the cursor, so the
+        screen is told.
+        """
         # Ended assets are listed too: the check says why they cannot be used.
         views = [view for view in map(AssetView.from_ddo, value) if view.kind == self._kind]
         rows = []
@@ -145,10 +157,14 @@ class EnvironmentPane(Pane):
 
     @property
     def chosen_environment(self) -> str:
+        """The id under the cursor, empty while the list is: the Provider's client then chooses one."""
         row = self.query_one(LiveTable).selected_row
         return row.key if row else ""
 
     def show_value(self, value: list[Mapping[str, Any]]) -> None:
+        """Draw the environments. Keys are those of Ocean's API; one that an environment lacks leaves its cell
+        open.
+        """
         self.query_one(LiveTable).show_rows(
             TableRow(
                 str(env["id"]),
@@ -200,6 +216,9 @@ class CheckPane(Pane):
         self.resume_feeds()
 
     def show_value(self, check: JobCheck) -> None:
+        """Draw the verdict: the refusal with its reasons, or prices, balance, parameters and what becomes of
+        the results.
+        """
         drawn = Text()
         # The same text that a start would meet, with the Provider's tree of reasons below it.
         if check.refusal is not None:

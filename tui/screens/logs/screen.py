@@ -14,7 +14,9 @@ from tui.widgets.log_view import LogView
 
 
 class LogsScreen(BoxScreen):
-    """The logs screen."""
+    """The logs screen. Its feed reads the ends of all logs every two seconds; the pane appends what is
+    new.
+    """
 
     NAME = "logs"
     CSS = "#logs { padding: 0; }"
@@ -29,14 +31,18 @@ class LogsScreen(BoxScreen):
         yield LogsPane("Logs", feed, id="logs")
 
     def find_words(self, words: str) -> None:
+        """Show only lines with the words, and remember them: the base does so for tables only."""
         self.box_app.memory.filters[self.NAME] = words
         self.query_one(LogView).filter_lines(words)
 
     def leave_filter(self) -> None:
+        """Return to the stream."""
         self.query_one(LogView).focus()
 
     def copied_text(self) -> str:
+        """Return the lines on the screen: the whole stream may be megabytes."""
         return self.query_one(LogView).visible_text()
 
     def action_as_command(self) -> None:
+        """Copy the command that follows one component; the command line has no merged stream."""
         self.box_app.copy_command("logs provider --follow")

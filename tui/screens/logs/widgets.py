@@ -15,6 +15,7 @@ class LogsPane(Pane):
 
     def __init__(self, title: str, feed: Feed[dict[str, list[str]]], id: str) -> None:
         super().__init__(title, feed, id=id)
+        # The last reading of each source, to find the lines that are new in the next one.
         self._seen: dict[str, list[str]] = {}
 
     def compose_body(self) -> ComposeResult:
@@ -30,5 +31,6 @@ class LogsPane(Pane):
         self.query_one(LogView).extend_lines(merge_lines(news))
 
     def on_log_view_moved(self) -> None:
+        """Say in the title how many lines pass the filter, and whether the view follows."""
         view = self.query_one(LogView)
         self.border_title = f"Logs: {len(view.shown_lines)} of {len(view.lines)} lines · {view.frame_text}"

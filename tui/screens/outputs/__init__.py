@@ -1,1 +1,2 @@
-"""The outputs screen: results of jobs, with a preview."""
+"""The outputs screen: results of jobs, with a preview. Results come from code that nobody trusts, so all
+decoding here is bounded."""

@@ -98,6 +98,7 @@ class _PictureCells:
         width, lines = fitted_size(self._image.width, self._image.height, options.max_width)
         small = self._image.resize((width, lines * 2), Image.Resampling.LANCZOS)
         for line in range(lines):
+            # Cell by cell: each has two colours of its own, so there is nothing to join.
             for column in range(width):
                 upper, lower = (small.getpixel((column, line * 2 + half)) for half in (0, 1))
                 assert isinstance(upper, tuple) and isinstance(lower, tuple)

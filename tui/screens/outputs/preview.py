@@ -29,6 +29,7 @@ from tui.widgets.text import one_line, plain_text, safe_text, size_text
 
 # Bytes of a file that is fetched for a preview at all.
 LARGEST = 2 << 20
+# Of a table's and of a text's beginning; a terminal shows less than that anyway.
 ROWS, COLUMNS, LINES = 300, 50, 5_000
 CHARACTERS, CELL = 200_000, 300
 """Limits in characters: of a whole preview, and of one cell of a table."""
@@ -102,11 +103,13 @@ class PreviewPane(Pane):
         self._file = ""
 
     def compose_body(self) -> ComposeResult:
+        """Compose both ways to show a content; exactly one of the two is displayed."""
         with VerticalScroll(can_focus=True):
             yield Static(id="preview-body", markup=False)
         yield JsonTree(id="preview-tree")
 
     def on_mount(self) -> None:
+        """Begin with the text: there is no document for the tree yet."""
         self.query_one(JsonTree).display = False
 
     def look_at(self, name: str, count: int | None, fetch: Callable[[], bytes]) -> None:
@@ -150,6 +153,7 @@ class PreviewPane(Pane):
         self._draw_content(draw_preview(self._file, value, dark=self.box_app.current_theme.dark))
 
     def _draw_content(self, drawn: RenderableType) -> None:
+        """Show something that is no tree."""
         tree = self.query_one(JsonTree)
         tree.display, self.query_one(VerticalScroll).display = False, True
         self.query_one("#preview-body", Static).update(drawn)
@@ -174,6 +178,7 @@ class PreviewScreen(BoxScreen):
         yield PreviewPane("Result")
 
     def on_mount(self) -> None:
+        """Fetch the result, through the Provider as its owner."""
         pane, app = self.query_one(PreviewPane), self.box_app
         source, who = app.source, app.consumer
         pane.look_at(
@@ -184,6 +189,7 @@ class PreviewScreen(BoxScreen):
         pane.scroll_widget.focus()
 
     def copied_text(self) -> str:
+        """Return the command that saves this result: its content may be binary."""
         return self.box_app.command_line(self._command_words)
 
     @property
@@ -191,6 +197,7 @@ class PreviewScreen(BoxScreen):
         return f"results {self.job_id} {self.index} --to ."
 
     def action_scroll(self, lines: int) -> None:
+        """Move in the text or in the tree, whichever is displayed, with the same keys."""
         reader = self.query_one(PreviewPane).scroll_widget
         if isinstance(reader, JsonTree):
             reader.step_cursor(lines)
@@ -198,6 +205,7 @@ class PreviewScreen(BoxScreen):
             reader.scroll_relative(y=lines, animate=False)
 
     def action_save(self) -> None:
+        """Save this result only, after a confirmation that names the folder."""
         self.box_app.perform_action(save_action(self.box_app, self.job_id, self.index))
 
     def action_as_command(self) -> None:
@@ -220,11 +228,13 @@ class CidScreen(BoxScreen):
         yield PreviewPane("IPFS")
 
     def on_mount(self) -> None:
+        """Fetch the content. Its size is not known before, so the backend bounds it."""
         source, pane = self.box_app.source, self.query_one(PreviewPane)
         pane.look_at(self.cid, None, lambda: source.open_cid(self.cid))
         pane.scroll_widget.focus()
 
     def copied_text(self) -> str:
+        """Return the CID, by which any IPFS node finds the content."""
         return self.cid
 
     def action_as_command(self) -> None:

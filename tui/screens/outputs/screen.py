@@ -1,4 +1,7 @@
-"""The outputs screen: results by job, with a preview of the one under the cursor."""
+"""The outputs screen: results by job, with a preview of the one under the cursor.
+
+The list is the jobs' own list of results; a result's bytes are fetched only when the cursor rests on it.
+"""
 
 from __future__ import annotations
 
@@ -45,6 +48,7 @@ class OutputsPane(Pane):
         self.focus_first(self.query_one(LiveTable))
 
     async def take_feed(self, feed: Feed[Any]) -> None:
+        """Draw a changed list of jobs. Changed names of assets concern the summary only, not the table."""
         if feed is self.feeds[0]:
             await super().take_feed(feed)
         else:  # names of assets, for the job under the cursor
@@ -63,6 +67,7 @@ class OutputsPane(Pane):
         self.post_message(ListChanged())
 
     def _job_rows(self, view: JobView, listed: Sequence[Mapping[str, Any]]) -> list[TableRow]:
+        """Return a job's row and, below it, one for each of its results; notes each row's entry."""
         self.entries[view.id] = (view.id, None, {})
         rows = [
             TableRow(
@@ -111,6 +116,7 @@ class OutputsScreen(BoxScreen):
 
     @property
     def pointed_entry(self) -> Entry | None:
+        """The entry under the cursor: a result, or a job where its index is None."""
         row = self.query_one(LiveTable).selected_row
         return self.query_one(OutputsPane).entries.get(row.key) if row else None
 
@@ -123,6 +129,7 @@ class OutputsScreen(BoxScreen):
         self._look_soon()
 
     def _look_soon(self) -> None:
+        """Schedule a look at the row under the cursor; one that was scheduled before is put off."""
         if self._soon is not None:
             self._soon.stop()
         self._soon = self.set_timer(0.15, self._show_pointed)
@@ -133,6 +140,7 @@ class OutputsScreen(BoxScreen):
         return self._soon is not None
 
     def _show_pointed(self) -> None:
+        """Show the result under the cursor, or the summary of the job."""
         self._soon = None
         entry, pane, app = self.pointed_entry, self.query_one(PreviewPane), self.box_app
         # The list is drawn anew with every change of any job; the same file must not be fetched again for
@@ -156,11 +164,13 @@ class OutputsScreen(BoxScreen):
         )
 
     def on_data_table_row_selected(self, _event: DataTable.RowSelected) -> None:
+        """Open a result on the whole screen; a job's own row has nothing more to show."""
         entry = self.pointed_entry
         if entry is not None and entry[1] is not None:
             self.app.push_screen(PreviewScreen(entry[0], entry[1], entry[2]))
 
     def action_save(self) -> None:
+        """Save the result under the cursor, or on a job's own row all of its results."""
         if self.pointed_entry is not None:
             self.box_app.perform_action(
                 save_action(self.box_app, self.pointed_entry[0], self.pointed_entry[1])
@@ -171,9 +181,11 @@ class OutputsScreen(BoxScreen):
             self.box_app.copy_command(f"results {self.pointed_entry[0]}")
 
     def action_read(self) -> None:
+        """Give the focus to the preview, so that it can be scrolled."""
         self.query_one(PreviewPane).scroll_widget.focus()
 
     def action_open_cid(self) -> None:
+        """Ask for a CID and show its content; a box that keeps results in IPFS names theirs by it."""
         self.app.push_screen(AskLine("CID", "Qm… or bafy…, with a path or not"), self._open_cid)
 
     def _open_cid(self, cid: str | None) -> None:

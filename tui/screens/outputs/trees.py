@@ -62,6 +62,7 @@ def _add_children(node: TreeNode[Any], depth: int, room: int = AT_FIRST) -> int:
     value: Any = node.data
     pairs = list(value.items()) if isinstance(value, dict) else list(enumerate(value))
     room -= min(len(pairs), MOST)
+    # Cut before it is shown: a key may be as long as the document.
     for key, child in pairs[:MOST]:
         label = one_line(str(key)[:LABEL])
         if isinstance(child, dict | list) and child:

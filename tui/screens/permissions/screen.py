@@ -17,7 +17,9 @@ from tui.widgets.base_screen import BoxScreen
 
 
 class PermissionsScreen(BoxScreen):
-    """The permissions screen."""
+    """The permissions screen. Enter toggles a cell after a confirmation, as every change is signed and costs
+    a transaction.
+    """
 
     NAME = "permissions"
     CSS = """
@@ -37,9 +39,11 @@ class PermissionsScreen(BoxScreen):
         yield ReasonPane("Why", id="why")
 
     def on_matrix_pane_pointed(self, event: MatrixPane.Pointed) -> None:
+        """Show the reasons of the cell that the cursor has come to."""
         self.query_one(ReasonPane).explain_cell(event.cell, event.names)
 
     def on_matrix_pane_chosen(self, _event: MatrixPane.Chosen) -> None:
+        """Toggle the cell: the table takes enter for itself and reports it."""
         self.action_change()
 
     def copied_text(self) -> str:
@@ -48,11 +52,13 @@ class PermissionsScreen(BoxScreen):
         return f"{cell.dataset} {cell.algorithm}" if cell else ""
 
     def action_change(self) -> None:
+        """Permit a denied pair or revoke an allowed one, after a confirmation."""
         action = self._cell_action()
         if action is not None:
             self.box_app.perform_action(action)
 
     def action_as_command(self) -> None:
+        """Copy the command that would toggle the cell."""
         action = self._cell_action()
         if action is not None:
             self.box_app.copy_text(action.command)
@@ -67,6 +73,7 @@ class PermissionsScreen(BoxScreen):
         )
 
     def action_trust(self) -> None:
+        """Open the dataset's switches that trust more than single algorithms."""
         matrix = self.query_one(MatrixPane)
         if matrix.pointed_cell is None:
             return
@@ -76,6 +83,9 @@ class PermissionsScreen(BoxScreen):
             self.box_app.fill_form(form)
 
     def action_simulate(self) -> None:
+        """Ask for each account what a start of this pair would meet. Permissions are only one of the reasons
+        for a refusal.
+        """
         matrix = self.query_one(MatrixPane)
         if matrix.pointed_cell is not None:
             cell, names = matrix.pointed_cell, matrix.names

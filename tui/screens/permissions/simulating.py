@@ -34,10 +34,12 @@ class SimulationsPane(Pane):
         self.query_one(LiveTable).focus()
 
     def show_value(self, value: list[JobSimulation]) -> None:
+        """Draw the answers, then the one under the cursor in full."""
         self.query_one(LiveTable).show_rows(map(_simulation_row, value))
         self.show_pointed()
 
     def on_data_table_row_highlighted(self, _event: DataTable.RowHighlighted) -> None:
+        """Show the whole answer to the account that the cursor has come to."""
         self.show_pointed()
 
     def show_pointed(self) -> None:
@@ -53,6 +55,7 @@ class SimulationsPane(Pane):
 
 
 def _simulation_row(seen: JobSimulation) -> TableRow:
+    """Return an account's row; a refusal has no price, as nothing would be ordered."""
     from sandbox.verbs.compute.quotes import price_totals
 
     due = price_totals(seen.prices)
@@ -95,6 +98,7 @@ class SimulationScreen(BoxScreen):
         )
 
     def action_as_command(self) -> None:
+        """Copy the command that simulates as the account under the cursor."""
         row = self.active_table.selected_row if self.active_table is not None else None
         words = f"simulate {self.dataset} {self.algorithm}"
         self.box_app.copy_text(self.box_app.source.command_line(words, row.key if row else ""))

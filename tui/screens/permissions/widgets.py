@@ -46,6 +46,9 @@ class MatrixPane(Pane):
         self._titles: tuple[str, ...] = ()
 
     def compose_body(self) -> ComposeResult:
+        """Compose the hint only: the table needs the algorithms' names for its columns and is mounted by
+        :meth:`take_feed`.
+        """
         yield Static("", id="empty", markup=False)
 
     @property
@@ -104,9 +107,11 @@ class MatrixPane(Pane):
         return rows
 
     def on_data_table_cell_highlighted(self, _event: DataTable.CellHighlighted) -> None:
+        """Tell the screen which cell the cursor is on."""
         self._post_pointed()
 
     def on_data_table_cell_selected(self, _event: DataTable.CellSelected) -> None:
+        """Tell the screen that enter was pressed, or the cell clicked."""
         self.post_message(self.Chosen())
 
     def _post_pointed(self) -> None:
@@ -117,6 +122,7 @@ class ReasonPane(Pane):
     """The reason tree of one cell."""
 
     def compose_body(self) -> ComposeResult:
+        """Compose a text that scrolls: a denied pair may have a reason from every rule."""
         with VerticalScroll():
             yield Static(id="reason", markup=False)
 
