@@ -8,7 +8,9 @@ import pytest
 from rich.console import Console
 
 from sandbox.progress import ProgressEvent
+from tests.tui.recorded_data import recorded_ddo
 from tui.actions.step_board import StepBoard
+from tui.screens.assets.widgets import _ddo_text
 from tui.screens.logs.merging import fresh_lines, line_stamp, merge_lines, worded_line
 from tui.screens.outputs.preview import draw_preview
 from tui.widgets.step_graph import board_lines
@@ -25,6 +27,14 @@ def test_no_control_character_survives(evil: str) -> None:
 def test_line_feeds_stay_except_on_one_line() -> None:
     assert safe_text("a\nb") == "a\nb"
     assert one_line("a\nb") == "a b"
+
+
+def test_an_assets_facts_are_words_whatever_its_publisher_wrote() -> None:
+    ddo = recorded_ddo("did:op:" + "1" * 64, "dataset", "Cells", 1.0)
+    ddo["services"][0]["type"] = "access\x1b]0;pwned\x07\nowner     0x" + "0" * 40
+    lines = _ddo_text(ddo).plain.splitlines()
+    assert not any("\x1b" in line or "\x07" in line for line in lines)
+    assert [line.split(" ")[0] for line in lines].count("owner") == 1
 
 
 def test_markup_of_others_is_text() -> None:

@@ -15,7 +15,7 @@ from tui.live.feed import Feed
 from tui.screens.assets.view import AssetView, asset_row
 from tui.widgets.live_table import LiveTable
 from tui.widgets.pane import Pane
-from tui.widgets.text import safe_text
+from tui.widgets.text import one_line, safe_text
 
 
 class AssetsPane(Pane):
@@ -82,9 +82,11 @@ def _ddo_text(ddo: Ddo) -> Text:
         "services": ", ".join(view.services),
         "owner": view.owner,
         "state": view.state,
-        "about": safe_text(ddo["metadata"].get("description") or ""),
     }
     drawn = Text()
+    # A publisher writes most of these: none may obey as a control sequence or look like another line.
     for name, value in lines.items():
-        drawn.append(f"{name:<10}", "dim").append(f"{value}\n")
+        drawn.append(f"{name:<10}", "dim").append(f"{one_line(value)}\n")
+    about = safe_text(ddo["metadata"].get("description") or "")
+    drawn.append(f"{'about':<10}", "dim").append(f"{about}\n")
     return drawn
