@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+# Imported early: its plugin imports it in the summary of a run otherwise, after the application froze the
+# garbage collector, and then ends in a warning that is an error here.
+import hypothesis  # noqa: F401
 import pytest
 from textual.app import App
 from textual.pilot import Pilot
