@@ -17,13 +17,14 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from c2d_box.client import JobDetails, JobRequest
 from c2d_box.errors import Refused
 from sandbox.box import Box
 from sandbox.home import BoxHome
 from sandbox.install.images import ContainerImage
 from sandbox.loop import running
 from sandbox.loop.running import ScriptRun
-from sandbox.progress import run_verb
+from sandbox.progress import Progress, run_verb
 from sandbox.run_memory import Known, digest, loop_memory
 from sandbox.seeding import apply
 from sandbox.seeding.declaration import Declaration
@@ -97,14 +98,14 @@ class Started:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.dids: list[tuple[str, str]] = []
 
-        def start(_box: Box, _who: str, dataset: str, algorithm: str, **_more: Any) -> Any:
-            self.dids.append((dataset, algorithm))
+        def start(_box: Box, _who: str, wanted: JobRequest) -> Progress[JobDetails]:
+            self.dids.append((wanted.dataset, str(wanted.algorithm)))
             yield from ()
-            return {"jobId": "ab" * 16}
+            return JobDetails.parse({"jobId": "ab" * 16})
 
-        def follow(_box: Box, _who: str, _job: str) -> Any:
+        def follow(_box: Box, _who: str, _job: str) -> Progress[JobDetails]:
             yield from ()
-            return {"jobId": "ab" * 16, "status": 70, "statusText": "Job finished"}
+            return JobDetails.parse({"jobId": "ab" * 16, "status": 70, "statusText": "Job finished"})
 
         monkeypatch.setattr(jobs, "start", start)
         monkeypatch.setattr(jobs, "follow", follow)
