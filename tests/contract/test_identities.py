@@ -17,20 +17,24 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from c2d_box.errors import Refused
+from c2d_box.client.job_request import JobRequest
+from c2d_box.client.jobs import JobDetails
+from c2d_box.errors import Refused, UsageError
 from sandbox.box import Box
 from sandbox.home import BoxHome
 from sandbox.install.images import ContainerImage
 from sandbox.loop import running
 from sandbox.loop.running import ScriptRun
-from sandbox.progress import run_verb
+from sandbox.progress import Progress, run_verb
 from sandbox.run_memory import Known, digest, loop_memory
 from sandbox.seeding import apply
 from sandbox.seeding.declaration import Declaration
 from sandbox.settings import BoxPorts, BoxSettings
 from sandbox.verbs.accounts import signer
 from sandbox.verbs.compute import jobs
+from sandbox.verbs.identifiers import IdentifierResolver
 from sandbox.verbs.publishing import assets
+from sandbox.verbs.publishing.asset_heads import list_asset_heads
 from sandbox.verbs.publishing.asset_identity import asset_mark
 from sandbox.verbs.sdk_connections import connection_to
 from tests.harness.local_stack import LocalStack, world_in
@@ -97,14 +101,14 @@ class Started:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.dids: list[tuple[str, str]] = []
 
-        def start(_box: Box, _who: str, dataset: str, algorithm: str, **_more: Any) -> Any:
-            self.dids.append((dataset, algorithm))
+        def start(_box: Box, _who: str, wanted: JobRequest) -> Progress[JobDetails]:
+            self.dids.append((wanted.dataset, str(wanted.algorithm)))
             yield from ()
-            return {"jobId": "ab" * 16}
+            return JobDetails.parse({"jobId": "ab" * 16})
 
-        def follow(_box: Box, _who: str, _job: str) -> Any:
+        def follow(_box: Box, _who: str, _job: str) -> Progress[JobDetails]:
             yield from ()
-            return {"jobId": "ab" * 16, "status": 70, "statusText": "Job finished"}
+            return JobDetails.parse({"jobId": "ab" * 16, "status": 70, "statusText": "Job finished"})
 
         monkeypatch.setattr(jobs, "start", start)
         monkeypatch.setattr(jobs, "follow", follow)
@@ -214,6 +218,28 @@ def test_a_permission_is_refused_for_another_version_than_was_shown(
         run_verb(running.run_script(box, ScriptRun(script, (dataset,), who="11"), answer), silent)
     assert started.dids == []
     assert assets.read_ddo(box, dataset)["services"][0]["compute"]["publisherTrustedAlgorithms"] == []
+
+
+def test_assets_are_found_by_name_and_by_the_beginning_of_their_id(box: Box, tmp_path: Path) -> None:
+    made = {}
+    for name in ("Patients", "Patients", "Clinics"):
+        data = written(tmp_path, f"{len(made)}.csv", f"x\n{len(made)}\n")
+        published = run_verb(
+            assets.publish_dataset(box, "publisher", str(data), assets.AssetOffer(name)), silent
+        )
+        made[published.did] = name
+    resolver = IdentifierResolver(box, "consumer")
+    clinics = next(did for did, name in made.items() if name == "Clinics")
+    assert resolver.resolve("dataset", "clinics") == clinics
+    assert resolver.resolve("asset", clinics[:20]) == clinics
+    with pytest.raises(UsageError, match="C2D-ID-AMBIGUOUS") as refused:
+        resolver.resolve("dataset", "Patients")
+    listed: Any = refused.value.details["candidates"]
+    assert {line.split()[0] for line in listed} == set(made) - {clinics}
+    (head,) = [head for head in list_asset_heads(box) if head.did == clinics]
+    assert (head.type, head.name, head.is_active) == ("dataset", "Clinics", True)
+    assert head.owner.lower() == signer("publisher").address.lower()
+    assert head.published > 0
 
 
 def test_a_no_says_what_is_published_all_the_same(
