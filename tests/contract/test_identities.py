@@ -221,7 +221,7 @@ def test_a_permission_is_refused_for_another_version_than_was_shown(
 
 
 def test_assets_are_found_by_name_and_by_the_beginning_of_their_id(box: Box, tmp_path: Path) -> None:
-    made = {}
+    made: dict[str, str] = {}
     for name in ("Patients", "Patients", "Clinics"):
         data = written(tmp_path, f"{len(made)}.csv", f"x\n{len(made)}\n")
         published = run_verb(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -21,6 +23,9 @@ from sandbox.cli.output import (
     print_value,
     time_text,
 )
+
+if TYPE_CHECKING:
+    from sandbox.verbs.inspection.pods import PodSummary, WorkflowSummary
 
 
 @command("c2d-box chain\nc2d-box chain --blocks\nc2d-box chain 0x5c50…", name="chain")
@@ -97,14 +102,50 @@ def pods(workflows: bool, job: str) -> None:
     if workflows:
         flows = workloads.list_workflows(box)
         if not print_json(flows):
-            listed = [(f.name, f.status, _moment_text(f.at), f.environment) for f in flows]
-            print_table(["workflow", "status", _moment_name(), "environment"], listed, flexible=("status",))
+            _print_workflows(flows)
         return
     found = workloads.list_pods(box, job)
     if not print_json(found):
-        rows = [(p.namespace, p.name, p.state, p.ready, p.restarts, _moment_text(p.at)) for p in found]
-        headers = ["namespace", "pod", "state", "ready", "restarts", _moment_name()]
-        print_table(headers, rows, flexible=("pod", "state"))
+        _print_pods(found)
+
+
+def _print_workflows(flows: Sequence[WorkflowSummary]) -> None:
+    from sandbox.identifier_match import short_ids
+    from sandbox.verbs.accounts import account_name
+
+    short = short_ids(flow.name for flow in flows)
+    rows = [
+        (
+            flow.name if is_wide() else short[flow.name],
+            flow.status,
+            flow.owner if is_wide() else account_name(flow.owner),
+            _moment_text(flow.at),
+            flow.environment,
+        )
+        for flow in flows
+    ]
+    headers = ["workflow", "status", "owner", _moment_name(), "environment"]
+    print_table(headers, rows, flexible=("status", "owner", "environment"))
+
+
+def _print_pods(found: Sequence[PodSummary]) -> None:
+    from sandbox.identifier_match import short_ids
+
+    short = short_ids(pod.job for pod in found if pod.job)
+    rows = [
+        (
+            pod.namespace,
+            # Cut in the middle: the end of a job's pod says what it is for.
+            pod.name if is_wide() or not pod.job else pod.name.replace(pod.job, f"{short[pod.job]}…"),
+            pod.state,
+            pod.ready,
+            pod.restarts,
+            _moment_text(pod.at),
+        )
+        for pod in found
+    ]
+    headers = ["namespace", "pod", "state", "ready", "restarts", _moment_name()]
+    print_table(headers, rows, flexible=("pod", "state"))
 
 
 @command("c2d-box cid QmYwAP…\nc2d-box cid bafy…/metrics.json --to metrics.json", name="cid")

@@ -15,9 +15,15 @@ from c2d_box.client.jobs import JobDetails
 from c2d_box.errors import Failed, UsageError
 from sandbox.cli.app import invoke
 from sandbox.cli.output import age_text
-from sandbox.verbs import accounts
+from sandbox.install import images
+from sandbox.install.images import ContainerImage
+from sandbox.verbs import accounts, faucet
 from sandbox.verbs.accounts import ADDRESSES, ROLES, BoxAccount
 from sandbox.verbs.compute import job_list
+from sandbox.verbs.faucet import DatatokenHolding
+from sandbox.verbs.inspection import chain, pods
+from sandbox.verbs.inspection.chain import DecodedTransaction
+from sandbox.verbs.inspection.pods import PodSummary, WorkflowSummary
 from sandbox.verbs.publishing import asset_list
 from sandbox.verbs.publishing.asset_heads import AssetHead
 from sandbox.verbs.since import parse_since
@@ -192,6 +198,47 @@ def test_accounts_fit_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     monkeypatch.setattr(accounts, "list_accounts", lambda _box: rich)
     assert max(map(len, shown(capsys, "accounts").splitlines())) <= 80
     assert all(address in shown(capsys, "accounts", "--wide") for address in ADDRESSES[:1])
+
+
+JOB = "1234abcd" * 4
+PODS = [
+    PodSummary(
+        "c2d-jobs", f"{JOB}-algorithm", "ContainerCreating", "0/2", 0, NOW - 60, "", (), JOB, "algorithm"
+    ),
+    PodSummary("c2d", "operator-engine-7d9c5b6f4d-x2x9p", "Running", "1/1", 0, NOW - 9000, "", ()),
+]
+FLOWS = [WorkflowSummary(JOB, "77 Outputs refused", NOW, CONSUMER, "ocean-compute")]
+MINED = [
+    DecodedTransaction("0x" + "ab12cd34" * 8, 7, int(NOW), "publisher", STRANGER, "approve", {}, True, 1, ())
+]
+HELD = [DatatokenHolding(DATA, LONG, STRANGER, 2.0)]
+HAD = [
+    ContainerImage("registry.example.org:5000/people/tools/algo-xgboost", "2026-01-31", "sha256:" + "ab" * 32)
+]
+
+
+@pytest.mark.parametrize(
+    ("words", "short", "whole"),
+    [
+        ("pods", "1234abcd…-algorithm", f"{JOB}-algorithm"),
+        ("pods --workflows", "1234abcd  77 Outputs refused  consumer", JOB),
+        ("chain", "ab12cd34", "0x" + "ab12cd34" * 8),
+        ("accounts --datatokens", "ab12cd34", DATA),
+        ("images list", "abababababab", "sha256:" + "ab" * 32),
+    ],
+)
+def test_every_list_is_short_and_wide_gives_all(
+    words: str, short: str, whole: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(pods, "list_pods", lambda *_: PODS)
+    monkeypatch.setattr(pods, "list_workflows", lambda _box: FLOWS)
+    monkeypatch.setattr(chain, "list_transactions", lambda *_: MINED)
+    monkeypatch.setattr(faucet, "datatoken_holdings", lambda *_: HELD)
+    monkeypatch.setattr(images, "node_images", lambda _box: HAD)
+    narrow = shown(capsys, *words.split())
+    assert max(map(len, narrow.splitlines())) <= 80
+    assert short in narrow and whole not in narrow
+    assert whole in shown(capsys, *words.split(), "--wide")
 
 
 @pytest.mark.parametrize(
