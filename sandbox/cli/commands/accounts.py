@@ -26,13 +26,20 @@ def accounts(datatokens: bool) -> None:
         held = holdings(running_box(), acting_account("consumer"))
         if not print_json(held):
             short = short_ids(h.did for h in held)
-            rows = [(h.did if is_wide() else short[h.did], h.name, h.datatoken, h.amount) for h in held]
-            print_table(["asset", "name", "datatoken", "amount"], rows, flexible=("name", "datatoken"))
+            held_rows = [(h.did if is_wide() else short[h.did], h.name, h.datatoken, h.amount) for h in held]
+            print_table(["asset", "name", "datatoken", "amount"], held_rows, flexible=("name", "datatoken"))
         return
     found = verb(running_box())
     if not print_json(found):
-        balances = [(a.role or "-", a.index, a.address, a.eth, a.ocean) for a in found]
-        print_table(["role", "index", "address", "eth", "ocean"], balances, flexible=("address",))
+        rows = [
+            (a.role or "-", a.index, a.address, _tokens_text(a.eth), _tokens_text(a.ocean)) for a in found
+        ]
+        print_table(["role", "#", "address", "eth", "ocean"], rows, flexible=("address",))
+
+
+def _tokens_text(amount: float) -> str:
+    """Return two decimals, or none of a whole amount: addresses, which are copied, then fit 80 columns."""
+    return f"{amount:.2f}".removesuffix(".00")
 
 
 @command("c2d-box faucet consumer\nc2d-box faucet 12 --eth 1 --ocean 500", name="faucet")

@@ -197,7 +197,12 @@ def test_accounts_fit_too(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captur
     rich = [BoxAccount("consumer2", 5, address, 9_999_999.5, 12_345_678.25) for address in ADDRESSES]
     monkeypatch.setattr(accounts, "list_accounts", lambda _box: rich)
     assert max(map(len, shown(capsys, "accounts").splitlines())) <= 80
-    assert all(address in shown(capsys, "accounts", "--wide") for address in ADDRESSES[:1])
+    assert ADDRESSES[0] in shown(capsys, "accounts", "--wide")
+    usual = [BoxAccount("consumer2", 5, address, 999_999.98, 1_000_000.0) for address in ADDRESSES]
+    monkeypatch.setattr(accounts, "list_accounts", lambda _box: usual)
+    narrow = shown(capsys, "accounts")
+    assert max(map(len, narrow.splitlines())) <= 80
+    assert all(address in narrow for address in ADDRESSES), "an address is there to be copied"
 
 
 JOB = "1234abcd" * 4
