@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import shlex
 import shutil
@@ -130,6 +131,17 @@ def default_home(name: str) -> BoxHome:
     """Return the home of the box called ``name``: boxes with another name stand beside the default one."""
     home = BoxHome.default_home()
     return home if name == DEFAULT_NAME else BoxHome(home.path.with_name(f"{home.path.name}-{name}"))
+
+
+def list_box_names() -> list[str]:
+    """Return the names of the boxes in their default homes, sorted; one at a ``--home`` is not found."""
+    first = BoxHome.default_home()
+    homes = [first, *map(BoxHome, first.path.parent.glob(f"{glob.escape(first.path.name)}-*"))]
+    names = (
+        DEFAULT_NAME if home == first else home.path.name.removeprefix(f"{first.path.name}-")
+        for home in homes
+    )
+    return sorted(name for name, home in zip(names, homes, strict=True) if home.box_file.exists())
 
 
 def open_box(home: Path | None = None, name: str | None = None) -> Box:

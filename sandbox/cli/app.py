@@ -5,14 +5,21 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+from typing import TYPE_CHECKING
 
 import click
 
 from sandbox.cli.command_table import COMMANDS, SECTIONS
 from sandbox.cli.settings import CliSettings, global_options
 
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
 # The exit status of a wrong command line, as in ``sandbox.cli.failures`` and in click itself.
 USAGE = 2
+PROGRAM = "c2d-box"
+COMPLETION = "_C2D_BOX_COMPLETE"
+"""The variable with which a shell's completion script asks, as click names it."""
 
 
 class LazyGroup(click.Group):
@@ -36,6 +43,32 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Name the commands that a mistyped one resembles: click knows none of the names here."""
+        known = args[0].startswith("-") or self.get_command(ctx, args[0]) is not None
+        if not known and not ctx.resilient_parsing:
+            from difflib import get_close_matches
+
+            near = " or ".join(get_close_matches(args[0], COMMANDS, n=2))
+            raise click.UsageError(
+                f"No such command {args[0]!r}.{f' Did you mean {near}?' if near else ''}", ctx
+            )
+        return super().resolve_command(ctx, args)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return commands and options that begin so, with the help of the table: click's own method would
+        import every module.
+        """
+        from click.shell_completion import CompletionItem
+
+        texts = {name: text for section in SECTIONS.values() for name, (_, text) in section.items()}
+        found = [
+            CompletionItem(name, help=text) for name, text in texts.items() if name.startswith(incomplete)
+        ]
+        return [*found, *click.Command.shell_complete(self, ctx, incomplete)]
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands in sections, with texts of the table: click's own method would import every
         module for them.
@@ -43,6 +76,15 @@ class LazyGroup(click.Group):
         for title, commands in SECTIONS.items():
             with formatter.section(title):
                 formatter.write_dl([(name, text) for name, (_, text) in commands.items()])
+
+
+def _print_version(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
+    if not wanted or context.resilient_parsing:
+        return
+    from importlib.metadata import version
+
+    click.echo(f"{PROGRAM} {version(PROGRAM)}")
+    context.exit()
 
 
 @click.command(
@@ -53,6 +95,15 @@ class LazyGroup(click.Group):
     "Exit status: 0 done, 1 failed, 2 usage, 3 machine, 4 state of the box, 5 refused by a rule, 130 Ctrl-C.",
 )
 @global_options
+@click.option(
+    "--version",
+    "-V",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_version,
+    help="Print the version and leave.",
+)
 @click.pass_context
 def root(context: click.Context) -> None:
     """Compute-to-Data on one computer: the data stays, the algorithm travels.
@@ -84,6 +135,8 @@ def invoke(arguments: list[str]) -> int:
     # Made here and not by click, so that ``--json`` and ``--debug`` hold for errors in the command line
     # itself.
     settings = CliSettings()
+    if COMPLETION in os.environ:
+        return _complete(settings, os.environ[COMPLETION])
     try:
         with root.make_context("c2d-box", arguments, obj=settings) as context:
             root.invoke(context)
@@ -99,3 +152,10 @@ def invoke(arguments: list[str]) -> int:
         from sandbox.cli.failures import report_problem
 
         return report_problem(problem, settings)
+
+
+def _complete(settings: CliSettings, instruction: str) -> int:
+    """Answer a shell that asks what may come next (``c2d-box completion``), in click's protocol."""
+    from click.shell_completion import shell_complete
+
+    return shell_complete(root, {"obj": settings}, PROGRAM, COMPLETION, instruction)

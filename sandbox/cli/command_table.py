@@ -27,6 +27,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
             "selftest:selftest",
             "Attack this box with hostile algorithms, and say what came of it.",
         ),
+        "completion": ("completion:completion", "Complete commands, ids and names in your shell."),
         "demo": ("demo:demo", "A whole Compute-to-Data job on real data, explained."),
     },
     "Data and algorithms": {
@@ -59,5 +60,5 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
 
 COMMANDS = {name: target for section in SECTIONS.values() for name, (target, _) in section.items()}
 # Texts that name such a command get no ``--name`` or ``--home`` (:func:`sandbox.cli.opening.for_this_box`).
-BOXLESS = frozenset({"bundle"})
+BOXLESS = frozenset({"bundle", "completion"})
 """Commands that are about no box."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from sandbox.cli.identifiers import ResolvingCommand
 from sandbox.cli.settings import global_options
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
@@ -20,7 +21,9 @@ def command(example: str, *, context: dict[str, Any] | None = None, **attributes
     """
 
     settings = {**CONTEXT, **(context or {})}
-    make: Declaration = click.command(epilog=_help_epilog(example), context_settings=settings, **attributes)
+    make: Declaration = click.command(
+        cls=ResolvingCommand, epilog=_help_epilog(example), context_settings=settings, **attributes
+    )
     # The options are added first: click reads them from the function when it makes the command.
     return lambda function: make(global_options(function, hidden=True))
 

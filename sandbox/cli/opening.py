@@ -22,6 +22,28 @@ def the_box() -> Box:
     return open_box(settings.home, settings.box_name or os.environ.get("C2D_BOX_NAME"))
 
 
+def running_box() -> Box:
+    """Return the box this invocation is about; raise ``C2D-BOX-DOWN`` where it does not run, so that nothing
+    is asked of another box that has its ports.
+    """
+    from sandbox.verbs.box_presence import demand_running_box
+
+    box = the_box()
+    demand_running_box(box)
+    return box
+
+
+def known_box() -> Box:
+    """Return the box this invocation is about, running or not; raise ``C2D-BOX-DOWN`` where it was never
+    made.
+    """
+    from sandbox.verbs.box_presence import demand_known_box
+
+    box = the_box()
+    demand_known_box(box)
+    return box
+
+
 def for_this_box(text: str, settings: CliSettings | None = None) -> str:
     """``text`` with each ``c2d-box VERB`` in it as it has to be typed for the box of this invocation.
 

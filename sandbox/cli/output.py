@@ -7,14 +7,22 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from sandbox.cli.opening import for_this_box
 from sandbox.cli.settings import current
 from sandbox.display_text import visible_line, visible_text
+
+COLUMNS = 80
+"""Width of tables where there is no terminal."""
+GAP = "  "
+# Less of a name or an address tells nobody anything.
+NARROWEST = 8
 
 
 def as_json(value: Any) -> Any:
@@ -72,9 +80,14 @@ def print_content(data: bytes) -> None:
         sys.stdout.buffer.write(data)
 
 
-def print_table(headers: Sequence[str], rows: Iterable[Sequence[object]], empty: str = "nothing yet") -> None:
-    """Columns as wide as their content; nothing is cut, so that ids can be copied. ``empty`` goes to
-    stderr.
+def print_table(
+    headers: Sequence[str],
+    rows: Iterable[Sequence[object]],
+    empty: str = "nothing yet",
+    flexible: Collection[str] = (),
+) -> None:
+    """Columns as wide as their content. Where they do not fit the terminal (80 columns without one), the
+    ``flexible`` ones are cut, with a mark; ``--wide`` cuts nothing. ``empty`` goes to stderr.
     """
     cells = [[_cell_text(value) for value in row] for row in rows]
     if not cells:
@@ -82,8 +95,60 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[object]], empty:
         print(empty, file=sys.stderr)
         return
     widths = [max(len(header), *(len(row[i]) for row in cells)) for i, header in enumerate(headers)]
+    if flexible and not is_wide():
+        widths = _fit_widths(headers, widths, flexible)
     for row in [[header.upper() for header in headers], *cells]:
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        shown = (_cut_text(cell, width).ljust(width) for cell, width in zip(row, widths, strict=True))
+        print(GAP.join(shown).rstrip())
+
+
+def is_wide() -> bool:
+    """Return whether the user asked for tables in full."""
+    return current().wide
+
+
+def age_text(moment: float, now: float | None = None) -> str:
+    """Return how long ago a moment was, in its largest unit, as kubectl writes it; ``-`` for none.
+
+    A test chain's clock may be ahead: such a moment is now.
+    """
+    if not moment:
+        return "-"
+    seconds = max(0.0, (time.time() if now is None else now) - moment)
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        # Two units' worth, so that 100 minutes are not shown as one hour.
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f}{unit}"
+    return f"{seconds:.0f}s"
+
+
+def time_text(moment: float) -> str:
+    """Return a moment in UTC; ``-`` for none."""
+    return time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(moment)) if moment else "-"
+
+
+def _fit_widths(headers: Sequence[str], widths: list[int], flexible: Collection[str]) -> list[int]:
+    """Return widths that fit the terminal as far as the flexible columns allow; the widest gives first."""
+    # Without a terminal a fixed width: a table in a file does not depend on who wrote it.
+    available = shutil.get_terminal_size().columns if sys.stdout.isatty() else COLUMNS
+    excess = sum(widths) + len(GAP) * (len(widths) - 1) - available
+    fitted = list(widths)
+    while excess > 0:
+        movable = [
+            at
+            for at, name in enumerate(headers)
+            if name in flexible and fitted[at] > max(len(name), NARROWEST)
+        ]
+        if not movable:
+            break
+        fitted[max(movable, key=lambda at: fitted[at])] -= 1
+        excess -= 1
+    return fitted
+
+
+def _cut_text(text: str, width: int) -> str:
+    """Return a text that is not longer than ``width``; the mark says that there is more."""
+    return text if len(text) <= width else f"{text[: width - 1]}…"
 
 
 def print_pairs(items: Mapping[str, object]) -> None:

@@ -23,6 +23,7 @@ class CliSettings:
     yes: bool = False
     no_color: bool = False
     debug: bool = False
+    wide: bool = False
 
 
 def current() -> CliSettings:
@@ -56,6 +57,20 @@ def global_options(command: F, *, hidden: bool = False) -> F:
     return command
 
 
+def _complete_accounts(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Return the roles that begin so, for a shell."""
+    from sandbox.verbs.accounts import ROLES
+
+    return [role for role in ROLES if role.startswith(incomplete)]
+
+
+def _complete_boxes(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Return the names of boxes that begin so, for a shell."""
+    from sandbox.box import list_box_names
+
+    return [name for name in list_box_names() if name.startswith(incomplete)]
+
+
 _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     (
         ("--home",),
@@ -66,7 +81,11 @@ _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     ),
     (
         ("--name", "box_name"),
-        {"metavar": "NAME", "help": "Name of the box (default c2d); another name is another box."},
+        {
+            "metavar": "NAME",
+            "help": "Name of the box (default c2d); another name is another box.",
+            "shell_complete": _complete_boxes,
+        },
     ),
     (
         ("--json",),
@@ -74,9 +93,14 @@ _OPTIONS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (
     ),
     (
         ("--as", "act_as"),
-        {"metavar": "ACCOUNT", "help": "Who acts: a role (see accounts) or a 0x address."},
+        {
+            "metavar": "ACCOUNT",
+            "help": "Who acts: a role (see accounts) or a 0x address.",
+            "shell_complete": _complete_accounts,
+        },
     ),
     (("--yes", "-y"), {"is_flag": True, "help": "Answer yes to every question."}),
     (("--no-color",), {"is_flag": True, "help": "No colours, no live display (also NO_COLOR)."}),
+    (("--wide",), {"is_flag": True, "help": "Tables in full: whole ids and all columns, however wide."}),
     (("--debug",), {"is_flag": True, "help": "Show the traceback of an error."}),
 )

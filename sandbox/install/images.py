@@ -13,6 +13,7 @@ from c2d_box.files import replace_file
 from c2d_box.workflow import names
 from sandbox.box import Box
 from sandbox.bundle.parts.image_recipes import REGISTRY
+from sandbox.identifier_match import Candidate, choose_candidate
 from sandbox.progress import Progress, run_step
 
 _SHELLS = "shells.json"
@@ -88,21 +89,34 @@ def import_image(box: Box, archive: Path) -> Progress[list[ContainerImage]]:
 
 
 def find_image(box: Box, reference: str) -> ContainerImage:
-    """Return the image called ``reference`` (name, name:tag or name@digest); refuse one the node does not
-    have.
+    """Return the image called ``reference``: name, name:tag, name@digest, or the beginning of a digest.
 
-    The bundle's own name of an image means that image in the registry too, where nodes take it from there.
+    Raises ``C2D-IMAGE-UNKNOWN`` for one that the node does not have, ``C2D-ID-AMBIGUOUS`` for a name with
+    several tags and no ``latest``. The bundle's own name of an image means that image in the registry too,
+    where nodes take it from there.
     """
     available = node_images(box)
     if (registry := box.cluster.registry) and reference.startswith(f"{REGISTRY}/"):
         # There it was pushed under the registry's name, and scripts name images as the bundle does.
         reference = registry + reference.removeprefix(REGISTRY)
-    for image in available:
-        names = (image.image, f"{image.image}:{image.tag}", f"{image.image}@{image.checksum}")
-        # The name without its registry too: users type "algo-python".
-        if reference in names or reference in (names[0].rpartition("/")[2], names[1].rpartition("/")[2]):
-            return image
-    raise unknown_image(reference, available)
+    named = [image for image in available if reference in _image_names(image)]
+    # A name without a tag means latest, as everywhere with images.
+    named = [image for image in named if image.tag == "latest"] or named
+    # Tags of one digest are one image: any of them will do.
+    if len({image.checksum for image in named}) == 1:
+        return named[0]
+    candidates = [Candidate(image.checksum, _image_names(image)) for image in named or available]
+    chosen = choose_candidate("image", reference, candidates)
+    if chosen is None:
+        raise unknown_image(reference, available)
+    return next(image for image in available if image.checksum == chosen.id)
+
+
+def _image_names(image: ContainerImage) -> tuple[str, ...]:
+    """Return what an image may be called; without its registry too, as users type ``algo-python``."""
+    tagged = f"{image.image}:{image.tag}"
+    short = (image.image.rpartition("/")[2], tagged.rpartition("/")[2])
+    return (tagged, image.image, f"{image.image}@{image.checksum}", *short)
 
 
 def demand_image(box: Box, image: str, checksum: str, entrypoint: str) -> None:

@@ -22,6 +22,7 @@ from sandbox.progress import Progress, ProgressEvent
 from sandbox.run_memory import Known, LoopMemory, digest, loop_memory
 from sandbox.verbs.accounts import ACCOUNTS, signer
 from sandbox.verbs.compute import jobs
+from sandbox.verbs.identifiers import IdentifierResolver
 from sandbox.verbs.publishing import assets
 from sandbox.verbs.publishing.asset_identity import asset_mark
 from sandbox.verbs.sdk_connections import connection_to
@@ -79,11 +80,14 @@ def run_script(box: Box, loop: ScriptRun, confirm: Confirm) -> Progress[RunRepor
         )
     if not loop.data:
         raise UsageError("C2D-RUN-NO-DATA", "there is nothing to run on", "add --data with a DID or a file")
+    # Before anything is published: a slip in a name should cost nothing.
+    resolver = IdentifierResolver(box, loop.who)
+    environment = resolver.resolve("environment", loop.environment) if loop.environment else None
     memory, published = loop_memory(box.home), []
     datasets = []
     # Data before the algorithm: a permission names both, and is asked for last.
     for data in loop.data:
-        did, changed = yield from _ensure_dataset(box, loop, data, memory)
+        did, changed = yield from _ensure_dataset(box, loop, data, memory, resolver)
         datasets.append(did)
         published += [did] if changed else []
     before = _living_version(box, memory.get(loop.script, loop.who))
@@ -94,7 +98,7 @@ def run_script(box: Box, loop: ScriptRun, confirm: Confirm) -> Progress[RunRepor
     # All permissions before the order: an order that is paid and then refused would be lost money.
     permitted = yield from _ensure_permits(box, loop, datasets, algorithm, difference, published, confirm)
     first, *more = datasets
-    wanted = JobRequest(first, algorithm, tuple(more), loop.environment, spending=loop.spending)
+    wanted = JobRequest(first, algorithm, tuple(more), environment, spending=loop.spending)
     started = yield from jobs.start(box, loop.who, wanted)
     job = yield from jobs.follow(box, loop.who, started.id)
     # A folder per job: a later run never writes over an earlier result.
@@ -106,14 +110,19 @@ def run_script(box: Box, loop: ScriptRun, confirm: Confirm) -> Progress[RunRepor
     )
 
 
-def _ensure_dataset(box: Box, loop: ScriptRun, data: str, memory: LoopMemory) -> Progress[tuple[str, bool]]:
+def _ensure_dataset(
+    box: Box, loop: ScriptRun, data: str, memory: LoopMemory, resolver: IdentifierResolver
+) -> Progress[tuple[str, bool]]:
     """Return the DID of the data, and whether something was published for it."""
-    # Published by somebody, perhaps elsewhere: used as it is.
-    if data.startswith("did:"):
-        return data, False
     path = Path(data)
     if not path.is_file():
-        raise UsageError("C2D-RUN-NO-FILE", f"{data} is neither a DID nor a file", "see c2d-box assets")
+        # Published by somebody, perhaps elsewhere: used as it is.
+        did = resolver.find_asset(data, "dataset")
+        if did is None:
+            raise UsageError(
+                "C2D-RUN-NO-FILE", f"{data} is neither a published dataset nor a file", "see c2d-box assets"
+            )
+        return did, False
     known, sha256 = _living_version(box, memory.get(path, loop.owner)), digest(path)
     # By content, not by time: saving a file without a change costs no transaction.
     if known is not None and known.sha256 == sha256:

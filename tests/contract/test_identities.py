@@ -17,8 +17,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from c2d_box.client import JobDetails, JobRequest
-from c2d_box.errors import Refused
+from c2d_box.client.job_request import JobRequest
+from c2d_box.client.jobs import JobDetails
+from c2d_box.errors import Refused, UsageError
 from sandbox.box import Box
 from sandbox.home import BoxHome
 from sandbox.install.images import ContainerImage
@@ -31,7 +32,9 @@ from sandbox.seeding.declaration import Declaration
 from sandbox.settings import BoxPorts, BoxSettings
 from sandbox.verbs.accounts import signer
 from sandbox.verbs.compute import jobs
+from sandbox.verbs.identifiers import IdentifierResolver
 from sandbox.verbs.publishing import assets
+from sandbox.verbs.publishing.asset_heads import list_asset_heads
 from sandbox.verbs.publishing.asset_identity import asset_mark
 from sandbox.verbs.sdk_connections import connection_to
 from tests.harness.local_stack import LocalStack, world_in
@@ -215,6 +218,28 @@ def test_a_permission_is_refused_for_another_version_than_was_shown(
         run_verb(running.run_script(box, ScriptRun(script, (dataset,), who="11"), answer), silent)
     assert started.dids == []
     assert assets.read_ddo(box, dataset)["services"][0]["compute"]["publisherTrustedAlgorithms"] == []
+
+
+def test_assets_are_found_by_name_and_by_the_beginning_of_their_id(box: Box, tmp_path: Path) -> None:
+    made: dict[str, str] = {}
+    for name in ("Patients", "Patients", "Clinics"):
+        data = written(tmp_path, f"{len(made)}.csv", f"x\n{len(made)}\n")
+        published = run_verb(
+            assets.publish_dataset(box, "publisher", str(data), assets.AssetOffer(name)), silent
+        )
+        made[published.did] = name
+    resolver = IdentifierResolver(box, "consumer")
+    clinics = next(did for did, name in made.items() if name == "Clinics")
+    assert resolver.resolve("dataset", "clinics") == clinics
+    assert resolver.resolve("asset", clinics[:20]) == clinics
+    with pytest.raises(UsageError, match="C2D-ID-AMBIGUOUS") as refused:
+        resolver.resolve("dataset", "Patients")
+    listed: Any = refused.value.details["candidates"]
+    assert {line.split()[0] for line in listed} == set(made) - {clinics}
+    (head,) = [head for head in list_asset_heads(box) if head.did == clinics]
+    assert (head.type, head.name, head.is_active) == ("dataset", "Clinics", True)
+    assert head.owner.lower() == signer("publisher").address.lower()
+    assert head.published > 0
 
 
 def test_a_no_says_what_is_published_all_the_same(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -51,12 +52,19 @@ class MetadataCache:
             )
         return found
 
-    def list_assets(self, size: int = 1000) -> list[dict[str, Any]]:
-        """Return every DDO the cache knows, newest first, at most ``size``.
+    def list_assets(self, size: int = 1000, fields: Sequence[str] = ()) -> list[dict[str, Any]]:
+        """Return every DDO the cache knows, newest first, at most ``size``; with ``fields`` these parts only.
 
         The query is Elasticsearch's, as Aquarius' clients send it.
         """
-        query = {"from": 0, "size": size, "query": {"match_all": {}}, "sort": {"event.block": "desc"}}
+        query: dict[str, Any] = {
+            "from": 0,
+            "size": size,
+            "query": {"match_all": {}},
+            "sort": {"event.block": "desc"},
+        }
+        if fields:
+            query["_source"] = list(fields)
         with reaching_service("metadata cache", self.url):
             response = self._http.post(f"{_ROOT}/query", json=query)
         demand_success(response, "metadata cache", "listing assets")

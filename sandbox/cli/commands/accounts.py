@@ -9,8 +9,8 @@ import click
 
 from sandbox.cli.declare import command
 from sandbox.cli.narration import perform_verb
-from sandbox.cli.opening import acting_account, the_box
-from sandbox.cli.output import print_json, print_pairs, print_table
+from sandbox.cli.opening import acting_account, running_box
+from sandbox.cli.output import is_wide, print_json, print_pairs, print_table
 
 
 @command("c2d-box accounts\nc2d-box --as consumer2 jobs\nc2d-box accounts --datatokens", name="accounts")
@@ -21,21 +21,28 @@ def accounts(datatokens: bool) -> None:
 
     --json: list of {role, index, address, eth, ocean}; with --datatokens: {did, name, datatoken, amount}.
     """
+    from sandbox.identifier_match import short_ids
     from sandbox.verbs.accounts import list_accounts as verb
     from sandbox.verbs.faucet import datatoken_holdings as holdings
 
     if datatokens:
-        held = holdings(the_box(), acting_account("consumer"))
+        held = holdings(running_box(), acting_account("consumer"))
         if not print_json(held):
-            print_table(
-                ["did", "name", "datatoken", "amount"], [(h.did, h.name, h.datatoken, h.amount) for h in held]
-            )
+            short = short_ids(h.did for h in held)
+            held_rows = [(h.did if is_wide() else short[h.did], h.name, h.datatoken, h.amount) for h in held]
+            print_table(["asset", "name", "datatoken", "amount"], held_rows, flexible=("name", "datatoken"))
         return
-    found = verb(the_box())
+    found = verb(running_box())
     if not print_json(found):
-        # Accounts beyond the named roles can act too, by their index or address.
-        rows = [(a.role or "-", a.index, a.address, a.eth, a.ocean) for a in found]
-        print_table(["role", "index", "address", "eth", "ocean"], rows)
+        rows = [
+            (a.role or "-", a.index, a.address, _tokens_text(a.eth), _tokens_text(a.ocean)) for a in found
+        ]
+        print_table(["role", "#", "address", "eth", "ocean"], rows, flexible=("address",))
+
+
+def _tokens_text(amount: float) -> str:
+    """Return two decimals, or none of a whole amount: addresses, which are copied, then fit 80 columns."""
+    return f"{amount:.2f}".removesuffix(".00")
 
 
 @command("c2d-box faucet consumer\nc2d-box faucet 12 --eth 1 --ocean 500", name="faucet")
@@ -46,6 +53,6 @@ def faucet(account: str, eth: float, ocean: float) -> None:
     """Give an account test money, on the box's own chain. --json: {address, eth, ocean}."""
     from sandbox.verbs.faucet import faucet as verb
 
-    filled = perform_verb(verb(the_box(), account, eth, ocean))
+    filled = perform_verb(verb(running_box(), account, eth, ocean))
     if not print_json(filled):
         print_pairs({"address": filled.address, "ETH": filled.eth, "OCEAN": filled.ocean})

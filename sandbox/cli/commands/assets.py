@@ -8,21 +8,32 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from sandbox.cli.declare import command, group
+from sandbox.cli.identifiers import ALGORITHM, ASSET, DATASET, complete_image, complete_owner
 from sandbox.cli.limits import spending_options
 from sandbox.cli.narration import perform_verb
-from sandbox.cli.opening import acting_account, for_this_box, the_box
-from sandbox.cli.output import print_json, print_line, print_pairs, print_table, print_text
+from sandbox.cli.opening import acting_account, for_this_box, running_box, the_box
+from sandbox.cli.output import (
+    age_text,
+    is_wide,
+    print_json,
+    print_line,
+    print_pairs,
+    print_table,
+    print_text,
+    time_text,
+)
 from sandbox.defaults import ENTRYPOINT, IMAGE
 
 if TYPE_CHECKING:
     from c2d_box.client import SpendingLimits
+    from sandbox.verbs.publishing.asset_heads import AssetHead
     from sandbox.verbs.publishing.assets import AssetOffer
 
 # Exit status of a rule's no, as in ``sandbox.cli.failures``.
@@ -91,7 +102,7 @@ def dataset_command(
     if draft:
         _show_draft("dataset", source, offer)
         return
-    _show_published(perform_verb(publish_dataset(the_box(), acting_account("publisher"), source, offer)))
+    _show_published(perform_verb(publish_dataset(running_box(), acting_account("publisher"), source, offer)))
 
 
 @command(
@@ -100,7 +111,13 @@ def dataset_command(
     name="algorithm",
 )
 @click.argument("source")
-@click.option("--image", default=IMAGE, show_default=True, help="See: c2d-box images list.")
+@click.option(
+    "--image",
+    default=IMAGE,
+    show_default=True,
+    shell_complete=complete_image,
+    help="See: c2d-box images list.",
+)
 @click.option("--entrypoint", default=ENTRYPOINT, show_default=True, help="Command line in the image.")
 @click.option("--type", "kind", type=KINDS, default="access", show_default=True, help="What may be bought.")
 @offer_options
@@ -129,20 +146,63 @@ def algorithm_command(
         return
     _show_published(
         perform_verb(
-            publish_algorithm(the_box(), acting_account("publisher"), source, image, entrypoint, offer)
+            publish_algorithm(running_box(), acting_account("publisher"), source, image, entrypoint, offer)
         )
     )
 
 
-@command("c2d-box assets\nc2d-box assets --json | jq '.[].id'", name="assets")
-def assets() -> None:
-    """Published assets. --json: list of DDOs as the metadata cache has them."""
-    from sandbox.verbs.publishing.assets import list_assets as verb
+@command(
+    "c2d-box assets\nc2d-box assets --type dataset --owner publisher --since 2d\n"
+    "c2d-box assets --json | jq '.[].id'",
+    name="assets",
+)
+@click.option("--type", "kind", type=click.Choice(["dataset", "algorithm"]), help="Only such assets.")
+@click.option("--owner", metavar="ACCOUNT", default="", shell_complete=complete_owner, help="Whose.")
+@click.option("--state", type=click.Choice(["active", "ended"]), help="In use, or at its end of life.")
+@click.option("--text", default="", help="With that in id, name, description, author or tags.")
+@click.option("--since", metavar="TIME", help="Published since then: 30m, 2h, 3d, or a date.")
+@click.option("--last", "-n", "count", type=click.IntRange(1), help="At most so many, the newest.")
+def assets(
+    kind: str | None, owner: str, state: str | None, text: str, since: str | None, count: int | None
+) -> None:
+    """Published assets, newest first. Every command that takes one is content with its name, or with the
+    beginning of its id.
 
-    found = verb(the_box())
-    if not print_json(found):
-        rows = [(d["id"], d["metadata"]["type"], d["metadata"]["name"], _price_text(d)) for d in found]
-        print_table(["did", "type", "name", "price"], rows)
+    --json: list of DDOs as the metadata cache has them.
+    """
+    from sandbox.verbs.publishing.asset_list import AssetFilter, choose_assets
+    from sandbox.verbs.since import parse_since
+
+    wanted = AssetFilter(kind or "", owner, state or "", text, parse_since(since) if since else 0.0)
+    found = choose_assets(running_box(), wanted)[:count]
+    if not print_json([record for _, record in found]):
+        _print_assets(found)
+
+
+def _print_assets(found: Sequence[tuple[AssetHead, Mapping[str, Any]]]) -> None:
+    from sandbox.identifier_match import short_ids
+    from sandbox.verbs.accounts import account_name
+
+    if is_wide():
+        whole = [
+            (a.did, a.type or "-", a.name or "-", a.owner, _price_text(ddo), time_text(a.published))
+            for a, ddo in found
+        ]
+        print_table(["asset", "type", "name", "owner", "price", "published"], whole)
+        return
+    short = short_ids(asset.did for asset, _ in found)
+    rows = [
+        (
+            short[asset.did],
+            asset.type if asset.is_active else "ended",
+            asset.name or "-",
+            account_name(asset.owner) or "-",
+            _price_text(ddo),
+            age_text(asset.published),
+        )
+        for asset, ddo in found
+    ]
+    print_table(["asset", "type", "name", "owner", "price", "age"], rows, flexible=("name", "owner", "price"))
 
 
 @command(
@@ -150,8 +210,8 @@ def assets() -> None:
     "c2d-box permit --explain did:op:DATASET did:op:ALGORITHM\nc2d-box permit --explain did:op:DATASET raw",
     name="permit",
 )
-@click.argument("dataset")
-@click.argument("algorithm")
+@click.argument("dataset", type=DATASET)
+@click.argument("algorithm", type=ALGORITHM)
 @click.option("--explain", is_flag=True, help="Change nothing: may it, and why? Exit status 5 for a no.")
 def permit(dataset: str, algorithm: str, explain: bool) -> None:
     """Let one algorithm, exactly as it is now, compute on a dataset of yours.
@@ -164,32 +224,32 @@ def permit(dataset: str, algorithm: str, explain: bool) -> None:
         return
     from sandbox.verbs.publishing.assets import permit_algorithm as verb
 
-    perform_verb(verb(the_box(), acting_account("publisher"), dataset, algorithm))
+    perform_verb(verb(running_box(), acting_account("publisher"), dataset, algorithm))
     if not print_json({"dataset": dataset, "algorithm": algorithm, "permitted": True}):
         print_text(f"{algorithm} may compute on {dataset}")
 
 
 @command("c2d-box revoke did:op:DATASET did:op:ALGORITHM", name="revoke")
-@click.argument("dataset")
-@click.argument("algorithm")
+@click.argument("dataset", type=DATASET)
+@click.argument("algorithm", type=ALGORITHM)
 def revoke(dataset: str, algorithm: str) -> None:
     """Take that permission back. Jobs that run already go on."""
     from sandbox.verbs.publishing.assets import revoke_algorithm as verb
 
-    perform_verb(verb(the_box(), acting_account("publisher"), dataset, algorithm))
+    perform_verb(verb(running_box(), acting_account("publisher"), dataset, algorithm))
     if not print_json({"dataset": dataset, "algorithm": algorithm, "permitted": False}):
         print_text(f"{algorithm} may no longer compute on {dataset}")
 
 
 @command("c2d-box download did:op:ASSET --to ./here", name="download")
-@click.argument("did")
+@click.argument("did", type=ASSET)
 @click.option("--to", "folder", type=FOLDER, default=Path(), help="Folder.")
 @spending_options
 def download(did: str, folder: Path, spending: SpendingLimits) -> None:
     """Order an asset of type access and download its files. --json: list of paths."""
     from sandbox.verbs.publishing.assets import download_asset as verb
 
-    paths = perform_verb(verb(the_box(), acting_account("consumer"), did, folder, spending))
+    paths = perform_verb(verb(running_box(), acting_account("consumer"), did, folder, spending))
     if not print_json(paths):
         for path in paths:
             print_line(path)
@@ -201,7 +261,7 @@ def _explain_permission(dataset: str, algorithm: str) -> None:
     """
     from sandbox.verbs.publishing.permissions import explain_permission as verb
 
-    answer = verb(the_box(), dataset, algorithm)
+    answer = verb(running_box(), dataset, algorithm)
     if not print_json(answer):
         for line in answer.reasons:
             print_text(line)
@@ -236,10 +296,7 @@ def _show_published(published: Any) -> None:
         print(f"\n{hint}", file=sys.stderr)
 
 
-def _price_text(ddo: dict[str, Any]) -> str:
-    """Return the price that the metadata cache has in ``stats``, which is an addition to the DDO and may be
-    missing.
-    """
+def _price_text(ddo: Mapping[str, Any]) -> str:
     price = (ddo.get("stats") or {}).get("price") or {}
     value = price.get("value")
     return "free" if value in (0, "0", None) else f"{value} {price.get('tokenSymbol', '')}".strip()

@@ -13,7 +13,8 @@ from pathlib import Path
 import click
 
 from sandbox.cli.declare import command
-from sandbox.cli.opening import acting_account, the_box
+from sandbox.cli.identifiers import JOB
+from sandbox.cli.opening import acting_account, running_box
 from sandbox.cli.output import print_json, print_table, print_text
 
 FAILED = 1
@@ -27,7 +28,7 @@ _VERDICTS = {
 
 
 @command("c2d-box verify JOB\nc2d-box verify JOB --record evidence.json", name="verify")
-@click.argument("job_id")
+@click.argument("job_id", type=JOB)
 @click.option(
     "--record", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A copy kept elsewhere."
 )
@@ -47,7 +48,7 @@ def verify(job_id: str, record: Path | None, code: Path | None, strict: bool) ->
     from sandbox.verbs.compute.evidence import verify_evidence as verb
     from sandbox.verbs.publishing.assets import short_did
 
-    found = verb(the_box(), acting_account("consumer"), job_id, record, code)
+    found = verb(running_box(), acting_account("consumer"), job_id, record, code)
     checks = [asdict(check) for check in found.checks]
     if not print_json({"job": job_id, "verdict": found.verdict, "sound": found.is_sound, "checks": checks}):
         rows = [
@@ -64,11 +65,11 @@ def verify(job_id: str, record: Path | None, code: Path | None, strict: bool) ->
 
 
 @command("c2d-box explain JOB", name="explain")
-@click.argument("job_id")
+@click.argument("job_id", type=JOB)
 def explain(job_id: str) -> None:
     """Say in two sentences how a job ended and what to do about it. --json: {job, text}."""
     from sandbox.verbs.compute.evidence import explain_job as verb
 
-    text = verb(the_box(), acting_account("consumer"), job_id)
+    text = verb(running_box(), acting_account("consumer"), job_id)
     if not print_json({"job": job_id, "text": text}):
         print_text(text)

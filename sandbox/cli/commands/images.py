@@ -7,14 +7,22 @@ first, and its digest copied from the list into what is published.
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from sandbox.cli.declare import command, group
 from sandbox.cli.narration import perform_verb
-from sandbox.cli.opening import the_box
-from sandbox.cli.output import print_json, print_table
+from sandbox.cli.opening import running_box
+from sandbox.cli.output import is_wide, print_json, print_table
+
+if TYPE_CHECKING:
+    from sandbox.install.images import ContainerImage
+
+# As Docker shows them.
+DIGEST_SHOWN = 12
 
 
 @group("c2d-box images list", name="images")
@@ -27,7 +35,7 @@ def list_images() -> None:
     """Images on the node that an algorithm's DDO may name. --json: list of {image, tag, checksum, size}."""
     from sandbox.install.images import node_images as verb
 
-    _show_images(verb(the_box()))
+    _show_images(verb(running_box()))
 
 
 @command("docker save my/algorithm:1 -o mine.tar\nc2d-box images import mine.tar", name="import")
@@ -39,7 +47,7 @@ def import_image(file: Path) -> None:
     """
     from sandbox.install.images import import_image as verb
 
-    box = the_box()
+    box = running_box()
     found = perform_verb(verb(box, file))
     _show_images(found)
     # The first image of the archive stands for all in the hint.
@@ -50,12 +58,14 @@ def import_image(file: Path) -> None:
         )
 
 
-def _show_images(found: list) -> None:  # type: ignore[type-arg]
-    """Print images with their digests, in the form in which a DDO has them."""
-    if not print_json(found):
-        print_table(
-            ["image", "tag", "checksum", "MB"], [(i.image, i.tag, i.checksum, i.size / 1e6) for i in found]
-        )
+def _show_images(found: Sequence[ContainerImage]) -> None:
+    from sandbox.identifier_match import short_ids
+
+    if print_json(found):
+        return
+    short = short_ids((image.checksum for image in found), DIGEST_SHOWN)
+    rows = [(i.image, i.tag, i.checksum if is_wide() else short[i.checksum], i.size / 1e6) for i in found]
+    print_table(["image", "tag", "digest", "MB"], rows, flexible=("image", "tag"))
 
 
 images.add_command(list_images)

@@ -6,23 +6,43 @@ says otherwise. Jobs in ``--json`` have the field names of the wire.
 
 from __future__ import annotations
 
-import math
 import sys
-import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from sandbox.cli.declare import command, group
+from sandbox.cli.identifiers import (
+    ALGORITHM,
+    ASSET,
+    DATASET,
+    ENVIRONMENT,
+    JOB,
+    complete_identifiers,
+    complete_owner,
+)
 from sandbox.cli.limits import spending_options
 from sandbox.cli.narration import perform_verb
-from sandbox.cli.opening import acting_account, the_box
-from sandbox.cli.output import print_foreign, print_json, print_line, print_pairs, print_table, print_text
+from sandbox.cli.opening import acting_account, running_box
+from sandbox.cli.output import (
+    age_text,
+    is_wide,
+    print_foreign,
+    print_json,
+    print_line,
+    print_pairs,
+    print_table,
+    print_text,
+    time_text,
+)
 
 if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
     from c2d_box.client import JobDetails, SpendingLimits
+    from sandbox.verbs.compute.job_list import ListedJob
     from sandbox.verbs.compute.quotes import AssetPrice
 
 # Exit status of ``start --wait`` for a job that ended without success.
@@ -35,10 +55,19 @@ KINDS = click.Choice(["algorithm", "configuration", "publish", "all"])
     "c2d-box start did:op:A did:op:ALGO --with did:op:B",
     name="start",
 )
-@click.argument("dataset")
-@click.argument("algorithm")
-@click.option("--with", "additional", multiple=True, metavar="DID", help="A further dataset (repeatable).")
-@click.option("--environment", help="Compute environment (default: the first free one).")
+@click.argument("dataset", type=DATASET)
+@click.argument("algorithm", type=ALGORITHM)
+@click.option(
+    "--with",
+    "additional",
+    multiple=True,
+    type=DATASET,
+    metavar="ASSET",
+    help="A further dataset (repeatable).",
+)
+@click.option(
+    "--environment", type=ENVIRONMENT, metavar="ID", help="Compute environment (default: the first free one)."
+)
 @click.option("--publish", metavar="NAME", help="Make the results an asset of this name, owned by you.")
 @click.option("--free", is_flag=True, help="With --publish: whoever asks may have them.")
 @click.option("--encrypt", is_flag=True, help="Encrypt the results, so that only you can read them.")
@@ -66,7 +95,7 @@ def start(
     from sandbox.verbs.compute.job_output import JobOutput
     from sandbox.verbs.compute.job_parameters import parse_parameters
 
-    box, who = the_box(), acting_account("consumer")
+    box, who = running_box(), acting_account("consumer")
     wanted = JobRequest(
         dataset,
         algorithm,
@@ -93,10 +122,19 @@ def start(
     "c2d-box quote did:op:DATASET did:op:ALGORITHM\nc2d-box quote did:op:ASSET",
     name="quote",
 )
-@click.argument("did")
-@click.argument("algorithm", required=False)
-@click.option("--with", "additional", multiple=True, metavar="DID", help="A further dataset (repeatable).")
-@click.option("--environment", help="Compute environment (default: the first free one).")
+@click.argument("did", type=ASSET)
+@click.argument("algorithm", type=ALGORITHM, required=False)
+@click.option(
+    "--with",
+    "additional",
+    multiple=True,
+    type=DATASET,
+    metavar="ASSET",
+    help="A further dataset (repeatable).",
+)
+@click.option(
+    "--environment", type=ENVIRONMENT, metavar="ID", help="Compute environment (default: the first free one)."
+)
 def quote(did: str, algorithm: str | None, additional: tuple[str, ...], environment: str | None) -> None:
     """What a job costs now, or, of a DID alone, its download; or the refusal it would meet. Pays nothing.
 
@@ -104,17 +142,19 @@ def quote(did: str, algorithm: str | None, additional: tuple[str, ...], environm
     tokens; action is order, extend or none; swap_fee is a part of price; due is {token: exact sum as text}.
     """
     from c2d_box.client import JobRequest
+    from sandbox.identifier_match import short_ids
     from sandbox.verbs.compute import quotes as verbs
 
-    box, who = the_box(), acting_account("consumer")
+    box, who = running_box(), acting_account("consumer")
     if algorithm is None:
         prices = verbs.quote_download(box, who, did)
     else:
         prices = verbs.quote(box, who, JobRequest(did, algorithm, additional, environment))
     if not print_json(prices):
+        short = short_ids(p.did for p in prices)
         rows = [
             (
-                p.did,
+                p.did if is_wide() else short[p.did],
                 p.action,
                 _datatoken_text(p),
                 _amount_text(p.market_fee, p.market_token),
@@ -122,28 +162,113 @@ def quote(did: str, algorithm: str | None, additional: tuple[str, ...], environm
             )
             for p in prices
         ]
-        # Every amount with its own token: fees may be due in another one than the price.
-        print_table(["did", "action", "datatoken", "market's fee", "Provider's fee"], rows)
+        print_table(["asset", "action", "datatoken", "market's fee", "Provider's fee"], rows)
         # Exact, as this text is copied into ``--max-price``.
         due = [f"{amount} {token}" for token, amount in verbs.exact_totals(prices).items()]
         print_text(f"\nin all: {' and '.join(due) or 'nothing'}")
 
 
-@command("c2d-box jobs\nc2d-box jobs --json | jq '.[] | select(.status == 70) | .jobId'", name="jobs")
-def jobs() -> None:
-    """Your jobs, newest first.
+@command(
+    "c2d-box jobs\nc2d-box jobs --state failed --since 2h\nc2d-box jobs --asset patients.csv --owner all\n"
+    "c2d-box jobs --json | jq '.[] | select(.status == 70) | .jobId'",
+    name="jobs",
+)
+@click.option(
+    "--state",
+    "states",
+    multiple=True,
+    type=click.Choice(["waiting", "running", "finished", "failed", "stopped"]),
+    help="Jobs in that state (repeatable).",
+)
+@click.option(
+    "--owner",
+    "owners",
+    multiple=True,
+    metavar="ACCOUNT|all",
+    shell_complete=complete_owner,
+    help="Whose (repeatable); default: --as, else consumer.",
+)
+@click.option(
+    "--asset",
+    "assets",
+    multiple=True,
+    type=ASSET,
+    metavar="ASSET",
+    help="On that dataset, or of that algorithm.",
+)
+@click.option("--text", default="", help="With that in id, status, reason or names.")
+@click.option("--since", metavar="TIME", help="Begun since then: 30m, 2h, 3d, or a date.")
+@click.option("--last", "-n", "count", type=click.IntRange(1), help="At most so many, the newest.")
+def jobs(
+    states: tuple[str, ...],
+    owners: tuple[str, ...],
+    assets: tuple[str, ...],
+    text: str,
+    since: str | None,
+    count: int | None,
+) -> None:
+    """Your jobs, newest first. The beginning of an id is enough for every command that takes a job.
 
     --json: list of objects with the wire's field names: jobId, owner, status (integer), statusText,
     dateCreated, dateFinished, results, stopreq, removed, algoDID, inputDID, agreementId.
     """
-    from sandbox.verbs.compute.jobs import list_jobs as verb
+    from sandbox.verbs.compute.job_list import JobFilter, choose_jobs
+    from sandbox.verbs.since import parse_since
 
-    listed = verb(the_box(), acting_account("consumer"))
-    # A job without a creation time is one that has just been accepted: it counts as the newest.
-    found = sorted(listed, key=lambda job: job.created or math.inf, reverse=True)
+    wanted = JobFilter(states, assets, text, parse_since(since) if since else 0.0)
+    found = choose_jobs(running_box(), owners or (acting_account("consumer"),), wanted)[:count]
     if not print_json(found):
-        rows = [(job.id, job.status, job.text, _time_text(job.created), _duration_text(job)) for job in found]
-        print_table(["job", "status", "text", "created", "took"], rows)
+        _print_jobs(found)
+
+
+def _print_jobs(found: Sequence[ListedJob]) -> None:
+    from sandbox.identifier_match import short_ids
+    from sandbox.verbs.accounts import account_name
+
+    if is_wide():
+        whole = [
+            (
+                job.details.id,
+                _status_text(job),
+                job.algorithm,
+                job.details.algorithm or None,
+                job.data,
+                job.details.inputs,
+                job.details.owner or None,
+                job.details.environment or None,
+                time_text(job.details.created),
+                _duration_text(job.details),
+            )
+            for job in found
+        ]
+        names = [
+            "job",
+            "status",
+            "algorithm",
+            "its did",
+            "data",
+            "its dids",
+            "owner",
+            "environment",
+            "created",
+        ]
+        print_table([*names, "took"], whole)
+        return
+    short = short_ids(job.details.id for job in found)
+    rows = [
+        (
+            short[job.details.id],
+            _status_text(job),
+            _short_name(job.algorithm),
+            [_short_name(name) for name in job.data],
+            account_name(job.details.owner) or None,
+            age_text(job.details.created),
+            _duration_text(job.details),
+        )
+        for job in found
+    ]
+    headers = ["job", "status", "algorithm", "data", "owner", "age", "took"]
+    print_table(headers, rows, flexible=("status", "algorithm", "data", "owner"))
 
 
 class JobGroup(click.Group):
@@ -160,6 +285,10 @@ class JobGroup(click.Group):
             args = ["show", *args]
         return super().resolve_command(ctx, args)
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return ids of jobs as well as subcommands."""
+        return [*super().shell_complete(ctx, incomplete), *complete_identifiers("job", ctx, incomplete)]
+
 
 @group("c2d-box job 0123456789abcdef0123456789abcdef\nc2d-box job logs ID", cls=JobGroup, name="job")
 def job() -> None:
@@ -167,18 +296,18 @@ def job() -> None:
 
 
 @command("c2d-box job 0123456789abcdef0123456789abcdef --json", name="show", hidden=True)
-@click.argument("job_id")
+@click.argument("job_id", type=JOB)
 def show_job(job_id: str) -> None:
     """One job in detail. --json: the wire's object."""
     from sandbox.verbs.compute.jobs import read_job as verb
 
-    seen = verb(the_box(), acting_account("consumer"), job_id)
+    seen = verb(running_box(), acting_account("consumer"), job_id)
     if not print_json(seen):
         _print_job(seen)
 
 
 @command("c2d-box job logs 0123456789abcdef0123456789abcdef\nc2d-box job logs ID --kind all", name="logs")
-@click.argument("job_id")
+@click.argument("job_id", type=JOB)
 @click.option(
     "--kind", type=click.Choice(["algorithm", "configuration", "publish", "all"]), default="algorithm"
 )
@@ -188,7 +317,7 @@ def job_logs(job_id: str, kind: str) -> None:
     """
     from sandbox.verbs.compute.jobs import log_texts
 
-    texts = log_texts(the_box(), acting_account("consumer"), job_id, kind)
+    texts = log_texts(running_box(), acting_account("consumer"), job_id, kind)
     if print_json(texts):
         return
     for name, text in texts.items():
@@ -199,7 +328,7 @@ def job_logs(job_id: str, kind: str) -> None:
 
 
 @command("c2d-box results JOB\nc2d-box results JOB --to ./out\nc2d-box results JOB 0 --to .", name="results")
-@click.argument("job_id")
+@click.argument("job_id", type=JOB)
 @click.argument("index", type=int, required=False)
 @click.option("--to", "folder", type=click.Path(file_okay=False, path_type=Path), help="Fetch them there.")
 def results(job_id: str, index: int | None, folder: Path | None) -> None:
@@ -209,7 +338,7 @@ def results(job_id: str, index: int | None, folder: Path | None) -> None:
     """
     from sandbox.verbs.compute import jobs as verbs
 
-    box, who = the_box(), acting_account("consumer")
+    box, who = running_box(), acting_account("consumer")
     # Listing needs no verb: nothing is done that could be narrated.
     if folder is None:
         listed = verbs.list_results(box, who, job_id)
@@ -235,20 +364,20 @@ def decrypt(file: Path, target: Path | None) -> None:
     """
     from sandbox.verbs.compute.jobs import decrypt_result as verb
 
-    opened = verb(the_box(), acting_account("consumer"), file, target)
+    opened = verb(running_box(), acting_account("consumer"), file, target)
     if not print_json({"path": opened, "size": opened.stat().st_size}):
         print_line(opened)
 
 
 @command("c2d-box stop 0123456789abcdef0123456789abcdef", name="stop")
-@click.argument("job_id")
+@click.argument("job_id", type=JOB)
 def stop(job_id: str) -> None:
     """Stop a running job. Inputs and algorithm are deleted; what it wrote is published. --json: the job
     object.
     """
     from sandbox.verbs.compute.jobs import stop_job as verb
 
-    seen = perform_verb(verb(the_box(), acting_account("consumer"), job_id))
+    seen = perform_verb(verb(running_box(), acting_account("consumer"), job_id))
     if not print_json(seen):
         _print_job(seen)
 
@@ -266,8 +395,8 @@ def _print_job(seen: JobDetails) -> None:
             "algorithm": seen.algorithm or None,
             "inputs": seen.inputs or None,
             "owner": seen.owner or None,
-            "created": _time_text(seen.created),
-            "finished": _time_text(seen.ended),
+            "created": time_text(seen.created),
+            "finished": time_text(seen.ended),
         }
     )
     if seconds := seconds_by_stage(seen):
@@ -298,9 +427,16 @@ def _result_row(result: Mapping[str, Any]) -> tuple[object, ...]:
     return tuple(result[key] for key in ("index", "filename", "type", "filesize"))
 
 
-def _time_text(moment: float) -> str:
-    """Return unix seconds as UTC, ``-`` for none."""
-    return time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(moment)) if moment else "-"
+def _short_name(name: str) -> str:
+    """Return a name as it is; a DID, which stands where no name is known, in short."""
+    from sandbox.verbs.publishing.assets import short_did
+
+    return short_did(name) if name.startswith("did:op:") else name
+
+
+def _status_text(job: ListedJob) -> str:
+    """Return number and text; the wire's text of a stopped job is that of a finished one."""
+    return f"{job.details.status} {'Stopped' if job.state == 'stopped' else job.details.text}"
 
 
 def _duration_text(seen: JobDetails) -> str:

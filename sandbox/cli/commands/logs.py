@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from sandbox.cli.declare import command
-from sandbox.cli.opening import the_box
+from sandbox.cli.opening import known_box
 from sandbox.cli.output import print_foreign, print_json
 
 
@@ -23,7 +23,7 @@ def logs(source: str, lines: int, follow: bool) -> None:
     """
     from sandbox.verbs.lifecycle.logs import stream_logs as verb
 
-    stream = verb(the_box(), source, lines=lines, follow=follow)
+    stream = verb(known_box(), source, lines=lines, follow=follow)
     # A stream that is followed has no end, so it cannot be one document.
     if not follow and document_of(stream):
         return

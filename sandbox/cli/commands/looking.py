@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from sandbox.cli.declare import command
-from sandbox.cli.opening import the_box
+from sandbox.cli.identifiers import TRANSACTION, WORKFLOW
+from sandbox.cli.opening import running_box
 from sandbox.cli.output import (
+    age_text,
+    is_wide,
     print_content,
     print_json,
     print_line,
@@ -17,11 +21,15 @@ from sandbox.cli.output import (
     print_table,
     print_text,
     print_value,
+    time_text,
 )
+
+if TYPE_CHECKING:
+    from sandbox.verbs.inspection.pods import PodSummary, WorkflowSummary
 
 
 @command("c2d-box chain\nc2d-box chain --blocks\nc2d-box chain 0x5c50…", name="chain")
-@click.argument("tx", required=False)
+@click.argument("tx", type=TRANSACTION, required=False)
 @click.option("--blocks", is_flag=True, help="Blocks instead of transactions.")
 @click.option("--count", default=20, show_default=True, help="How many, newest first.")
 def chain(tx: str | None, blocks: bool, count: int) -> None:
@@ -30,10 +38,10 @@ def chain(tx: str | None, blocks: bool, count: int) -> None:
     --json: list of {hash, block, at, sender, to, function, arguments, succeeded, gas, events: [{contract,
     name, arguments}]}; with --blocks: {number, hash, at, gas, transactions}; with TX: one.
     """
+    from sandbox.identifier_match import short_ids
     from sandbox.verbs.inspection import chain as explorer
 
-    box = the_box()
-    # A transaction that is named wins over the options for lists.
+    box = running_box()
     if tx:
         one = explorer.read_transaction(box, tx)
         if not print_json(one):
@@ -42,13 +50,26 @@ def chain(tx: str | None, blocks: bool, count: int) -> None:
     if blocks:
         found = explorer.list_blocks(box, count)
         if not print_json(found):
-            listed = [(b.number, _utc_text(b.at), len(b.transactions), b.gas, b.hash) for b in found]
-            print_table(["block", "time", "transactions", "gas", "hash"], listed)
+            listed = [(b.number, time_text(b.at), len(b.transactions), b.gas, b.hash) for b in found]
+            print_table(["block", "time", "transactions", "gas", "hash"], listed, flexible=("hash",))
         return
     newest = explorer.list_transactions(box, count)
     if not print_json(newest):
-        rows = [(t.block, _utc_text(t.at), t.sender, t.to, t.function, len(t.events), t.hash) for t in newest]
-        print_table(["block", "time", "from", "to", "function", "events", "hash"], rows)
+        short = short_ids(t.hash for t in newest)
+        rows = [
+            (
+                t.block,
+                time_text(t.at) if is_wide() else age_text(t.at),
+                t.sender,
+                t.to,
+                t.function,
+                len(t.events),
+                t.hash if is_wide() else short[t.hash],
+            )
+            for t in newest
+        ]
+        headers = ["block", "time" if is_wide() else "age", "from", "to", "function", "events", "hash"]
+        print_table(headers, rows, flexible=("from", "to", "function"))
 
 
 def _show_transaction(tx: object) -> None:
@@ -59,7 +80,7 @@ def _show_transaction(tx: object) -> None:
     from sandbox.verbs.inspection.chain import DecodedTransaction
 
     assert isinstance(tx, DecodedTransaction)
-    facts = {"hash": tx.hash, "block": tx.block, "time": _utc_text(tx.at), "from": tx.sender, "to": tx.to}
+    facts = {"hash": tx.hash, "block": tx.block, "time": time_text(tx.at), "from": tx.sender, "to": tx.to}
     print_pairs({**facts, "function": tx.function, "succeeded": tx.succeeded, "gas": tx.gas})
     for name, value in tx.arguments.items():
         print_value(name, value)
@@ -71,7 +92,7 @@ def _show_transaction(tx: object) -> None:
 
 @command("c2d-box pods\nc2d-box pods --workflows\nc2d-box pods --job JOB", name="pods")
 @click.option("--workflows", is_flag=True, help="WorkFlow objects instead of pods.")
-@click.option("--job", default="", help="Only the pods of this job.")
+@click.option("--job", default="", type=WORKFLOW, metavar="JOB", help="Only the pods of this job.")
 def pods(workflows: bool, job: str) -> None:
     """What Kubernetes runs for the box.
 
@@ -80,17 +101,54 @@ def pods(workflows: bool, job: str) -> None:
     """
     from sandbox.verbs.inspection import pods as workloads
 
-    box = the_box()
+    box = running_box()
     if workflows:
         flows = workloads.list_workflows(box)
         if not print_json(flows):
-            listed = [(f.name, f.status, _utc_text(f.at), f.environment) for f in flows]
-            print_table(["workflow", "status", "created", "environment"], listed)
+            _print_workflows(flows)
         return
     found = workloads.list_pods(box, job)
     if not print_json(found):
-        rows = [(p.namespace, p.name, p.state, p.ready, p.restarts, _utc_text(p.at)) for p in found]
-        print_table(["namespace", "pod", "state", "ready", "restarts", "created"], rows)
+        _print_pods(found)
+
+
+def _print_workflows(flows: Sequence[WorkflowSummary]) -> None:
+    from sandbox.identifier_match import short_ids
+    from sandbox.verbs.accounts import account_name
+
+    short = short_ids(flow.name for flow in flows)
+    rows = [
+        (
+            flow.name if is_wide() else short[flow.name],
+            flow.status,
+            flow.owner if is_wide() else account_name(flow.owner),
+            _moment_text(flow.at),
+            flow.environment,
+        )
+        for flow in flows
+    ]
+    headers = ["workflow", "status", "owner", _moment_name(), "environment"]
+    print_table(headers, rows, flexible=("status", "owner", "environment"))
+
+
+def _print_pods(found: Sequence[PodSummary]) -> None:
+    from sandbox.identifier_match import short_ids
+
+    short = short_ids(pod.job for pod in found if pod.job)
+    rows = [
+        (
+            pod.namespace,
+            # Cut in the middle: the end of a job's pod says what it is for.
+            pod.name if is_wide() or not pod.job else pod.name.replace(pod.job, f"{short[pod.job]}…"),
+            pod.state,
+            pod.ready,
+            pod.restarts,
+            _moment_text(pod.at),
+        )
+        for pod in found
+    ]
+    headers = ["namespace", "pod", "state", "ready", "restarts", _moment_name()]
+    print_table(headers, rows, flexible=("pod", "state"))
 
 
 @command("c2d-box cid QmYwAP…\nc2d-box cid bafy…/metrics.json --to metrics.json", name="cid")
@@ -100,7 +158,7 @@ def cid(cid: str, path: Path | None) -> None:
     """Content by its CID from the box's IPFS node, which has no peers: what this box has stored."""
     from sandbox.verbs.inspection.cid import open_cid
 
-    found = open_cid(the_box(), cid)
+    found = open_cid(running_box(), cid)
     if path is None:
         print_content(found)
     else:
@@ -109,6 +167,9 @@ def cid(cid: str, path: Path | None) -> None:
         print_line(path)
 
 
-def _utc_text(moment: float) -> str:
-    """Return unix seconds as UTC, as the chain has them."""
-    return time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(moment))
+def _moment_name() -> str:
+    return "created" if is_wide() else "age"
+
+
+def _moment_text(moment: float) -> str:
+    return time_text(moment) if is_wide() else age_text(moment)

@@ -14,9 +14,10 @@ import click
 from click.core import ParameterSource
 
 from sandbox.cli.declare import command, group
+from sandbox.cli.identifiers import complete_data, complete_environment, complete_image
 from sandbox.cli.limits import spending_options
 from sandbox.cli.narration import perform_verb
-from sandbox.cli.opening import acting_account, ask_agreement, the_box
+from sandbox.cli.opening import acting_account, ask_agreement, running_box, the_box
 from sandbox.cli.output import print_json, print_line, print_pairs
 from sandbox.defaults import ENTRYPOINT, IMAGE
 
@@ -34,10 +35,28 @@ FOLDER = click.Path(file_okay=False, path_type=Path)
     name="run",
 )
 @click.argument("script", type=FILE)
-@click.option("--data", multiple=True, required=True, metavar="DID|FILE", help="What to run on (repeatable).")
-@click.option("--image", default=IMAGE, show_default=True, help="See: c2d-box images list.")
+@click.option(
+    "--data",
+    multiple=True,
+    required=True,
+    metavar="ASSET|FILE",
+    shell_complete=complete_data,
+    help="What to run on (repeatable).",
+)
+@click.option(
+    "--image",
+    default=IMAGE,
+    show_default=True,
+    shell_complete=complete_image,
+    help="See: c2d-box images list.",
+)
 @click.option("--entrypoint", default=ENTRYPOINT, show_default=True, help="Command line in the image.")
-@click.option("--environment", help="Compute environment (default: the first free one).")
+@click.option(
+    "--environment",
+    metavar="ID",
+    shell_complete=complete_environment,
+    help="Compute environment (default: the first free one).",
+)
 @click.option("--to", "folder", type=FOLDER, default=Path("c2d-results"), show_default=True, help="Results.")
 @click.option("--dry", is_flag=True, help="On this desk, without a box: --data are files.")
 @spending_options
@@ -71,7 +90,7 @@ def run(
     # Imported only here: a dry run needs neither client nor chain.
     from sandbox.loop.running import ScriptRun, run_script, unfinished_error
 
-    box = the_box()
+    box = running_box()
     loop = ScriptRun(
         script,
         data,

@@ -9,8 +9,9 @@ import click
 
 from c2d_box.errors import UsageError
 from sandbox.cli.declare import command
+from sandbox.cli.identifiers import ACCOUNT, ALGORITHM, ASSET, DATASET
 from sandbox.cli.narration import perform_verb
-from sandbox.cli.opening import acting_account, ask_agreement, the_box
+from sandbox.cli.opening import acting_account, ask_agreement, running_box
 from sandbox.cli.output import print_json, print_pairs, print_text
 
 # Exit status of a rule's no, as in ``sandbox.cli.failures``.
@@ -28,12 +29,22 @@ def _parse_list(_context: click.Context, _parameter: click.Parameter, values: tu
     "c2d-box trust did:op:DATASET --all-published",
     name="trust",
 )
-@click.argument("dataset")
+@click.argument("dataset", type=DATASET)
 @click.option(
-    "--publisher", "publishers", multiple=True, callback=_parse_list, help="Trust all it publishes; none."
+    "--publisher",
+    "publishers",
+    multiple=True,
+    type=ACCOUNT,
+    callback=_parse_list,
+    help="Trust all it publishes; none.",
 )
 @click.option(
-    "--market", "markets", multiple=True, callback=_parse_list, help="Trust all from this market; none."
+    "--market",
+    "markets",
+    multiple=True,
+    type=ACCOUNT,
+    callback=_parse_list,
+    help="Trust all from this market; none.",
 )
 @click.option("--all-published/--not-all-published", default=None, help="Trust whatever is published.")
 @click.option("--raw/--no-raw", default=None, help="Code that is not published at all.")
@@ -50,7 +61,7 @@ def trust(dataset: str, **wanted: Any) -> None:
         print(f"! {warning}", file=sys.stderr)
     if warnings and not ask_agreement("Trust that far?"):
         raise UsageError("C2D-TRUST-NOT-CONFIRMED", "nothing was changed", "answer yes, or pass --yes")
-    perform_verb(verb(the_box(), acting_account("publisher"), dataset, change))
+    perform_verb(verb(running_box(), acting_account("publisher"), dataset, change))
     if not print_json({"dataset": dataset, **wanted}):
         print_text(f"{dataset} trusts as you said")
 
@@ -58,9 +69,16 @@ def trust(dataset: str, **wanted: Any) -> None:
 @command(
     "c2d-box simulate did:op:DATASET did:op:ALGORITHM\nc2d-box --as consumer2 simulate D A", name="simulate"
 )
-@click.argument("dataset")
-@click.argument("algorithm")
-@click.option("--with", "additional", multiple=True, metavar="DID", help="A further dataset (repeatable).")
+@click.argument("dataset", type=DATASET)
+@click.argument("algorithm", type=ALGORITHM)
+@click.option(
+    "--with",
+    "additional",
+    multiple=True,
+    type=DATASET,
+    metavar="ASSET",
+    help="A further dataset (repeatable).",
+)
 def simulate(dataset: str, algorithm: str, additional: tuple[str, ...]) -> None:
     """What a consumer (--as) would meet who started this job now: the price, or the refusal with its reasons.
     Asked of the Provider itself; nothing is paid. Exit status 5 when it would be refused.
@@ -71,7 +89,7 @@ def simulate(dataset: str, algorithm: str, additional: tuple[str, ...]) -> None:
     from sandbox.verbs.compute.quotes import price_totals
     from sandbox.verbs.publishing.trust import simulate_job as verb
 
-    seen = verb(the_box(), acting_account("consumer"), dataset, algorithm, additional)
+    seen = verb(running_box(), acting_account("consumer"), dataset, algorithm, additional)
     if not print_json(seen):
         verdict = "would start" if seen.allowed else f"would be refused: {seen.code}"
         print_pairs({"consumer": seen.consumer, "verdict": verdict})
@@ -90,7 +108,7 @@ def simulate(dataset: str, algorithm: str, additional: tuple[str, ...]) -> None:
     "c2d-box edit did:op:DATASET --disclosure none",
     name="edit",
 )
-@click.argument("did")
+@click.argument("did", type=ASSET)
 @click.option("--name", "title", help="A new name.")
 @click.option("--description", help="A new description.")
 @click.option("--disclosure", metavar="FILE", help="Rules for results (YAML), or none to lift them.")
@@ -103,21 +121,21 @@ def edit(did: str, title: str | None, description: str | None, disclosure: str |
     rules = None if disclosure is None else read_rules(disclosure)
     # With nothing given at all the verb itself says what is missing.
     if title or description or rules is None:
-        perform_verb(verb(the_box(), acting_account("publisher"), did, title, description))
+        perform_verb(verb(running_box(), acting_account("publisher"), did, title, description))
     if rules is not None:
-        perform_verb(write_rules(the_box(), acting_account("publisher"), did, rules))
+        perform_verb(write_rules(running_box(), acting_account("publisher"), did, rules))
     if not print_json({"did": did, "name": title, "description": description, "disclosure": rules}):
         print_text(f"{did} is changed")
 
 
 @command("c2d-box end did:op:ASSET", name="end")
-@click.argument("did")
+@click.argument("did", type=ASSET)
 def end(did: str) -> None:
     """Declare an asset's end of life, after asking: nobody can order or use it any more."""
     from sandbox.verbs.publishing.trust import end_asset as verb
 
     if not ask_agreement(f"End {did}? Nobody can order or use it any more."):
         raise UsageError("C2D-END-NOT-CONFIRMED", "nothing was ended", "answer yes, or pass --yes")
-    perform_verb(verb(the_box(), acting_account("publisher"), did))
+    perform_verb(verb(running_box(), acting_account("publisher"), did))
     if not print_json({"did": did, "ended": True}):
         print_text(f"{did} has ended")

@@ -8,7 +8,7 @@ import click
 
 from sandbox.cli.declare import command
 from sandbox.cli.narration import perform_verb
-from sandbox.cli.opening import the_box
+from sandbox.cli.opening import running_box
 from sandbox.cli.output import print_json, print_pairs
 
 
@@ -33,6 +33,6 @@ def seed(file: Path) -> None:
     from sandbox.seeding import read_declaration
     from sandbox.seeding import seed as verb
 
-    sown = perform_verb(verb(the_box(), read_declaration(file)))
+    sown = perform_verb(verb(running_box(), read_declaration(file)))
     if not print_json(sown):
         print_pairs(dict(sown.assets))

@@ -6,7 +6,7 @@ import click
 
 from sandbox.cli.declare import command
 from sandbox.cli.narration import perform_verb
-from sandbox.cli.opening import the_box
+from sandbox.cli.opening import running_box
 from sandbox.cli.output import print_json, print_table, print_text
 
 NOT_CONTAINED = 1
@@ -44,7 +44,7 @@ def selftest(only: tuple[str, ...], quick: bool, rules: bool, listing: bool) -> 
             )
             print_text(f"\n{len(rows)} attacks")
         return
-    report = perform_verb(verbs.selftest(the_box(), attacks, rules))
+    report = perform_verb(verbs.selftest(running_box(), attacks, rules))
     if not print_json(report):
         shown = [
             (

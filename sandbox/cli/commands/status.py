@@ -8,7 +8,7 @@ import sys
 import click
 
 from sandbox.cli.declare import command
-from sandbox.cli.opening import the_box
+from sandbox.cli.opening import known_box, the_box
 from sandbox.cli.output import print_json, print_pairs, print_table, print_text
 
 
@@ -54,7 +54,7 @@ def env() -> None:
     """Shell exports for ocean.js, ocean.py, ocean-cli, kubectl and curl. --json: {NAME: value}."""
     from sandbox.verbs.lifecycle.environment import shell_exports
 
-    values = shell_exports(the_box())
+    values = shell_exports(known_box())
     if print_json(values):
         return
     for name, value in values.items():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import httpx
@@ -13,7 +12,7 @@ import httpx
 from c2d_box.errors import Failed, UsageError
 from c2d_box.strict_json import WRAPPED, parse_json
 from sandbox.box import Box
-from sandbox.verbs.accounts import ACCOUNTS, MNEMONIC, ROLES
+from sandbox.verbs.accounts import account_names
 
 PATIENCE = 25.0
 """Seconds that the node may hold a request that waits for the next block."""
@@ -234,7 +233,7 @@ def _known_names(box: Box) -> Mapping[str, str]:
     from c2d_box.chain import addresses
 
     if not box.home.address_file.exists():
-        return _account_names()
+        return account_names()
     known = addresses.load_addresses(box.home.address_file, box.settings.chain.chain_id)
     contracts = {
         known.ocean: "OCEAN",
@@ -243,16 +242,4 @@ def _known_names(box: Box) -> Mapping[str, str]:
         known.fixed_price: "fixed-price exchange",
         known.dispenser: "dispenser",
     }
-    return {**{address.lower(): name for address, name in contracts.items()}, **_account_names()}
-
-
-@cache
-def _account_names() -> Mapping[str, str]:
-    """Return the accounts' names by address. Cached, as deriving twenty keys takes a noticeable time."""
-    from c2d_box.chain import accounts
-
-    roles = {index: role for role, index in ROLES.items()}
-    return {
-        accounts.from_mnemonic(MNEMONIC, index).address.lower(): roles.get(index, f"account {index}")
-        for index in range(ACCOUNTS)
-    }
+    return {**{address.lower(): name for address, name in contracts.items()}, **account_names()}

@@ -13,10 +13,13 @@ import click
 import pytest
 
 from c2d_box.errors import EnvironmentProblem, Failed, Refused, StateProblem, UsageError
+from sandbox.box import Box
 from sandbox.cli.app import invoke, root
 from sandbox.cli.command_table import COMMANDS
 from sandbox.cli.failures import report_problem
 from sandbox.cli.settings import CliSettings
+from sandbox.home import BoxHome
+from sandbox.settings import BoxSettings
 
 HEAVY = (
     "web3",
@@ -169,6 +172,7 @@ def test_reset_where_there_is_no_box_says_so(tmp_path: Path, capsys: pytest.Capt
 
 
 def test_env_prints_what_ocean_clients_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Box(BoxHome(tmp_path), BoxSettings()).save_settings(BoxSettings())
     assert invoke(["env", "--json", "--home", str(tmp_path)]) == 0
     values = json.loads(capsys.readouterr().out)
     assert values["PROVIDER_URL"] == "http://127.0.0.1:8030"

@@ -14,6 +14,7 @@ from sandbox.cli.app import invoke
 from sandbox.progress import Progress
 from sandbox.verbs.compute import jobs
 from sandbox.verbs.compute.job_parameters import parse_parameters
+from tests.harness.unasked_box import take_words_as_ids
 
 DATASET, ALGORITHM = "did:op:" + "a" * 64, "did:op:" + "b" * 64
 VALUES: tuple[Any, ...] = (
@@ -67,6 +68,7 @@ def test_the_command_line_starts_the_same_job(
         return JobDetails.parse({"jobId": "1" * 32, "status": 1, "statusText": "Warming up"})
         yield
 
+    take_words_as_ids(monkeypatch)
     monkeypatch.setattr(jobs, "start", start)
     assert invoke(["--home", str(tmp_path), *shlex.split(wanted.command_line())]) == 0
     assert asked == [wanted]

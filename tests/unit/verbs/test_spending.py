@@ -14,6 +14,7 @@ from c2d_box.errors import UsageError
 from sandbox.cli.app import invoke
 from sandbox.verbs.compute import quotes
 from sandbox.verbs.compute.quotes import AssetPrice, price_totals
+from tests.harness.unasked_box import take_words_as_ids
 
 OCEAN, USDC = "0x" + "ab" * 20, "0x" + "cd" * 20
 
@@ -58,6 +59,7 @@ def test_a_quote_counts_every_fee(
         AssetPrice("did:op:c", "none", 0.0, "OCEAN", 0.0, "OCEAN"),
     ]
     assert price_totals(prices) == {"OCEAN": 3.001, "MockUSDC": 5.0}
+    take_words_as_ids(monkeypatch)
     monkeypatch.setattr(quotes, "quote", lambda *_arguments: prices)
     assert invoke(["--home", str(tmp_path), "quote", "did:op:a", "did:op:b"]) == 0
     shown = " ".join(capsys.readouterr().out.split())
@@ -72,6 +74,7 @@ def test_the_sum_of_a_quote_is_a_limit_for_it(
     """What is printed, put after --max-price, is the very amount: not a digit is rounded away."""
     halves = [{"OCEAN": whole_tokens(part, 18)} for part in (units // 2, units - units // 2)]
     prices = [AssetPrice("did:op:a", "order", 0.1, "OCEAN", 0.0, "OCEAN", due=due) for due in halves]
+    take_words_as_ids(monkeypatch)
     monkeypatch.setattr(quotes, "quote", lambda *_arguments: prices)
     assert invoke(["--home", str(tmp_path), "quote", "did:op:a", "did:op:b"]) == 0
     shown = capsys.readouterr().out.rsplit("in all: ", 1)[1].split()
