@@ -4,6 +4,7 @@ missing, so that an interrupted ``up`` is repaired by the next one.
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from collections.abc import Mapping
@@ -99,6 +100,10 @@ def up(box: Box, *, yes: bool = False, confirm: Confirm | None = None) -> Progre
     )
 
 
+def _is_running(box: Box) -> bool:
+    return box.cluster.status().state in ("running", "degraded")
+
+
 def _raise(box: Box, yes: bool, confirm: Confirm | None) -> Progress[dict[str, float]]:
     """Take the steps in order and return seconds by lap: bundle, cluster, install, services."""
     clock = _LapClock()
@@ -109,11 +114,13 @@ def _raise(box: Box, yes: bool, confirm: Confirm | None) -> Progress[dict[str, f
         yield from ask_consent(box.settings.existing, keys, box.settings.unproven_jobs, yes, confirm)
     bundle = yield from build_bundle(parts_for(box.settings.cluster), yes=yes, confirm=confirm)
     clock.end_lap("bundle")
-    booting = box.cluster.status().state not in ("running", "degraded")
-    if booting:
+    if not _is_running(box):
         # Only when booting: a running box holds its ports itself.
         yield from _demand_ports(box)
         isolation.forget_finding(box.home.path)
+    elif box.ports != _published_ports(box):
+        # Before the chart names them: ports that are taken or fixed are refused while nothing is changed.
+        publish_ports(box)
     yield from boot_cluster(box, [bundle.image(name) for name in SERVICE_IMAGES])
     clock.end_lap("cluster")
     # From here on the API server answers.
@@ -223,6 +230,7 @@ def _install_chart(box: Box, kube: KubeApi, bundle: Bundle, keys: BoxKeys) -> Pr
     if namespace.get("metadata", {}).get("annotations", {}).get(RELEASED) == print_of_this:
         yield ProgressEvent("chart.install", "skipped", "chart: nothing changed")
         return
+    rekeyed = _rekeyed_services(kube, keys)
     yield from run_step("chart.secrets", "keys of this box", lambda: _apply_secrets(kube, keys, pulling))
     yield from run_step(
         "chart.install",
@@ -232,6 +240,8 @@ def _install_chart(box: Box, kube: KubeApi, bundle: Bundle, keys: BoxKeys) -> Pr
     if pulling:  # namespaces of the chart: a pod that came first pulls again after ten seconds
         for name in (SYSTEM, JOBS):
             put_pull_secret(kube, name, pulling)
+    for name in rekeyed:
+        _restart_service(kube, name, print_of_this)
     # Last: an ``up`` that is interrupted before installs again.
     kube.apply(f"/api/v1/namespaces/{NAMESPACE}", _namespace_manifest(print_of_this))
 
@@ -254,6 +264,23 @@ def _apply_secrets(kube: KubeApi, keys: BoxKeys, pulling: str) -> None:
                 "stringData": values,
             },
         )
+
+
+def _rekeyed_services(kube: KubeApi, keys: BoxKeys) -> list[str]:
+    """Return the running services whose Secret is about to change. They read it once, at their start."""
+    rekeyed = []
+    for name, values in service_secrets(keys).items():
+        encoded = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
+        present = kube.get(f"/api/v1/namespaces/{NAMESPACE}/secrets/{name}")
+        if present and present.get("data", {}) != encoded:
+            rekeyed.append(name.removesuffix("-secrets"))
+    return rekeyed
+
+
+def _restart_service(kube: KubeApi, name: str, release: str) -> None:
+    """Have a service's pod made anew as ``kubectl rollout restart`` does, by an annotation."""
+    template = {"metadata": {"annotations": {RELEASED: release}}}
+    kube.merge(f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/{name}", {"spec": {"template": template}})
 
 
 def _namespace_manifest(released: str | None) -> dict[str, Any]:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import httpx
 import pytest
 
-from c2d_box.errors import Failed
+from c2d_box.errors import Failed, StateProblem
+from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.box import Box, open_box
 from sandbox.home import BoxHome
+from sandbox.install.chart_values import service_secrets
+from sandbox.keys import open_keys
 from sandbox.progress import run_verb
 from sandbox.settings import BoxPorts, BoxSettings
 from sandbox.verbs.lifecycle import up
@@ -60,3 +66,46 @@ def test_a_first_boot_that_fails_remembers_what_was_chosen(
         boot(tmp_path, other, monkeypatch, fails="chart")
     assert open_box(tmp_path).settings.cluster == "native"
     assert open_box(tmp_path).ports == other
+
+
+def test_ports_that_cannot_be_had_are_refused_while_nothing_is_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The chart named the new ports already when the node refused them."""
+    Box(BoxHome(tmp_path), BoxSettings()).save_settings(BoxSettings(cluster="kind"))
+    box = Box(BoxHome(tmp_path), BoxSettings(cluster="kind", ports=BoxPorts(s3=19000)))
+
+    def fixed(_ports: dict[int, int]) -> None:
+        raise StateProblem("C2D-PORTS-FIXED", "fixed when it was made", "reset")
+
+    status = SimpleNamespace(state="running")
+    box.__dict__["cluster"] = SimpleNamespace(status=lambda: status, publish_ports=fixed)
+    monkeypatch.setattr(up, "build_bundle", lambda *_, **__: iter(()))
+    monkeypatch.setattr(up, "parts_for", lambda _driver: None)
+    monkeypatch.setattr(up, "boot_cluster", lambda *_: pytest.fail("the cluster was changed"))
+    with pytest.raises(StateProblem, match="C2D-PORTS-FIXED"):
+        run_verb(up._raise(box, True, None), lambda _event: None)
+    assert open_box(tmp_path).ports == BoxPorts()
+
+
+def test_a_service_whose_keys_are_others_is_restarted(tmp_path: Path) -> None:
+    """It reads them once, at its start: with new signing keys the old ones were in use until then."""
+    old, new = open_keys(tmp_path), open_keys(tmp_path, barge=True)
+    patched: dict[str, Any] = {}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        name = request.url.path.rpartition("/")[2]
+        if request.method == "PATCH":
+            patched[request.url.path] = json.loads(request.content)
+            return httpx.Response(200, json={})
+        if name == "s3-secrets":
+            return httpx.Response(404)
+        data = {key: base64.b64encode(v.encode()).decode() for key, v in service_secrets(old)[name].items()}
+        return httpx.Response(200, json={"data": data})
+
+    kube = KubeApi(httpx.Client(transport=httpx.MockTransport(answer), base_url="https://cluster"))
+    assert up._rekeyed_services(kube, old) == []
+    assert up._rekeyed_services(kube, new) == ["cache", "provider"]
+    up._restart_service(kube, "cache", "release")
+    (path,) = patched
+    assert path == "/apis/apps/v1/namespaces/c2d/deployments/cache"
