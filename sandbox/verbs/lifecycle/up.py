@@ -18,6 +18,8 @@ from c2d_box.errors import EnvironmentProblem, Failed, StateProblem
 from c2d_box.files import replace_file
 from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.box import Box, open_box
+from sandbox.box_file.changes import SettingChange, demand_possible, setting_changes
+from sandbox.box_file.settings_mapping import declared_box
 from sandbox.box_lock import hold_box_lock
 from sandbox.bundle import Bundle, build_bundle
 from sandbox.bundle.build import Confirm
@@ -71,6 +73,13 @@ class UpReport:
     address_file: Path
     seconds: float
     steps: Mapping[str, float] = field(default_factory=dict)
+    changes: tuple[SettingChange, ...] = ()
+    """Settings that differ from those which the box had."""
+
+
+def boot_declared_box(box: Box, *, yes: bool = False, confirm: Confirm | None = None) -> Progress[UpReport]:
+    """Boot or resume ``box`` with the settings of the box file in its home, where there is one."""
+    return (yield from up(declared_box(box), yes=yes, confirm=confirm))
 
 
 def up(box: Box, *, yes: bool = False, confirm: Confirm | None = None) -> Progress[UpReport]:
@@ -84,10 +93,14 @@ def up(box: Box, *, yes: bool = False, confirm: Confirm | None = None) -> Progre
         choice = choose_cluster(box)
         yield ProgressEvent("cluster.choice", "note", choice.text)
         settings = replace(_with_chain(box), cluster=choice.driver)
+        changes = _demanded_changes(box, settings)
         # Saved before anything starts, but with the ports that are open now: :func:`publish_ports` saves the
         # new ones.
         box.save_settings(replace(settings, ports=_published_ports(box)))
         box = replace(box, settings=settings)
+        is_running = bool(changes) and _is_running(box)
+        for change in changes:
+            yield ProgressEvent("box.settings", "note", change.describe_change(is_running))
         steps = yield from _raise(box, yes, confirm)
     return UpReport(
         box.name,
@@ -97,7 +110,17 @@ def up(box: Box, *, yes: bool = False, confirm: Confirm | None = None) -> Progre
         box.home.address_file,
         time.monotonic() - began,
         steps,
+        tuple(changes),
     )
+
+
+def _demanded_changes(box: Box, settings: BoxSettings) -> list[SettingChange]:
+    """Return what ``up`` changes of a box that was up before; raise for what cannot be changed."""
+    if not box.exists:
+        return []
+    before = open_box(box.home.path).settings
+    demand_possible(before, settings)
+    return setting_changes(before, settings)
 
 
 def _is_running(box: Box) -> bool:
@@ -271,8 +294,9 @@ def _rekeyed_services(kube: KubeApi, keys: BoxKeys) -> list[str]:
     rekeyed = []
     for name, values in service_secrets(keys).items():
         encoded = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
-        present = kube.get(f"/api/v1/namespaces/{NAMESPACE}/secrets/{name}")
-        if present and present.get("data", {}) != encoded:
+        secret = kube.get(f"/api/v1/namespaces/{NAMESPACE}/secrets/{name}")
+        # Keys of an older version may stay in it, which nobody reads.
+        if secret and not encoded.items() <= secret.get("data", {}).items():
             rekeyed.append(name.removesuffix("-secrets"))
     return rekeyed
 
