@@ -8,6 +8,7 @@ left to helm: these values are laid on top of others.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -55,6 +56,7 @@ TYPES: dict[str, type | tuple[type, ...]] = {
     "number": (int, float),
     "null": type(None),
 }
+JSON_TYPES = (dict, list, str, int, float, type(None))
 
 
 @cache
@@ -87,8 +89,13 @@ def _all_paths(values: Mapping[str, Any], path: KeyPath) -> Iterator[KeyPath]:
 
 def _schema_problems(value: Any, schema: Any, path: KeyPath) -> Iterator[Problem]:
     """Yield what the schema does not allow in ``value`` and below."""
-    if not isinstance(schema, dict):
+    is_finite = not isinstance(value, float) or math.isfinite(value)
+    if not isinstance(value, JSON_TYPES) or not is_finite:
+        # YAML knows dates, bytes and infinity too, which cannot be handed to helm.
+        yield path, "is no text, number, list or section"
         return
+    if not isinstance(schema, dict):
+        schema = {}
     if reference := schema.get("$ref"):
         schema = _chart_schema()["definitions"][reference.rpartition("/")[2]]
     if "anyOf" in schema and not any(_fits_schema(value, each, path) for each in schema["anyOf"]):
@@ -99,7 +106,9 @@ def _schema_problems(value: Any, schema: Any, path: KeyPath) -> Iterator[Problem
         known = schema.get("properties", {})
         for key, inner in value.items():
             further = known.get(key, schema.get("additionalProperties", True))
-            if further is False:
+            if not isinstance(key, str):
+                yield (*path, str(key)), "is no name: put it in quotes"
+            elif further is False:
                 yield (*path, str(key)), f"is no value of the chart; it knows {', '.join(known)}"
             else:
                 yield from _schema_problems(inner, further, (*path, str(key)))

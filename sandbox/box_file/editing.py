@@ -67,7 +67,7 @@ def _replaced_text(text: str, root: yaml.Node | None, path: KeyPath, value: Any)
         if found is None:
             return _with_new_key(text, node, path[depth:], value)
         key_end, inner = found[0].end_mark.index, found[1]
-        if _is_empty(inner) and depth < len(path) - 1:
+        if _is_null(inner) and depth < len(path) - 1:
             return _with_section(text, node, inner, path[depth + 1 :], value)
         node = inner
     start, end = node.start_mark.index, _content_end(node)
@@ -85,8 +85,8 @@ def _key_and_value(node: yaml.MappingNode, name: str) -> tuple[yaml.Node, yaml.N
     return next(((key, value) for key, value in node.value if key.value == name), None)
 
 
-def _is_empty(node: yaml.Node) -> bool:
-    return isinstance(node, yaml.ScalarNode) and node.start_mark.index == node.end_mark.index
+def _is_null(node: yaml.Node) -> bool:
+    return node.tag == "tag:yaml.org,2002:null"
 
 
 def _content_end(node: yaml.Node) -> int:
@@ -110,9 +110,10 @@ def _with_new_key(text: str, node: yaml.MappingNode, path: KeyPath, value: Any) 
     return _with_lines(text, _content_end(node), " " * node.start_mark.column, path, value)
 
 
-def _with_section(text: str, outer: yaml.MappingNode, empty: yaml.Node, path: KeyPath, value: Any) -> str:
-    """Return the text with a first key in a section that has none."""
-    return _with_lines(text, empty.end_mark.index, " " * (outer.start_mark.column + 2), path, value)
+def _with_section(text: str, outer: yaml.MappingNode, null: yaml.Node, path: KeyPath, value: Any) -> str:
+    """Return the text with a first key in a section that has none, or says ``null``."""
+    before, after = text[: null.start_mark.index].rstrip(" "), text[null.end_mark.index :]
+    return _with_lines(before + after, len(before), " " * (outer.start_mark.column + 2), path, value)
 
 
 def _with_lines(text: str, place: int, indent: str, path: KeyPath, value: Any) -> str:

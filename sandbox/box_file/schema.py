@@ -44,6 +44,8 @@ class FileSection(BaseModel):
 
 Port = Annotated[int, Field(ge=1, le=HIGHEST_PORT)]
 USUAL = BoxPorts()
+# As much as a number of JSON holds exactly in every program.
+Count = Annotated[int, Field(le=1 << 53)]
 
 
 class PortsFileSection(FileSection):
@@ -102,41 +104,41 @@ class ExistingFileSection(FileSection):
 class LimitsFileSection(FileSection):
     """Limits of the box's services and of jobs."""
 
-    requests_per_minute: int = Field(
+    requests_per_minute: Count = Field(
         default=int(CALLS.per_minute),
         ge=0,
         description="Requests to the Provider of one address; 0: any number.",
     )
-    unknown_orders_per_minute: int = Field(
+    unknown_orders_per_minute: Count = Field(
         default=int(CALLS.unknown_orders),
         gt=0,
         description="Waits for a transaction that the chain does not know.",
     )
-    checksum_bytes: int = Field(
+    checksum_bytes: Count = Field(
         default=FETCH.max_checksum_length,
         ge=0,
         description="Most bytes of a file that are hashed for a caller.",
     )
-    algorithm_bytes: int = Field(
+    algorithm_bytes: Count = Field(
         default=FETCH.max_algorithm_length, ge=0, description="Most bytes of an algorithm's file."
     )
-    queue_seconds: int = Field(
+    queue_seconds: Count = Field(
         default=int(STAGES.queue), gt=0, description="Seconds a job waits for a place; then it ends 80."
     )
-    staging_seconds: int = Field(
+    staging_seconds: Count = Field(
         default=int(STAGES.staging), gt=0, description="Seconds for fetching a job's inputs."
     )
-    image_seconds: int = Field(
+    image_seconds: Count = Field(
         default=int(STAGES.image), gt=0, description="Seconds for having a job's image."
     )
-    publishing_seconds: int = Field(
+    publishing_seconds: Count = Field(
         default=int(STAGES.publishing), gt=0, description="Seconds for judging and storing results."
     )
-    log_bytes: int = Field(default=STAGES.log_bytes, ge=1, description="Most bytes of each log of a job.")
+    log_bytes: Count = Field(default=STAGES.log_bytes, ge=1, description="Most bytes of each log of a job.")
     output_files: int = Field(
         default=STAGES.output_files, ge=1, le=OUTPUT_FILES_MOST, description="Most files of a job's results."
     )
-    output_bytes: int | None = Field(
+    output_bytes: Count | None = Field(
         default=STAGES.output_bytes,
         ge=1,
         description="Most bytes of a job's results; no value: as its disk holds.",

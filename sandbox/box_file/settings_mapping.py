@@ -56,22 +56,23 @@ def settings_from_file(file: BoxFile, folder: Path, before: BoxSettings) -> BoxS
 
 
 def file_from_settings(settings: BoxSettings) -> BoxFile:
-    """Return the file that declares these settings."""
+    """Return the file that declares these settings. It is not checked: ``box.json`` may hold a choice with
+    which an ``up`` failed.
+    """
     guest = asdict(settings.existing) if settings.cluster == "existing" else {}
     known = LimitsFileSection.model_fields
-    return BoxFile.model_validate(
-        {
-            "cluster": settings.cluster or "auto",
-            "ports": _ports_section(settings.ports),
-            "chain": ChainFileSection(rpc=settings.chain.rpc_url, address_file=settings.chain.address_file),
-            "origins": list(settings.origins),
-            "barge_keys": settings.barge_keys,
-            "trust": TrustFileSection.model_validate({"empty_lists": settings.trust_empty_lists}),
-            "result_store": settings.result_store,
-            "limits": {name: limit for name, limit in settings.limits.items() if name in known},
-            "existing": ExistingFileSection(**guest, run_unproven_jobs=settings.unproven_jobs),
-            "values": dict(settings.values),
-        }
+    limits: dict[str, Any] = {name: limit for name, limit in settings.limits.items() if name in known}
+    return BoxFile.model_construct(
+        cluster=settings.cluster or "auto",
+        ports=_ports_section(settings.ports),
+        chain=ChainFileSection(rpc=settings.chain.rpc_url, address_file=settings.chain.address_file),
+        origins=list(settings.origins),
+        barge_keys=settings.barge_keys,
+        trust=TrustFileSection.model_construct(empty_lists=settings.trust_empty_lists),
+        result_store=settings.result_store,
+        limits=LimitsFileSection.model_construct(**limits),
+        existing=ExistingFileSection.model_construct(**guest, run_unproven_jobs=settings.unproven_jobs),
+        values=dict(settings.values),
     )
 
 

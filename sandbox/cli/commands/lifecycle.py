@@ -18,6 +18,7 @@ from sandbox.cli.opening import ask_agreement, the_box
 from sandbox.cli.output import print_json, print_pairs, print_text
 from sandbox.cli.settings import current
 from sandbox.clusters.driver_registry import DRIVERS
+from sandbox.display_text import visible_line
 from sandbox.settings import BoxSettings, ChainChoice
 
 
@@ -204,11 +205,11 @@ def print_overrides(declared: BoxSettings, settings: BoxSettings) -> None:
     from sandbox.box_file.changes import setting_changes, value_text
 
     for change in setting_changes(declared, settings):
-        print(
+        text = (
             f"note: {change.key} is {value_text(change.after)} for this up; "
-            f"the box file says {value_text(change.before)}",
-            file=sys.stderr,
+            f"the box file says {value_text(change.before)}"
         )
+        print(visible_line(text), file=sys.stderr)
 
 
 def print_warnings(settings: BoxSettings) -> None:

@@ -34,6 +34,7 @@ from sandbox.box_file.schema import BoxFile
         ),
         ("ports:\n    s3: 1", "ports.chain", 9, "ports:\n    s3: 1\n    chain: 9\n"),
         ("ports:\n  # later\nb: 1\n", "ports.s3", 9, "ports:\n  s3: 9\n  # later\nb: 1\n"),
+        ("chain: null  # own\nb: 1\n", "chain.rpc", "x", "chain:  # own\n  rpc: x\nb: 1\n"),
         ("ports: {}  # c\n", "ports.s3", 9, "ports: {s3: 9}  # c\n"),
         ("ports: {s3: 1}  # c\n", "ports.chain", 9, "ports: {s3: 1, chain: 9}  # c\n"),
         ("values: {a: {b: 1}}\n", "values.a.c", [1], "values: {a: {b: 1, c: [1]}}\n"),

@@ -108,6 +108,22 @@ def test_the_file_that_is_printed_is_read_as_what_it_was() -> None:
         ),
         ("values:\n  cache:\n    spann: 1\n", 3, "values.cache.spann: is no value of the chart; it knows"),
         ("values:\n  cache:\n    span: x\n", 3, "values.cache.span: must be of type integer"),
+        (
+            "values:\n  networkPolicies:\n    clients: [{a: 2026-01-01}]\n",
+            3,
+            "values.networkPolicies.clients.0.a: is no",
+        ),
+        (
+            "values:\n  networkPolicies:\n    clients: [{a: .nan}]\n",
+            3,
+            "values.networkPolicies.clients.0.a: is no",
+        ),
+        (
+            "values:\n  networkPolicies:\n    clients: [{1: a}]\n",
+            3,
+            "values.networkPolicies.clients.0.1: is no name",
+        ),
+        ("limits:\n  log_bytes: 1000000000000000000000\n", 2, "limits.log_bytes: must be less than"),
         ("- a\n", 1, "the file: is no list of keys with values"),
     ],
 )

@@ -99,6 +99,12 @@ def test_changes_are_said_by_the_keys_of_the_file() -> None:
     assert back.describe_change(is_running=False) == "values.a: 1 → none"
 
 
+def test_a_choice_with_which_an_up_failed_can_be_replaced() -> None:
+    failed = BoxSettings(cluster="existing", existing=replace(LAB, pull_secret="regcred"))
+    (change,) = setting_changes(failed, BoxSettings(cluster="existing", existing=LAB))
+    assert (change.key, change.before, change.after) == ("existing.pull_secret", "regcred", "a/b")
+
+
 def test_the_well_known_keys_cannot_be_taken_back() -> None:
     with pytest.raises(StateProblem, match="C2D-BOX-KEYS-KEPT"):
         demand_possible(BoxSettings(barge_keys=True), BoxSettings())
