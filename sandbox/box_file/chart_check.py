@@ -1,8 +1,7 @@
 """Checks the ``values:`` of the box file against the chart's own schema, so that helm is never the first to
 refuse them.
 
-Only the words of JSON Schema that the chart's schema uses are known (a test holds that), and ``required`` is
-left to helm: these values are laid on top of others.
+Only the words of JSON Schema that the chart's schema uses are known (a test holds that).
 """
 
 from __future__ import annotations
@@ -104,6 +103,8 @@ def _schema_problems(value: Any, schema: Any, path: KeyPath) -> Iterator[Problem
         yield path, reason
     elif isinstance(value, Mapping):
         known = schema.get("properties", {})
+        if missing := [name for name in schema.get("required", ()) if name not in value]:
+            yield path, f"lacks {', '.join(missing)}"
         for key, inner in value.items():
             further = known.get(key, schema.get("additionalProperties", True))
             if not isinstance(key, str):

@@ -94,13 +94,16 @@ def up(box: Box, *, yes: bool = False, confirm: Confirm | None = None) -> Progre
         yield ProgressEvent("cluster.choice", "note", choice.text)
         settings = replace(_with_chain(box), cluster=choice.driver)
         changes = _demanded_changes(box, settings)
-        # Saved before anything starts, but with the ports that are open now: :func:`publish_ports` saves the
-        # new ones.
-        box.save_settings(replace(settings, ports=_published_ports(box)))
         box = replace(box, settings=settings)
         is_running = bool(changes) and _is_running(box)
         for change in changes:
             yield ProgressEvent("box.settings", "note", change.describe_change(is_running))
+        if is_running and box.ports != _published_ports(box):
+            # First of all: ports that are taken or fixed are refused while nothing is changed.
+            publish_ports(box)
+        # Saved before anything starts, but with the ports that are open now: :func:`publish_ports` saves the
+        # new ones.
+        box.save_settings(replace(settings, ports=_published_ports(box)))
         steps = yield from _raise(box, yes, confirm)
     return UpReport(
         box.name,
@@ -141,9 +144,6 @@ def _raise(box: Box, yes: bool, confirm: Confirm | None) -> Progress[dict[str, f
         # Only when booting: a running box holds its ports itself.
         yield from _demand_ports(box)
         isolation.forget_finding(box.home.path)
-    elif box.ports != _published_ports(box):
-        # Before the chart names them: ports that are taken or fixed are refused while nothing is changed.
-        publish_ports(box)
     yield from boot_cluster(box, [bundle.image(name) for name in SERVICE_IMAGES])
     clock.end_lap("cluster")
     # From here on the API server answers.

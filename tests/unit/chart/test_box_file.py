@@ -27,6 +27,11 @@ from tests.unit.chart.conftest import DIGEST
 Template = Callable[[Mapping[str, Any]], subprocess.CompletedProcess[str]]
 SCHEMA: dict[str, Any] = json.loads((chart_folder() / "values.schema.json").read_text())
 IMAGES = {name: f"c2d.local/{name}@{DIGEST}" for name in SERVICE_IMAGES}
+ENVIRONMENT: dict[str, Any] = {
+    **dict.fromkeys(("cpuNumber", "ramGB", "diskGB", "priceMin", "maxJobs", "maxJobDuration"), 1),
+    "id": "a",
+    "consumerAddress": "0x" + "1" * 40,
+}
 
 
 def values_of(folder: Path, settings: BoxSettings) -> dict[str, Any]:
@@ -116,7 +121,10 @@ def test_every_place_that_the_box_file_names_is_one_of_the_chart() -> None:
         ("provider.userData.accept", "some"),
         ("resources.cache.limits.memory", "1Gi"),
         ("resources.cache.limits.disk", "1Gi"),
-        ("environments", [{"id": "a b"}]),
+        ("environments", [{"id": "a"}]),
+        ("environments", [ENVIRONMENT]),
+        ("environments", [{**ENVIRONMENT, "id": "a b"}]),
+        ("environments", [{**ENVIRONMENT, "freeQuota": {"seconds": 5}}]),
         ("operatorEngine.replicas", 6),
         ("jobs.quota", {"pods": 1}),
         ("jobs.quota", {"pods": "1"}),
@@ -126,15 +134,7 @@ def test_every_place_that_the_box_file_names_is_one_of_the_chart() -> None:
 )
 def test_values_are_judged_as_helm_judges_them(place: str, value: Any) -> None:
     values = nested_value(tuple(place.split(".")), value)
-    # ``required`` is left to helm: these values are laid on top of others.
-    judge = jsonschema_rs.validator_for(without_required(SCHEMA))
-    assert (not chart_problems(values, {})) is judge.is_valid(values)
-
-
-def without_required(schema: Any) -> Any:
-    if isinstance(schema, dict):
-        return {k: without_required(v) for k, v in schema.items() if k != "required"}
-    return schema
+    assert (not chart_problems(values, {})) is jsonschema_rs.validator_for(SCHEMA).is_valid(values)
 
 
 def test_the_chart_uses_no_word_of_json_schema_that_is_not_checked() -> None:

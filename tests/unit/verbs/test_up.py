@@ -111,20 +111,20 @@ def test_ports_that_cannot_be_had_are_refused_while_nothing_is_changed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The chart named the new ports already when the node refused them."""
-    Box(BoxHome(tmp_path), BoxSettings()).save_settings(BoxSettings(cluster="kind"))
-    box = Box(BoxHome(tmp_path), BoxSettings(cluster="kind", ports=BoxPorts(s3=19000)))
+    before = BoxSettings(cluster="kind")
+    Box(BoxHome(tmp_path), before).save_settings(before)
 
     def fixed(_ports: dict[int, int]) -> None:
         raise StateProblem("C2D-PORTS-FIXED", "fixed when it was made", "reset")
 
-    status = SimpleNamespace(state="running")
-    box.__dict__["cluster"] = SimpleNamespace(status=lambda: status, publish_ports=fixed)
-    monkeypatch.setattr(up, "build_bundle", lambda *_, **__: iter(()))
-    monkeypatch.setattr(up, "parts_for", lambda _driver: None)
-    monkeypatch.setattr(up, "boot_cluster", lambda *_: pytest.fail("the cluster was changed"))
+    cluster = SimpleNamespace(status=lambda: SimpleNamespace(state="running"), publish_ports=fixed)
+    monkeypatch.setattr(Box, "cluster", cluster)
+    monkeypatch.setattr(up, "_raise", lambda *_: pytest.fail("it went on"))
+    (tmp_path / "c2d-box.yaml").write_text("ports: {s3: 19000}\nresult_store: s3\nbarge_keys: true\n")
+    monkeypatch.setattr(up, "choose_cluster", lambda _box: SimpleNamespace(text="kind", driver="kind"))
     with pytest.raises(StateProblem, match="C2D-PORTS-FIXED"):
-        run_verb(up._raise(box, True, None), lambda _event: None)
-    assert open_box(tmp_path).ports == BoxPorts()
+        run_verb(up.boot_declared_box(open_box(tmp_path)), lambda _event: None)
+    assert open_box(tmp_path).settings == before
 
 
 def test_a_service_whose_keys_are_others_is_restarted(tmp_path: Path) -> None:
