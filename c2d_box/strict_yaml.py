@@ -35,6 +35,14 @@ def parse_yaml(text: str | bytes, limits: JsonLimits = YAML_LIMITS) -> Any:
         raise JsonRefused(MALFORMED, f"It is not valid YAML: {_mark_text(error)}.") from None
 
 
+def compose_yaml(text: str, limits: JsonLimits = YAML_LIMITS) -> tuple[Any, yaml.Node | None]:
+    """Return the value of ``text`` like :func:`parse_yaml`, and its nodes, whose marks say where each value
+    stands; None for a text without a document."""
+    value = parse_yaml(text, limits)
+    # Not libyaml's loader: its marks do not count a byte order mark.
+    return value, yaml.compose(text, Loader=yaml.SafeLoader)
+
+
 def _check_events(events: Iterator[Any], limits: JsonLimits) -> None:
     """Refuse a document with too much depth or too many values, an alias counted as all that it repeats.
 

@@ -175,6 +175,7 @@ def _read_settings(file: Path) -> BoxSettings:
         values["ports"] = BoxPorts(**values.get("ports", {}))
         values["chain"] = ChainChoice(**values.get("chain", {}))
         values["existing"] = ExistingClusterSettings(**values.get("existing", {}))
+        values["origins"] = tuple(values.get("origins", ()))
         return BoxSettings(**values)
     except (ValueError, TypeError, AttributeError) as cause:
         raise StateProblem(

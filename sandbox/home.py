@@ -37,6 +37,11 @@ class BoxHome:
         return self.path / "box.json"
 
     @property
+    def declaration_file(self) -> Path:
+        """Return ``c2d-box.yaml``, which declares the box's settings (:mod:`sandbox.box_file`)."""
+        return self.path / "c2d-box.yaml"
+
+    @property
     def keys_folder(self) -> Path:
         """Return the folder of generated keys, 0700; files in it are 0600."""
         return self.path / "keys"

@@ -1,8 +1,10 @@
-"""The content of ``box.json``: ports, chain, cluster, and where results go."""
+"""The content of ``box.json``: ports, chain, cluster, where results go, limits and values of the chart."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 from c2d_box.errors import UsageError
 from c2d_box.units import LOCAL_CHAIN_ID
@@ -130,3 +132,9 @@ class BoxSettings:
     existing: ExistingClusterSettings = field(default_factory=ExistingClusterSettings)
     unproven_jobs: bool = False
     """Let jobs run also where their isolation is not proven: the operator of somebody's cluster said so."""
+    origins: tuple[str, ...] = ()
+    """Origins of web pages that may talk to the box's own chain."""
+    limits: Mapping[str, int] = field(default_factory=dict, hash=False)
+    """Limits that differ from the defaults, by their names in the box file."""
+    values: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    """Values of the chart, on top of those that the box sets."""

@@ -11,6 +11,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "down": ("lifecycle:down", "Stop everything, keep the state."),
         "status": ("status:status", "What runs where, and how healthy it is."),
         "reset": ("lifecycle:reset", "Stop and forget everything, after saying what."),
+        "config": ("config:config", "The box file: show, set, edit, check."),
         "tui": ("tui:tui", "The terminal UI; also c2d-box without a command."),
         "serve": ("tui:serve", "The terminal UI in a browser on this machine."),
         "doctor": ("doctor:doctor", "Check this machine; each finding with its fix."),

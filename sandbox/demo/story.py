@@ -25,7 +25,7 @@ from sandbox.verbs.accounts import signer
 from sandbox.verbs.chain_connection import chain_of
 from sandbox.verbs.compute import jobs
 from sandbox.verbs.compute.job_timeline import job_overhead, seconds_by_stage
-from sandbox.verbs.lifecycle.up import UpReport, up
+from sandbox.verbs.lifecycle.up import UpReport, boot_declared_box
 from sandbox.verbs.publishing import assets
 
 PUBLISHER, CONSUMER = "publisher", "consumer"
@@ -71,7 +71,7 @@ def demo(
     yield from _narrate_lines(
         "1  The box: Kubernetes, a chain with Ocean's contracts, IPFS, S3 and C2D's services."
     )
-    report = yield from up(box, yes=yes, confirm=confirm)
+    report = yield from boot_declared_box(box, yes=yes, confirm=confirm)
     dataset, algorithm = yield from _publish_assets(box)
     yield from _narrate_lines(
         "", "4  A consumer tries to compute. Nobody said that this algorithm may see this data:"

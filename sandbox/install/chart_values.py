@@ -21,6 +21,7 @@ from sandbox.bundle import BundleImage
 from sandbox.clusters.existing.pull_secrets import pull_secret_names
 from sandbox.clusters.port import JobIsolation
 from sandbox.defaults import SERVICE_ENDPOINTS, SERVICES_NAMESPACE, SYSTEM_NAMESPACE
+from sandbox.install.user_values import merged_values, user_values
 from sandbox.keys import BoxKeys
 
 NAMESPACE, JOBS, SYSTEM = SERVICES_NAMESPACE, names.JOBS_NAMESPACE, SYSTEM_NAMESPACE
@@ -143,7 +144,7 @@ def chart_values(box: Box, keys: BoxKeys, images: Mapping[str, str]) -> dict[str
             **({"jobBinding": "Immediate"} if classes else {}),
         },
     }
-    return values
+    return merged_values(values, user_values(box.settings))
 
 
 def _provider_names(url: str, address: str) -> dict[str, str]:

@@ -218,9 +218,9 @@ class BoxBackend:
     # Verbs that change something are returned as generators: nothing happens until a run drives them in its
     # thread.
     def boot_box(self, confirm: Confirm) -> Progress[object]:
-        from sandbox.verbs.lifecycle.up import up
+        from sandbox.verbs.lifecycle.up import boot_declared_box
 
-        return up(self.current_box, confirm=confirm)
+        return boot_declared_box(self.current_box, confirm=confirm)
 
     def stop_box(self) -> Progress[object]:
         from sandbox.verbs.lifecycle.down import down

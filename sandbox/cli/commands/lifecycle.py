@@ -22,10 +22,16 @@ from sandbox.cli.opening import ask_agreement, the_box
 from sandbox.cli.output import print_json, print_pairs, print_text
 from sandbox.cli.settings import current
 from sandbox.clusters.driver_registry import DRIVERS
+from sandbox.display_text import visible_line
 from sandbox.settings import BoxSettings, ChainChoice
 
 
 @command("c2d-box up\nc2d-box --name second up --port-offset 100", name="up")
+@click.option(
+    "--file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Use this box file, not the home's c2d-box.yaml (see config).",
+)
 @click.option(
     "--cluster",
     type=click.Choice(["auto", *DRIVERS]),
@@ -76,6 +82,7 @@ from sandbox.settings import BoxSettings, ChainChoice
 )
 @click.option("--result-store", type=click.Choice(["ipfs", "s3"]), help="Where results of jobs are kept.")
 def up(
+    file: Path | None,
     cluster: str | None,
     kubeconfig: str | None,
     context: str | None,
@@ -95,11 +102,14 @@ def up(
     """Boot the box, or resume it where it was.
 
     Builds what is missing, starts Kubernetes, installs the services, waits until each answers. Safe to
-    repeat, also after Ctrl-C or a crash at any point.
+    repeat, also after Ctrl-C or a crash at any point. What the box file says is applied; options win over it.
     """
+    from sandbox.box_file.settings_mapping import declared_box
+
     box = the_box()
-    # Each step below overlays what was given now on what the box remembers.
-    settings = settings_with_ports(box.settings, port_offset, ports)
+    declared = declared_box(box, file)
+    # Each step below overlays what was given now on what the file declares, or the box remembers.
+    settings = settings_with_ports(declared.settings, port_offset, ports)
     settings = replace(settings, chain=chosen_chain(settings.chain, chain, chain_rpc, address_file))
     if cluster:
         settings = replace(settings, cluster="" if cluster == "auto" else cluster)
@@ -114,6 +124,8 @@ def up(
         settings = replace(settings, trust_empty_lists=trust_empty_lists)
     if result_store is not None:
         settings = replace(settings, result_store=result_store)
+    if declared is not box:
+        print_overrides(declared.settings, settings)
     # Before the boot, which takes long enough that nobody reads a warning after it.
     print_warnings(settings)
     from sandbox.verbs.lifecycle.up import up as verb
@@ -193,6 +205,18 @@ def chosen_chain(
     return ChainChoice(chain) if chain else before
 
 
+def print_overrides(declared: BoxSettings, settings: BoxSettings) -> None:
+    """Say which keys of the box file the command line sets otherwise, until the next ``up``."""
+    from sandbox.box_file.changes import setting_changes, value_text
+
+    for change in setting_changes(declared, settings):
+        text = (
+            f"note: {change.key} is {value_text(change.after)} for this up; "
+            f"the box file says {value_text(change.before)}"
+        )
+        print(visible_line(text), file=sys.stderr)
+
+
 def print_warnings(settings: BoxSettings) -> None:
     """Print what weakens the box, to stderr: at every ``up``, since the box remembers such options."""
     if settings.unproven_jobs:
@@ -204,6 +228,8 @@ def print_warnings(settings: BoxSettings) -> None:
         print("warning: barge keys are public; whoever reads this can sign as this Provider", file=sys.stderr)
     if settings.trust_empty_lists == "all":
         print("warning: datasets without trust lists are open to every algorithm", file=sys.stderr)
+    if settings.values:
+        print("warning: values of the chart are set by hand (c2d-box config show values)", file=sys.stderr)
 
 
 @command("c2d-box down", name="down")

@@ -50,6 +50,8 @@ def reset_losses(box: Box, *, everything: bool) -> ResetLosses:
     forgotten += ["results in IPFS", "objects in S3", "imported algorithm images"]
     kept = ["the bundle in the cache"]
     identity = ["the box's keys", "its name and ports"]
+    if box.home.declaration_file.exists():
+        identity.append(f"its box file, {box.home.declaration_file}")
     (forgotten if everything else kept).extend(identity)
     return ResetLosses(box.home.path, _disk_usage(box.home.path), tuple(forgotten), tuple(kept))
 

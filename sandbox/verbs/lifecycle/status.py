@@ -85,6 +85,7 @@ def status(box: Box) -> BoxStatus:
             "trust.emptyLists": box.settings.trust_empty_lists,
             "barge keys": "yes" if box.settings.barge_keys else "no",
             **({"unproven jobs": "RUN, as the operator said"} if box.settings.unproven_jobs else {}),
+            **({"values": "set by hand, by the box file"} if box.settings.values else {}),
             **_isolation_finding(box, state),
         },
         cluster.detail,

@@ -4,6 +4,7 @@ missing, so that an interrupted ``up`` is repaired by the next one.
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 from collections.abc import Mapping
@@ -17,6 +18,8 @@ from c2d_box.errors import EnvironmentProblem, Failed, StateProblem
 from c2d_box.files import replace_file
 from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.box import Box, open_box
+from sandbox.box_file.changes import SettingChange, demand_possible, setting_changes
+from sandbox.box_file.settings_mapping import declared_box
 from sandbox.box_lock import hold_box_lock
 from sandbox.bundle import Bundle, build_bundle
 from sandbox.bundle.build import Confirm
@@ -70,6 +73,13 @@ class UpReport:
     address_file: Path
     seconds: float
     steps: Mapping[str, float] = field(default_factory=dict)
+    changes: tuple[SettingChange, ...] = ()
+    """Settings that differ from those which the box had."""
+
+
+def boot_declared_box(box: Box, *, yes: bool = False, confirm: Confirm | None = None) -> Progress[UpReport]:
+    """Boot or resume ``box`` with the settings of the box file in its home, where there is one."""
+    return (yield from up(declared_box(box), yes=yes, confirm=confirm))
 
 
 def up(box: Box, *, yes: bool = False, confirm: Confirm | None = None) -> Progress[UpReport]:
@@ -83,10 +93,17 @@ def up(box: Box, *, yes: bool = False, confirm: Confirm | None = None) -> Progre
         choice = choose_cluster(box)
         yield ProgressEvent("cluster.choice", "note", choice.text)
         settings = replace(_with_chain(box), cluster=choice.driver)
+        changes = _demanded_changes(box, settings)
+        box = replace(box, settings=settings)
+        is_running = bool(changes) and _is_running(box)
+        for change in changes:
+            yield ProgressEvent("box.settings", "note", change.describe_change(is_running))
+        if is_running and box.ports != _published_ports(box):
+            # First of all: ports that are taken or fixed are refused while nothing is changed.
+            publish_ports(box)
         # Saved before anything starts, but with the ports that are open now: :func:`publish_ports` saves the
         # new ones.
         box.save_settings(replace(settings, ports=_published_ports(box)))
-        box = replace(box, settings=settings)
         steps = yield from _raise(box, yes, confirm)
     return UpReport(
         box.name,
@@ -96,7 +113,21 @@ def up(box: Box, *, yes: bool = False, confirm: Confirm | None = None) -> Progre
         box.home.address_file,
         time.monotonic() - began,
         steps,
+        tuple(changes),
     )
+
+
+def _demanded_changes(box: Box, settings: BoxSettings) -> list[SettingChange]:
+    """Return what ``up`` changes of a box that was up before; raise for what cannot be changed."""
+    if not box.exists:
+        return []
+    before = open_box(box.home.path).settings
+    demand_possible(before, settings)
+    return setting_changes(before, settings)
+
+
+def _is_running(box: Box) -> bool:
+    return box.cluster.status().state in ("running", "degraded")
 
 
 def _raise(box: Box, yes: bool, confirm: Confirm | None) -> Progress[dict[str, float]]:
@@ -109,8 +140,7 @@ def _raise(box: Box, yes: bool, confirm: Confirm | None) -> Progress[dict[str, f
         yield from ask_consent(box.settings.existing, keys, box.settings.unproven_jobs, yes, confirm)
     bundle = yield from build_bundle(parts_for(box.settings.cluster), yes=yes, confirm=confirm)
     clock.end_lap("bundle")
-    booting = box.cluster.status().state not in ("running", "degraded")
-    if booting:
+    if not _is_running(box):
         # Only when booting: a running box holds its ports itself.
         yield from _demand_ports(box)
         isolation.forget_finding(box.home.path)
@@ -223,6 +253,7 @@ def _install_chart(box: Box, kube: KubeApi, bundle: Bundle, keys: BoxKeys) -> Pr
     if namespace.get("metadata", {}).get("annotations", {}).get(RELEASED) == print_of_this:
         yield ProgressEvent("chart.install", "skipped", "chart: nothing changed")
         return
+    rekeyed = _rekeyed_services(kube, keys)
     yield from run_step("chart.secrets", "keys of this box", lambda: _apply_secrets(kube, keys, pulling))
     yield from run_step(
         "chart.install",
@@ -232,6 +263,8 @@ def _install_chart(box: Box, kube: KubeApi, bundle: Bundle, keys: BoxKeys) -> Pr
     if pulling:  # namespaces of the chart: a pod that came first pulls again after ten seconds
         for name in (SYSTEM, JOBS):
             put_pull_secret(kube, name, pulling)
+    for name in rekeyed:
+        _restart_service(kube, name, print_of_this)
     # Last: an ``up`` that is interrupted before installs again.
     kube.apply(f"/api/v1/namespaces/{NAMESPACE}", _namespace_manifest(print_of_this))
 
@@ -254,6 +287,24 @@ def _apply_secrets(kube: KubeApi, keys: BoxKeys, pulling: str) -> None:
                 "stringData": values,
             },
         )
+
+
+def _rekeyed_services(kube: KubeApi, keys: BoxKeys) -> list[str]:
+    """Return the running services whose Secret is about to change. They read it once, at their start."""
+    rekeyed = []
+    for name, values in service_secrets(keys).items():
+        encoded = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
+        secret = kube.get(f"/api/v1/namespaces/{NAMESPACE}/secrets/{name}")
+        # Keys of an older version may stay in it, which nobody reads.
+        if secret and not encoded.items() <= secret.get("data", {}).items():
+            rekeyed.append(name.removesuffix("-secrets"))
+    return rekeyed
+
+
+def _restart_service(kube: KubeApi, name: str, release: str) -> None:
+    """Have a service's pod made anew as ``kubectl rollout restart`` does, by an annotation."""
+    template = {"metadata": {"annotations": {RELEASED: release}}}
+    kube.merge(f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/{name}", {"spec": {"template": template}})
 
 
 def _namespace_manifest(released: str | None) -> dict[str, Any]:

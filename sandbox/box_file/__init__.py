@@ -1,0 +1,9 @@
+"""The box file, ``c2d-box.yaml``: what a user declares of a box, in one file with comments.
+
+schema            the keys, their types and defaults
+reading           text → file, or lines and reasons
+settings_mapping  file ↔ the settings of a box
+changes           what an ``up`` changes, and what that restarts
+rendering         file → text with comments
+editing           one value of a text is replaced, and nothing else
+"""
