@@ -21,7 +21,7 @@ def test_every_option_of_up_is_a_key() -> None:
     from sandbox.cli.commands.lifecycle import up
 
     options = {str(parameter.name) for parameter in up.params if isinstance(parameter, click.Option)}
-    own = options - {"file", "help", "home", "box_name", "json", "act_as", "yes", "no_color", "debug"}
+    own = options - {"file", "help", "home", "box_name", "json", "act_as", "yes", "no_color", "debug", "wide"}
     assert own == set(OPTION_KEYS)
     for key in OPTION_KEYS.values():
         section = BoxFile
