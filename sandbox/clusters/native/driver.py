@@ -27,13 +27,13 @@ from sandbox.clusters.driver_record import (
     runtime_classes,
 )
 from sandbox.clusters.layout import ClusterLayout
+from sandbox.clusters.log_tail import tail_log
 from sandbox.clusters.native.host import address_ranges, host_ports, probes
 from sandbox.clusters.native.host.processes import command_of, outer_numbers
 from sandbox.clusters.native.host.sweep import holders
 from sandbox.clusters.native.launching import as_root, invoking_user, require_root
 from sandbox.clusters.native.record import NativeRecord
 from sandbox.clusters.native.supervision import control_socket
-from sandbox.clusters.native.supervision.component_process import tail_log
 from sandbox.clusters.port import (
     ClusterImage,
     ClusterState,

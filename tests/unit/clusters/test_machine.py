@@ -20,12 +20,12 @@ import pytest
 
 from c2d_box.errors import EnvironmentProblem, StateProblem, UsageError
 from sandbox.clusters.archive_names import read_archive
+from sandbox.clusters.log_tail import tail_log
 from sandbox.clusters.native import launching
 from sandbox.clusters.native.driver import NativeCluster
 from sandbox.clusters.native.host import host_ports, probes
 from sandbox.clusters.native.host.processes import ProcessIdentity
 from sandbox.clusters.native.supervision import control_socket
-from sandbox.clusters.native.supervision.component_process import tail_log
 from sandbox.home import BoxHome
 from sandbox.progress import run_verb
 

@@ -8,10 +8,10 @@ import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from c2d_box.retry import Backoff
 from sandbox.clusters.layout import ClusterLayout
+from sandbox.clusters.log_tail import tail_log
 from sandbox.clusters.native.control_plane.api import check_holds
 from sandbox.clusters.native.control_plane.components import ClusterComponent
 from sandbox.clusters.native.host import syscalls
@@ -188,15 +188,3 @@ async def _end_of(process: subprocess.Popen[bytes]) -> int:
         loop.remove_reader(fd)
         os.close(fd)
     return process.wait()
-
-
-def tail_log(path: Path, lines: int) -> str:
-    """Return the last ``lines`` lines of a log, at most 64 KiB of it."""
-    try:
-        with path.open("rb") as stream:
-            stream.seek(0, os.SEEK_END)
-            # A log may have megabytes; an error quotes its end.
-            stream.seek(max(0, stream.tell() - 65536))
-            return "\n".join(stream.read().decode(errors="replace").splitlines()[-lines:])
-    except FileNotFoundError:
-        return ""

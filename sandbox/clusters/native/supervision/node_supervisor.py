@@ -25,6 +25,7 @@ from c2d_box.files import replace_private_file
 from c2d_box.kubernetes.sync_client import KubeApi
 from sandbox.clusters.archive_names import missing_archive
 from sandbox.clusters.layout import ClusterLayout
+from sandbox.clusters.log_tail import tail_log
 from sandbox.clusters.native.control_plane import configuration, kubeconfigs, pki
 from sandbox.clusters.native.control_plane.api import connect_as_admin, mark_pods_unready
 from sandbox.clusters.native.control_plane.components import ClusterComponent, all_components
@@ -32,7 +33,7 @@ from sandbox.clusters.native.control_plane.node_images import NodeImages
 from sandbox.clusters.native.host import cgroups, network
 from sandbox.clusters.native.record import NativeRecord
 from sandbox.clusters.native.supervision import control_socket
-from sandbox.clusters.native.supervision.component_process import LAST_LINES, SupervisedComponent, tail_log
+from sandbox.clusters.native.supervision.component_process import LAST_LINES, SupervisedComponent
 from sandbox.clusters.native.supervision.resources import measure_memory
 from sandbox.clusters.node_readiness import node_is_ready
 from sandbox.clusters.port import JobIsolation
