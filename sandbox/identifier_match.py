@@ -19,6 +19,7 @@ SHORTEST = 4
 SHOWN = 8
 """Characters of an id that tables show, where they tell it from the others."""
 MOST_CANDIDATES = 10
+# Users paste ids with and without it, so neither form may decide what is found.
 _SCHEME = re.compile(r"did:op:|sha256:|0x")
 # How the product's own texts shorten a DID; a user may paste that too.
 _GAP = re.compile(r"…|\.\.\.")
@@ -61,9 +62,12 @@ def choose_candidate(kind: str, given: str, candidates: Sequence[Candidate]) -> 
     """Return the candidate that ``given`` means, None where there is none; raise ``C2D-ID-AMBIGUOUS`` for
     several, with their ids and names.
     """
+    # An exact id wins over a name, which a stranger may have chosen to equal it.
     exact = [each for each in candidates if each.id.lower() == given.strip().lower()]
     fitting = exact or _fitting_candidates(given, candidates)
+    # An ended asset of the same name must not make a living one ambiguous.
     fitting = [each for each in fitting if each.preferred] or fitting
+    # By id: one thing may fit twice, by its id and by its name.
     if len({each.id for each in fitting}) > 1:
         raise _ambiguity(kind, given, fitting)
     return fitting[0] if fitting else None
@@ -71,6 +75,7 @@ def choose_candidate(kind: str, given: str, candidates: Sequence[Candidate]) -> 
 
 def _fitting_candidates(given: str, candidates: Sequence[Candidate]) -> list[Candidate]:
     """Return what is named so or whose id begins so; names count without case where none fits with it."""
+    # "did:op:1a2b...9f" has a beginning and an end; both must fit.
     head, *tail = _GAP.split(given.strip())
     beginning, end = bare_id(head), tail[-1].lower() if tail else ""
     by_id = [
@@ -80,6 +85,7 @@ def _fitting_candidates(given: str, candidates: Sequence[Candidate]) -> list[Can
         and _fits_id(each.id, given, beginning)
         and each.id.lower().endswith(end)
     ]
+    # Names have no shortest length, unlike ids: a user who types a whole name means it.
     named = [each for each in candidates if given in each.names]
     folded = given.casefold()
     named = named or [each for each in candidates if folded in map(str.casefold, each.names)]
@@ -88,6 +94,7 @@ def _fitting_candidates(given: str, candidates: Sequence[Candidate]) -> list[Can
 
 def _fits_id(identifier: str, given: str, beginning: str) -> bool:
     """Return whether the id begins so; a scheme that was given has to be its own."""
+    # "0x12ab" means an address or a hash, and must not find a DID that begins so.
     scheme = _SCHEME.match(given.strip().lower())
     return bare_id(identifier).startswith(beginning) and (
         scheme is None or identifier.lower().startswith(scheme[0])
@@ -96,6 +103,7 @@ def _fits_id(identifier: str, given: str, beginning: str) -> bool:
 
 def _ambiguity(kind: str, given: str, fitting: Sequence[Candidate]) -> UsageError:
     """Return the error that lists what fits, at most ten of them and the number of the others."""
+    # Names are strangers' text: ``visible_line`` keeps control characters from the terminal.
     words = (filter(None, (each.id, *each.names[:1], each.text)) for each in fitting)
     lines, more = [visible_line("  ".join(each)) for each in words], len(fitting) - MOST_CANDIDATES
     if more > 0:

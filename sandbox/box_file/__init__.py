@@ -6,4 +6,7 @@ settings_mapping  file ↔ the settings of a box
 changes           what an ``up`` changes, and what that restarts
 rendering         file → text with comments
 editing           one value of a text is replaced, and nothing else
+
+The file is complete: what it leaves out has its default, so that taking a line out undoes it, and a file in
+a repository means the same in every box. It is checked whole before anything changes (ADR 0045).
 """

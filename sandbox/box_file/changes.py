@@ -1,4 +1,8 @@
-"""Says what an ``up`` would change of a box, and which of its services that restarts."""
+"""Says what an ``up`` would change of a box, and which of its services that restarts.
+
+The report comes before the change, so that a user of a running box sees what he is about to interrupt.
+It only compares settings: the cluster is not asked.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from c2d_box.errors import StateProblem
 from sandbox.box_file.settings_mapping import setting_keys
 from sandbox.settings import BoxSettings
 
+# A test compares this table with what helm renders before and after a change of each key.
 RESTARTS: dict[str, tuple[str, ...]] = {
     "barge_keys": ("cache", "provider", "operator-service"),
     "existing.registry": ("all services",),
@@ -19,12 +24,14 @@ RESTARTS: dict[str, tuple[str, ...]] = {
     "limits.unknown_orders_per_minute": ("provider",),
     "limits.checksum_bytes": ("provider",),
     "limits.algorithm_bytes": ("provider",),
+    # Limits without an entry of their own are those of jobs, which the engine reads.
     "limits": ("operator-engine",),
     "origins": ("chain",),
     "ports.provider": ("cache", "provider", "operator-engine"),
     "ports.s3": ("provider",),
     "result_store": ("provider", "operator-service", "operator-engine"),
     "trust.empty_lists": ("provider",),
+    # An expert's value may concern any service, and only helm knows which.
     "values": ("services that these values concern",),
 }
 """Services that a change of a key restarts; the longest key counts, and a key without an entry restarts
@@ -50,8 +57,10 @@ class SettingChange:
 
 def value_text(value: Any) -> str:
     """Return a value as it is written in a sentence."""
+    # The three ways in which a key says nothing. ``False`` and 0 are values.
     if value in (None, "", []):
         return "none"
+    # Before ``str``: the file says true and false, a sentence says yes and no.
     if isinstance(value, bool):
         return "yes" if value else "no"
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
@@ -59,6 +68,7 @@ def value_text(value: Any) -> str:
 
 def setting_changes(before: BoxSettings, after: BoxSettings) -> list[SettingChange]:
     """Return what differs, by the keys of the box file."""
+    # Both through the file's own keys: a change is told in the words in which the user wrote it.
     old, new = setting_keys(before), setting_keys(after)
     # Values of the chart may be on one side only.
     return [
@@ -81,7 +91,9 @@ def demand_possible(before: BoxSettings, after: BoxSettings) -> None:
 
 
 def _restarts_of(key: str) -> tuple[str, ...]:
+    """Return the services that a change of ``key`` restarts, by its longest beginning that has an entry."""
     parts = key.split(".")
+    # The longest first: ``limits.checksum_bytes`` concerns the Provider, most other limits the engine.
     for length in range(len(parts), 0, -1):
         if (name := ".".join(parts[:length])) in RESTARTS:
             return RESTARTS[name]

@@ -2,6 +2,9 @@
 refuse them.
 
 Only the words of JSON Schema that the chart's schema uses are known (a test holds that).
+
+A full validator would be another package in every bundle, for a dozen words of JSON Schema. helm checks
+the same schema during an ``up``, and knows no line of the box file.
 """
 
 from __future__ import annotations
@@ -60,14 +63,17 @@ JSON_TYPES = (dict, list, str, int, float, type(None))
 
 @cache
 def _chart_schema() -> dict[str, Any]:
+    """Return the schema of the chart, read once: it is part of the package and cannot change meanwhile."""
     schema: dict[str, Any] = json.loads((chart_folder() / "values.schema.json").read_text())
     return schema
 
 
 def chart_problems(values: Mapping[str, Any], limit_places: Mapping[str, tuple[str, ...]]) -> list[Problem]:
     """Return what is wrong with the values, each with its place below ``values``."""
+    # Each limit of the box file is a value of the chart too; two places for one value could disagree.
     owners = {**BOX_KEYS, **{".".join(place): f"limits.{name}" for name, place in limit_places.items()}}
     problems = []
+    # Sections are compared as well as leaves: setting a whole owned section is refused at its head.
     for path in _all_paths(values, ()):
         name = ".".join(path)
         if name in owners:
@@ -93,8 +99,10 @@ def _schema_problems(value: Any, schema: Any, path: KeyPath) -> Iterator[Problem
         # YAML knows dates, bytes and infinity too, which cannot be handed to helm.
         yield path, "is no text, number, list or section"
         return
+    # A schema may be ``true``, or missing for the items of a list: everything is allowed then.
     if not isinstance(schema, dict):
         schema = {}
+    # References of the chart's schema all point into its own ``definitions``.
     if reference := schema.get("$ref"):
         schema = _chart_schema()["definitions"][reference.rpartition("/")[2]]
     if "anyOf" in schema and not any(_fits_schema(value, each, path) for each in schema["anyOf"]):
@@ -106,7 +114,9 @@ def _schema_problems(value: Any, schema: Any, path: KeyPath) -> Iterator[Problem
         if missing := [name for name in schema.get("required", ()) if name not in value]:
             yield path, f"lacks {', '.join(missing)}"
         for key, inner in value.items():
+            # JSON Schema allows further keys by default; the chart forbids them where a slip could hide.
             further = known.get(key, schema.get("additionalProperties", True))
+            # YAML reads a bare ``8030:`` as a number, and keys of JSON are texts.
             if not isinstance(key, str):
                 yield (*path, str(key)), "is no name: put it in quotes"
             elif further is False:
@@ -119,6 +129,7 @@ def _schema_problems(value: Any, schema: Any, path: KeyPath) -> Iterator[Problem
 
 
 def _fits_schema(value: Any, schema: Any, path: KeyPath) -> bool:
+    """Return whether the schema allows the value; stops at the first problem."""
     return not any(True for _ in _schema_problems(value, schema, path))
 
 
@@ -131,18 +142,21 @@ def _scalar_problem(value: Any, schema: Mapping[str, Any]) -> str:
     if "enum" in schema and value not in schema["enum"]:
         return f"must be one of {', '.join(map(str, schema['enum']))}"
     if isinstance(value, str):
+        # ``search``, not ``match``: a pattern of JSON Schema is not anchored.
         if "pattern" in schema and not re.search(schema["pattern"], value):
             return f"must match {schema['pattern']}"
         if len(value) > schema.get("maxLength", len(value)):
             return f"must have at most {schema['maxLength']} characters"
     if isinstance(value, list) and len(value) < schema.get("minItems", 0):
         return f"must have at least {schema['minItems']} entries"
+    # ``bool`` is a subclass of ``int`` in Python; true has no range.
     if isinstance(value, int | float) and not isinstance(value, bool):
         return _range_problem(value, schema)
     return ""
 
 
 def _range_problem(number: float, schema: Mapping[str, Any]) -> str:
+    """Return which bound the number breaks; empty where none. A missing bound is the number itself."""
     if number < schema.get("minimum", number):
         return f"must be {schema['minimum']} or more"
     if number > schema.get("maximum", number):
@@ -153,6 +167,7 @@ def _range_problem(number: float, schema: Mapping[str, Any]) -> str:
 
 
 def _is_of_type(value: Any, kind: str) -> bool:
+    """Return whether the value has a type of JSON Schema, whose types are not quite Python's."""
     # True is an integer to Python, and 1.0 one to JSON Schema.
     if isinstance(value, bool):
         return kind == "boolean"

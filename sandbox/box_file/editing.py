@@ -2,6 +2,9 @@
 
 The parser's marks say where the old value stands. What comes out is parsed again and compared with what was
 wanted, so that an unusual way of writing is refused and never damaged.
+
+A parser that keeps comments would rewrite indentation and quotes of the whole file, and be another package
+in every bundle (ADR 0045).
 """
 
 from __future__ import annotations
@@ -26,6 +29,8 @@ def text_with_value(text: str, path: KeyPath, value: Any) -> str:
     document, root = compose_yaml(text, FILE_LIMITS)
     wanted = _document_with_value(document, path, value)
     edited = _replaced_text(text, root, path, value)
+    # The proof: the new text must parse to the old document with this one value changed. Anchors, keys given
+    # twice and other rare forms fail here, whatever the code below made of them.
     if edited is not None and _parsed_document(edited) == wanted:
         return edited
     raise UsageError(
@@ -49,6 +54,7 @@ def _document_with_value(document: Any, path: KeyPath, value: Any) -> dict[str, 
     section = result
     for name in path[:-1]:
         inner = section.get(name)
+        # An absent or empty section is made.
         section[name] = inner = inner if isinstance(inner, dict) else {}
         section = inner
     section[path[-1]] = value
@@ -57,8 +63,10 @@ def _document_with_value(document: Any, path: KeyPath, value: Any) -> dict[str, 
 
 def _replaced_text(text: str, root: yaml.Node | None, path: KeyPath, value: Any) -> str | None:
     """Return the text with the value; None where the nodes do not say how."""
+    # The text is empty, or holds comments only.
     if root is None:
         return _with_lines(text, len(text), "", path, value)
+    # Go down along the path as far as the text has it; the rest of the path has to be written.
     node, key_end = root, 0
     for depth, name in enumerate(path):
         if not isinstance(node, yaml.MappingNode):
@@ -67,6 +75,7 @@ def _replaced_text(text: str, root: yaml.Node | None, path: KeyPath, value: Any)
         if found is None:
             return _with_new_key(text, node, path[depth:], value)
         key_end, inner = found[0].end_mark.index, found[1]
+        # A section whose keys are all comments is null to YAML, and has no mapping to add a key to.
         if _is_null(inner) and depth < len(path) - 1:
             return _with_section(text, node, inner, path[depth + 1 :], value)
         node = inner
@@ -78,20 +87,24 @@ def _replaced_text(text: str, root: yaml.Node | None, path: KeyPath, value: Any)
     if start == end:
         # Nothing stands there, and YAML wants a blank behind the colon.
         return f"{text[:start]} {value_as_yaml(value)}{text[start:]}"
+    # None is spelt out: an old value stood here, perhaps between the commas of a flow mapping.
     return text[:start] + (value_as_yaml(value) or "null") + text[end:]
 
 
 def _key_and_value(node: yaml.MappingNode, name: str) -> tuple[yaml.Node, yaml.Node] | None:
+    """Return the nodes of a key and its value in this mapping, None where it has no such key."""
     return next(((key, value) for key, value in node.value if key.value == name), None)
 
 
 def _is_null(node: yaml.Node) -> bool:
+    """Return whether the node says nothing, by its tag in YAML: empty, ``~`` and ``null`` are one."""
     return node.tag == "tag:yaml.org,2002:null"
 
 
 def _content_end(node: yaml.Node) -> int:
     """Return where a node's text ends. A block's own mark lies behind the comments that follow it."""
     if isinstance(node, yaml.CollectionNode) and not node.flow_style and node.value:
+        # A block ends where its last entry does, which may be a block itself.
         last = node.value[-1]
         return _content_end(last[1] if isinstance(last, tuple) else last)
     return node.end_mark.index
@@ -100,6 +113,7 @@ def _content_end(node: yaml.Node) -> int:
 def _with_new_key(text: str, node: yaml.MappingNode, path: KeyPath, value: Any) -> str:
     """Return the text with a key added at the end of the mapping ``node``."""
     if node.flow_style:
+        # ``{a: 1}`` stays on its line: the new key goes before the closing brace.
         entry: Any = value
         for name in reversed(path):
             entry = {name: entry}
@@ -112,6 +126,7 @@ def _with_new_key(text: str, node: yaml.MappingNode, path: KeyPath, value: Any) 
 
 def _with_section(text: str, outer: yaml.MappingNode, null: yaml.Node, path: KeyPath, value: Any) -> str:
     """Return the text with a first key in a section that has none, or says ``null``."""
+    # The word ``null`` goes; two more columns than the section are this file's own indentation.
     before, after = text[: null.start_mark.index].rstrip(" "), text[null.end_mark.index :]
     return _with_lines(before + after, len(before), " " * (outer.start_mark.column + 2), path, value)
 
@@ -121,5 +136,6 @@ def _with_lines(text: str, place: int, indent: str, path: KeyPath, value: Any) -
     lines = [f"{indent}{'  ' * depth}{name}:" for depth, name in enumerate(path)]
     lines[-1] = f"{lines[-1]} {value_as_yaml(value)}".rstrip()
     end = text.find("\n", place)
+    # A file may end without a line break, which the new lines then bring.
     before, after = (text[:end], text[end + 1 :]) if end >= 0 else (text.removesuffix("\n"), "")
     return (f"{before}\n" if before else "") + "\n".join(lines) + "\n" + after

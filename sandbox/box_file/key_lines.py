@@ -1,4 +1,8 @@
-"""Finds the lines of a YAML text on which its keys stand, and keys that are given twice."""
+"""Finds the lines of a YAML text on which its keys stand, and keys that are given twice.
+
+pydantic and the chart's schema know keys, not lines; this is what turns their complaints into places that
+an editor can jump to.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +24,7 @@ class KeyLines:
 
     def line_of(self, path: KeyPath) -> int:
         """Return the line of ``path``, or of the section in which it would stand."""
+        # A missing key has no line; the nearest section that has one is the place to write it.
         while path and path not in self.lines:
             path = path[:-1]
         return self.lines.get(path, 1)
@@ -39,6 +44,7 @@ def find_key_lines(root: yaml.Node | None) -> KeyLines:
 def _walk_keys(node: yaml.Node | None, path: KeyPath) -> Iterator[tuple[KeyPath, int]]:
     """Yield each key below ``node`` with its line."""
     if isinstance(node, yaml.MappingNode):
+        # Marks of PyYAML count from 0, editors from 1.
         for key, value in node.value:
             place = (*path, str(key.value))
             yield place, key.start_mark.line + 1

@@ -1,4 +1,7 @@
-"""Reads ``c2d-box.yaml`` and refuses a bad one with line, key and reason, before anything is changed."""
+"""Reads ``c2d-box.yaml`` and refuses a bad one with line, key and reason, before anything is changed.
+
+All problems are told at once and in the order of lines: a user corrects the file once, not once per fault.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,7 @@ from sandbox.install.external_chain import choose_chain
 from sandbox.install.user_values import LIMIT_PLACES
 from sandbox.settings import HIGHEST_PORT, BoxPorts
 
+# Far above any real file. One in a cloned repository is a stranger's, and YAML's aliases make much of little.
 FILE_LIMITS = JsonLimits(size_bytes=256 << 10, depth=32, values=10_000)
 
 
@@ -65,7 +69,9 @@ def parse_box_file(text: str, path: Path) -> BoxFile:
             "c2d-box config show prints a good one",
         ) from cause
     keys = find_key_lines(root)
+    # An empty file is a valid one: everything has its default.
     file, found = _validated_file({} if document is None else document, keys)
+    # Rules that look at several keys need a file whose single keys are right.
     if file is not None:
         found += _placed(keys, _contradictions(file, path.absolute().parent))
         found += _placed(
@@ -92,6 +98,7 @@ def _validated_file(document: Any, keys: KeyLines) -> tuple[BoxFile | None, list
     if not isinstance(document, dict):
         return None, [BoxFileProblem(1, "the file", "is no list of keys with values")]
     try:
+        # Strict: the quotes around "8030" are the user's, and a text is not taken for a port.
         return BoxFile.model_validate(document), []
     except ValidationError as refused:
         problems = []
@@ -111,6 +118,7 @@ def _reason_text(error: dict[str, Any]) -> str:
 
 def unknown_key_text(path: KeyPath) -> str:
     """Return why a key is refused: there is no such key; perhaps another one was meant."""
+    # Down to the section that the unknown key stands in: its siblings are what may have been meant.
     section: Any = BoxFile
     for name in path[:-1]:
         section = section.model_fields[name].annotation
@@ -127,6 +135,7 @@ def _placed(keys: KeyLines, problems: Any) -> list[BoxFileProblem]:
 def _contradictions(file: BoxFile, folder: Path) -> Iterator[tuple[KeyPath, str]]:
     """Yield what each key by itself may say, but not beside the others: nothing is set without an effect."""
     existing = file.existing
+    # Compared with the defaults: a section that says nothing but defaults has no effect to lose.
     if existing != type(existing)() and file.cluster != "existing":
         yield ("existing",), "is for a cluster of somebody else: cluster: existing"
     if existing.pull_secret and existing.pull_by_login:
@@ -138,8 +147,10 @@ def _contradictions(file: BoxFile, folder: Path) -> Iterator[tuple[KeyPath, str]
     if file.chain.rpc is not None:
         address_file = file.chain.address_file
         try:
+            # The rules that an ``up`` applies, asked now. Nothing of the answer is kept.
             choose_chain(file.chain.rpc, folder / address_file if address_file else None)
         except UsageError as problem:
+            # The error names the file or the URL in its text; its line is that of the key at fault.
             wrong = "address_file" if address_file and address_file in problem.message else "rpc"
             yield ("chain", wrong), problem.message
     yield from _port_problems(file)
@@ -149,6 +160,7 @@ def _port_problems(file: BoxFile) -> Iterator[tuple[KeyPath, str]]:
     """Yield ports that do not exist, and pairs of services with the same one."""
     taken: dict[int, str] = {}
     for name, port in file_ports(file).items():
+        # A port that was only moved is the fault of ``offset``, whose line the user has to look at.
         key = ("ports", name) if getattr(file.ports, name) is not None else ("ports", "offset")
         if not 0 < port <= HIGHEST_PORT:
             yield key, f"moves {name} to {port}, which is no port"

@@ -1,4 +1,7 @@
-"""Writes a box file as text, every key with its comment; the comments are those of the schema."""
+"""Writes a box file as text, every key with its comment; the comments are those of the schema.
+
+``config show`` prints it, and ``config set`` starts from it where a box has no file yet.
+"""
 
 from __future__ import annotations
 
@@ -28,6 +31,7 @@ def value_as_yaml(value: Any) -> str:
     """Return a value in one line of YAML; empty for None."""
     if value is None:
         return ""
+    # Flow style and no width: whatever the value is, it stays on its line, as editing demands.
     text = yaml.safe_dump(value, default_flow_style=True, allow_unicode=True, width=1 << 20)
     # A document of one scalar ends with a mark of its own.
     return text.removesuffix("...\n").strip()
@@ -37,6 +41,7 @@ def _section_lines(section: FileSection, indent: str) -> Iterator[str]:
     """Yield the lines of a section's keys."""
     for name, field in type(section).model_fields.items():
         value, comment = getattr(section, name), field.description or ""
+        # A blank line before each top-level key; sections inside stay together.
         if not indent:
             yield ""
         if len(comment) > BESIDE:
@@ -44,6 +49,7 @@ def _section_lines(section: FileSection, indent: str) -> Iterator[str]:
         if isinstance(value, FileSection):
             yield f"{indent}{name}:"
             yield from _section_lines(value, f"{indent}  ")
+        # Values of the chart, nested at will: a block reads better than one long line.
         elif isinstance(value, dict) and value:
             yield f"{indent}{name}:"
             block = yaml.safe_dump(value, allow_unicode=True, sort_keys=False, width=1 << 20)

@@ -15,6 +15,7 @@ from c2d_box.operator_engine.rules.limits import StageLimits
 from c2d_box.provider.settings import FetchSection, LimitsSection
 from sandbox.settings import HIGHEST_PORT, BoxPorts
 
+# Defaults come from the services themselves, so that the file cannot show other ones than they use.
 STAGES, FETCH, CALLS = StageLimits(), FetchSection(), LimitsSection()
 OPTION_KEYS: dict[str, str] = {
     "cluster": "cluster",
@@ -43,6 +44,7 @@ class FileSection(BaseModel):
 
 
 Port = Annotated[int, Field(ge=1, le=HIGHEST_PORT)]
+# The comment beside each port is its usual number, which a user would look for.
 USUAL = BoxPorts()
 # As much as a number of JSON holds exactly in every program.
 Count = Annotated[int, Field(le=1 << 53)]
@@ -93,9 +95,11 @@ class ExistingFileSection(FileSection):
     pull_secret: str = Field(
         default="",
         description="NAMESPACE/NAME of a Secret there with which nodes pull.",
+        # A namespace and a name; empty for none.
         pattern=r"^$|^[^/]+/[^/]+$",
     )
     pull_by_login: bool = Field(default=False, description="Make that Secret of your docker login instead.")
+    # Off unless asked for: a cluster whose network plugin ignores NetworkPolicies lets jobs out.
     run_unproven_jobs: bool = Field(
         default=False, description="Run jobs even where nothing keeps them from the network."
     )
@@ -164,6 +168,7 @@ class BoxFile(FileSection):
         default=[],
         description="Web pages that may talk to the box's own chain, such as http://localhost:3000.",
     )
+    # Everybody knows these keys: whoever reaches the box can sign as its services.
     barge_keys: bool = Field(
         default=False, description="Well-known signing keys, for client test-suites; kept until reset --all."
     )
@@ -175,6 +180,7 @@ class BoxFile(FileSection):
     existing: ExistingFileSection = Field(
         default=ExistingFileSection(), description="For cluster: existing only; somebody else's cluster."
     )
+    # Not a section of ours: :mod:`sandbox.box_file.chart_check` judges it by the chart's own schema.
     values: dict[str, Any] = Field(
         default={},
         description="For experts: values of the Helm chart (charts/c2d/values.yaml), on top of the box's.",
@@ -184,6 +190,7 @@ class BoxFile(FileSection):
     @classmethod
     def _leave_out_empty(cls, document: Any) -> Any:
         """Take a key without a value, whose lines are all comments perhaps, as one that is not there."""
+        # Not a mapping: pydantic says so itself, with the line of the file.
         if not isinstance(document, dict):
             return document
         return {key: value for key, value in document.items() if value is not None}

@@ -1,4 +1,8 @@
-"""Turns a box file into the settings of a box, and settings into a box file."""
+"""Turns a box file into the settings of a box, and settings into a box file.
+
+``box.json`` holds settings as the code uses them, the file holds them as a user writes them. Every key of
+the file passes through here in both directions, so a new key is added here and in the schema.
+"""
 
 from __future__ import annotations
 
@@ -26,6 +30,7 @@ def declared_box(box: Box, path: Path | None = None) -> Box:
     it has.
     """
     file = path or box.home.declaration_file
+    # A box made by options alone goes on with them. A file that was named and is missing raises below.
     if path is None and not file.exists():
         return box
     return replace(
@@ -40,6 +45,7 @@ def settings_from_file(file: BoxFile, folder: Path, before: BoxSettings) -> BoxS
     # A box keeps its cluster: auto is a choice for the first ``up``, and says nothing of somebody's cluster.
     is_kept = file.cluster == "auto"
     return BoxSettings(
+        # The name is not in the file: one file in a repository may describe several boxes.
         name=before.name,
         ports=BoxPorts(**file_ports(file)),
         chain=_declared_chain(file.chain, folder, before.chain),
@@ -59,8 +65,10 @@ def file_from_settings(settings: BoxSettings) -> BoxFile:
     """Return the file that declares these settings. It is not checked: ``box.json`` may hold a choice with
     which an ``up`` failed.
     """
+    # Elsewhere the section would be refused as one without an effect.
     guest = asdict(settings.existing) if settings.cluster == "existing" else {}
     known = LimitsFileSection.model_fields
+    # Limits that the file does not know are left out: ``model_construct`` would take any.
     limits: dict[str, Any] = {name: limit for name, limit in settings.limits.items() if name in known}
     return BoxFile.model_construct(
         cluster=settings.cluster or "auto",
@@ -94,6 +102,7 @@ def flat_keys(document: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _declared_chain(chain: ChainFileSection, folder: Path, before: ChainChoice) -> ChainChoice:
+    """Return the chain that the section names; an empty one is the box's own test chain."""
     if chain.rpc is None:
         return ChainChoice()
     choice = choose_chain(chain.rpc, folder / chain.address_file if chain.address_file else None)
@@ -102,6 +111,7 @@ def _declared_chain(chain: ChainFileSection, folder: Path, before: ChainChoice) 
 
 
 def _declared_cluster(existing: ExistingFileSection, folder: Path) -> ExistingClusterSettings:
+    """Return how to reach somebody's cluster; ``run_unproven_jobs`` is a setting of the box, not of it."""
     values = existing.model_dump(exclude={"run_unproven_jobs"})
     if existing.kubeconfig:
         # Absolute, as ``box.json`` is read from other folders later.
@@ -112,6 +122,7 @@ def _declared_cluster(existing: ExistingFileSection, folder: Path) -> ExistingCl
 def _ports_section(ports: BoxPorts) -> PortsFileSection:
     """Return the section for these ports: an offset where all are moved alike, else single ports."""
     usual, chosen = BoxPorts().as_dict(), ports.as_dict()
+    # One distance for all ports is how a second box is usually made, and reads as one line.
     offsets = {chosen[name] - usual[name] for name in usual}
     if len(offsets) == 1:
         return PortsFileSection(offset=offsets.pop())

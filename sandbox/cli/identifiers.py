@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS, LIST_SECONDS = 0.2, 1.5
 """A shell waits for completions: a box that takes longer has none."""
+# What every shell takes as one word without quotes.
 _PLAIN_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
 
 
@@ -48,6 +49,7 @@ class ResolvingCommand(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command with whole ids in place of what the user typed."""
+        # Empty ones are options that were not given.
         wanted = [
             (str(each.name), each.type.kind)
             for each in self.params
@@ -69,6 +71,7 @@ def _resolve_parameters(values: dict[str, Any], wanted: list[tuple[str, str]]) -
     from sandbox.cli.opening import acting_account, running_box
     from sandbox.verbs.identifiers import IdentifierResolver
 
+    # One resolver for the command: its lists are read once, however many arguments name something.
     resolver = IdentifierResolver(running_box(), acting_account("consumer"))
     for name, kind in wanted:
         given = values[name]
@@ -99,6 +102,7 @@ def complete_data(ctx: click.Context, _param: click.Parameter, incomplete: str) 
     """Return datasets that begin so; where there are none, the shell completes files."""
     from click.shell_completion import CompletionItem
 
+    # Without a beginning the shell offers files only, and the box is not asked.
     found = complete_identifiers("dataset", ctx, incomplete) if incomplete else []
     return found or [CompletionItem(incomplete, type="file")]
 
@@ -127,9 +131,11 @@ def _words_for(kind: str, candidate: Candidate, short: Mapping[str, str]) -> Ite
 
     Names come from strangers; one that is no plain word is left out.
     """
+    # Ids that people can read; they are never shortened.
     if kind in ("environment", "image"):
         yield candidate.id
         return
+    # An account is completed by its role; its address says nothing to a reader.
     if kind != "account":
         yield short[candidate.id]
     yield from (name for name in candidate.names if _PLAIN_NAME.fullmatch(name))
@@ -147,11 +153,13 @@ def _list_in_time(kind: str, ctx: click.Context) -> list[Candidate]:
     # A daemon: it must not keep the shell waiting for a service that hangs.
     thread = threading.Thread(target=read, daemon=True)
     thread.start()
+    # A list that comes after this is dropped whole: half of it would look complete.
     thread.join(LIST_SECONDS)
     return [] if thread.is_alive() else found
 
 
 def _read_candidates(kind: str) -> list[Candidate]:
+    """Read the candidates from the box that the command line names. Raises whatever goes wrong."""
     from sandbox.cli.opening import acting_account, running_box
     from sandbox.verbs.identifiers import IdentifierResolver
 

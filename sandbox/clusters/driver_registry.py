@@ -31,6 +31,7 @@ class ClusterRequest:
         """
         from sandbox.clusters.driver_record import ClusterOptions
 
+        # Otherwise no service needs a way out, and the node's network stays closed (ADR 0004).
         return ClusterOptions(egress=self.settings.chain.rpc_url is not None)
 
 
@@ -65,6 +66,7 @@ def _native_cluster(request: ClusterRequest) -> ClusterDriver:
 
 
 def _kind_cluster(request: ClusterRequest) -> ClusterDriver:
+    """Make kind's driver: a node in a container of the user's Docker."""
     from sandbox.clusters.kind.driver import KindCluster
 
     name = request.settings.name
@@ -80,6 +82,7 @@ def _kind_parts() -> tuple[str, ...]:
 
 
 def _k3d_cluster(request: ClusterRequest) -> ClusterDriver:
+    """Make k3d's driver. Like kind's it needs the published ports before the cluster exists."""
     from sandbox.clusters.k3d.driver import K3dCluster
 
     name = request.settings.name
@@ -87,12 +90,14 @@ def _k3d_cluster(request: ClusterRequest) -> ClusterDriver:
 
 
 def _k3d_parts() -> tuple[str, ...]:
+    """Return what must be built: nothing where the user's own command serves."""
     from sandbox.clusters.k3d.tool import installed
 
     return () if installed() else ("k3d",)
 
 
 def _existing_cluster(request: ClusterRequest) -> ClusterDriver:
+    """Make the driver of somebody else's cluster, in which the box is a guest."""
     from sandbox.clusters.existing.driver import ExistingCluster
 
     # No NodePort is opened there, so each one stands for the service that it would lead to.
@@ -102,6 +107,7 @@ def _existing_cluster(request: ClusterRequest) -> ClusterDriver:
 
 
 def _existing_parts() -> tuple[str, ...]:
+    """Return what must be built: nothing where the user has kubectl."""
     # For the port forwards; the calls of the API are our own.
     return () if shutil.which("kubectl") else ("kube",)
 

@@ -14,9 +14,12 @@ def node_is_ready(kube: KubeApi, node: str, since: float) -> bool:
     seconds: an older report does not count, it may be from before a restart.
     """
     try:
+        # None before the kubelet has registered the node.
         found = kube.get(f"/api/v1/nodes/{node}") or {}
     except C2DError:
         return False
+    # The status alone would do for a new node. After a restart the API server still holds the last report of
+    # the stopped kubelet, and calls the node unknown only after its grace period.
     return any(
         item["type"] == "Ready"
         and item["status"] == "True"

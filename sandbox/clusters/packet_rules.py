@@ -33,6 +33,7 @@ def job_class_rules(
             f"{source} {services} meta l4proto tcp ct status dnat "
             f"ct original ip daddr {endpoint.ip} ct original proto-dst {endpoint.port} accept"
         )
+    # After the exceptions: the first verdict ends a packet's way through the chain.
     yield f"{source} drop"
     # Answers to what the pod itself asked. Nothing opens a connection to a job.
     yield f"{target} ct state established accept"

@@ -17,7 +17,9 @@ def demand_known_box(box: Box) -> None:
     """Raise ``C2D-BOX-DOWN`` for a box that was never made, with the names of those that there are."""
     if box.exists:
         return
+    # The names answer the usual cause, a slip in ``--name``.
     others = [name for name in list_box_names() if name != box.name]
+    # A home that was given by its path is also told by its path.
     here = box.home == default_home(box.name)
     raise StateProblem(
         "C2D-BOX-DOWN",
@@ -32,6 +34,7 @@ def demand_running_box(box: Box) -> None:
     It asks the cluster's driver, which needs no network, and no service.
     """
     demand_known_box(box)
+    # Not the services: a degraded box answers some of them, and commands may still be of use.
     state = box.cluster.status().state
     if state not in _REACHABLE:
         # A box whose first ``up`` was interrupted has its file, and no cluster yet.

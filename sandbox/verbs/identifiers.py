@@ -25,6 +25,7 @@ RAW = "raw"
 """The word in place of an algorithm for code that nobody has published."""
 NEWEST = 500
 """Transactions among which the beginning of a hash is looked for."""
+# Complete ids by their forms: 32 bytes of a DID or a hash, 16 of a job id.
 _WHOLE_DID = re.compile(r"did:op:[0-9a-f]{64}")
 _WHOLE_HASH = re.compile(r"0x[0-9a-fA-F]{64}")
 _WHOLE_JOB = re.compile(r"[0-9a-f]{32}")
@@ -45,6 +46,7 @@ class IdentifierResolver:
 
     def candidates(self, kind: str) -> list[Candidate]:
         """Return what there is of a kind: what a user may type."""
+        # Functions, so that only the list that is asked for is read.
         listed: Mapping[str, Callable[[], list[Candidate]]] = {
             "account": account_candidates,
             "algorithm": lambda: self._assets_of("algorithm"),
@@ -70,6 +72,7 @@ class IdentifierResolver:
 
     @property
     def _resolvers(self) -> Mapping[str, Callable[[str], str]]:
+        """Return the function that resolves each kind; transactions are resolved but never listed."""
         return {
             "account": account_address,
             "algorithm": lambda given: self._resolve_asset(given, "algorithm"),
@@ -82,6 +85,7 @@ class IdentifierResolver:
         }
 
     def _resolve_asset(self, given: str, kind: str = "") -> str:
+        """Return the DID of an asset; raise ``C2D-ASSET-UNKNOWN``. ``raw`` is no asset and stays."""
         if given == RAW and kind == "algorithm":
             return given
         did = self.find_asset(given, kind)
@@ -94,6 +98,7 @@ class IdentifierResolver:
         return did
 
     def _resolve_environment(self, given: str) -> str:
+        """Return the id of an environment that the Provider offers now; raise ``C2D-ENVIRONMENT-UNKNOWN``."""
         found = choose_candidate("environment", given, self._environments)
         if found is None:
             known = ", ".join(each.id for each in self._environments) or "none"
@@ -105,6 +110,10 @@ class IdentifierResolver:
         return found.id
 
     def _resolve_job(self, given: str) -> str:
+        """Return the id of a job of the acting account; raise ``C2D-JOB-UNKNOWN``.
+
+        The Provider shows a job to its owner only, so a beginning cannot find anybody else's.
+        """
         if _WHOLE_JOB.fullmatch(given):
             return given
         found = choose_candidate("job", given, self._jobs)
@@ -117,11 +126,13 @@ class IdentifierResolver:
         return found.id
 
     def _resolve_workflow(self, given: str) -> str:
+        """Return the name of a WorkFlow, of whichever owner: operators look at all of them."""
         # What is not found stays as it is: pods of a job may outlive its WorkFlow.
         found = None if _WHOLE_JOB.fullmatch(given) else choose_candidate("job", given, self._workflows)
         return found.id if found else given
 
     def _resolve_transaction(self, given: str) -> str:
+        """Return the hash of one of the newest transactions that begins so."""
         # What is none of the newest stays as it is: the verb says that the chain has no such transaction.
         newest = [] if _WHOLE_HASH.fullmatch(given) else list_transactions(self._box, NEWEST)
         found = choose_candidate(
@@ -130,10 +141,12 @@ class IdentifierResolver:
         return found.id if found else given
 
     def _assets_of(self, kind: str) -> list[Candidate]:
+        """Return the assets of a kind; an empty kind means all."""
         return [candidate for kind_of, candidate in self._assets if kind in ("", kind_of)]
 
     @cached_property
     def _assets(self) -> list[tuple[str, Candidate]]:
+        """Read every asset once, with its kind: one command may name a dataset and an algorithm."""
         return [
             (
                 head.type,
@@ -149,6 +162,7 @@ class IdentifierResolver:
 
     @cached_property
     def _environments(self) -> list[Candidate]:
+        """Read the environments; their description serves as a name."""
         offered = list_environments(self._box)
         return [
             Candidate(str(each.get("id")), tuple(filter(None, (str(each.get("desc") or ""),))))
@@ -157,12 +171,15 @@ class IdentifierResolver:
 
     @cached_property
     def _jobs(self) -> list[Candidate]:
+        """Read the jobs of the acting account."""
         # A job has no name; its state tells it from the others.
         return [Candidate(job.id, text=job.text) for job in list_jobs(self._box, self._who)]
 
     @cached_property
     def _workflows(self) -> list[Candidate]:
+        """Read the WorkFlows from the API server, past the Provider."""
         return [Candidate(flow.name, text=flow.status) for flow in list_workflows(self._box)]
 
     def _list_images(self) -> list[Candidate]:
+        """Return the images on the node, each name once."""
         return [Candidate(name) for name in sorted({image.image for image in node_images(self._box)})]

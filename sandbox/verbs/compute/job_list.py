@@ -58,6 +58,7 @@ def choose_jobs(box: Box, owners: Sequence[str], wanted: JobFilter) -> list[List
     accounts = [str(index) for index in range(ACCOUNTS)] if EVERYBODY in owners else owners
     # By id: two names may mean one account.
     found = {job.id: job for who in accounts for job in list_jobs(box, who)}
+    # Without jobs there is nothing to name, and a search of the cache is saved.
     names = _asset_names(box) if found else {}
     listed = [_listed_job(job, names) for job in found.values()]
     # A job without a creation time is one that has just been accepted: it counts as the newest.
@@ -68,19 +69,24 @@ def choose_jobs(box: Box, owners: Sequence[str], wanted: JobFilter) -> list[List
 def job_state(job: JobDetails) -> str:
     """Return one of ``JOB_STATES``."""
     if not job.has_ended:
+        # A job that is being prepared waits as well: none of its code has run.
         return "running" if job.status >= State.RUNNING else "waiting"
+    # Before success: a stopped job may have results and still is not what was asked for.
     if job.stop_reason:
         return "stopped"
     return "finished" if job.has_succeeded else "failed"
 
 
 def _listed_job(job: JobDetails, names: Mapping[str, str]) -> ListedJob:
+    """Return the job with names in place of DIDs as far as they are known."""
     data = tuple(names.get(did) or did for did in job.inputs)
     return ListedJob(job, job_state(job), names.get(job.algorithm) or job.algorithm, data)
 
 
 def _is_admitted(job: ListedJob, wanted: JobFilter) -> bool:
+    """Return whether the job meets every field of the filter that is not empty."""
     details = job.details
+    # Everything that a row of the table shows, so that a search finds what the user sees.
     words = " ".join((details.id, details.text, details.reason, job.state, job.algorithm, *job.data))
     return (
         (not wanted.states or job.state in wanted.states)

@@ -1,4 +1,7 @@
-"""``config``: shows, changes and checks the box file in the home of a box."""
+"""``config``: shows, changes and checks the box file in the home of a box.
+
+Nothing here touches the cluster: the file is a wish that the next ``up`` fulfils.
+"""
 
 from __future__ import annotations
 
@@ -75,15 +78,18 @@ def set_config(box: Box, key: str, text: str) -> KeyReport:
     before = _current_text(box)
     old = value_at(parse_box_file(before, given), key)
     refusal: UsageError | None = None
+    # The first reading that makes a good file counts: "8130" is a port, "1.0" perhaps a version.
     for value in _readings(text):
         try:
             edited = text_with_value(before, path, value)
             file = parse_box_file(edited, given)
         except UsageError as problem:
+            # The first refusal is told: it is about the reading that the user most likely meant.
             refusal = refusal or problem
             continue
         _write_file(given, edited)
         return KeyReport(given, key, old, value_at(file, key), _config_report(box, file, given).changes)
+    # There is at least one reading, and each one has returned or was refused.
     assert refusal is not None
     raise refusal
 
@@ -104,6 +110,7 @@ def edit_config(
         except UsageError as problem:
             if not again(problem):
                 raise
+            # The editor opens with what the user wrote, faults included, so that no work is lost.
             text = edited
             continue
         _write_file(path, edited)
@@ -111,6 +118,7 @@ def edit_config(
 
 
 def _config_report(box: Box, file: BoxFile, path: Path) -> ConfigReport:
+    """Return the report on a file that was read; a box that was never made has nothing to change."""
     changes: list[SettingChange] = []
     if box.exists:
         changes = setting_changes(
@@ -120,11 +128,13 @@ def _config_report(box: Box, file: BoxFile, path: Path) -> ConfigReport:
 
 
 def _current_text(box: Box) -> str:
+    """Return the text of the file in the home, or one made of the settings that the box has."""
     path = box.home.declaration_file
     return read_box_text(path) if path.exists() else render_box_file(file_from_settings(box.settings))
 
 
 def _write_file(path: Path, text: str) -> None:
+    """Replace the file in one step, so that an interrupted write leaves the old one."""
     # A link to a file of a repository stays one.
     replace_file(path.resolve(), text)
 
@@ -148,9 +158,11 @@ def _known_path(key: str) -> KeyPath:
 def _readings(text: str) -> Iterator[Any]:
     """Yield what a word of the command line may mean: the value that YAML reads, and the text itself."""
     try:
+        # By the parser of the file, so that the command line and the file mean the same.
         value = parse_yaml(text)
     except JsonRefused:
         value = text
     yield value
+    # A key of type text may want what YAML takes for a number or a boolean.
     if value != text:
         yield text

@@ -13,6 +13,7 @@ from sandbox.verbs.sdk_connections import connection_to
 
 _ALL = 10_000
 """The most that one search of a metadata cache answers."""
+# Only these keys are asked for: whole DDOs of thousands of assets would be megabytes.
 _FIELDS = ("id", "metadata", "nft")
 
 
@@ -39,6 +40,7 @@ class AssetHead:
             str(metadata.get("type") or ""),
             str(metadata.get("name") or ""),
             str(nft.get("owner") or ""),
+            # A number, or a text; a record without a state counts as active.
             nft.get("state") in (ACTIVE, str(ACTIVE), None),
             _unix_seconds(nft.get("created")),
         )
@@ -51,6 +53,7 @@ def list_asset_heads(box: Box) -> list[AssetHead]:
 
 
 def _section(record: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """Return a section of the record; an empty one where a stranger put something else in its place."""
     found = record.get(key)
     return found if isinstance(found, Mapping) else {}
 
@@ -58,6 +61,7 @@ def _section(record: Mapping[str, Any], key: str) -> Mapping[str, Any]:
 def _unix_seconds(value: Any) -> float:
     """Return an ISO time without a zone, which is UTC, in seconds; 0 for none."""
     try:
+        # Aquarius writes no zone; local time would move every asset by some hours.
         return datetime.fromisoformat(str(value)).replace(tzinfo=UTC).timestamp()
     except (ValueError, OverflowError):
         return 0.0
