@@ -36,6 +36,8 @@ class ActionRunner:
     def perform_action(self, action: UserAction, then: Then | None) -> None:
         """Ask for confirmation, then run. ``then`` is called with the started run, instead of opening the
         usual dialog.
+
+        In a read-only TUI the dialog shows the action and offers no way to go on.
         """
 
         def decided(go_on: bool | None) -> None:
@@ -50,14 +52,21 @@ class ActionRunner:
         self._app.push_screen(ActionDialog(action, read_only=self._port.read_only), decided)
 
     def fill_form(self, form: Screen[UserAction | None], then: Then | None) -> None:
-        """Show a form, then confirm and run the action that its values make."""
+        """Show a form, then confirm and run the action that its values make.
+
+        A form that is left without values gives None, and nothing follows.
+        """
         self._app.push_screen(
             form, lambda action: self.perform_action(action, then) if action is not None else None
         )
 
     def begin_action(self, action: UserAction) -> ActionRun:
-        """Run an action that the user has confirmed."""
+        """Run an action that the user has confirmed.
+
+        The run starts in a thread of its own, since verbs block for seconds to minutes.
+        """
         run = ActionRun(action, self._app)
+        # Before the thread starts: its first message may arrive at once, and must find the run here.
         self.runs.append(run)
         run.start_thread()
         return run
@@ -81,12 +90,14 @@ class ActionRunner:
             self.runs.remove(run)
             if run.problem is None:
                 run.action.done(run.result)
+            # Also after a failure: the verb may have got half-way.
             self._port.feeds.refresh_feeds(*run.action.pokes)
             # Nobody watches this run any more, so only a notice can tell how it ended.
             if not followers:
                 self._tell_end(run)
 
     def _tell_end(self, run: ActionRun) -> None:
+        """Notify the user of a run's end; texts of errors hold names of strangers and are no markup."""
         if run.problem is None:
             self._app.notify(f"✓ {run.action.title}", markup=False)
         else:

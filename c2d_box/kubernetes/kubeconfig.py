@@ -44,6 +44,7 @@ class ClusterConnection:
             token = self.token if self.token_file is None else self.token_file.read_text().strip()
         except OSError as cause:
             raise _unusable_error(f"{self.token_file} cannot be read.") from cause
+        # Without a token the client certificate of the TLS context identifies us.
         if token:
             request.headers["Authorization"] = f"Bearer {token}"
         return request
@@ -97,6 +98,8 @@ def find_connection(kubeconfig: Path | None = None) -> ClusterConnection:
 def in_cluster() -> ClusterConnection:
     """Return the connection of the pod's service account, by the variables that Kubernetes sets in every
     container.
+
+    Raise KeyError outside a pod: :func:`find_connection` asks for the token file first.
     """
     host, port = os.environ["KUBERNETES_SERVICE_HOST"], os.environ.get("KUBERNETES_SERVICE_PORT", "443")
     return ClusterConnection(
@@ -108,7 +111,10 @@ def in_cluster() -> ClusterConnection:
 
 
 def from_kubeconfig(path: Path, context: str = "") -> ClusterConnection:
-    """Return the connection of a kubeconfig's context ``context``, by default of its current one."""
+    """Return the connection of a kubeconfig's context ``context``, by default of its current one.
+
+    Raise UsageError where the file is not usable, and Failed where its credential plugin gives nothing.
+    """
     found = find_context(read_kubeconfig(path), path, context)
     # The plugin's answer replaces credentials that the user's section holds itself.
     user = dict(found.user)
@@ -127,6 +133,7 @@ def from_kubeconfig(path: Path, context: str = "") -> ClusterConnection:
             both.write(certificate + b"\n" + key)
             both.flush()
             tls.load_cert_chain(both.name)
+    # A relative path starts at the kubeconfig's folder, as with kubectl; an absolute one replaces it.
     token_file = found.folder / user["tokenFile"] if "tokenFile" in user else None
     return ClusterConnection(found.cluster["server"].rstrip("/"), tls, user.get("token", ""), token_file)
 
@@ -137,6 +144,7 @@ def read_kubeconfig(path: Path) -> dict[str, Any]:
         document = parse_yaml(path.read_bytes())
     except (OSError, JsonRefused) as cause:
         raise UsageError("C2D-EXISTING-KUBECONFIG", f"{path} cannot be read.", "Check the file.") from cause
+    # Any other content has no contexts, which :func:`find_context` reports with the path.
     return document if isinstance(document, dict) else {}
 
 
@@ -144,6 +152,7 @@ def find_context(document: Mapping[str, Any], path: Path, name: str = "") -> Kub
     """Return a context of the kubeconfig ``document``, by default the current one. Raises UsageError where
     something that it names is not described. ``path``: where the document was read.
     """
+    # ``current-context`` may be missing; the error below then says that nothing is named.
     chosen = name or str(document.get("current-context", ""))
 
     def section(kind: str, wanted: str) -> Mapping[str, Any]:
@@ -162,11 +171,13 @@ def find_context(document: Mapping[str, Any], path: Path, name: str = "") -> Kub
 
 
 def _unusable_error(text: str) -> UsageError:
+    """Return the error for a kubeconfig that cannot be used; kubectl shows the user the same content."""
     return UsageError("C2D-EXISTING-KUBECONFIG", text, "Check it with kubectl: kubectl config view")
 
 
 def _ask_plugin(plugin: Mapping[str, Any]) -> dict[str, str]:
     """Run a credential plugin (client.authentication.k8s.io); return a token, or certificate and key."""
+    # As kubectl does it: the plugin sees our environment, with its own variables on top.
     environment = {entry["name"]: entry["value"] for entry in plugin.get("env") or ()}
     # Not interactive: nobody is there to answer a prompt, and the plugin must fail instead of waiting.
     question = {"apiVersion": plugin["apiVersion"], "kind": "ExecCredential", "spec": {"interactive": False}}

@@ -12,7 +12,10 @@ from c2d_box.service.main import run_service, service_parser
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the metadata cache until it is stopped, and return the exit code."""
+    """Run the metadata cache until it is stopped, and return the exit code.
+
+    A configuration that is not valid ends it before the port is opened.
+    """
     return run_service(
         service_parser("c2d_box.metadata", "The metadata cache."),
         MetadataSettings,

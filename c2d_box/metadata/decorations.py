@@ -41,6 +41,7 @@ class ChainFacts:
         """Return name, symbol, tokenURI and owner of an NFT. The names of its ``datatokens`` are read in the
         same request and kept for :meth:`token_facts`."""
         # A document may name anything as a datatoken; a text that is no address is not asked for.
+        # Lower case throughout: documents spell addresses with and without EIP-55 checksums.
         unknown = [token for token in datatokens if is_address(token) and token.lower() not in self._names]
         views = [
             ViewCall(NFT, address, "name"),
@@ -114,6 +115,7 @@ def _token_views(tokens: list[str]) -> list[ViewCall]:
 def record(facts: ChainFacts, versions: list[AssetVersion], orders: int) -> dict[str, Any]:
     """Return the decorated DDO made of these versions of one asset (oldest first). Blocks: reads the
     chain."""
+    # The caller has made sure that there is a version.
     latest, first = versions[-1], versions[0]
     # A change of state is a version without a document; the last document counts on.
     published = next((v for v in reversed(versions) if v.document is not None), None)
@@ -143,6 +145,7 @@ def record(facts: ChainFacts, versions: list[AssetVersion], orders: int) -> dict
     if latest.state in GONE:
         left = ("event", "nft", "datatokens", "stats")
         return {"id": latest.did, **{key: added[key] for key in left}}
+    # The chain's facts last, so that they win over what the publisher wrote under the same keys.
     return {**document, **added}
 
 

@@ -177,7 +177,10 @@ class DocumentQueue:
         heapq.heappush(host.due, (publication.next, publication.block, publication.position, publication.tx))
 
     def _host_of(self, publication: Publication) -> DecryptorHost:
-        """Return the host of a publication, made where it is not known yet."""
+        """Return the host of a publication, made where it is not known yet.
+
+        Texts that are no URL share one host, so that they share its one request at a time.
+        """
         name = self._documents.host_of(publication.decryptor_url)
         if name not in self._hosts:
             if len(self._hosts) > _KEPT_HOSTS:

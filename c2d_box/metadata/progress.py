@@ -20,6 +20,7 @@ class IndexProgress:
 
     ready_seconds: float
     confirmations: int = 0
+    # Monotonic: a step of the wall clock is no standstill.
     clock: Callable[[], float] = time.monotonic
     is_started: bool = False
     head: int | None = None
@@ -33,6 +34,7 @@ class IndexProgress:
         # Any movement counts, also back: a reorganisation is work and no standstill.
         if block != self.block:
             self._moved_at = self.clock()
+        # After the comparison above, which needs the block of the last call.
         self.head, self.block = head, block
         if self.blocks_behind == 0:
             self._behind_since, self.problem = None, ""
@@ -62,6 +64,7 @@ class IndexProgress:
     @property
     def is_ready(self) -> bool:
         """True while the cache was level with the head within the last ``ready_seconds``."""
+        # The delay covers the normal case: each new block makes the cache one block late for a moment.
         since = self._behind_since
         return self.is_started and (since is None or self.clock() - since <= self.ready_seconds)
 

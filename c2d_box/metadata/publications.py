@@ -1,4 +1,7 @@
-"""Checks a published document before it is served to anybody."""
+"""Checks a published document before it is served to anybody.
+
+The same rules as ``ddo/validate``: what a client was told is valid is served later.
+"""
 
 from __future__ import annotations
 

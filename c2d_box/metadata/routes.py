@@ -260,6 +260,7 @@ def document_proof(key: CacheKey | None, raw: bytes) -> dict[str, Any]:
 async def _trigger(request: Request) -> Response:
     """Read a transaction's metadata events again; a refusal comes with its reason."""
     cache, body = _cache_of(request), await _read_json(request)
+    # Strangers call this route, so no type is taken for granted.
     tx = body.get("transactionId") if isinstance(body, dict) else None
     # Clients of both spellings exist.
     chain_id = (body.get("chainId") or body.get("chain_id")) if isinstance(body, dict) else None
@@ -322,6 +323,7 @@ async def _chain_status(request: Request) -> Response:
 async def _state(request: Request) -> Response:
     """What became of the last metadata event of an asset, and why."""
     given = {name: request.query_params.get(name) for name in ("nft", "did", "txId")}
+    # Without a condition the newest outcome of any asset would be the answer.
     if not any(given.values()):
         return JSONResponse({"error": "You need to specify one of: nft, txId, did"}, 400)
     cache = _cache_of(request)

@@ -1,4 +1,7 @@
-"""Finds the datatokens whose price an event of an exchange or a dispenser may have changed."""
+"""Finds the datatokens whose price an event of an exchange or a dispenser may have changed.
+
+A price stands in the served record, so the record has to be made anew after such an event.
+"""
 
 from __future__ import annotations
 

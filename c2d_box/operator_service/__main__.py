@@ -26,12 +26,16 @@ from c2d_box.workflow.resource import WORKFLOWS
 
 
 def build_application(settings: OperatorSettings, kubeconfig: Path | None) -> Starlette:
-    """Return the application. Its lifespan opens and closes everything that lives as long as it does."""
+    """Return the application. Its lifespan opens and closes everything that lives as long as it does.
+
+    Without ``kubeconfig`` the pod's service account is used, see :func:`find_connection`.
+    """
     access = find_connection(kubeconfig)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         cluster = HttpCluster(access, settings.namespace)
+        # One watch for all callers: a status request costs Kubernetes nothing.
         informer = Informer(cluster, WORKFLOWS)
         database = JobDatabase(settings.postgres, settings.secrets_dir)
         results = StoredResults(settings)

@@ -1,5 +1,9 @@
 """One session with PostgreSQL, renewed when it breaks; while PostgreSQL is away callers are
-refused at once."""
+refused at once.
+
+Only nonces and the history of deleted jobs are there. All else is answered from Kubernetes, so nothing may
+wait here for long (ADR 0038).
+"""
 
 from __future__ import annotations
 
@@ -72,6 +76,7 @@ class JobDatabase:
             self._connection = await self._open_connection()
         if not self._schema:
             await jobtable.create_nonces(self._connection)
+            # As long as the session lives, see ``_drop_connection``: a new one makes the tables again.
             self._schema = True
         return self._connection
 

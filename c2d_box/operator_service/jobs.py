@@ -1,4 +1,7 @@
-"""Reads jobs: from the watch's copy, indexed by owner and agreement; deleted ones from the job table."""
+"""Reads jobs: from the watch's copy, indexed by owner and agreement; deleted ones from the job table.
+
+The copy may be behind by some milliseconds. Where that matters, as for locks, Kubernetes is asked itself.
+"""
 
 from __future__ import annotations
 
@@ -118,6 +121,7 @@ class JobIndex:
         case of ``owner`` and ``provider`` does not matter.
         """
         # The narrowest index first; the other filters are applied to what it yields.
+        # Every filter still applies to one job by its id: an owner's claim has to be true.
         if job is not None:
             candidates = self._jobs_named({job})
         elif agreement is not None:
@@ -180,7 +184,10 @@ class JobIndex:
         return [self._jobs[name] for name in names if name in self._jobs]
 
     def _note_change(self, body: Object, deleted: bool) -> None:
-        """Take a change from the watch: the job leaves all indexes and enters them anew."""
+        """Take a change from the watch: the job leaves all indexes and enters them anew.
+
+        Listeners are called on the event loop and must not block.
+        """
         name = body["metadata"]["name"]
         known = self._jobs.pop(name, None)
         if known is not None:
@@ -197,6 +204,7 @@ class JobIndex:
         self._jobs[name] = workflow
         self._by_owner.setdefault(workflow.spec.owner.lower(), set()).add(name)
         self._by_agreement.setdefault(workflow.spec.agreement_id, set()).add(name)
+        # A copy: a listener may end itself while it is called.
         for listener in list(self._listeners):
             listener(workflow)
 

@@ -69,6 +69,7 @@ class JobLogs:
         live = None
         if not (ruled and component in _WITHHELD):
             live = await self._live_log(workflow, component, follow)
+        # A finished pod may be gone while its log is among the results.
         return live or await self._stored_log(workflow, component)
 
     async def _awaited_log(self, job: str, component: str) -> AsyncIterator[bytes]:
@@ -119,7 +120,10 @@ class JobLogs:
 
 
 def is_followed(arguments: Mapping[str, Any]) -> bool:
-    """Return whether the caller also wants the lines that are still to come."""
+    """Return whether the caller also wants the lines that are still to come.
+
+    The value may be a boolean of JSON or a text of the query.
+    """
     return str(arguments.get("follow", "")).lower() in ("1", "true", "yes")
 
 
@@ -132,6 +136,7 @@ async def _join_chunks(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterato
 
 async def _gated_log(source: AsyncIterator[bytes], budget: int) -> AsyncIterator[bytes]:
     """Yield the log as the gate lets it through, up to the budget of bytes."""
+    # One gate for each answer: the budget is what one caller may get at a time.
     gate = LogGate(budget)
     try:
         async for chunk in source:

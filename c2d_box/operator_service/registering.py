@@ -44,10 +44,14 @@ class JobRegistrar:
         self._settings = settings
         self._cluster = cluster
         self._jobs = jobs
+        # Leases in Kubernetes and not in this process: several replicas may get the same order.
         self._locks = OrderLocks(cluster)
 
     async def register_job(self, arguments: Arguments, authenticate: Authenticate) -> list[dict[str, Any]]:
-        """Return the status of the new job, or of the one an earlier call with this ``jobId`` has made."""
+        """Return the status of the new job, or of the one an earlier call with this ``jobId`` has made.
+
+        Raise OperatorRefusal for the first fault: texts and order are the original's, which callers know.
+        """
         require_arguments(arguments, _REQUIRED, _CALL)
         workflow = arguments["workflow"]
         if not workflow or not isinstance(workflow, dict):
@@ -107,6 +111,7 @@ class JobRegistrar:
 
     async def _create_workflow(self, job: str, spec: Object) -> WorkFlow:
         """Create the WorkFlow; one of this name was made by the same call in another replica."""
+        # The name is the job's id, so Kubernetes itself refuses a second WorkFlow for it.
         body = resource.build_workflow(job, spec, time.time())
         try:
             return self._jobs.put_job(await self._cluster.create(WORKFLOWS, body))

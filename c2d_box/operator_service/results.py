@@ -108,12 +108,16 @@ class StoredResults:
         else:
             key = object_key(result.url, bucket=store.bucket, job=job)
             if key is not None:
+                # Signed for this one key, below the job's own prefix.
                 request = self._s3_endpoint(store).sign_request("GET", store.bucket, key)
                 return request.url, {**headers, **request.headers}
         raise OperatorRefusal(404, "This result is in a store that is not configured any more.")
 
     def _s3_endpoint(self, store: S3Store) -> S3Endpoint:
-        """Return the store's client with the keys as they are in the secrets folder now."""
+        """Return the store's client with the keys as they are in the secrets folder now.
+
+        Read for each request: Kubernetes replaces the mounted files when the Secret changes.
+        """
         access, secret = (
             (self._secrets / f"s3-{part}-key").read_text().strip() for part in ("access", "secret")
         )

@@ -24,6 +24,7 @@ class OperatorListen(ListenSection):
 class OperatorCompat(SettingsSection):
     """``bareSignatures``: take the original's signatures, which cover neither method, path nor body."""
 
+    # Off: a signature that covers no call can be taken from one call and used for another.
     bare_signatures: bool = False
 
 
@@ -31,12 +32,14 @@ class OperatorSettings(SettingsSection):
     """The whole configuration of operator-service."""
 
     listen: OperatorListen = OperatorListen()
+    # Jobs, their grants and their locks are in this one.
     namespace: str = JOBS_NAMESPACE
     postgres: PostgresSettings
     signature_required: bool = True
     """False only where nobody but the Provider can reach the service."""
     allowed_providers: tuple[str, ...] = ()
     """Addresses of the Providers whose signatures count."""
+    # The engine has the same list in its own configuration; the chart writes both.
     environments: tuple[Environment, ...]
     result_store: Annotated[IpfsStore | S3Store, Field(discriminator="kind")]
     chain_id: int = LOCAL_CHAIN_ID

@@ -29,6 +29,9 @@ _UNRESERVED = "-_.~"
 """The characters that SigV4 leaves as they are in a query (RFC 3986)."""
 
 
+# S3Error
+# +- S3Unreachable  no answer: the same call may succeed later
+# +- S3Refused      an answer: its status says whether to try again
 class S3Error(Exception):
     """A call of the store failed."""
 
@@ -38,7 +41,11 @@ class S3Unreachable(S3Error):
 
 
 class S3Refused(S3Error):
-    """The store answered, and not with success."""
+    """The store answered, and not with success.
+
+    ``answer`` is kept for callers that tell statuses apart. The text holds 200 characters of the body, where
+    S3 names its error code.
+    """
 
     def __init__(self, answer: httpx.Response) -> None:
         request = answer.request
@@ -48,7 +55,10 @@ class S3Refused(S3Error):
 
 @dataclass(frozen=True, slots=True)
 class S3Endpoint:
-    """The address of a store and the key that its requests are signed with."""
+    """The address of a store and the key that its requests are signed with.
+
+    It holds no connection, so that it can be made for one request with keys that were just read.
+    """
 
     address: str
     credentials: S3Credentials
@@ -79,7 +89,11 @@ class S3Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class S3Client:
-    """Synchronous calls, which raise S3Error."""
+    """Synchronous calls, which raise S3Error.
+
+    For tools, and for setting up a store. Services stream through their own asynchronous client, with
+    requests that an :class:`S3Endpoint` has signed.
+    """
 
     endpoint: S3Endpoint
     timeout_seconds: float = 60.0
@@ -94,6 +108,7 @@ class S3Client:
     def create_account(self, key: S3Credentials) -> None:
         """Create a user of the store with this key (a call of versitygw); succeed also where it exists."""
         account = {"Access": key.access_key_id, "Secret": key.secret_access_key, "Role": "user"}
+        # Escaped: secrets are made by others too, and may hold ``&`` or ``<``.
         fields = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in account.items())
         # The admin calls of versitygw are paths like buckets, signed in the same way.
         answer = self.send_request("PATCH", "create-user", body=f"<Account>{fields}</Account>".encode())
@@ -114,11 +129,15 @@ class S3Client:
         for chunk in _file_chunks(path):
             digest.update(chunk)
             size += len(chunk)
+        # A file that changes between the two readings does not match its hash, and the store refuses it.
         request = self.endpoint.sign_request("PUT", bucket, key, digest=digest.hexdigest())
         _check_answer(self._send_signed(request, _file_chunks(path), size), 200)
 
     def read_object(self, bucket: str, key: str) -> bytes:
-        """Return an object's bytes, all of them in memory."""
+        """Return an object's bytes, all of them in memory.
+
+        Raise S3Refused for a missing object and for one that this key may not read.
+        """
         return _check_answer(self.send_request("GET", bucket, key), 200).content
 
     def has_object(self, bucket: str, key: str) -> bool:
@@ -147,6 +166,7 @@ class S3Client:
             following = _element_texts(answer, "NextContinuationToken")
             if not following:
                 return found
+            # The token replaces that of the page before; all other parameters must stay the same.
             page["continuation-token"] = following[0]
 
     def send_request(
@@ -191,6 +211,7 @@ def bucket_policy(bucket: str, actions: Mapping[str, Sequence[str]]) -> bytes:
         }
         for access_key, allowed in actions.items()
     ]
+    # The version is that of the policy language, not a date of ours.
     return json.dumps({"Version": "2012-10-17", "Statement": statements}).encode()
 
 
@@ -205,6 +226,7 @@ def _element_texts(answer: httpx.Response, tag: str) -> list[str]:
     """Return the texts of every ``tag`` of an answer, whatever its namespace."""
     # The store is the operator's own, so its XML is not guarded like strangers'.
     root = ElementTree.fromstring(answer.text)
+    # ElementTree writes a namespace as ``{uri}tag``, and stores differ in whether they send one.
     return [element.text or "" for element in root.iter() if element.tag.rpartition("}")[2] == tag]
 
 

@@ -71,6 +71,7 @@ def demo(
     yield from _narrate_lines(
         "1  The box: Kubernetes, a chain with Ocean's contracts, IPFS, S3 and C2D's services."
     )
+    # Boots only what does not run; in a running box this takes a moment.
     report = yield from boot_declared_box(box, yes=yes, confirm=confirm)
     dataset, algorithm = yield from _publish_assets(box)
     yield from _narrate_lines(
@@ -81,6 +82,7 @@ def demo(
     yield from _narrate_lines(
         "", "5  The publisher reads the algorithm and permits exactly this version of it."
     )
+    # The permission names hashes: another version of the script is refused again.
     yield from assets.permit_algorithm(box, PUBLISHER, dataset.did, algorithm.did)
     yield from _narrate_lines(
         "", "6  The consumer orders both, pays on the chain, starts. The algorithm travels to the data:"
@@ -129,6 +131,7 @@ def _publish_assets(box: Box) -> Progress[tuple[assets.PublishedAsset, assets.Pu
         "2  A hospital publishes a table: 569 tumours, 30 measurements each. It stays in its private S3; on",
         "   the chain there is a description, a price, and the table's place, encrypted for the Provider.",
     )
+    # The file stays in the box's S3. Only its encrypted address and the description are published.
     dataset = yield from assets.publish_dataset(box, PUBLISHER, str(TABLE), _dataset_offer())
     yield from _narrate_lines(f"   dataset {dataset.did}, {DATASET_PRICE:g} OCEAN per job")
     yield from _narrate_lines(
@@ -144,6 +147,7 @@ def _publish_assets(box: Box) -> Progress[tuple[assets.PublishedAsset, assets.Pu
 def recorded_results(box: Box, job_id: str) -> list[dict[str, Any]]:
     """Return the results with CID and hash, as the job's WorkFlow records them."""
     path = f"{names.workflows_path(names.JOBS_NAMESPACE)}/{job_id}"
+    # From the API server, past the services that the demo has just used.
     with box.kube_api() as kube:
         workflow = kube.get(path) or {}
     return list(workflow.get("status", {}).get("results") or [])
@@ -198,6 +202,7 @@ def _refused_start(box: Box, dataset: str, algorithm: str) -> Progress[dict[str,
         yield from _narrate_lines("   Nothing was paid. A dataset trusts nobody until its publisher says so.")
         return refusal.as_dict()
     raise Failed(
+        # Not ignored: all that follows would show a permission that nobody needed.
         "C2D-DEMO-NOT-REFUSED",
         "the start was not refused although nobody permitted it",
         "c2d-box status shows trust.emptyLists; it should be none",
@@ -249,6 +254,7 @@ def _tell_outcome(
 def _ocean_balance(box: Box) -> float:
     """Return the consumer's balance in OCEAN."""
     chain = chain_of(box)
+    # In whole tokens for display; amounts that are paid stay in wei.
     return float(chain.balance_of(signer(CONSUMER).address, chain.addresses.ocean)) / ETHER
 
 

@@ -1,4 +1,8 @@
-"""``new algorithm``: makes a folder with a script that runs and a sample input, and runs it dry once."""
+"""``new algorithm``: makes a folder with a script that runs and a sample input, and runs it dry once.
+
+The template writes its outputs as a job expects them, so a user starts from a script that works and changes
+one thing at a time.
+"""
 
 from __future__ import annotations
 
@@ -34,6 +38,7 @@ def new_algorithm(name: str, into: Path | None = None) -> Progress[CreatedAlgori
     # One plain folder name: no path, nothing hidden, nothing that another command takes for an option.
     if not name or name != Path(name).name or name.startswith((".", "-")):
         raise UsageError("C2D-NEW-NAME", f"{name or '…'} is no name for an algorithm", "give a plain name")
+    # Also an empty folder: it may be somebody's, and ``copytree`` wants to make its own.
     if folder.exists():
         raise UsageError("C2D-NEW-EXISTS", f"{folder} is already there", "choose another name")
     yield from run_step("new.files", f"writing {folder}", lambda: shutil.copytree(TEMPLATE, folder))

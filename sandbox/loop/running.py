@@ -97,6 +97,7 @@ def run_script(box: Box, loop: ScriptRun, confirm: Confirm) -> Progress[RunRepor
     published += [algorithm] if changed else []
     # All permissions before the order: an order that is paid and then refused would be lost money.
     permitted = yield from _ensure_permits(box, loop, datasets, algorithm, difference, published, confirm)
+    # The first dataset is the main one of the job, and the others come beside it.
     first, *more = datasets
     wanted = JobRequest(first, algorithm, tuple(more), environment, spending=loop.spending)
     started = yield from jobs.start(box, loop.who, wanted)
@@ -123,6 +124,7 @@ def _ensure_dataset(
                 "C2D-RUN-NO-FILE", f"{data} is neither a published dataset nor a file", "see c2d-box assets"
             )
         return did, False
+    # A local file: what the memory knows of it counts only while the box still has that asset.
     known, sha256 = _living_version(box, memory.get(path, loop.owner)), digest(path)
     # By content, not by time: saving a file without a change costs no transaction.
     if known is not None and known.sha256 == sha256:
@@ -134,6 +136,7 @@ def _ensure_dataset(
     else:
         # The same DID with new content: permissions and addresses stay.
         yield from assets.replace_content(box, loop.owner, known.did, str(path))
+    # Last: a run that breaks off before this publishes again, which costs a transaction and loses nothing.
     memory.put(path, loop.owner, Known(known.did, sha256, mark=asset_mark(box, known.did)))
     return known.did, True
 
@@ -190,6 +193,7 @@ def _ensure_permits(
         # The version is taken from the local file: what the user saw is what gets signed.
         owner, version = _dataset_owner(box, dataset), _script_version(box, loop, algorithm)
         yield from _show_permission(loop, dataset, algorithm, owner, verdict, difference)
+        # The question comes after the notes that show the version, in this order for screens too.
         if not confirm(f"Permit {loop.script.name} on {assets.short_did(dataset)} as {owner}?"):
             raise Refused(
                 "C2D-RUN-NOT-PERMITTED",
@@ -212,6 +216,7 @@ def _script_version(box: Box, loop: ScriptRun, algorithm: str) -> AlgorithmVersi
     with connection_to(box) as connection:
         found = algorithm_facts(connection, algorithm)
     readable = bool(found.files_checksum)  # where they are not, permit refuses with its own reason
+    # Under a DID of somebody else the permission would be for code that the user has not seen.
     if found.owner.lower() != signer(loop.who).address.lower() or (
         readable and not version.is_version_of(found)
     ):
@@ -235,6 +240,7 @@ def _living_version(box: Box, known: Known | None) -> Known | None:
     """Return the known asset, or None where the box no longer has it, or has something else under its DID:
     after a reset DIDs are given out again, to the next published asset.
     """
+    # Without a mark nobody can say whether it is the same asset: it is published anew.
     if known is None or not known.mark:
         return None
     return known if asset_mark(box, known.did) == known.mark else None

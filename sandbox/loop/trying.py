@@ -93,6 +93,7 @@ def dry_run(
             )
         # Copied while the temporary folder still exists.
         kept = _keep_outputs(written, root / "outputs", folder)
+    # Events carry the time at which they were made; these two serve as a clock.
     seconds = ProgressEvent("try", "done").at - began.at
     refused = tuple((entry.path, entry.reason) for entry in verdict.refused)
     return DryRun(folder, tuple(kept), done.stdout, seconds, refused, verdict.refused_count)
@@ -118,12 +119,14 @@ def _lay_out_volume(root: Path, script: Path, data: Sequence[Path]) -> dict[str,
     """Make a job's volume below ``root``; return the variables that the script gets, and no others: a job
     does not have the user's environment either.
     """
+    # Made up: a dry run has no published assets, and the script must not depend on a DID.
     dids = [f"{position:064x}" for position in range(1, len(data) + 1)]
     for did, path in zip(dids, data, strict=True):
         place = root / "inputs" / did
         place.mkdir(parents=True)
         # Inputs have the number of the file in their asset for a name (Ocean's convention).
         shutil.copy(path, place / "0")
+    # The other folders of a job's volume.
     for name in ("outputs", "logs", "transformations", "ddos", "scratch"):
         (root / name).mkdir()
     shutil.copy(script, root / "transformations" / "algorithm")
@@ -147,6 +150,7 @@ def _run_script(entrypoint: str, environment: dict[str, str]) -> subprocess.Comp
     """Run the entrypoint to its end; raise where its program is missing or the time is up."""
     place = f"{environment['VOLUME']}/transformations/algorithm"
     # Without a shell: a line that needs one behaves otherwise here than in a job.
+    # ``$ALGO`` is Ocean's placeholder for the script; quoted, as its path may hold blanks.
     words = shlex.split(entrypoint.replace("$ALGO", shlex.quote(place)))
     try:
         return subprocess.run(
@@ -179,6 +183,7 @@ def _keep_outputs(written: list[Path], outputs: Path, folder: Path) -> list[Path
     kept = []
     for path in written:
         target = folder / path.relative_to(outputs)
+        # Outputs may lie in folders; earlier ones of the same name are written over.
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)
         kept.append(target)

@@ -40,6 +40,7 @@ class BoxBackend:
     """
 
     def __init__(self, box: Box) -> None:
+        # Not the box itself: its settings are as old as the object that holds them.
         self._home, self._named = box.home.path, box.name
 
     @property
@@ -81,6 +82,7 @@ class BoxBackend:
     def job_logs(self, who: str, job_id: str) -> Mapping[str, str]:
         from sandbox.verbs.compute.job_logs import live_log_texts
 
+        # Live ones too, as the port says: a user looks at a log mostly while the job runs.
         return live_log_texts(self.current_box, who, job_id)
 
     def explain_job(self, who: str, job_id: str) -> str:
@@ -134,6 +136,7 @@ class BoxBackend:
         from sandbox.install.chart_values import SERVICES
 
         # Services come first: a newcomer looks for the Provider's log before that of etcd.
+        # The driver knows its components; they differ between the native node and somebody's cluster.
         components = [component.name for component in self.current_box.cluster.status().components]
         return [*SERVICES, *components]
 
@@ -186,6 +189,7 @@ class BoxBackend:
     def follow_heads(self) -> Iterator[int]:
         from sandbox.verbs.inspection.chain import watch_heads
 
+        # A generator, too: the connection is opened by the thread that reads it.
         return watch_heads(self.current_box)
 
     def follow_changes(self) -> Iterator[str]:

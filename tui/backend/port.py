@@ -50,6 +50,7 @@ class BackendPort(Protocol):
         """Return the command line for ``arguments`` on this box, acting as ``who`` if given."""
         ...
 
+    # -- reads: they may be called from any thread and change nothing
     def box_status(self) -> BoxStatus:
         """Return the state of the box and its parts; also answers on a box that is down."""
         ...
@@ -174,6 +175,7 @@ class BackendPort(Protocol):
         """Return the Provider's answer to ``who`` on starting this job; a refusal is a value here."""
         ...
 
+    # -- verbs: nothing happens until the returned generator is driven
     def boot_box(self, confirm: Confirm) -> Progress[object]:
         """Boot or resume the box; ``confirm`` agrees to what a build installs."""
         ...
@@ -207,6 +209,8 @@ class BackendPort(Protocol):
     ) -> Progress[object]: ...
 
     def permit_algorithm(self, who: str, dataset: str, algorithm: str) -> Progress[object]:
+        """Publish a script with the image and the command that it runs with."""
+        """Publish a local file or an address as a dataset, with the price of ``offer``."""
         """Put the algorithm, as it is now, on the dataset's list."""
         ...
 
@@ -223,6 +227,7 @@ class BackendPort(Protocol):
     ) -> Progress[object]: ...
 
     def end_asset(self, who: str, did: str) -> Progress[object]:
+        """Change name or description of an asset under its DID; None leaves one as it is."""
         """Declare the asset's end of life."""
         ...
 

@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 
 class AppPort(Protocol):
-    """The application of one box, as everything on its screen sees it."""
+    """The application of one box, as everything on its screen sees it.
+
+    Whatever would need an import of :mod:`tui.app` from a screen goes through here.
+    """
 
     source: BackendPort
     feeds: FeedRegistry
@@ -44,6 +47,9 @@ class AppPort(Protocol):
     def current_theme(self) -> Theme: ...
 
     def open_screen(self, name: str) -> None:
+        """The theme in use, for widgets that draw with its colours themselves."""
+        """The account that orders and computes: the usual role, or the one chosen with :meth:`act_as`."""
+        """The account that publishes: the usual role, or the one chosen with :meth:`act_as`."""
         """Show the screen of this name."""
         ...
 
@@ -90,6 +96,10 @@ class AppPort(Protocol):
     ) -> None: ...
 
     def perform_action(self, action: UserAction, *, then: Callable[[ActionRun], None] | None = None) -> None:
+        """Show a notice, as Textual's ``App.notify`` does.
+
+        Pass ``markup=False`` for text from elsewhere: a name with brackets would be read as markup.
+        """
         """Confirm, run and show an action. ``then`` gets the started run, instead of the usual dialog."""
         ...
 

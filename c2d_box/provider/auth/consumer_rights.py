@@ -37,6 +37,7 @@ class ConsumerRights:
         # refused.
         text = credentials.access_refusal(ddo, consumer, state, set())
         passes = quoted or self.environment_downloads
+        # No outage of operator-service can refuse a consumer whom the lists permit by himself.
         if text is None or not passes or self.environments is None:
             return text
         return credentials.access_refusal(ddo, consumer, state, await self.environments.consumer_addresses())
@@ -48,6 +49,7 @@ class ConsumerRights:
         Each order of a computation names its environment as consumer, so that environment's key would open
         all of them. An order belongs to the one who paid it.
         """
+        # First the chain: an order that does not hold needs no look at the environments.
         order = await self.ledger.verified_order(claim)
         # As in the original, whose pods fetch inputs in the environment's name. Our pods use grants instead.
         if self.environment_downloads or self.environments is None:
@@ -60,6 +62,7 @@ class ConsumerRights:
     async def may_download_computed(self, consumer: str) -> bool:
         """Return whether the consumer may download what was ordered for computing: an environment may, where
         the settings allow it."""
+        # Without the setting nobody is asked, so downloads do not depend on operator-service.
         if self.environments is None or not self.environment_downloads:
             return False
         return await self.environments.has_consumer(consumer)

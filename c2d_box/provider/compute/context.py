@@ -18,7 +18,10 @@ from c2d_box.storage import Storage
 @dataclass(frozen=True)
 class ComputeContext:
     """The part of the Provider that decides whether a job may run. It holds nothing that a decision could
-    change: no nonces, no grants and no way to start a job."""
+    change: no nonces, no grants and no way to start a job.
+
+    Requests that start nothing, such as a quote, are judged by the same rules.
+    """
 
     settings: ProviderSettings
     key: ProviderKey

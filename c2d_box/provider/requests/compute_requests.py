@@ -86,6 +86,7 @@ class QuoteRequest(ComputeRequest):
 
 def parse_start_request(data: Data) -> StartRequest:
     """Return the request that these parameters, checked by ``fields.START``, make. Raise Refusal."""
+    # ``null`` and an empty text mean no further datasets.
     additional = data.get("additionalDatasets") or []
     if not isinstance(additional, list):
         raise compute_refusal("additional_input", "invalid")
@@ -109,6 +110,7 @@ def parse_quote_request(data: Data) -> QuoteRequest:
     now, compute, environment = time.time(), data["compute"], data["compute"]["env"]
     # The rule ``integer`` has passed, so this cannot fail, also where the value is text.
     valid_until = int(compute["validUntil"])
+    # Before anything of the request is looked at: a quote for the past has no price.
     if valid_until <= now:
         raise ProviderRefusal("The validUntil value is not correct.")
     return QuoteRequest(
@@ -124,6 +126,7 @@ def parse_quote_request(data: Data) -> QuoteRequest:
 
 def parse_container(section: object) -> DdoContainer:
     """Return the container that a request describes, with everything in it as text."""
+    # By the model's fields: a key that is added there is read here too, and an unknown one never is.
     entry = _as_object(section)
     return DdoContainer(**{key: str(entry.get(key) or "") for key in DdoContainer.model_fields})
 
@@ -140,6 +143,7 @@ def _parse_inputs(items: Sequence[object]) -> tuple[InputReference, ...]:
 def _parse_input(item: Mapping[str, object]) -> InputReference:
     """Return the reference that this part of a request makes. Any type becomes text: a DID of another type is
     simply not found."""
+    # Not ``or ""``: a number 0 is an id like any other text.
     service = item.get("serviceId")
     return InputReference(
         did=str(item.get("documentId") or ""),
@@ -156,6 +160,7 @@ def _parse_algorithm(value: object) -> AlgorithmReference:
     asset = _parse_input(item)
     # A DID makes the raw part unread, so that nothing in it can matter.
     raw = None if asset.did else _parse_program(_as_object(item.get("meta")))
+    # Measured below as it was sent: parsing may change how many bytes it takes.
     custom = item.get("algocustomdata")
     return AlgorithmReference(
         asset,
@@ -182,6 +187,7 @@ def _parse_program(meta: Mapping[str, object]) -> RawProgram | None:
 
 def _parse_output(output: object) -> Mapping[str, object] | None:
     """Return the parts of the output section, which a query has as JSON text; what is no object has none."""
+    # A query can carry only texts, and a body may carry the object itself.
     if isinstance(output, str) and output:
         try:
             output = parse_json(output)
