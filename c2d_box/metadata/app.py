@@ -33,6 +33,7 @@ log = logging.getLogger("c2d.cache")
 def build_cache_app(settings: MetadataSettings) -> Starlette:
     """Build the cache's application. A wrong key file ends the start; without one the cache serves what it
     has and indexes nothing. Node and contracts may come up later."""
+    # Opened here and not in the lifespan: a file or key that cannot be used ends the start with its reason.
     cache = CacheContext(settings, MetadataStore(settings.database), _read_cache_key(settings.secrets_dir))
 
     @contextlib.asynccontextmanager
@@ -51,6 +52,7 @@ def build_cache_app(settings: MetadataSettings) -> Starlette:
     cors = Middleware(CORSMiddleware, allow_origins=["*"], allow_methods=["*"], allow_headers=["*"])
     refusals = {BodyRefused: _refused_body}
     app = Starlette(routes=cache_routes(), middleware=[cors], exception_handlers=refusals, lifespan=lifespan)
+    # Routes are plain functions, and find the cache through the request's application.
     app.state.cache = cache
     return app
 
@@ -99,6 +101,7 @@ async def _await_chain(settings: MetadataSettings) -> Chain:
     told = ""
     while True:
         try:
+            # On a thread, as it blocks: the routes answer meanwhile.
             found = await asyncio.to_thread(
                 addresses.load_addresses, settings.chain.address_file, settings.chain.id
             )

@@ -40,6 +40,7 @@ def describe_cache_api(routes: Iterable[Route], version: str) -> dict[str, Any]:
 def _operation_object(route: Route) -> dict[str, Any]:
     """Return the description of one route. Its docstring is the summary, so docstrings of routes are
     public texts."""
+    # One line: docstrings are wrapped for the source, and a summary is not.
     text = " ".join((inspect.getdoc(route.endpoint) or "").split())
     described: dict[str, Any] = {
         # Handlers are private functions; clients see the name without the underscore.
@@ -51,6 +52,7 @@ def _operation_object(route: Route) -> dict[str, Any]:
         ],
         "responses": {
             "200": {"description": "what was asked for"},
+            # Texts of errors are Aquarius' own and differ by route, so no schema is promised.
             "4XX": {"description": "why not"},
         },
     }

@@ -97,6 +97,7 @@ class DocumentDecryptor:
         self._limit = limit
         # By host as it is reached, after aliases: publishers may write the same Provider in several ways.
         self._configured = {self.host_of(url) for url in configured}
+        # Starts below the clock, which the first request takes over.
         self._nonce = 0
         self._buffered = 0
 

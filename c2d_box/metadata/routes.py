@@ -64,6 +64,7 @@ def cache_routes() -> list[Route]:
         Route("/health", _health),
         Route("/livez", _livez),
         Route("/readyz", _readyz),
+        # Another name of the same answer, for probes and clients that ask there.
         Route("/healthz", _readyz),
         Route(f"{_ASSETS}/ddo/validate", _validate, methods=["POST"]),
         Route(f"{_ASSETS}/ddo/{{did}}", _ddo),
@@ -124,11 +125,13 @@ async def _ddo(request: Request) -> Response:
     """The decorated DDO; its headers say up to which block it is true, and which update is missing."""
     did = request.path_params["did"]
     store = _cache_of(request).store
+    # The stored text goes out as it is, without being parsed and written again.
     text, unread = store.texts.get(did), store.unread_outcome(did)
     headers = _age_headers(store, did, unread)
     if text is None:
         # The original's text, for which clients look; no Elasticsearch is involved.
         error = {"error": f"Asset DID {did[:128]} not found in Elasticsearch."}
+        # An addition of ours: the asset may be missing because its document was refused.
         reason = {"reason": outcome_text(unread)} if unread else {}
         return JSONResponse(error | reason, 404, headers)
     return _tagged_response(request, text, headers)
@@ -195,6 +198,7 @@ async def _names(request: Request) -> Response:
     # As many as one search may return.
     for did in dids[:10_000]:
         metadata = records.get(str(did), {}).get("metadata")
+        # Only an object has a name; a stranger's document may hold anything under ``metadata``.
         names[str(did)] = metadata.get("name", "") if isinstance(metadata, dict) else ""
     return JSONResponse(names)
 
@@ -236,6 +240,7 @@ async def _validate(request: Request) -> Response:
         return JSONResponse({"error": text}, 400)
     if not ddo.get("version"):
         return JSONResponse([{"message": "no version provided for DDO."}], 400)
+    # The rules that the indexer applies before it serves a document.
     if problems := validate_ddo(ddo):
         return JSONResponse({"errors": problems}, 400)
     return JSONResponse(document_proof(_cache_of(request).key, raw))
@@ -246,6 +251,7 @@ def document_proof(key: CacheKey | None, raw: bytes) -> dict[str, Any]:
     # Empty values instead of an error: the document was judged all the same.
     if key is None:
         return dict.fromkeys(("hash", "publicKey", "v", "r", "s"), "")
+    # Of the exact bytes: the chain will hold this hash, and the document that is published must match it.
     digest = sha256(raw).digest()
     signature = signatures.sign_hash(key.private_key, digest)
     return {
@@ -286,6 +292,7 @@ async def _trigger(request: Request) -> Response:
 
 async def _await_outcomes(store: MetadataStore, found: list[Publication]) -> list[EventOutcome]:
     """Return the outcomes of the publications, after waiting up to ``_TRIGGER_SECONDS`` for them."""
+    # A limit, not a promise: documents of slow decryptors come later.
     deadline = time.monotonic() + _TRIGGER_SECONDS
     while True:
         known = [store.event_outcome(*publication.event_key) for publication in found]

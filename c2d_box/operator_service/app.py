@@ -54,12 +54,14 @@ class OperatorService:
         self._heartbeat = EngineHeartbeat(cluster)
         self._registrar = JobRegistrar(settings, cluster, jobs)
         self._logs = JobLogs(cluster, results, jobs, settings.log_bytes)
+        # The same logs and jobs as for Providers: the operator sees more of them, not other ones.
         self._admin = AdminApi(settings.secrets_dir, jobs, database, self._logs)
 
     def operator_routes(self) -> list[Route]:
         """Return all routes. ``/spec`` and ``/api/v1/docs/`` are made from this same list."""
         return [
             Route("/", self.root),
+            # Alive without Kubernetes: a restart would not bring it back, and would end every open stream.
             LIVEZ,
             Route("/readyz", self.healthz),
             # Kept for clients that ask there already.
@@ -230,6 +232,7 @@ class OperatorService:
 
     async def job_events(self, request: Request) -> Response:
         """Every status change of the Provider's own jobs, as server-sent events."""
+        # Signed once, at the beginning: the stream stays this caller's until it ends.
         caller = await self._callers.check_caller(request, b"", dict(request.query_params), "", "")
         # Proxies would otherwise collect events before they pass them on.
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
@@ -250,6 +253,7 @@ class OperatorService:
         """
         content = await self._read_body(request)
         arguments = given.read_arguments(request, content)
+        # Before the signature, as in the original; a call without its arguments uses up no nonce.
         require_arguments(arguments, keys, call)
         owner, job = str(arguments.get("owner") or ""), str(arguments.get("jobId") or "")
         return arguments, await self._callers.check_caller(request, content, arguments, owner, job)
@@ -260,6 +264,7 @@ class OperatorService:
 
     def _started_by(self, caller: str, job: str) -> WorkFlow | None:
         """Return the job if this Provider started it, else None as for a job that does not exist."""
+        # From the copy of the jobs: routes that read never wait for Kubernetes.
         workflow, provider = self._jobs.get_job(job), self._provider_scope(caller)
         return None if workflow is None or (provider and not is_job_of(workflow, provider)) else workflow
 
@@ -278,6 +283,7 @@ class OperatorService:
         # Without either the original chose everything the owner had.
         if job is None and agreement is None:
             raise OperatorRefusal(400, "You have to specify one of agreementId or jobId")
+        # Both filters always apply, so a guessed job id stops nobody else's job.
         owner, provider = str(arguments["owner"]).lower(), self._provider_scope(caller)
         return [
             entry
@@ -290,18 +296,24 @@ class OperatorService:
 
 
 def build_operator_app(service: OperatorService) -> Starlette:
-    """Return the application, with each kind of failure answered in the original's form."""
+    """Return the application, with each kind of failure answered in the original's form.
+
+    Routes raise, and only the handlers here turn exceptions into answers.
+    """
 
     async def refused(_: Request, error: Exception) -> Response:
+        """Answer a refusal with its own status, as JSON."""
         assert isinstance(error, OperatorRefusal)
         return JSONResponse({"error": error.text}, error.status)
 
     async def admin_refused(_: Request, error: Exception) -> Response:
+        """Answer a refused call of the operator."""
         assert isinstance(error, AdminRefusal)
         # The original's admin routes answer in plain text.
         return PlainTextResponse(f"{error.words}\nstatus code: {error.status}", error.status)
 
     async def cluster_failed(_: Request, error: Exception) -> Response:
+        """Answer 503 where Kubernetes failed: the call may be repeated."""
         assert isinstance(error, ClusterError)
         # Without the cause: it may name objects and addresses of the cluster.
         return JSONResponse({"error": f"{error.code}: Kubernetes did not answer as expected."}, 503)

@@ -24,6 +24,7 @@ class PublishSection(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
+    # Everything has a default: ``publish: {}`` asks for an asset and leaves its description to us.
     name: _Word | None = None
     description: _Text | None = None
     license: _Word | None = None

@@ -87,12 +87,14 @@ class JobRegistrar:
         """Raise OperatorRefusal unless the environment exists and takes jobs of this chain."""
         environment = self._settings.find_environment(arguments["environment"])
         chain = arguments.get("chainId")
+        # A call without a chain means the one chain of this service.
         right = chain is None or str(chain) == str(self._settings.chain_id)
         if environment is None or not right or not environment.takes_chain(self._settings.chain_id):
             raise OperatorRefusal(400, "Environment invalid or does not exist")
 
     async def _existing_job(self, job: str) -> WorkFlow | None:
         """Return the job of an earlier call; Kubernetes is asked where the copy does not have it (yet)."""
+        # The copy first: a repeated call costs no request then.
         known = self._jobs.get_job(job)
         if known is not None:
             return known
@@ -118,6 +120,7 @@ class JobRegistrar:
         except AlreadyExists:
             found = await self._cluster.get(WORKFLOWS, job)
             if found is None:
+                # Between the two calls; a repeated call makes it anew.
                 raise OperatorRefusal(503, "The job was deleted while it was created.") from None
             return self._jobs.put_job(found)
         except ClusterError as error:
@@ -132,6 +135,7 @@ class JobRegistrar:
             "apiVersion": "v1",
             "kind": "Secret",
             "type": "Opaque",
+            # Nobody can exchange the addresses and keys of a job that is under way.
             "immutable": True,
             "metadata": {
                 "name": names.grants_secret_name(workflow.job),
@@ -169,6 +173,7 @@ def _workflow_spec(
         raise OperatorRefusal(400, "Missing stages")
     if len(stages) > 1:
         raise OperatorRefusal(400, "Multiple stages are not supported yet")
+    # An entry of another type lacks every key, and is refused by the loop below.
     stage = stages[0] if isinstance(stages[0], dict) else {}
     for key in _STAGE:
         if key not in stage:
@@ -209,6 +214,7 @@ def _read_orders(given: Any) -> list[str] | None:
         raise OperatorRefusal(400, '"orders" must be a list')
     if not all(isinstance(key, str) and 0 < len(key) <= _ORDER_LENGTH for key in given):
         raise OperatorRefusal(400, '"orders" must hold texts')
+    # Sorted, as locks are taken in this order; in lower case, as one transaction hash has two spellings.
     return sorted({key.lower() for key in given})
 
 
@@ -227,6 +233,7 @@ def _read_inputs(entries: Any, grants: Any) -> list[Object]:
     found = []
     for index, (entry, grant) in enumerate(zip(entries, granted, strict=True)):
         remote = entry.get("remote") if isinstance(entry.get("remote"), dict) else {}
+        # By an explicit list: whatever else ``remote`` holds stays out of the WorkFlow.
         kept = {key: str(remote[key]) for key in _REMOTE if remote.get(key) is not None}
         files = len(grant.get("files") or [])
         found.append({"index": index, "id": entry["id"], "files": files, "remote": kept})
@@ -278,6 +285,7 @@ def _read_number(arguments: Arguments, key: str) -> int | None:
     if value is None or value == "":
         return None
     try:
+        # By way of float: "3600.0" and 3.6e3 are whole numbers too. Infinity is an OverflowError.
         return int(float(value))
     except (TypeError, ValueError, OverflowError):
         raise OperatorRefusal(400, f'"{key}" must be a number') from None

@@ -108,7 +108,7 @@ class S3Client:
     def create_account(self, key: S3Credentials) -> None:
         """Create a user of the store with this key (a call of versitygw); succeed also where it exists."""
         account = {"Access": key.access_key_id, "Secret": key.secret_access_key, "Role": "user"}
-        # Escaped: secrets are made by others too, and may hold ``&`` or ``<``.
+        # Escaped: a secret may hold ``&`` or ``<``.
         fields = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in account.items())
         # The admin calls of versitygw are paths like buckets, signed in the same way.
         answer = self.send_request("PATCH", "create-user", body=f"<Account>{fields}</Account>".encode())

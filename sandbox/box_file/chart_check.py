@@ -124,6 +124,7 @@ def _schema_problems(value: Any, schema: Any, path: KeyPath) -> Iterator[Problem
             else:
                 yield from _schema_problems(inner, further, (*path, str(key)))
     elif isinstance(value, list):
+        # Numbers of a list are parts of the path, as in :mod:`sandbox.box_file.key_lines`.
         for number, item in enumerate(value):
             yield from _schema_problems(item, schema.get("items"), (*path, str(number)))
 
@@ -136,6 +137,7 @@ def _fits_schema(value: Any, schema: Any, path: KeyPath) -> bool:
 def _scalar_problem(value: Any, schema: Mapping[str, Any]) -> str:
     """Return what is wrong with ``value`` itself; empty where nothing is."""
     kind = schema.get("type")
+    # ``type`` is one name or a list of them.
     kinds = [kind] if isinstance(kind, str) else kind
     if kinds and not any(_is_of_type(value, each) for each in kinds):
         return f"must be of type {' or '.join(kinds)}"

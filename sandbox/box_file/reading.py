@@ -77,6 +77,7 @@ def parse_box_file(text: str, path: Path) -> BoxFile:
         found += _placed(
             keys, ((("values", *p), reason) for p, reason in chart_problems(file.values, LIMIT_PLACES))
         )
+    # Also where the rest is fine: the parser kept the last value, and the user may mean the first.
     found += [BoxFileProblem(line, ".".join(place), "is given twice") for place, line in keys.repeated]
     if file is None or found:
         raise invalid_file(path, sorted(found, key=lambda problem: problem.line))
@@ -123,6 +124,7 @@ def unknown_key_text(path: KeyPath) -> str:
     for name in path[:-1]:
         section = section.model_fields[name].annotation
     known = list(section.model_fields) if isinstance(section, type) and issubclass(section, BaseModel) else []
+    # One guess at most: a list of guesses is longer than the list of the section's keys.
     close = difflib.get_close_matches(path[-1], known, 1)
     return f"there is no such key; {f'did you mean {close[0]}' if close else 'there are ' + ', '.join(known)}"
 
@@ -171,6 +173,7 @@ def _port_problems(file: BoxFile) -> Iterator[tuple[KeyPath, str]]:
 
 def file_ports(file: BoxFile) -> dict[str, int]:
     """Return the port of each service; they are not checked."""
+    # A port of its own wins; all others are the usual ones, moved by the offset.
     usual = BoxPorts().as_dict()
     chosen = {name: getattr(file.ports, name) for name in usual}
     return {name: chosen[name] or usual[name] + file.ports.offset for name in usual}

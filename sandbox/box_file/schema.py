@@ -53,9 +53,11 @@ Count = Annotated[int, Field(le=1 << 53)]
 class PortsFileSection(FileSection):
     """Ports of 127.0.0.1. One without a value has its usual number, moved by ``offset``."""
 
+    # Not a ``Port``: it may be negative, and only its sums are ports, which reading.py checks.
     offset: int = Field(
         default=0, description="Moves every port, for a second box: 100 makes the Provider's 8130."
     )
+    # None, not the usual number: a port that is given is not moved by ``offset``.
     chain: Port | None = Field(default=None, description=f"{USUAL.chain}")
     cache: Port | None = Field(default=None, description=f"{USUAL.cache}")
     provider: Port | None = Field(default=None, description=f"{USUAL.provider}")
@@ -98,6 +100,7 @@ class ExistingFileSection(FileSection):
         # A namespace and a name; empty for none.
         pattern=r"^$|^[^/]+/[^/]+$",
     )
+    # Excludes ``pull_secret``; two keys cannot be compared here, see ``_contradictions`` in reading.py.
     pull_by_login: bool = Field(default=False, description="Make that Secret of your docker login instead.")
     # Off unless asked for: a cluster whose network plugin ignores NetworkPolicies lets jobs out.
     run_unproven_jobs: bool = Field(
@@ -108,6 +111,7 @@ class ExistingFileSection(FileSection):
 class LimitsFileSection(FileSection):
     """Limits of the box's services and of jobs."""
 
+    # 0 switches this one off; limits with ``gt=0`` cannot be switched off.
     requests_per_minute: Count = Field(
         default=int(CALLS.per_minute),
         ge=0,
@@ -142,6 +146,7 @@ class LimitsFileSection(FileSection):
     output_files: int = Field(
         default=STAGES.output_files, ge=1, le=OUTPUT_FILES_MOST, description="Most files of a job's results."
     )
+    # None is no default of a number: the disk of the job's environment is the limit then.
     output_bytes: Count | None = Field(
         default=STAGES.output_bytes,
         ge=1,
@@ -158,6 +163,7 @@ class BoxFile(FileSection):
 
     model_config = ConfigDict(title="c2d-box.yaml")
 
+    # ``auto`` is settled by the first ``up``; a box keeps its cluster after that.
     cluster: Literal["auto", "native", "kind", "k3d", "existing"] = Field(
         default="auto",
         description="What carries the box. auto: what it has, else kind with Docker, else native.",

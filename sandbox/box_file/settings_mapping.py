@@ -86,6 +86,7 @@ def file_from_settings(settings: BoxSettings) -> BoxFile:
 
 def setting_keys(settings: BoxSettings) -> dict[str, Any]:
     """Return every setting by its key in the file, ports as the numbers that they come to."""
+    # As plain values of JSON, which can be compared and shown.
     document = file_from_settings(settings).model_dump(mode="json")
     return flat_keys({**document, "ports": settings.ports.as_dict()})
 

@@ -28,6 +28,7 @@ from sandbox.verbs.compute.job_timeline import job_overhead, seconds_by_stage
 from sandbox.verbs.lifecycle.up import UpReport, boot_declared_box
 from sandbox.verbs.publishing import assets
 
+# Two accounts of the box, so that permission and payment are between different parties.
 PUBLISHER, CONSUMER = "publisher", "consumer"
 DATASET_PRICE, ALGORITHM_PRICE = 3.0, 1.0
 """Prices in OCEAN per job, so that the demo shows a payment."""
@@ -104,6 +105,7 @@ def demo(
     yield from jobs.fetch_results(box, CONSUMER, job.id, target)
     metrics = json.loads((target / "metrics.json").read_text())
     listed = recorded_results(box, job.id)
+    # From the job's own record, not from this process' clock.
     seconds = seconds_by_stage(job)
     further = look_further(box, job.id, listed, target)
     yield from _tell_outcome(metrics, listed, seconds, cost, target, further)
@@ -161,6 +163,7 @@ def look_further(box: Box, job_id: str, listed: list[dict[str, Any]], target: Pa
         box.command_line(f"job {job_id}"),
         box.command_line("status --resources"),
         f"curl -s {box.service_urls['provider']}/ | head -c 300",
+        # The report that the algorithm wrote: a result as the consumer has it.
         f"less {target / 'report.md'}",
     ]
     # Results on S3 have no CID.
@@ -186,6 +189,7 @@ def _algorithm_offer() -> assets.AssetOffer:
         "Trains and cross-validates a classifier; writes metrics, a ROC plot and a report.",
         "c2d-box",
         ALGORITHM_PRICE,
+        # Fetched into jobs, not computed on.
         ("access",),
     )
 
@@ -196,6 +200,7 @@ def _refused_start(box: Box, dataset: str, algorithm: str) -> Progress[dict[str,
     """
     try:
         yield from jobs.start(box, CONSUMER, JobRequest(dataset, algorithm))
+    # Only a refusal is what the demo wants to show; any other error ends it.
     except Refused as refusal:
         yield from _narrate_lines(f"   {refusal.code}: {refusal.message}")
         yield from _narrate_lines(*[f"     {line}" for line in reason_lines(refusal.details.get("reasons"))])
@@ -213,6 +218,7 @@ def reason_lines(tree: Any, depth: int = 0) -> Iterator[str]:
     """Yield the Provider's tree of reasons, one rule per line, indented by depth."""
     if not isinstance(tree, dict):
         return
+    # Each rule stands above those that it follows from.
     yield f"{'  ' * depth}{'yes' if tree.get('allowed') else 'no '}  {tree.get('text', '')}"
     for inner in tree.get("because", []):
         yield from reason_lines(inner, depth + 1)

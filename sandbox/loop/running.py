@@ -38,6 +38,8 @@ FOLDER = Path("c2d-results")
 class ScriptRun:
     """The arguments of a run. ``who`` writes the algorithm, orders and gets the results; ``owner`` publishes
     data that is a local file.
+
+    The two roles are kept apart although one person runs both here: the permission is then a real one.
     """
 
     script: Path
@@ -53,7 +55,10 @@ class ScriptRun:
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """The ended job, and what was saved. ``published`` names what was new or changed."""
+    """The ended job, and what was saved. ``published`` names what was new or changed.
+
+    ``permitted`` names the datasets on which the algorithm was permitted by this run, and not before.
+    """
 
     job: JobDetails
     datasets: tuple[str, ...]
@@ -254,7 +259,10 @@ def _show_permission(
     verdict: PermissionVerdict,
     difference: list[str],
 ) -> Progress[None]:
-    """Yield notes that show the owner of the data what they are about to sign."""
+    """Yield notes that show the owner of the data what they are about to sign.
+
+    All of it comes before the question, so that a yes can be an informed one.
+    """
     # Errors replaced: a script in another encoding is shown all the same.
     lines = loop.script.read_text(errors="replace").count("\n")
     said = [
@@ -271,7 +279,10 @@ def _show_permission(
 
 
 def _dataset_owner(box: Box, dataset: str) -> str:
-    """Return the account of this box that owns ``dataset``; raise Refused where no account here owns it."""
+    """Return the account of this box that owns ``dataset``; raise Refused where no account here owns it.
+
+    The owner is read from the cache's record of the NFT, which follows transfers.
+    """
     with connection_to(box) as connection:
         owner = str((connection.cache.read_record(dataset).get("nft") or {}).get("owner") or "")
     # The box has the keys of its own accounts only, and signs for no one else.

@@ -55,6 +55,7 @@ class BoxBackend:
         return self._named
 
     def command_line(self, arguments: str, who: str = "") -> str:
+        # Shown to users to copy, so that every action of the TUI can be repeated in a shell.
         return self.current_box.command_line(f"--as {who} {arguments}" if who else arguments)
 
     # The methods below are one call each; contracts and errors are those of
@@ -212,6 +213,7 @@ class BoxBackend:
     ) -> DdoPreview:
         from sandbox.verbs.publishing.ddo_preview import preview_ddo
 
+        # Builds what publishing would sign, and neither signs nor stores it.
         return preview_ddo(self.current_box, who, kind, source, offer, image, entrypoint)
 
     def simulate_job(self, who: str, dataset: str, algorithm: str) -> JobSimulation:
@@ -224,6 +226,7 @@ class BoxBackend:
     def boot_box(self, confirm: Confirm) -> Progress[object]:
         from sandbox.verbs.lifecycle.up import boot_declared_box
 
+        # By the box file in the home, as ``c2d-box up`` does it.
         return boot_declared_box(self.current_box, confirm=confirm)
 
     def stop_box(self) -> Progress[object]:

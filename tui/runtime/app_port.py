@@ -29,7 +29,9 @@ class AppPort(Protocol):
     Whatever would need an import of :mod:`tui.app` from a screen goes through here.
     """
 
+    # The box; the only way in which screens read or change anything.
     source: BackendPort
+    # Shared readings of the box: two widgets that show one thing ask once.
     feeds: FeedRegistry
     memory: UiState
     clock: Clock

@@ -1,4 +1,8 @@
-"""``jobs``: lists jobs with the names of what they compute, and chooses some of them."""
+"""``jobs``: lists jobs with the names of what they compute, and chooses some of them.
+
+The Provider lists the jobs of one owner and knows DIDs only. Names, states in the user's words and all
+other filters are made here, for the command line and for scripts alike.
+"""
 
 from __future__ import annotations
 

@@ -100,6 +100,7 @@ def edit_config(
     """Let ``edit`` change the file's text until it is a good file, asking ``again`` about a bad one; None
     where it was left as it was.
     """
+    # Read once: ``edit`` gets either this text or the one that was refused.
     path, text = box.home.declaration_file, _current_text(box)
     while True:
         edited = edit(text)

@@ -33,7 +33,10 @@ class AssetHead:
 
     @classmethod
     def parse(cls, record: Mapping[str, Any]) -> AssetHead:
-        """Parse a record of the metadata cache, whose document is a stranger's."""
+        """Parse a record of the metadata cache, whose document is a stranger's.
+
+        Never raises: one odd document must not hide all other assets from a list.
+        """
         metadata, nft = (_section(record, key) for key in ("metadata", "nft"))
         return cls(
             str(record.get("id") or ""),

@@ -1,4 +1,7 @@
-"""``assets``: chooses some of the published assets."""
+"""``assets``: chooses some of the published assets.
+
+Whole records are read here, unlike for names: a search looks into descriptions and tags too.
+"""
 
 from __future__ import annotations
 
