@@ -1,4 +1,8 @@
-"""A whole search body: query, sort, from, size, _source; the answer in Elasticsearch's shape."""
+"""A whole search body: query, sort, from, size, _source; the answer in Elasticsearch's shape.
+
+Anything beyond the supported subset is refused with its name, because an answer that silently ignores a
+part would be taken for the truth.
+"""
 
 from __future__ import annotations
 
@@ -131,6 +135,7 @@ def _sort_order(sort: Any) -> list[tuple[str, bool]]:
 
 def _sorted_records(records: list[dict[str, Any]], field: str, descending: bool) -> list[dict[str, Any]]:
     """Return the records sorted by one field; those without the field come last in either direction."""
+    # A record may have several values at a field; the first one ranks it.
     keyed = [(next(field_values(record, field), None), record) for record in records]
     there = [(value, record) for value, record in keyed if value is not None]
     missing = [record for value, record in keyed if value is None]
@@ -148,6 +153,7 @@ def _search_hit(record: dict[str, Any], wanted: Any) -> dict[str, Any]:
     """Return one hit. ``_source`` chooses top-level keys only; of a dotted name the first part counts."""
     source = record
     if isinstance(wanted, list):
+        # In the record's own order, whatever the order of the wishes.
         source = {key: record[key] for key in record if any(key == str(w).split(".")[0] for w in wanted)}
     return {
         "_index": INDEX,

@@ -1,5 +1,10 @@
 """Query clauses: match_all, query_string, term(s), match, match_phrase, exists, ids, prefix, wildcard,
-range, bool."""
+range, bool.
+
+Each builder turns one clause into a predicate over a record, before any record is looked at. So a query that
+is not supported is refused whole, and never answered in part: a clause that was ignored would widen the
+result without a word.
+"""
 
 from __future__ import annotations
 
@@ -58,6 +63,7 @@ def _bool_clause(body: Any, depth: int) -> Predicate:
     needed = [*_several_clauses(body.get("must"), depth), *_several_clauses(body.get("filter"), depth)]
     refused = _several_clauses(body.get("must_not"), depth)
     wished = _several_clauses(body.get("should"), depth)
+    # Beside ``must`` or ``filter`` a wish only raises the score, and scores are constant here.
     least = body.get("minimum_should_match", 0 if needed or not wished else 1)
     if isinstance(least, bool) or not isinstance(least, int):
         raise Unsupported("query.bool.minimum_should_match: a whole number is expected")
@@ -109,6 +115,7 @@ def _terms_clause(body: dict[str, Any]) -> Predicate:
     field, wanted = _single_field(body, "terms", None)
     if not isinstance(wanted, list):
         raise Unsupported("query.terms: a list is expected")
+    # A set: a client may ask for thousands of DIDs at once.
     accepted = {keyword_text(entry) for entry in wanted}
     return lambda record: any(keyword_text(value) in accepted for value in field_values(record, field))
 
@@ -117,6 +124,7 @@ def _match_clause(body: dict[str, Any]) -> Predicate:
     """Return the predicate for words of a field: any of them, or all with the operator "and"."""
     field, wanted = _single_field(body, "match", "query")
     options = body[field] if isinstance(body[field], dict) else {}
+    # Cut into words as the values are, so that punctuation and case decide nothing.
     needed = words(wanted)
     all_of = str(options.get("operator", "or")).lower() == "and"
 
@@ -144,6 +152,7 @@ def _multi_match(body: dict[str, Any]) -> Predicate:
     )
 
     def test(record: dict[str, Any]) -> bool:
+        # Words of several fields count together: each of them may hold one of the words.
         found = (
             (value for field in fields for value in field_values(record, field))
             if fields
@@ -205,6 +214,7 @@ def _range_clause(body: dict[str, Any]) -> Predicate:
     return lambda record: any(within(value) for value in field_values(record, field))
 
 
+# The operators of ``range``. The values compared are two numbers or two texts, never one of each.
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "gt": lambda left, right: bool(left > right),
     "gte": lambda left, right: bool(left >= right),
@@ -212,6 +222,7 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     "lte": lambda left, right: bool(left <= right),
 }
 
+# Builders by the names that Elasticsearch gives to clauses; what is not here is refused by its name.
 _CLAUSES: dict[str, Callable[[dict[str, Any]], Predicate]] = {
     "match_all": _match_all,
     "query_string": _query_string,
@@ -231,12 +242,14 @@ _CLAUSES: dict[str, Callable[[dict[str, Any]], Predicate]] = {
 
 def _single_field(body: dict[str, Any], kind: str, key: str | None) -> tuple[str, Any]:
     """Return the one field of a clause and its value, which is given plainly or under ``key``."""
+    # A boost stands beside the field in some clauses, and only changes scores.
     named = {field: value for field, value in body.items() if field != "boost"}
     if len(named) != 1:
         raise Unsupported(f"query.{kind}: exactly one field is expected")
     field, value = next(iter(named.items()))
     demand_known(field)
     if key is not None and isinstance(value, dict):
+        # An object without the key would be compared as a text, and match nothing without a reason.
         if key not in value:
             raise Unsupported(f"query.{kind}.{field}: {key} is missing")
         value = value[key]

@@ -1,6 +1,9 @@
 """``query_string``: words, "phrases", field:value, wildcards, ranges, AND, OR, NOT, +, -, groups, escapes.
 
 Words side by side are joined by the default operator (OR, as in Elasticsearch).
+
+Where a reading would be a guess, as for ``+`` beside OR, the query is refused: a wrong answer looks like a
+right one.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ Predicate = Callable[[Record], bool]
 SignedTerm = tuple[str, Predicate]
 """A sign (``+``, ``-`` or none) and the predicate of the term behind it."""
 
+# The order of the alternatives counts: operators before words, a field with its colon before a word.
 _TOKEN = re.compile(
     r"""\s*(?:
         (?P<paren>[()])
@@ -48,6 +52,7 @@ def parse(query: str, fields: list[str], default_and: bool = False) -> Predicate
     empty means all of the record."""
     parser = _QueryParser(_split_tokens(query), fields, default_and)
     predicate = parser.parse_disjunction()
+    # The outermost row ends early only at a parenthesis that was never opened.
     if parser.peek_token() is not None:
         raise Unsupported("query_string: unbalanced parentheses")
     return predicate
@@ -86,6 +91,7 @@ class _QueryParser:
 
     def parse_disjunction(self) -> Predicate:
         """Read terms joined by OR, as far as the end or a closing parenthesis."""
+        # OR binds weakest, so a row is everything up to the next OR.
         rows = [self._parse_conjunction()]
         while (token := self.peek_token()) is not None and token[0] == "or":
             self._at += 1
@@ -150,6 +156,7 @@ class _QueryParser:
         kind, content = token
         if token == ("paren", "("):
             return self._parse_group(fields)
+        # A field takes exactly one term: ``name:a b`` looks for b in the default fields.
         if kind == "field":
             return self._parse_term([_unescape_text(content)])
         # Behind a field's colon a sign of its own says nothing.
@@ -201,10 +208,12 @@ def _value_test(kind: str, content: str) -> Callable[[Any], bool]:
     if kind == "phrase":
         phrase = _unescape_text(content)
         return lambda value: keyword_text(value) == phrase.lower() or contains_phrase(value, phrase)
+    # After phrases and ranges, in which these characters mean themselves.
     word = _BOOSTS.sub("", content)
     # Only unescaped ones: ``\*`` means the character.
     if re.search(r"(?<!\\)[*?]", word):
         return lambda value: matches_pattern(value, _unescape_text(word))
+    # The longer signs first, or ``>=5`` would be read as more than "=5".
     for sign in (">=", "<=", ">", "<"):
         if word.startswith(sign):
             return _comparison_test(sign, _unescape_text(word[len(sign) :]))
@@ -231,6 +240,7 @@ def _range_test(content: str) -> Callable[[Any], bool]:
 
 def _comparison_test(sign: str, bound: str) -> Callable[[Any], bool]:
     """Return the test of one bound: by number where the bound is one, else by text."""
+    # Decided by the query and not by the value, so that one query compares in one way.
     limit = numeric_value(bound)
 
     def test(value: Any) -> bool:

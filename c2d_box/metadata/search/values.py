@@ -17,6 +17,7 @@ from c2d_box.metadata.search.errors import Unsupported
 INDEX = "aquarius"
 """The index that every hit names: that of the original, which has only one."""
 Record = dict[str, Any]
+# Letters and digits of every script: names and descriptions are in any language.
 _WORD = re.compile(r"\w+", re.UNICODE)
 # By thread, because two searches run at the same time.
 _search = threading.local()
@@ -122,6 +123,7 @@ def matches_pattern(value: Any, pattern: str) -> bool:
     """Return whether a pattern with ``*`` and ``?`` matches the whole value or one of its words."""
     # Whole value or one word, because the original's analysed fields hold words and its keyword fields
     # values.
+    # Lower case on both sides, as for words.
     compiled = _compile_pattern(pattern.lower())
     return compiled.match(keyword_text(value)) is not None or any(
         compiled.match(word) for word in words(value)
