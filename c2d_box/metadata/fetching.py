@@ -242,6 +242,7 @@ class DocumentQueue:
         self._tasks.add(task)
 
         def over(done: asyncio.Task[None]) -> None:
+            """Release what the attempt held, however it ended. Runs on the event loop."""
             self._tasks.discard(done)
             self._in_flight[proven] -= counted
             host.busy = False

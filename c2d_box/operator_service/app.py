@@ -143,6 +143,7 @@ class OperatorService:
         # Passed as a function: checks that come before it, in the original's order, must not use up the
         # nonce. For a start the original's signature covers owner and nonce alone.
         async def authenticate() -> str:
+            """Return the caller of this start, and use up its nonce."""
             return await self._callers.check_caller(request, content, arguments, str(arguments["owner"]), "")
 
         return JSONResponse(await self._registrar.register_job(arguments, authenticate))
@@ -264,7 +265,7 @@ class OperatorService:
 
     def _started_by(self, caller: str, job: str) -> WorkFlow | None:
         """Return the job if this Provider started it, else None as for a job that does not exist."""
-        # From the copy of the jobs: routes that read never wait for Kubernetes.
+        # From the copy of the jobs, without a question to Kubernetes.
         workflow, provider = self._jobs.get_job(job), self._provider_scope(caller)
         return None if workflow is None or (provider and not is_job_of(workflow, provider)) else workflow
 
@@ -283,7 +284,7 @@ class OperatorService:
         # Without either the original chose everything the owner had.
         if job is None and agreement is None:
             raise OperatorRefusal(400, "You have to specify one of agreementId or jobId")
-        # Both filters always apply, so a guessed job id stops nobody else's job.
+        # The owner always counts, so a guessed job id stops nobody else's job.
         owner, provider = str(arguments["owner"]).lower(), self._provider_scope(caller)
         return [
             entry

@@ -29,6 +29,7 @@ async def stream_events(jobs: JobIndex, provider: str | None) -> AsyncIterator[b
     news = asyncio.Event()
 
     def changed(workflow: WorkFlow) -> None:
+        """Note a change that the Provider has not been told yet."""
         if provider is not None and not is_job_of(workflow, provider):
             return
         state = (workflow.status.code, workflow.finished)

@@ -61,6 +61,7 @@ class _AskedNonce:
 
     @property
     def nonce_key(self) -> tuple[str, Decimal]:
+        """Caller and value: two callers may use the same value."""
         return self.caller, self.nonce
 
 
@@ -109,6 +110,7 @@ class UsedNonces:
         return abs(self._clock() - seconds_of(nonce)) <= RECENT_SECONDS
 
     def _remember_nonce(self, asked: _AskedNonce) -> None:
+        """Remember a value that was taken just now, and forget those that are too old to be taken again."""
         now = self._clock()
         self._recent[asked.nonce_key] = now
         # Twice the window: a value may lie half a minute ahead when it is taken. Sorted by age, so the first
@@ -182,6 +184,7 @@ def seconds_of(nonce: Decimal) -> float:
 
 
 def _used_refusal(nonce: Decimal) -> OperatorRefusal:
+    """Return the refusal of a value that is known, or below the window; the two cannot be told apart."""
     return OperatorRefusal(400, f"Nonce {nonce} was used before or is too old.")
 
 

@@ -84,6 +84,7 @@ class StoredResults:
         response = await self.open_result(job, result)
 
         async def pieces() -> AsyncIterator[bytes]:
+            """Yield the content; the connection is closed also where the reader stops early."""
             try:
                 async for chunk in response.aiter_raw():
                     yield chunk

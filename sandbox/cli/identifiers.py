@@ -146,6 +146,7 @@ def _list_in_time(kind: str, ctx: click.Context) -> list[Candidate]:
     found: list[Candidate] = []
 
     def read() -> None:
+        """Fill ``found``; runs in a thread of its own."""
         # Whatever goes wrong, the shell only has nothing to offer.
         with contextlib.suppress(Exception), ctx.scope(cleanup=False):
             found.extend(_read_candidates(kind))

@@ -168,7 +168,10 @@ class BackendPort(Protocol):
     def draft_ddo(
         self, who: str, kind: str, source: str, offer: AssetOffer, image: str, entrypoint: str
     ) -> DdoPreview:
-        """Return the DDO as it would be signed, with its problems. Signs and stores nothing."""
+        """Return the DDO as it would be signed, with its problems. Signs and stores nothing.
+
+        ``kind`` is ``dataset`` or ``algorithm``; image and entrypoint count for an algorithm only.
+        """
         ...
 
     def simulate_job(self, who: str, dataset: str, algorithm: str) -> JobSimulation:
@@ -202,15 +205,17 @@ class BackendPort(Protocol):
         """Save one result, or all with ``index`` None, into ``folder``."""
         ...
 
-    def publish_dataset(self, who: str, source: str, offer: AssetOffer) -> Progress[object]: ...
+    def publish_dataset(self, who: str, source: str, offer: AssetOffer) -> Progress[object]:
+        """Publish a local file or an address as a dataset, with the price of ``offer``."""
+        ...
 
     def publish_algorithm(
         self, who: str, source: str, image: str, entrypoint: str, offer: AssetOffer
-    ) -> Progress[object]: ...
+    ) -> Progress[object]:
+        """Publish a script with the image and the command that it runs with."""
+        ...
 
     def permit_algorithm(self, who: str, dataset: str, algorithm: str) -> Progress[object]:
-        """Publish a script with the image and the command that it runs with."""
-        """Publish a local file or an address as a dataset, with the price of ``offer``."""
         """Put the algorithm, as it is now, on the dataset's list."""
         ...
 
@@ -222,12 +227,11 @@ class BackendPort(Protocol):
         """Change the rules that trust more than single algorithms."""
         ...
 
-    def edit_asset(
-        self, who: str, did: str, name: str | None, description: str | None
-    ) -> Progress[object]: ...
+    def edit_asset(self, who: str, did: str, name: str | None, description: str | None) -> Progress[object]:
+        """Change name or description of an asset under its DID; None leaves one as it is."""
+        ...
 
     def end_asset(self, who: str, did: str) -> Progress[object]:
-        """Change name or description of an asset under its DID; None leaves one as it is."""
         """Declare the asset's end of life."""
         ...
 

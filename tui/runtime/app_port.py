@@ -34,24 +34,29 @@ class AppPort(Protocol):
     # Shared readings of the box: two widgets that show one thing ask once.
     feeds: FeedRegistry
     memory: UiState
+    # The time as tests can set it; screens show ages by it.
     clock: Clock
+    # True where the user asked for a TUI that changes nothing.
     read_only: bool
     started: str
     """The job started last, until the table of jobs has pointed at it."""
 
     @property
-    def publisher(self) -> str: ...
+    def publisher(self) -> str:
+        """The account that publishes: the usual role, or the one chosen with :meth:`act_as`."""
+        ...
 
     @property
-    def consumer(self) -> str: ...
+    def consumer(self) -> str:
+        """The account that orders and computes: the usual role, or the one chosen with :meth:`act_as`."""
+        ...
 
     @property
-    def current_theme(self) -> Theme: ...
+    def current_theme(self) -> Theme:
+        """The theme in use, for widgets that draw with its colours themselves."""
+        ...
 
     def open_screen(self, name: str) -> None:
-        """The theme in use, for widgets that draw with its colours themselves."""
-        """The account that orders and computes: the usual role, or the one chosen with :meth:`act_as`."""
-        """The account that publishes: the usual role, or the one chosen with :meth:`act_as`."""
         """Show the screen of this name."""
         ...
 
@@ -95,13 +100,14 @@ class AppPort(Protocol):
         severity: SeverityLevel = "information",
         timeout: float | None = None,
         markup: bool = True,
-    ) -> None: ...
-
-    def perform_action(self, action: UserAction, *, then: Callable[[ActionRun], None] | None = None) -> None:
+    ) -> None:
         """Show a notice, as Textual's ``App.notify`` does.
 
         Pass ``markup=False`` for text from elsewhere: a name with brackets would be read as markup.
         """
+        ...
+
+    def perform_action(self, action: UserAction, *, then: Callable[[ActionRun], None] | None = None) -> None:
         """Confirm, run and show an action. ``then`` gets the started run, instead of the usual dialog."""
         ...
 

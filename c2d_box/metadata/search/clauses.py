@@ -69,6 +69,7 @@ def _bool_clause(body: Any, depth: int) -> Predicate:
         raise Unsupported("query.bool.minimum_should_match: a whole number is expected")
 
     def test(record: dict[str, Any]) -> bool:
+        """Return whether the record meets what is needed, nothing that is refused, and enough wishes."""
         if not all(part(record) for part in needed) or any(part(record) for part in refused):
             return False
         return not least or sum(part(record) for part in wished) >= least
@@ -129,6 +130,7 @@ def _match_clause(body: dict[str, Any]) -> Predicate:
     all_of = str(options.get("operator", "or")).lower() == "and"
 
     def test(record: dict[str, Any]) -> bool:
+        """Return whether the words of the field's values hold the wanted ones."""
         there = {word for value in field_values(record, field) for word in words(value)}
         found = [word in there for word in needed]
         # No words match nothing; ``all`` of an empty list would match everything.
@@ -152,6 +154,7 @@ def _multi_match(body: dict[str, Any]) -> Predicate:
     )
 
     def test(record: dict[str, Any]) -> bool:
+        """Return whether any wanted word stands in any of the fields."""
         # Words of several fields count together: each of them may hold one of the words.
         found = (
             (value for field in fields for value in field_values(record, field))
@@ -200,6 +203,7 @@ def _range_clause(body: dict[str, Any]) -> Predicate:
         raise Unsupported(f"query.range.{sorted(unknown)[0]}")
 
     def within(value: Any) -> bool:
+        """Return whether one value lies within all bounds."""
         for sign, bound in bounds.items():
             # ``format`` and ``boost``, which change nothing here.
             if sign not in _COMPARE:

@@ -244,6 +244,7 @@ def _comparison_test(sign: str, bound: str) -> Callable[[Any], bool]:
     limit = numeric_value(bound)
 
     def test(value: Any) -> bool:
+        """Return whether the value lies on the right side of the bound; a text is on no side of a number."""
         left: Any = numeric_value(value) if limit is not None else keyword_text(value)
         right: Any = limit if limit is not None else bound.lower()
         if left is None:
