@@ -20,7 +20,8 @@ _LIMITS = JsonLimits(depth=96, allow_nul=False)
 class OperatorRefusal(Exception):
     """An answer other than success, with the original's text.
 
-    It is raised anywhere below a route, and becomes the answer in one place, :mod:`.app`.
+    It is raised anywhere below a route, and becomes the answer in one place,
+    :mod:`c2d_box.operator_service.app`.
     """
 
     def __init__(self, status: int, text: str) -> None:

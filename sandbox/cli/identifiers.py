@@ -82,7 +82,7 @@ def _resolve_parameters(values: dict[str, Any], wanted: list[tuple[str, str]]) -
 
 
 def complete_identifiers(kind: str, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-    """Return what a shell may put in place of ``incomplete``; never raises, and takes a second at most."""
+    """Return what a shell may put in place of ``incomplete``. Never raise; take at most ``LIST_SECONDS``."""
     from click.shell_completion import CompletionItem
 
     from sandbox.display_text import visible_line
