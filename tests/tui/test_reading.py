@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from textual.widgets import Static
@@ -102,3 +103,21 @@ async def test_the_frame_of_a_log_says_its_lines_and_its_age(opened: Open, settl
         pane = app.screen.query_one(JobLogPane)
         pane.tick_second()
         assert str(pane.border_subtitle) == "2 lines · following · now"
+
+
+async def test_streamed_lines_replace_stored_ones_that_were_answered_first(
+    opened: Open, settle: Settle
+) -> None:
+    app = opened("jobs")
+    async with app.run_test(size=SIZE) as pilot:
+        await settle(pilot)
+        await press_keys(pilot, settle, "l")
+        pane = app.screen.query_one(JobLogPane)
+        pane._streams.clear()
+        pane._logs.reading = replace(pane._logs.reading, value={"algorithm": "stored\n"})
+        await pane.take_feed(pane._logs)
+        assert pane.query_one(LogView).shown_lines == ["── algorithm", "stored"]
+        await pane.take_feed(pane._pods)
+        await settle(pilot)
+        assert len(pane.query_one(LogView).shown_lines) == 2
+        assert not any("stored" in line for line in pane.query_one(LogView).shown_lines)

@@ -37,6 +37,12 @@ LONG = "A very long title that a publisher chose for the data of the second and 
 NOW = time.time()
 
 
+@pytest.fixture(autouse=True)
+def _now(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ages are those of the moment at which this module was read, however long a run took until here."""
+    monkeypatch.setattr(time, "time", lambda: NOW)
+
+
 def record(did: str, name: str, kind: str, owner: str, **more: Any) -> dict[str, Any]:
     created = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(NOW - more.pop("age", 600)))
     return {

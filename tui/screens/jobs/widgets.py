@@ -199,6 +199,7 @@ class JobLogPane(ContainerLogs):
     ) -> None:
         super().__init__(title, id=id)
         self._logs, self._pods = logs, pods
+        self._shows_stored = False
         self.feeds = (pods, logs)
 
     async def take_feed(self, feed: Feed[Any]) -> None:
@@ -210,11 +211,16 @@ class JobLogPane(ContainerLogs):
             # A container that had not started yet refused its log; the change of its pod is the time to ask
             # again.
             self.retry_streams()
+            # The stored logs may have been answered first; the streams repeat their lines.
+            if self._shows_stored and feed.reading.value:
+                self.query_one(LogView).clear_lines()
+                self._shows_stored = False
             for pod in feed.reading.value or ():
                 self.follow_pod(pod)
         elif feed.reading.value and not self.is_streaming:
             view = self.query_one(LogView)
             view.clear_lines()
+            self._shows_stored = True
             for name, text in feed.reading.value.items():
                 view.extend_lines([f"── {name}", *text.rstrip("\n").splitlines()])
 
